@@ -1,0 +1,225 @@
+"""What is measured and how: crystal, reflection and scan, as explicit frozen records.
+
+Nothing of this is hard-wired in the kernels: another cubic reflection or another scan works by passing another
+record, built in Python or read from a TOML file::
+
+    [reflection]
+    crystal = "GGG"
+    lattice = 12.383                      # Å
+    hkl = [4, 4, 4]
+    wavelength = 1.54056                  # Å
+    chi0 = [-3.68946e-5, 3.595136e-6]     # real and imaginary part
+    chih = [-12.66065e-6, 3.26115e-6]
+    source = "who computed the susceptibilities, from what"
+
+    [scan]
+    start = -80.36471944                  # arcsec from the substrate peak
+    step = 4.018235972
+    points = 701
+"""
+
+import math
+import tomllib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xrdsim.errors import ParameterError
+from xrdsim.units import ARCSEC
+
+
+@dataclass(frozen=True)
+class Reflection:
+    """A symmetric Bragg reflection of a cubic crystal.
+
+    Parameters
+    ----------
+    crystal : name, for messages and files.
+    lattice : lattice constant [Å].
+    hkl : Miller indices.
+    wavelength : X-ray wavelength [Å].
+    chi0, chih : Fourier coefficients of the susceptibility; Im chi0 > 0, and χ(h) = χ(−h).
+    source : where the susceptibilities come from; databases differ by 2–3 %.
+    chih_linear : χh of the σ and the π polarisation in the ``linear`` convention, whose signs and polarisation
+        factor differ; ``None`` derives them from ``chih``.
+
+    Raises
+    ------
+    ParameterError
+        The reflection cannot be reached at this wavelength, or a value has the wrong sign.
+    """
+
+    crystal: str
+    lattice: float
+    hkl: tuple[int, int, int]
+    wavelength: float
+    chi0: complex
+    chih: complex
+    source: str
+    chih_linear: tuple[complex, complex] | None = None
+
+    def __post_init__(self) -> None:
+        if not (self.lattice > 0.0 and self.wavelength > 0.0):
+            raise ParameterError(f"lattice {self.lattice:g} Å and wavelength {self.wavelength:g} Å must be positive")
+        if not any(self.hkl):
+            raise ParameterError(f"hkl {self.hkl} is no reflection")
+        if self.h0 >= 2.0 * self.k:
+            raise ParameterError(
+                f"{self.crystal} {self.hkl} has a spacing of {2 * math.pi / self.h0:.4g} Å, which {self.wavelength:g} Å "
+                "cannot reach: it needs a wavelength below twice the spacing"
+            )
+        if self.chi0.imag <= 0.0 or self.chi0.real >= 0.0:
+            raise ParameterError(f"chi0 = {self.chi0:g} must have a negative real and a positive imaginary part")
+        if self.chih == 0.0:
+            raise ParameterError("chih must not be 0")
+
+    @property
+    def k(self) -> float:
+        """Wave number 2π/λ [1/Å]."""
+        return 2.0 * math.pi / self.wavelength
+
+    @property
+    def h0(self) -> float:
+        """Length of the reciprocal lattice vector [1/Å]."""
+        return 2.0 * math.pi * math.sqrt(sum(index * index for index in self.hkl)) / self.lattice
+
+    @property
+    def theta_bragg(self) -> float:
+        """Kinematic Bragg angle [rad]."""
+        return math.asin(self.h0 / (2.0 * self.k))
+
+    @property
+    def theta_substrate(self) -> float:
+        """Centre of the substrate reflection [rad]: 2k sinθ + k Re χ0/sinθ = h0, refraction included."""
+        return math.asin((self.h0 + math.sqrt(self.h0**2 - 8.0 * self.k**2 * self.chi0.real)) / (4.0 * self.k))
+
+    @property
+    def susceptibilities_linear(self) -> tuple[complex, complex]:
+        """χh of σ and π in the ``linear`` convention: opposite sign of Re, polarisation factor in Im of π."""
+        if self.chih_linear is not None:
+            return self.chih_linear
+        sigma = complex(-self.chih.real, self.chih.imag)
+        return sigma, complex(sigma.real, sigma.imag * abs(math.cos(2.0 * self.theta_bragg)))
+
+    @classmethod
+    def from_toml(cls, path: str | Path) -> Self:
+        """Read the table ``[reflection]`` of a TOML file (form: module docstring).
+
+        Raises
+        ------
+        ParameterError
+            The file cannot be read, a key is missing, unknown or of the wrong form.
+        """
+        return cls.from_dict(_read_table(path, "reflection"), str(path))
+
+    @classmethod
+    def from_dict(cls, table: dict[str, Any], where: str = "reflection") -> Self:
+        """Build from plain values, complex numbers as [real, imaginary]; inverse of ``to_dict``."""
+        values = dict(table)
+        try:
+            values["hkl"] = tuple(int(index) for index in values["hkl"])
+            for name in ("chi0", "chih"):
+                values[name] = complex(*values[name])
+            if values.get("chih_linear") is not None:
+                values["chih_linear"] = tuple(complex(*pair) for pair in values["chih_linear"])
+            return cls(**values)
+        except (KeyError, TypeError) as error:
+            raise ParameterError(f"{where}: [reflection] is incomplete or malformed: {error}") from error
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON and TOML, complex numbers as [real, imaginary]."""
+        values = asdict(self)
+        values["hkl"] = list(self.hkl)
+        for name in ("chi0", "chih"):
+            values[name] = [values[name].real, values[name].imag]
+        if self.chih_linear is not None:
+            values["chih_linear"] = [[value.real, value.imag] for value in self.chih_linear]
+        return values
+
+
+@dataclass(frozen=True)
+class Scan:
+    """Equidistant angles, θ_substrate − θ, rising toward the expanded lattice.
+
+    Parameters
+    ----------
+    start, step : first angle and spacing [arcsec], step > 0.
+    points : number of angles.
+    """
+
+    start: float = -20 * 4.018235972
+    step: float = 4.018235972
+    points: int = 701
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.start) and math.isfinite(self.step) and self.step > 0.0 and self.points >= 1):
+            raise ParameterError(f"a scan needs a finite start, a positive step and at least one point; got {self}")
+
+    @property
+    def angle(self) -> NDArray[np.float64]:
+        """The angles [arcsec], (points,)."""
+        return self.start + self.step * np.arange(self.points)
+
+    @property
+    def last(self) -> float:
+        """The last angle [arcsec]."""
+        return self.start + self.step * (self.points - 1)
+
+    def extended(self, margin: float) -> "Scan":
+        """The same grid continued by at least ``margin`` [arcsec] at both ends."""
+        extra = math.ceil(margin / self.step)
+        return Scan(self.start - extra * self.step, self.step, self.points + 2 * extra)
+
+    @classmethod
+    def from_toml(cls, path: str | Path) -> Self:
+        """Read the table ``[scan]`` of a TOML file.
+
+        Raises
+        ------
+        ParameterError
+            The file cannot be read, a key is missing, unknown or of the wrong form.
+        """
+        table = _read_table(path, "scan")
+        try:
+            return cls(float(table.pop("start")), float(table.pop("step")), int(table.pop("points")), **table)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ParameterError(f"{path}: [scan] needs start, step and points as numbers: {error}") from error
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON and TOML."""
+        return asdict(self)
+
+
+def _read_table(path: str | Path, name: str) -> dict[str, Any]:
+    try:
+        with open(path, "rb") as file:
+            content = tomllib.load(file)
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise ParameterError(f"{path} cannot be read as TOML: {error}") from error
+    if not isinstance(content.get(name), dict):
+        raise ParameterError(f"{path} has no table [{name}]")
+    return dict(content[name])
+
+
+def strain_to_angle(strain: float, reflection: Reflection) -> float:
+    """Angle [arcsec] at which a layer of this strain diffracts, to first order: ε·tanθ_B."""
+    return strain * math.tan(reflection.theta_bragg) / ARCSEC
+
+
+GGG_444 = Reflection(
+    crystal="GGG",
+    lattice=12.383,
+    hkl=(4, 4, 4),
+    wavelength=1.54056,
+    chi0=-3.68946e-5 + 3.595136e-6j,
+    chih=-12.66065e-6 + 3.26115e-6j,
+    source="X-ray susceptibilities of Gd3Ga5O12 at Cu Kα1, as used for implanted garnet films",
+    chih_linear=(12.66065e-6 + 3.26115e-6j, 12.66065e-6 + 2.04984e-6j),
+)
+"""Gadolinium gallium garnet, 444, Cu Kα1."""
+
+DEFAULT_SCAN = Scan()
+"""701 points of 4.018″ from −80.4″ to 2732.4″: strains up to 0.0277."""

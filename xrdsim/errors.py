@@ -1,0 +1,36 @@
+"""One family of errors; each names the offending value and the remedy.
+
+Every error is an ``XrdError`` and the built-in error a Python user would expect.
+"""
+
+
+class XrdError(Exception):
+    """Base of all errors raised on purpose by xrdsim and xrdml."""
+
+
+class ParameterError(XrdError, ValueError):
+    """Parameters of a profile or of a call that have no meaning: not finite, out of range, wrong shape."""
+
+
+class CurveError(XrdError, ValueError):
+    """A measured curve that cannot be read or used."""
+
+
+class StoreError(XrdError, ValueError):
+    """A dataset that is not one, is incomplete, or belongs to another configuration."""
+
+
+class StoreExistsError(StoreError, FileExistsError):
+    """A dataset would be overwritten."""
+
+
+class CheckpointError(XrdError, ValueError):
+    """A trained model that cannot be loaded or does not belong to the data."""
+
+
+class OutputError(XrdError, OSError):
+    """A result cannot be written (disk full, no permission)."""
+
+
+class DeviceError(XrdError, RuntimeError):
+    """A device was asked for that this machine or installation does not have."""

@@ -1,0 +1,229 @@
+"""The parameter table: the only place where the parameters of a strain profile are described.
+
+The strain profile is ε(z) = D1(z) + D2(z), an asymmetric Gaussian that rises from D01 at the surface to Dmax1
+at the depth Rp1 and falls to DMIN at L1, and a half-Gaussian-to-exponential that falls from D02 at the surface
+to DMIN at L2 (see ``xrdsim.kernels.strain``). Valid are the vectors with
+
+    D01 ≤ Dmax1,   D01 + D02 ≤ strain_sum,   Rp1 ≤ L1,   L2 ≤ L1
+
+inside the box of the ranges. ``ParameterSpace`` holds the ranges; ``from_unit`` maps the unit cube onto the
+valid region and ``to_unit`` back.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from xrdsim.errors import ParameterError
+
+DMIN = 1e-4
+"""Strain at which a profile counts as ended."""
+
+STRAIN_SUM = 0.03
+"""Largest allowed surface strain D01 + D02."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One row of the table: name, unit, default range and meaning."""
+
+    name: str
+    unit: str
+    low: float
+    high: float
+    doc: str
+
+
+PROFILE = (
+    Parameter("Dmax1", "1", 0.001, 0.031, "maximum strain of the asymmetric Gaussian"),
+    Parameter("D01", "1", 0.0001, 0.0305, "its value at the surface"),
+    Parameter("L1", "Å", 500.0, 7000.0, "its depth, where it falls to 1e-4"),
+    Parameter("Rp1", "Å", 0.0, 6500.0, "depth of its maximum"),
+    Parameter("D02", "1", 0.0005, 0.031, "surface strain of the decaying Gaussian"),
+    Parameter("L2", "Å", 500.0, 7000.0, "its depth, where it falls to 1e-4"),
+    Parameter("Rp2", "Å", -6500.0, 0.0, "position of its (virtual) maximum: sets the shape only"),
+)
+DAMAGE = (
+    Parameter("kappa", "1", 0.0, 0.6, "static Debye–Waller damage at the largest strain"),
+    Parameter("p", "1", 0.25, 4.0, "exponent of the damage, E = 1 − kappa·(ε/ε_max)^p"),
+)
+TABLE = PROFILE + DAMAGE
+NAMES = tuple(parameter.name for parameter in PROFILE)
+ALL_NAMES = tuple(parameter.name for parameter in TABLE)
+
+DMAX1, D01, L1, RP1, D02, L2, RP2, KAPPA, P = range(9)
+"""Columns of a parameter array."""
+
+CONSTRAINTS = (
+    "D01 <= Dmax1",
+    "D01 + D02 <= strain_sum",
+    "Rp1 <= L1",
+    "L2 <= L1",
+)
+
+_ROUNDING = 1e-6
+"""Part of a range by which a value may miss a limit: float32 copies of valid rows stay valid."""
+
+
+def _lows() -> tuple[float, ...]:
+    return tuple(parameter.low for parameter in PROFILE)
+
+
+def _highs() -> tuple[float, ...]:
+    return tuple(parameter.high for parameter in PROFILE)
+
+
+@dataclass(frozen=True)
+class ParameterSpace:
+    """The valid region: a box and the four linear constraints.
+
+    Parameters
+    ----------
+    low, high : tuples of 7 floats, or of 9 with damage, in the order and units of the table.
+    strain_sum : largest allowed D01 + D02.
+
+    Raises
+    ------
+    ParameterError
+        A range is empty, leaves the physical domain (Dmax1 and D02 > DMIN, D01 ≥ DMIN, lengths > 0, Rp1 ≥ 0,
+        Rp2 ≤ 0) or leaves no valid vector.
+    """
+
+    low: tuple[float, ...] = field(default_factory=_lows)
+    high: tuple[float, ...] = field(default_factory=_highs)
+    strain_sum: float = STRAIN_SUM
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "low", tuple(float(value) for value in self.low))
+        object.__setattr__(self, "high", tuple(float(value) for value in self.high))
+        if len(self.low) != len(self.high) or len(self.low) not in (7, 9):
+            raise ParameterError(
+                f"ranges need 7 limits each, or 9 with damage; got {len(self.low)} lower and {len(self.high)} upper"
+            )
+        for name, low, high in zip(self.names, self.low, self.high, strict=True):
+            if not (np.isfinite(low) and np.isfinite(high) and low <= high):
+                raise ParameterError(f"the range of {name} is {low:g} … {high:g}; the lower limit must not exceed the upper")
+        domain = {
+            "Dmax1": (self.low[DMAX1] > DMIN, f"above {DMIN:g}"),
+            "D01": (self.low[D01] >= DMIN, f"at least {DMIN:g}"),
+            "L1": (self.low[L1] > 0.0, "above 0"),
+            "Rp1": (self.low[RP1] >= 0.0, "at least 0"),
+            "D02": (self.low[D02] > DMIN, f"above {DMIN:g}"),
+            "L2": (self.low[L2] > 0.0, "above 0"),
+            "Rp2": (self.high[RP2] <= 0.0, "at most 0"),
+        }
+        if self.damage:
+            domain["kappa"] = (self.low[KAPPA] >= 0.0 and self.high[KAPPA] <= 1.0, "within 0 … 1")
+            domain["p"] = (self.low[P] > 0.0, "above 0")
+        for name, (ok, rule) in domain.items():
+            if not ok:
+                raise ParameterError(f"the range of {name} must stay {rule}")
+        corner = [self.low[D01] <= self.high[DMAX1], self.low[D01] + self.low[D02] <= self.strain_sum]
+        corner += [self.low[RP1] <= self.high[L1], self.low[L2] <= self.high[L1]]
+        for ok, constraint in zip(corner, CONSTRAINTS, strict=True):
+            if not ok:
+                raise ParameterError(f"no vector in these ranges keeps {constraint}; widen them")
+
+    @property
+    def damage(self) -> bool:
+        """Whether columns 8 and 9 (kappa, p) belong to the space."""
+        return len(self.low) == 9
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Parameter names in the order of the columns."""
+        return ALL_NAMES[: len(self.low)]
+
+    @property
+    def span(self) -> NDArray[np.float64]:
+        """Width of each range."""
+        return np.array(self.high) - np.array(self.low)
+
+    def contains(self, params: ArrayLike) -> NDArray[np.bool_]:
+        """Whether each row of (n, 7 or 9) lies in the box and keeps the constraints."""
+        rows = np.atleast_2d(np.asarray(params, dtype=np.float64))
+        low, high = np.array(self.low), np.array(self.high)
+        slack = _ROUNDING * (high - low)
+        inside = np.all((rows >= low - slack) & (rows <= high + slack), axis=1)
+        return np.asarray(inside & np.all(constraint_excess(rows, self.strain_sum) <= _ROUNDING, axis=1))
+
+    def from_unit(self, columns: Sequence[Any]) -> list[Any]:
+        """Map columns of unit-cube coordinates to parameters that keep every constraint.
+
+        The map is triangular in the order D01, Dmax1, D02, L1, Rp1, L2, Rp2 (kappa, p) and a bijection. It is
+        written with the arithmetic that NumPy arrays and torch tensors share, so either may be passed.
+
+        Parameters
+        ----------
+        columns : one array or tensor of any shape per parameter, in the order of the table.
+        """
+        u = list(columns)
+        lo, hi = self.low, self.high
+        out: list[Any] = [None] * len(lo)
+
+        def between(j: int, low: Any, high: Any) -> None:
+            out[j] = low + u[j] * (high - low)
+
+        zero = u[0] * 0.0
+        between(D01, lo[D01], self._d01_high)
+        between(DMAX1, (out[D01]).clip(min=lo[DMAX1]), hi[DMAX1])
+        between(D02, lo[D02], (self.strain_sum - out[D01]).clip(max=hi[D02]))
+        between(L1, zero + self._l1_low, hi[L1])
+        between(RP1, lo[RP1], out[L1].clip(max=hi[RP1]))
+        between(L2, lo[L2], out[L1].clip(max=hi[L2]))
+        for j in range(RP2, len(lo)):
+            between(j, lo[j], hi[j])
+        return out
+
+    def to_unit(self, columns: Sequence[Any]) -> tuple[list[Any], Any]:
+        """Inverse of ``from_unit``; also log |∂params/∂unit|, summed over the parameters.
+
+        Conditional ranges of zero width give coordinate 0.
+        """
+        p = list(columns)
+        lo, hi = self.low, self.high
+        zero = p[0] * 0.0
+        low: list[Any] = [zero + value for value in lo]
+        high: list[Any] = [zero + value for value in hi]
+        high[D01] = zero + self._d01_high
+        low[DMAX1] = p[D01].clip(min=lo[DMAX1])
+        high[D02] = (self.strain_sum - p[D01]).clip(max=hi[D02])
+        low[L1] = zero + self._l1_low
+        high[RP1] = p[L1].clip(max=hi[RP1])
+        high[L2] = p[L1].clip(max=hi[L2])
+        unit, log_det = [], zero
+        for j, value in enumerate(p):
+            width = (high[j] - low[j]).clip(min=1e-300)
+            unit.append((value - low[j]) / width)
+            log_det = log_det + _log(width)
+        return unit, log_det
+
+    @property
+    def _d01_high(self) -> float:
+        return min(self.high[D01], self.high[DMAX1], self.strain_sum - self.low[D02])
+
+    @property
+    def _l1_low(self) -> float:
+        return max(self.low[L1], self.low[RP1], self.low[L2])
+
+
+def _log(x: Any) -> Any:
+    return x.log() if hasattr(x, "log") else np.log(x)
+
+
+def constraint_excess(rows: NDArray[np.float64], strain_sum: float = STRAIN_SUM) -> NDArray[np.float64]:
+    """How far each row (n, ≥ 7) breaks each of the four CONSTRAINTS, as part of a default range; ≤ 0 is kept."""
+    strain = PROFILE[DMAX1].high - PROFILE[DMAX1].low
+    depth = PROFILE[L1].high - PROFILE[L1].low
+    return np.stack(
+        [
+            (rows[:, D01] - rows[:, DMAX1]) / strain,
+            (rows[:, D01] + rows[:, D02] - strain_sum) / strain,
+            (rows[:, RP1] - rows[:, L1]) / depth,
+            (rows[:, L2] - rows[:, L1]) / depth,
+        ],
+        axis=1,
+    )
