@@ -105,7 +105,9 @@ class ParameterSpace:
             )
         for name, low, high in zip(self.names, self.low, self.high, strict=True):
             if not (np.isfinite(low) and np.isfinite(high) and low <= high):
-                raise ParameterError(f"the range of {name} is {low:g} … {high:g}; the lower limit must not exceed the upper")
+                raise ParameterError(
+                    f"the range of {name} is {low:g} … {high:g}; the lower limit must not exceed the upper"
+                )
         domain = {
             "Dmax1": (self.low[DMAX1] > DMIN, f"above {DMIN:g}"),
             "D01": (self.low[D01] >= DMIN, f"at least {DMIN:g}"),
@@ -142,12 +144,62 @@ class ParameterSpace:
         """Width of each range."""
         return np.array(self.high) - np.array(self.low)
 
+    def with_damage(self) -> "ParameterSpace":
+        """The same ranges with the default ones of kappa and p added."""
+        if self.damage:
+            return self
+        return ParameterSpace(
+            self.low + tuple(parameter.low for parameter in DAMAGE),
+            self.high + tuple(parameter.high for parameter in DAMAGE),
+            self.strain_sum,
+        )
+
+    def check(self, params: ArrayLike) -> NDArray[np.float64]:
+        """Parameters as a C-contiguous float64 array (n, 7 or 9) that lies in the space.
+
+        Raises
+        ------
+        ParameterError
+            Wrong shape, or a value that is not finite, out of range or breaks a constraint: names the row, the
+            parameter, the value and the limit.
+        """
+        try:
+            rows = np.atleast_2d(np.array(params, dtype=np.float64, order="C"))
+        except (TypeError, ValueError) as error:
+            raise ParameterError(f"parameters must be numbers: {error}") from error
+        if rows.ndim != 2 or rows.shape[1] not in (7, 9):
+            raise ParameterError(
+                f"parameters have the shape {np.shape(params)}; needed is (n, 7), (n, 9) with damage, or one row, in the "
+                f"order {', '.join(ALL_NAMES)}"
+            )
+        space = self.with_damage() if rows.shape[1] == 9 else self
+        for j, name in enumerate(ALL_NAMES[: rows.shape[1]]):
+            low, high, column = space.low[j], space.high[j], rows[:, j]
+            slack = _ROUNDING * (high - low)
+            bad = ~(np.isfinite(column) & (column >= low - slack) & (column <= high + slack))
+            if bad.any():
+                row = int(np.flatnonzero(bad)[0])
+                raise ParameterError(
+                    f"{name} = {column[row]:g} (row {row}) is not a finite number in its range {low:g} … {high:g}; "
+                    "other ranges can be given as a ParameterSpace"
+                )
+        broken = constraint_excess(rows, self.strain_sum) > _ROUNDING
+        if broken.any():
+            row, which = (int(index) for index in np.argwhere(broken)[0])
+            names = [name for name in NAMES if name in CONSTRAINTS[which].split()]
+            values = ", ".join(f"{name} = {rows[row, NAMES.index(name)]:g}" for name in names)
+            raise ParameterError(
+                f"{values} (row {row}) break the constraint "
+                + CONSTRAINTS[which].replace("strain_sum", f"{self.strain_sum:g}")
+            )
+        return rows
+
     def contains(self, params: ArrayLike) -> NDArray[np.bool_]:
         """Whether each row of (n, 7 or 9) lies in the box and keeps the constraints."""
         rows = np.atleast_2d(np.asarray(params, dtype=np.float64))
         low, high = np.array(self.low), np.array(self.high)
         slack = _ROUNDING * (high - low)
-        inside = np.all((rows >= low - slack) & (rows <= high + slack), axis=1)
+        inside = np.all((rows >= low - slack) & (rows <= high + slack), axis=1)  # NaN is outside
         return np.asarray(inside & np.all(constraint_excess(rows, self.strain_sum) <= _ROUNDING, axis=1))
 
     def from_unit(self, columns: Sequence[Any]) -> list[Any]:

@@ -1,0 +1,64 @@
+"""The one decorator that compiles kernels.
+
+``fastmath`` leaves out ``nnan`` and ``ninf``, which would break the NaN that marks a failed sample. The compiled
+code is cached in a folder named by the hash of all kernel sources, because Numba itself only notices a change in the
+file of the function, not in the files of the functions it calls. On processors with 512-bit vectors they are used:
+Numba would choose 256-bit ones.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numba
+from llvmlite import binding
+from numba.core import config
+
+FASTMATH = {"contract", "nsz", "arcp", "afn", "reassoc"}
+
+
+def _use_wide_vectors() -> None:
+    """Let LLVM use 512-bit vectors; no effect once something was compiled in this process."""
+    features = binding.get_host_cpu_features()
+    if config.CPU_FEATURES is None and config.CPU_NAME is None and features.get("avx512f"):
+        config.CPU_FEATURES = features.flatten() + ",-prefer-256-bit"
+
+
+def _cache_folder() -> str | None:
+    """Folder for compiled kernels, or None where nothing can be written."""
+    digest = hashlib.sha256(numba.__version__.encode())
+    for source in sorted(Path(__file__).parent.glob("kernels/*.py")):
+        digest.update(source.read_bytes())
+    root = config.CACHE_DIR or os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    folder = Path(root) / "xrdsim" / digest.hexdigest()[:16]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return str(folder) if os.access(folder, os.W_OK) else None
+
+
+_use_wide_vectors()
+_FOLDER = _cache_folder()
+
+
+def jit(function: Callable[..., Any] | None = None, *, parallel: bool = False) -> Any:
+    """Compile a kernel: ``@jit`` or ``@jit(parallel=True)``."""
+    if function is None:
+        return lambda inner: jit(inner, parallel=parallel)
+    before = config.CACHE_DIR
+    if _FOLDER is not None:
+        config.CACHE_DIR = _FOLDER
+    try:
+        return numba.njit(
+            function,
+            fastmath=FASTMATH,
+            error_model="numpy",
+            nogil=True,
+            parallel=parallel,
+            cache=_FOLDER is not None,
+        )
+    finally:
+        config.CACHE_DIR = before

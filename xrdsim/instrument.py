@@ -1,0 +1,64 @@
+"""Where a curve must be simulated so that its convolution with the instrument is right.
+
+The substrate peak, a few arcsec wide with steep edges, falls between the points of a scan. The integral over angle is
+therefore shared between an equidistant grid, which continues the scan past both ends, and a cluster of nodes at the
+peak, by a smooth partition of unity w(x): ∫R G = ∫(1 − w) R G (grid) + ∫ w R G (cluster). Both integrands are smooth on
+their nodes, so the trapezoidal rule converges exponentially in both. The cluster's nodes are x = c·sinh t,
+dense over the plateau of total reflection and sparse outside.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xrdsim.crystal import Reflection, Scan
+from xrdsim.kernels.convolve import REACH, Nodes
+from xrdsim.optics import darwin_half_width
+from xrdsim.units import FWHM_TO_SIGMA
+
+CLUSTER = 96
+"""Nodes at the substrate peak for an instrument wider than 10″."""
+
+COARSEST = 5.0
+"""Largest grid spacing [arcsec]: the fringes of 7000 Å have a period of 25″."""
+
+
+def nodes(scan: Scan, reflection: Reflection, narrowest: float, widest: float, zero: float) -> Nodes:
+    """Nodes and weights for instruments from ``narrowest`` to ``widest`` FWHM and shifts up to ±``zero`` [arcsec].
+
+    ``narrowest`` = 0 gives the scan itself, without cluster.
+    """
+    if narrowest <= 0.0:
+        return Nodes(scan.points, scan.start, scan.step, 1, 0, scan.points, scan.angle, np.ones(scan.points))
+    spacing_limit = min(COARSEST, narrowest / 3.0)
+    stride = max(1, math.ceil(scan.step / spacing_limit - 1e-9))
+    spacing = scan.step / stride
+    first = math.ceil((REACH * widest * FWHM_TO_SIGMA + zero) / spacing)
+    grid = (scan.points - 1) * stride + 1 + 2 * first
+    x = scan.start + spacing * (np.arange(grid) - first)
+    width = darwin_half_width(reflection)
+    reach = max(8.0 * width, 7.0 * spacing)
+    if x[0] > reach or x[-1] < -reach:  # the scan does not see the peak
+        return Nodes(scan.points, scan.start, scan.step, stride, first, grid, x, np.full(grid, spacing))
+    count = math.ceil(CLUSTER * max(1.0, 10.0 / narrowest))
+    scale = 1.44 * width
+    limit = math.asinh(reach / scale)
+    t = (np.arange(count) + 0.5) / count * 2.0 * limit - limit
+    cluster = scale * np.sinh(t)
+    weight = np.concatenate(
+        [
+            spacing * (1.0 - _bump(x / reach)),
+            scale * np.cosh(t) * (2.0 * limit / count) * _bump(cluster / reach),
+        ]
+    )
+    return Nodes(
+        scan.points, scan.start, scan.step, stride, first, grid, np.concatenate([x, cluster]), weight
+    )
+
+
+def _bump(t: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Smooth function, 1 at t = 0 and 0 for |t| ≥ 1, with all derivatives 0 at both."""
+    t = np.clip(np.abs(t), 1e-9, 1.0 - 1e-9)
+    rise, fall = np.exp(-1.0 / (1.0 - t)), np.exp(-1.0 / t)
+    return np.asarray(rise / (rise + fall))

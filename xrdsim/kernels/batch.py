@@ -1,0 +1,138 @@
+"""Loops over samples: parallel, in chunks with one workspace each. Results do not depend on the number of chunks."""
+
+import math
+
+import numpy as np
+from numba import prange
+
+from xrdsim._jit import jit
+from xrdsim.kernels.convolve import convolve
+from xrdsim.kernels.reflectivity import BLOCK, WORK, block_reflectivity
+from xrdsim.kernels.steps import SEGMENTS, Steps, count_steps, fill_steps
+from xrdsim.kernels.strain import depth_end, strain, strain_max
+
+
+@jit
+def workspace(most):
+    """Arrays for one thread: the steps of a sample and the state of a block of angles."""
+    steps = Steps(np.empty(most), np.empty(most), np.empty(most), np.empty(most), np.empty(most))
+    return steps, np.empty(WORK * BLOCK), np.empty(SEGMENTS, np.int64)
+
+
+@jit
+def curve(p, material, accuracy, optics, monochromator, counts, steps, work, out):
+    """Reflectivity of one sample at all nodes."""
+    count_steps(p, material, accuracy, counts)
+    count = fill_steps(p, material, accuracy, counts, steps)
+    for block in range(optics.shape[0]):
+        first = block * BLOCK
+        stop = min(first + BLOCK, len(out))
+        block_reflectivity(optics[block], monochromator, steps, count, work, out[first:stop])
+
+
+@jit(parallel=True)
+def most_steps(params, material, accuracy, chunks):
+    """Largest number of steps of any sample."""
+    n = len(params)
+    most = np.zeros(chunks, np.int64)
+    for chunk in prange(chunks):
+        counts = np.empty(SEGMENTS, np.int64)
+        for i in range(chunk * n // chunks, (chunk + 1) * n // chunks):
+            most[chunk] = max(most[chunk], count_steps(params[i], material, accuracy, counts))
+    return most.max()
+
+
+@jit(parallel=True)
+def curves(params, material, accuracy, optics, monochromator, most, chunks, out):
+    """Reflectivity (n, nodes) of parameters (n, 7 or 9)."""
+    n = len(params)
+    for chunk in prange(chunks):
+        steps, work, counts = workspace(most)
+        for i in range(chunk * n // chunks, (chunk + 1) * n // chunks):
+            curve(params[i], material, accuracy, optics, monochromator, counts, steps, work, out[i])
+
+
+@jit(parallel=True)
+def measure(curves, nodes, sigma, zero, scale, background, chunks, out):
+    """Intensities (n, angles) from the reflectivity (n, nodes); sigma, zero, scale, background (n,)."""
+    n = len(curves)
+    extra = len(nodes.angle) - nodes.grid
+    for chunk in prange(chunks):
+        kernel = np.empty(2 * nodes.first + 1)
+        cluster = np.empty(2 * extra)
+        for i in range(chunk * n // chunks, (chunk + 1) * n // chunks):
+            convolve(curves[i], nodes, sigma[i], zero[i], scale[i], background[i], kernel, cluster, out[i])
+
+
+@jit(parallel=True)
+def differences(
+    params, changed, material, accuracy, optics, monochromator, nodes, sigma, floor, most, chunks, out
+):
+    """Mean |Δ log10(I + floor)| over the scan between params (n, p) and each of changed (n, c, p), into out (n, c).
+
+    A changed row that starts with NaN gives NaN.
+    """
+    n = len(params)
+    extra = len(nodes.angle) - nodes.grid
+    for chunk in prange(chunks):
+        steps, work, counts = workspace(most)
+        kernel = np.empty(2 * nodes.first + 1)
+        cluster = np.empty(2 * extra)
+        reflectivity = np.empty(len(nodes.angle))
+        base = np.empty(nodes.points)
+        other = np.empty(nodes.points)
+        for i in range(chunk * n // chunks, (chunk + 1) * n // chunks):
+            curve(params[i], material, accuracy, optics, monochromator, counts, steps, work, reflectivity)
+            _intensity(reflectivity, nodes, sigma, kernel, cluster, base)
+            for c in range(changed.shape[1]):
+                if math.isnan(changed[i, c, 0]):
+                    out[i, c] = math.nan
+                    continue
+                curve(
+                    changed[i, c],
+                    material,
+                    accuracy,
+                    optics,
+                    monochromator,
+                    counts,
+                    steps,
+                    work,
+                    reflectivity,
+                )
+                _intensity(reflectivity, nodes, sigma, kernel, cluster, other)
+                total = 0.0
+                for j in range(nodes.points):
+                    total += abs(math.log10(other[j] + floor) - math.log10(base[j] + floor))
+                out[i, c] = total / nodes.points
+
+
+@jit
+def _intensity(reflectivity, nodes, sigma, kernel, cluster, out):
+    if sigma > 0.0:
+        convolve(reflectivity, nodes, sigma, 0.0, 1.0, 0.0, kernel, cluster, out)
+    else:
+        for j in range(nodes.points):
+            out[j] = reflectivity[nodes.first + j * nodes.stride]
+
+
+@jit(parallel=True)
+def largest_strains(params, out):
+    """Largest strain of each profile, (n,)."""
+    for i in prange(len(params)):
+        out[i] = strain_max(params[i])
+
+
+@jit(parallel=True)
+def ends(params, out):
+    """Depth [Å] at which each profile ends, (n,)."""
+    for i in prange(len(params)):
+        out[i] = depth_end(params[i])
+
+
+@jit(parallel=True)
+def profiles(params, depth, out):
+    """Strain (n, depths) at the depths [Å]; 0 beyond the end of the layer."""
+    for i in prange(len(params)):
+        end = depth_end(params[i])
+        for j in range(len(depth)):
+            out[i, j] = strain(depth[j], params[i]) if depth[j] <= end else 0.0

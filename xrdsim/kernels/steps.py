@@ -1,0 +1,165 @@
+"""From a strain profile to the steps of the recursion: fixed layers, or a continuum with controlled error.
+
+A step of thickness h needs the means of g(ε) and of the damage factor E over its two Gauss points and the coefficients
+of the Magnus correction c = (√3/6) h² (a_upper σ_lower − a_lower σ_upper) = σ₀(αf + β), with a = f − g and σ = σ₀E.
+Fixed layers take the strain of their middle, for which c = 0.
+
+Continuum: the depth is cut where the profile has a kink or changes its scale (Rp1, L2, L1), and each segment is cut into
+equal steps that keep three dimensionless numbers below the limits in ``Accuracy``: the phase |a|h, the change
+of phase by the slope √|a'|·h and by the curvature ∛|a''|·h. The damage adds |E'|h.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xrdsim._jit import jit
+from xrdsim.kernels.strain import damage, depth_end, strain, strain_max
+from xrdsim.parameters import DMIN, L1, L2, RP1
+
+GAUSS = math.sqrt(3.0) / 6.0
+SEGMENTS = 4
+PROBES = 24
+
+
+class Accuracy(NamedTuple):
+    """Limits on a step. ``layers`` > 0 asks for fixed layers of this thickness [Å] instead."""
+
+    layers: float
+    phase: float
+    slope: float
+    curvature: float
+    damage: float
+    wave: float  # largest |a| of an unstrained or fully strained layer over the angles [1/Å]
+
+
+class Material(NamedTuple):
+    """How strain enters a: g(ε) = coupling·ε/(1 + ε) (``exact``) or coupling·ε; ``damaged``: columns 8, 9 count."""
+
+    coupling: float
+    exact: bool
+    damaged: bool
+
+
+class Steps(NamedTuple):
+    """Workspace of one thread: coefficients of up to as many steps as the largest sample needs."""
+
+    h: NDArray[np.float64]
+    g: NDArray[np.float64]
+    e: NDArray[np.float64]
+    alpha: NDArray[np.float64]
+    beta: NDArray[np.float64]
+
+
+@jit
+def shift(eps, material):
+    """g(ε): how far a layer's reflection moves, in units of a [1/Å]."""
+    if material.exact:
+        return material.coupling * eps / (1.0 + eps)
+    return material.coupling * eps
+
+
+@jit
+def segment_edge(i, p, end):
+    """Depth of edge i = 0 … SEGMENTS, ``end`` that of the layer."""
+    if i == 0:
+        return 0.0
+    if i == 1:
+        return min(p[RP1], p[L2], p[L1])
+    if i == 2:
+        return min(max(p[RP1], p[L2]), p[L1])
+    if i == 3:
+        return p[L1]
+    return end
+
+
+@jit
+def segment_count(a, b, p, top, material, accuracy):
+    """Number of equal steps that the segment from a to b needs."""
+    width = b - a
+    if width <= 0.0:
+        return 0
+    d = width / PROBES
+    slope = 0.0
+    curvature = 0.0
+    decay = 0.0
+    g1 = 0.0
+    g2 = 0.0
+    e1 = 0.0
+    for i in range(PROBES):
+        eps = strain(a + (i + 0.5) * d, p)
+        g = shift(eps, material)
+        if i > 0:
+            slope = max(slope, abs(g - g1))
+        if i > 1:
+            curvature = max(curvature, abs(g - 2.0 * g1 + g2))
+        if material.damaged:
+            e = damage(eps, top, p)
+            if i > 0:
+                decay = max(decay, abs(e - e1))
+            e1 = e
+        g2 = g1
+        g1 = g
+    need = max(accuracy.wave / accuracy.phase, math.sqrt(slope / d) / accuracy.slope)
+    need = max(need, (curvature / (d * d)) ** (1.0 / 3.0) / accuracy.curvature)
+    need = max(need, decay / d / accuracy.damage)
+    return max(1, int(math.ceil(width * need)))
+
+
+@jit
+def count_steps(p, material, accuracy, counts):
+    """Number of steps of one sample; counts[s] of each segment (fixed layers: all in counts[0])."""
+    counts[:] = 0
+    if accuracy.layers > 0.0:
+        while strain((counts[0] + 0.5) * accuracy.layers, p) > DMIN:
+            counts[0] += 1
+        return counts[0]
+    top = strain_max(p) if material.damaged else 1.0
+    end = depth_end(p)
+    total = 0
+    for s in range(SEGMENTS):
+        counts[s] = segment_count(
+            segment_edge(s, p, end), segment_edge(s + 1, p, end), p, top, material, accuracy
+        )
+        total += counts[s]
+    return total
+
+
+@jit
+def _fill(k, h, upper, lower, p, top, material, steps):
+    g_upper = shift(upper, material)
+    g_lower = shift(lower, material)
+    e_upper = 1.0
+    e_lower = 1.0
+    if material.damaged:
+        e_upper = damage(upper, top, p)
+        e_lower = damage(lower, top, p)
+    factor = GAUSS * h * h
+    steps.h[k] = h
+    steps.g[k] = 0.5 * (g_upper + g_lower)
+    steps.e[k] = 0.5 * (e_upper + e_lower)
+    steps.alpha[k] = factor * (e_lower - e_upper)
+    steps.beta[k] = factor * (g_lower * e_upper - g_upper * e_lower)
+
+
+@jit
+def fill_steps(p, material, accuracy, counts, steps):
+    """Fill the steps of one sample from the surface down; returns their number."""
+    top = strain_max(p) if material.damaged else 1.0
+    if accuracy.layers > 0.0:
+        for k in range(counts[0]):
+            eps = strain((k + 0.5) * accuracy.layers, p)
+            _fill(k, accuracy.layers, eps, eps, p, top, material, steps)
+        return counts[0]
+    end = depth_end(p)
+    k = 0
+    for s in range(SEGMENTS):
+        a = segment_edge(s, p, end)
+        h = (segment_edge(s + 1, p, end) - a) / max(counts[s], 1)
+        for i in range(counts[s]):
+            middle = a + (i + 0.5) * h
+            _fill(k, h, strain(middle - GAUSS * h, p), strain(middle + GAUSS * h, p), p, top, material, steps)
+            k += 1
+    return k

@@ -1,0 +1,254 @@
+"""The forward model: parameters → strain → reflectivity → measured intensity."""
+
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from xrdsim.crystal import DEFAULT_SCAN, GGG_444, Reflection, Scan
+from xrdsim.errors import DeviceError, ParameterError
+from xrdsim.instrument import nodes as instrument_nodes
+from xrdsim.kernels import batch
+from xrdsim.kernels.steps import Accuracy, Material
+from xrdsim.optics import Convention, Optics, monochromator_factor, optics
+from xrdsim.parameters import ParameterSpace
+from xrdsim.units import FWHM_TO_SIGMA
+
+Array = NDArray[np.float64]
+
+_ROWS = 4096  # rows simulated at once: bounds the memory of the nodes beside the result
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Simulated rocking curves.
+
+    Attributes
+    ----------
+    params : (n, 7 or 9) parameters as given.
+    angle : (angle,) [arcsec] from the substrate peak, positive toward the expanded lattice.
+    reflectivity : (n, angle) of the sample, without instrument.
+    intensity : (n, angle) with instrument function, angular zero, scale and background.
+    """
+
+    params: Array
+    angle: Array
+    reflectivity: Array
+    intensity: Array
+
+
+@dataclass(frozen=True)
+class Forward:
+    """What the kernels need to simulate one experiment with one accuracy, prepared once."""
+
+    optics: Optics
+    material: Material
+    accuracy: Accuracy
+    monochromator: float
+
+
+def prepare(
+    angle: Array,
+    *,
+    convention: str = "exact",
+    layers: float | None = None,
+    rtol_dex: float = 1e-4,
+    monochromator: float | None = None,
+    reflection: Reflection = GGG_444,
+    damaged: bool = False,
+) -> Forward:
+    """Prepare the kernels for the angles [arcsec]; the arguments are those of ``simulate``.
+
+    Raises
+    ------
+    ParameterError
+        A choice without meaning, naming it.
+    """
+    try:
+        chosen = Convention(convention)
+    except ValueError:
+        raise ParameterError(f"convention {convention!r} is unknown; choose exact or linear") from None
+    if layers is not None and not (np.isfinite(layers) and layers >= 1.0):
+        raise ParameterError(
+            f"layers = {layers} must be a thickness of at least 1 Å, or None for the continuum"
+        )
+    if not 1e-8 <= rtol_dex <= 1e-2:
+        raise ParameterError(f"rtol_dex = {rtol_dex:g} must lie within 1e-8 … 1e-2")
+    if monochromator is None:
+        monochromator = monochromator_factor(reflection, chosen)
+    if not 0.0 <= monochromator <= 1.0:
+        raise ParameterError(f"monochromator = {monochromator:g} must lie within 0 … 1")
+    prepared = optics(angle, reflection, chosen)
+    # measured against finer steps on vectors of the prior: see docs/physics.md
+    tight = (rtol_dex / 1e-4) ** 0.25
+    accuracy = Accuracy(
+        layers=0.0 if layers is None else float(layers),
+        phase=min(1.8 * tight**0.7, 2.4),
+        slope=0.15 * tight**1.25,
+        curvature=0.15 * tight**1.25,
+        damage=0.05 * tight,
+        wave=prepared.wave,
+    )
+    material = Material(prepared.coupling, chosen is Convention.EXACT, damaged)
+    return Forward(prepared, material, accuracy, float(monochromator))
+
+
+def simulate(
+    params: ArrayLike,
+    *,
+    convention: str = "exact",
+    layers: float | None = None,
+    rtol_dex: float = 1e-4,
+    fwhm: ArrayLike = 30.0,
+    scale: ArrayLike = 1.0,
+    background: ArrayLike = 0.0,
+    zero: ArrayLike = 0.0,
+    monochromator: float | None = None,
+    reflection: Reflection = GGG_444,
+    scan: Scan = DEFAULT_SCAN,
+    device: str = "cpu",
+    space: ParameterSpace | None = None,
+) -> Curves:
+    """Simulate rocking curves of strain profiles.
+
+    Two-beam dynamical theory of a strained layer on a thick substrate; the formulas are in ``docs/physics.md``.
+
+    Parameters
+    ----------
+    params : (n, 7), (n, 9) with the damage kappa and p, or one row; order and units of ``xrdsim.parameters``.
+    convention : ``exact``, or ``linear`` for the approximations of earlier simulators.
+    layers : thickness of equal sublayers [Å]; ``None`` integrates the continuous profile.
+    rtol_dex : accuracy of log10 R of the continuum, RMS over the scan.
+    fwhm : full width at half maximum of the Gaussian instrument function [arcsec]; 0 for none. Scalar or (n,).
+    scale, background : intensity = scale · convolved R + background. Scalars or (n,).
+    zero : angle at which the substrate peak appears [arcsec]. Scalar or (n,).
+    monochromator : weight of π against σ polarisation; ``None`` takes the convention's default.
+    reflection, scan : what is measured, and at which angles.
+    device : ``cpu``.
+    space : ranges that the parameters must keep; ``None`` takes the default ranges.
+
+    Returns
+    -------
+    Curves
+
+    Raises
+    ------
+    ParameterError
+        A value that is not finite, out of range, of the wrong shape or breaks a constraint.
+    DeviceError
+        The device is not available.
+    """
+    if device != "cpu":
+        raise DeviceError(f"device {device!r} is not available; use 'cpu'")
+    rows = (space or ParameterSpace()).check(params)
+    n = len(rows)
+    fwhms = _per_sample(fwhm, n, "fwhm", 0.0)
+    scales = _per_sample(scale, n, "scale", 0.0)
+    backgrounds = _per_sample(background, n, "background", 0.0)
+    zeros = _per_sample(zero, n, "zero", -np.inf)
+
+    def reflect(which: Array, angle: Array) -> Array:
+        model = prepare(
+            angle,
+            convention=convention,
+            layers=layers,
+            rtol_dex=rtol_dex,
+            monochromator=monochromator,
+            reflection=reflection,
+            damaged=_damaged(rows),
+        )
+        return _reflectivity(which, model, len(angle))
+
+    reflectivity = np.empty((n, scan.points))
+    intensity = np.empty((n, scan.points))
+    blurred = fwhms > 0.0
+    if blurred.any():
+        grid = instrument_nodes(
+            scan, reflection, fwhms[blurred].min(), fwhms[blurred].max(), float(np.abs(zeros).max())
+        )
+        indices = np.flatnonzero(blurred)
+        for part in np.array_split(indices, -(-len(indices) // _ROWS)):
+            at_nodes = reflect(rows[part], grid.angle)
+            reflectivity[part] = at_nodes[
+                :, grid.first : grid.first + scan.points * grid.stride : grid.stride
+            ]
+            measured = np.empty((len(part), scan.points))
+            batch.measure(
+                at_nodes,
+                grid,
+                fwhms[part] * FWHM_TO_SIGMA,
+                zeros[part],
+                scales[part],
+                backgrounds[part],
+                _chunks(len(part)),
+                measured,
+            )
+            intensity[part] = measured
+    sharp = np.flatnonzero(~blurred)
+    if len(sharp):
+        reflectivity[sharp] = reflect(rows[sharp], scan.angle)
+        for shift in np.unique(zeros[sharp]):
+            part = sharp[zeros[sharp] == shift]
+            seen = reflectivity[part] if shift == 0.0 else reflect(rows[part], scan.angle - shift)
+            intensity[part] = scales[part, None] * seen + backgrounds[part, None]
+    return Curves(rows, scan.angle, reflectivity, intensity)
+
+
+def strain_profile(params: ArrayLike, depth: ArrayLike, *, space: ParameterSpace | None = None) -> Array:
+    """Strain (n, depths) of parameters (n, 7 or 9) at depths [Å], 0 beyond the end of the layer."""
+    rows = (space or ParameterSpace()).check(params)
+    at = np.ascontiguousarray(np.atleast_1d(depth), dtype=np.float64)
+    out = np.empty((len(rows), len(at)))
+    batch.profiles(rows, at, out)
+    return out
+
+
+def depth_end(params: ArrayLike, *, space: ParameterSpace | None = None) -> Array:
+    """Depth (n,) [Å] at which the strain of parameters (n, 7 or 9) falls to 1e-4."""
+    rows = (space or ParameterSpace()).check(params)
+    out = np.empty(len(rows))
+    batch.ends(rows, out)
+    return out
+
+
+def largest_strain(params: ArrayLike) -> Array:
+    """Largest strain (n,) of parameters (n, 7 or 9), which are not checked."""
+    rows = np.atleast_2d(np.ascontiguousarray(params, dtype=np.float64))
+    out = np.empty(len(rows))
+    batch.largest_strains(rows, out)
+    return out
+
+
+def _reflectivity(rows: Array, model: Forward, nodes: int) -> Array:
+    """Reflectivity (n, nodes) of checked rows."""
+    out = np.empty((len(rows), nodes))
+    chunks = _chunks(len(rows))
+    most = batch.most_steps(rows, model.material, model.accuracy, chunks)
+    batch.curves(
+        rows, model.material, model.accuracy, model.optics.table, model.monochromator, most, chunks, out
+    )
+    return out
+
+
+def _damaged(rows: Array) -> bool:
+    return rows.shape[1] == 9 and bool(np.any(rows[:, 7] > 0.0))
+
+
+def _chunks(n: int) -> int:
+    """Chunks of samples for the parallel loops: some more than threads, to balance their load."""
+    return max(1, min(n, 8 * numba.get_num_threads()))
+
+
+def _per_sample(value: ArrayLike, n: int, name: str, low: float) -> Array:
+    try:
+        values = np.array(np.broadcast_to(np.asarray(value, dtype=np.float64), (n,)))
+    except ValueError:
+        raise ParameterError(
+            f"{name} has the shape {np.shape(value)}; give one number or one a sample ({n})"
+        ) from None
+    bad = ~np.isfinite(values) | (values < low)
+    if bad.any():
+        limit = f" of at least {low:g}" if np.isfinite(low) else ""
+        raise ParameterError(f"{name} = {values[bad][0]:g} must be a finite number{limit}")
+    return values
