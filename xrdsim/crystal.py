@@ -63,9 +63,7 @@ class Reflection:
 
     def __post_init__(self) -> None:
         if not (self.lattice > 0.0 and self.wavelength > 0.0):
-            raise ParameterError(
-                f"lattice {self.lattice:g} Å and wavelength {self.wavelength:g} Å must be positive"
-            )
+            raise ParameterError(f"lattice {self.lattice:g} Å and wavelength {self.wavelength:g} Å must be positive")
         if not any(self.hkl):
             raise ParameterError(f"hkl {self.hkl} is no reflection")
         if self.h0 >= 2.0 * self.k:
@@ -74,9 +72,7 @@ class Reflection:
                 "cannot reach: it needs a wavelength below twice the spacing"
             )
         if self.chi0.imag <= 0.0 or self.chi0.real >= 0.0:
-            raise ParameterError(
-                f"chi0 = {self.chi0:g} must have a negative real and a positive imaginary part"
-            )
+            raise ParameterError(f"chi0 = {self.chi0:g} must have a negative real and a positive imaginary part")
         if self.chih == 0.0:
             raise ParameterError("chih must not be 0")
 
@@ -98,9 +94,7 @@ class Reflection:
     @property
     def theta_substrate(self) -> float:
         """Centre of the substrate reflection [rad]: 2k sinθ + k Re χ0/sinθ = h0, refraction included."""
-        return math.asin(
-            (self.h0 + math.sqrt(self.h0**2 - 8.0 * self.k**2 * self.chi0.real)) / (4.0 * self.k)
-        )
+        return math.asin((self.h0 + math.sqrt(self.h0**2 - 8.0 * self.k**2 * self.chi0.real)) / (4.0 * self.k))
 
     @property
     def susceptibilities_linear(self) -> tuple[complex, complex]:
@@ -161,12 +155,8 @@ class Scan:
     points: int = 701
 
     def __post_init__(self) -> None:
-        if not (
-            math.isfinite(self.start) and math.isfinite(self.step) and self.step > 0.0 and self.points >= 1
-        ):
-            raise ParameterError(
-                f"a scan needs a finite start, a positive step and at least one point; got {self}"
-            )
+        if not (math.isfinite(self.start) and math.isfinite(self.step) and self.step > 0.0 and self.points >= 1):
+            raise ParameterError(f"a scan needs a finite start, a positive step and at least one point; got {self}")
 
     @property
     def angle(self) -> NDArray[np.float64]:
@@ -196,9 +186,7 @@ class Scan:
         try:
             return cls(float(table.pop("start")), float(table.pop("step")), int(table.pop("points")), **table)
         except (KeyError, TypeError, ValueError) as error:
-            raise ParameterError(
-                f"{path}: [scan] needs start, step and points as numbers: {error}"
-            ) from error
+            raise ParameterError(f"{path}: [scan] needs start, step and points as numbers: {error}") from error
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON and TOML."""

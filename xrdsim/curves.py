@@ -8,6 +8,7 @@ A file format is one function from a path to a ``_Table``, its columns and what 
 import math
 import re
 from dataclasses import dataclass
+from itertools import dropwhile
 from os import PathLike
 from pathlib import Path
 from typing import NoReturn
@@ -21,12 +22,13 @@ from xrdsim.errors import CurveError, OutputError, ParameterError
 DEFAULT_STEP = 4.018235972  # [arcsec] between the points of a file without an angle column
 AXES = {"relative": 1.0, "omega": -1.0, "2theta": -0.5}  # kinds of angle column; angle = factor·(x − x_peak)
 UNITS = {"arcsec": 1.0, "deg": 3600.0}  # of an angle column, in arcsec
-MIN_POINTS = 50
-MIN_AFTER_PEAK = 30  # points on the expanded side of the substrate peak
+MIN_POINTS, MIN_AFTER_PEAK = 50, 30  # in all, and on the expanded side of the substrate peak
 PEAK_CONTRAST = 10.0  # lowest ratio of the substrate peak to the median intensity
 
 _COMMENT = ("#", ";", "!", "%", "//")
 _MARK = "# xrdsim curve: angle 0 at the substrate peak, positive toward lower glancing angle"
+_NUMBER = r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?"
+_Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,9 +64,9 @@ class Curve:
 
 @dataclass(frozen=True)
 class _Table:
-    angle: NDArray[np.float64] | None
-    intensity: NDArray[np.float64]
-    line: list[int]
+    angle: _Floats | None
+    intensity: _Floats
+    line: NDArray[np.int64]
     axis: str | None = None
     unit: str | None = None
     peak: int | None = None
@@ -79,7 +81,7 @@ def read_curve(
     peak: int | None = None,
     drop_negative: bool = False,
 ) -> Curve:
-    """Read a measured rocking curve from a text file of one to three columns.
+    """Read a measured rocking curve from a text file.
 
     One column is the intensity in the order of rising angle; two are angle and intensity; a third is ignored.
     Blanks, tabs, semicolons or commas separate them; comments, headers of words, decimal commas and any order
@@ -109,50 +111,43 @@ def read_curve(
             raise ParameterError(f"the {name} is {value!r}; choose one of {', '.join(known)}")
     source = str(path)
     table = _read_text(Path(path), source)
-    rows = np.arange(table.intensity.size)
+    y, line = table.intensity, table.line
+    rows = np.arange(y.size)
     if table.angle is not None:
-        if step is not None:
-            _refuse(source, "the file has an angle column; leave out --step")
         x, scale, axis, unit = table.angle, 1.0, axis or table.axis, unit or table.unit
+        misfit = step is not None and "an angle column; leave out --step"
     else:
-        if axis not in (None, "relative") or unit not in (None, "arcsec"):
-            _refuse(source, "the file has no angle column; leave out --axis and --unit, give --step")
+        misfit = (axis or unit) and "no angle column; leave out --axis and --unit, give --step"
         x, scale, axis, unit = rows.astype(np.float64), step or DEFAULT_STEP, "relative", "arcsec"
-
-    keep = table.intensity >= 0.0
-    if not (drop_negative or keep.all()):
-        what = f"the intensity {table.intensity[~keep][0]:g} is negative"
-        _refuse(source, f"{what}; correct it or use --drop-negative", table.line[int(keep.argmin())])
-    order = np.argsort(x, kind="stable")
-    order = order[keep[order]]
-    x, y, rows, line = x[order], table.intensity[order], rows[order], np.array(table.line)[order]
+    if misfit:
+        _refuse(source, f"the file has {misfit}")
+    keep = y >= 0.0
+    for i in [] if drop_negative else np.flatnonzero(~keep):
+        _refuse(source, f"the intensity {y[i]:g} is negative; correct it or use --drop-negative", line[i])
+    order = np.flatnonzero(keep)[np.argsort(x[keep], kind="stable")]
+    x, y, line, rows = x[order], y[order], line[order], rows[order]
     if x.size < MIN_POINTS:
         _refuse(source, f"{x.size} points are too few, at least {MIN_POINTS} are needed; measure more")
     for i in np.flatnonzero(np.diff(x) == 0.0):
-        what = f"the angle {x[i]:.10g} of line {line[i]} comes again"
-        _refuse(source, f"{what}; delete one line, or export the angles with more digits", line[i + 1])
+        _refuse(source, f"the angle {x[i]:.10g} comes again; delete one or export more digits", line[i + 1])
     peak = table.peak if peak is None else peak
     if peak is not None and peak not in rows:
         _refuse(source, f"there is no row {peak}; give --peak as one of the rows 0 … {keep.size - 1} in use")
     top = _find_peak(y, source) if peak is None else int(np.flatnonzero(rows == peak)[0])
-
     if axis is None or unit is None:
         axis, unit = _guess_axis(x, float(x[top]), axis, unit, source)
-    columns = "intensity only" if table.angle is None else f"angle ({axis}, {unit}) and intensity"
-    where = f"row {rows[top]} (line {line[top]}" + (
-        ")" if table.angle is None else f", {x[top]:.10g} {unit})"
-    )
+
+    column = "of rising angle" if table.angle is None else f"with angles taken as {axis} in {unit}"
+    where = f"row {rows[top]} (line {line[top]})"
     angle = AXES[axis] * UNITS[unit] * scale * (x - x[top]) + 0.0  # + 0.0: no minus zero at the peak
     if AXES[axis] < 0.0:
         angle, y, top = angle[::-1], y[::-1], x.size - 1 - top
     if (after := x.size - 1 - top) < MIN_AFTER_PEAK:
-        what = f"{after} points beyond the substrate peak at {where} are too few, {MIN_AFTER_PEAK} are needed"
+        what = f"{after} points beyond the peak at {where} are too few, {MIN_AFTER_PEAK} are needed"
         _refuse(source, f"{what}; correct --peak or --axis, or measure further")
-    note = (
-        f"{columns}: {x.size} points, step {np.median(np.diff(angle)):.6g} arcsec, substrate peak at {where}"
-    )
+    note = f"{x.size} points {column}, step {np.median(np.diff(angle)):.6g} arcsec, substrate peak at {where}"
     dropped = "" if keep.all() else f", {np.sum(~keep)} negative points left out"
-    return Curve(angle, y, top, source, f"Read as {note}{dropped}.")
+    return Curve(angle, y, top, source, note + dropped + ".")
 
 
 def write_curve(path: str | PathLike[str], angle: ArrayLike, intensity: ArrayLike) -> None:
@@ -174,7 +169,7 @@ def write_curve(path: str | PathLike[str], angle: ArrayLike, intensity: ArrayLik
     x, y = np.asarray(angle, dtype=np.float64), np.asarray(intensity, dtype=np.float64)
     if x.ndim != 1 or x.shape != y.shape:
         _refuse(str(path), f"angle {x.shape} and intensity {y.shape} must be two columns of one length")
-    if not (np.isfinite(x + y).all() and (np.diff(x) > 0.0).all() and (y >= 0.0).all()):
+    if not (np.isfinite(x).all() and np.isfinite(y).all() and (np.diff(x) > 0.0).all() and (y >= 0.0).all()):
         _refuse(str(path), "not written; angles must ascend, intensities not be negative, all be finite")
     body = "".join(f"{a!r} {b!r}\n" for a, b in zip(x.tolist(), y.tolist(), strict=True))
     try:
@@ -188,25 +183,20 @@ def _refuse(source: str, what: str, line: int | None = None) -> NoReturn:
 
 
 def _read_text(path: Path, source: str) -> _Table:
-    """Read one to three columns of numbers."""
     try:
         data = path.read_bytes()
-    except OSError as error:
-        raise CurveError(f"{source}: {error.strerror}; check the path and its permissions") from error
-    if b"\0" in data:
-        _refuse(source, "binary data; export the scan as text", data.partition(b"\0")[0].count(b"\n") + 1)
-    try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = data.decode("latin-1")
+    except OSError as error:
+        raise CurveError(f"{source}: {error.strerror}; check the path and its permissions") from error
     lines = [row.strip() for row in re.split(r"\r\n?|\n", text)]
     used = [(i, row) for i, row in enumerate(lines, start=1) if row and not row.startswith(_COMMENT)]
-    start = next((k for k, (_, row) in enumerate(used) if not _is_header(row)), len(used))
-    if start == len(used):
-        what = f"{used[0][1][:40]!r} and no numbers" if used else "the file is empty"
-        _refuse(source, f"{what}; give columns of angle and intensity as text", used[0][0] if used else 1)
-    line = [i for i, _ in used[start:]]
-    fields = _split([row for _, row in used[start:]])
+    body = list(dropwhile(lambda item: _is_header(item[1]), used))
+    if not body:
+        i, what = (used[0][0], f"{used[0][1][:40]!r} and no numbers") if used else (1, "the file is empty")
+        _refuse(source, f"{what}; give columns of angle and intensity as plain text", i)
+    line, fields = np.array([i for i, _ in body]), _split([row for _, row in body])
     width = len(fields[0])
     if width > 3:
         _refuse(source, f"{width} columns; keep angle and intensity only", line[0])
@@ -215,76 +205,58 @@ def _read_text(path: Path, source: str) -> _Table:
             _refuse(source, f"{len(row)} columns after lines of {width}; complete or delete the line", i)
         for field in row[:2]:
             if not math.isfinite(_number(field)):
-                what = f"{field[:40]!r} is not a finite number"
-                _refuse(source, f"{what}; correct or delete it, put # before a line of text", i)
+                _refuse(source, f"{field[:40]!r} is no finite number; correct it, or put # before text", i)
     values = np.array([[_number(field) for field in row[:2]] for row in fields])
-    if width == 1:
-        return _Table(None, values[:, 0], line)
-    if lines[0] != _MARK:
-        return _Table(values[:, 0], values[:, 1], line)
-    zero = np.flatnonzero(values[1:-1, 0] == 0.0)  # at an end of the scan 0 is no peak
-    peak = int(zero[0]) + 1 if zero.size else None
-    return _Table(values[:, 0], values[:, 1], line, "relative", "arcsec", peak)
+    angle, intensity = None if width == 1 else values[:, 0], values[:, -1]
+    if width == 1 or lines[0] != _MARK:
+        return _Table(angle, intensity, line)
+    zero = [i for i in range(1, len(fields) - 1) if values[i, 0] == 0.0]  # at an end of the scan 0 is no peak
+    return _Table(angle, intensity, line, "relative", "arcsec", zero[0] if zero else None)
 
 
 def _is_header(row: str) -> bool:
     """Whether a line holds words only and does not begin like a misprinted number."""
     words = all(math.isnan(_number(field)) for field in re.split(r"[;,\s]+", row))
-    return words and not re.match(r"[-+]?(\d*[.,]\d|nan\b)", row, re.IGNORECASE)
+    return words and not re.match(r"[-+]?(\d*[.,]\d|(nan|inf)\b)", row, re.IGNORECASE)
 
 
 def _number(field: str) -> float:
-    try:
-        return math.nan if "_" in field else float(field)
-    except ValueError:
-        return math.nan
+    return float(field) if re.fullmatch(_NUMBER, field) else math.nan
 
 
 def _split(rows: list[str]) -> list[list[str]]:
     """Split lines into fields with decimal points; one separator holds for the whole file."""
     rows = [row.rstrip(";, \t") for row in rows]
     text = "\n".join(rows)
-    separator = ";" if ";" in text else "," if _comma_separates(rows, text) else None
+    separator = ";" if ";" in text else None
+    if "," in text and separator is None:
+        first = np.array([_number(row.partition(",")[0]) for row in rows])
+        ordered = np.all(first[1:] >= first[:-1]) or np.all(first[1:] <= first[:-1])
+        angles = ordered and first[0] != first[-1] and not re.search(r"[ \t]", text)  # lines like 12,5
+        if angles or "." in text or re.search(r",[ \t]|[ \t],|,[^,\s]*,", text):
+            separator = ","
     if separator != "," and "." not in text:  # beside a point, a comma would group thousands: it is refused
         rows = [row.replace(",", ".") for row in rows]
     return [[field.strip() for field in row.split(separator)] for row in rows]
 
 
-def _comma_separates(rows: list[str], text: str) -> bool:
-    """Whether commas stand between columns rather than for decimal points."""
-    if "," in text and ("." in text or re.search(r",[ \t]|[ \t],|,[^,\s]*,", text)):
-        return True
-    first = np.array([_number(row.split(",")[0]) for row in rows if "," in row])
-    if first.size < len(rows) or not np.isfinite(first).all() or re.search(r"[ \t]", text):
-        return False
-    move = np.diff(first)  # of "12,5" only the order of angles tells: intensities rise and fall
-    return bool(np.any(move) and (np.all(move >= 0.0) or np.all(move <= 0.0)))
-
-
-def _find_peak(y: NDArray[np.float64], source: str) -> int:
+def _find_peak(y: _Floats, source: str) -> int:
     """Index of the substrate peak: the centre of the highest top that is more than one point wide."""
     smooth = y
     for reduce in (np.median, np.mean):  # the median takes single hot pixels away
         smooth = reduce(sliding_window_view(np.pad(smooth, 1, mode="reflect"), 3), axis=1)
-    highest, middle = int(smooth.argmax()), float(np.median(y))
-    below = smooth < smooth[highest] * (1.0 - 1e-3)
-    left, right = np.flatnonzero(below[:highest]), np.flatnonzero(below[highest:])
-    contrast = smooth[highest] / max(middle, y[y > 0.0].min(initial=np.inf))  # of zeros: to one count
-    if contrast >= PEAK_CONTRAST and left.size and right.size:
-        centre = (int(left[-1]) + highest + int(right[0])) // 2
-        near = centre - 1 + int(y[centre - 1 : centre + 2].argmax())
-        centre = near if y[near] > y[centre] else centre
-        if 0 < centre < y.size - 1:
-            return centre
-    what = (
-        f"no substrate peak, the intensity is largest at point {highest} and {contrast:.3g} times the median"
-    )
-    _refuse(source, f"{what}; give a scan across the whole peak, or the row of the peak with --peak")
+    contrast = smooth.max() / max(np.median(y), y[y > 0.0].min(initial=np.inf))  # of zeros: to one count
+    top = np.flatnonzero(smooth >= smooth.max() * (1.0 - 1e-3))
+    top = top[top - top[0] == np.arange(top.size)]
+    if contrast < PEAK_CONTRAST or top[0] == 0 or top[-1] == y.size - 1:
+        what = f"no substrate peak, the intensity is largest at point {top[0]}, {contrast:.3g} × the median"
+        _refuse(source, f"{what}; give a scan across the whole peak, or the row of the peak with --peak")
+    centre = int(top[0] + top[-1]) // 2
+    near = centre - 1 + int(y[centre - 1 : centre + 2].argmax())
+    return near if y[near] > y[centre] else centre
 
 
-def _guess_axis(
-    x: NDArray[np.float64], peak: float, axis: str | None, unit: str | None, source: str
-) -> tuple[str, str]:
+def _guess_axis(x: _Floats, peak: float, axis: str | None, unit: str | None, source: str) -> tuple[str, str]:
     """Complete axis and unit from the range, the step and the position of the substrate peak."""
     span, step, reach = np.ptp(x), np.median(np.diff(x)), np.abs(x).max()
     if unit is None and min(reach, span) > 100.0 and step >= 0.1:
@@ -292,13 +264,10 @@ def _guess_axis(
     elif unit is None and 0.03 <= span <= 10.0 and step <= 0.05:
         unit = "deg"
     if axis is None and unit is not None:
-        degree = 3600.0 / UNITS[unit]
-        if abs(peak / degree - 25.5) <= 2.5:
-            axis = "omega"
-        elif abs(peak / degree - 51.0) <= 4.0:
-            axis = "2theta"
-        elif abs(peak) <= 0.25 * span and reach <= 3.0 * degree:
-            axis = "relative"
+        deg = 3600.0 / UNITS[unit]
+        near_zero = abs(peak) <= 0.25 * span and reach <= 3.0 * deg
+        fits = {"omega": abs(peak / deg - 25.5) <= 2.5, "2theta": abs(peak / deg - 51) <= 4, "relative": near_zero}
+        axis = next((name for name, fit in fits.items() if fit), None)
     if axis is None or unit is None:
         what = f"angles {x[0]:g} … {x[-1]:g} with the substrate peak at {peak:g} may mean anything"
         _refuse(source, f"{what}; say which with --axis {'|'.join(AXES)} and --unit {'|'.join(UNITS)}")

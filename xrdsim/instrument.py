@@ -52,9 +52,7 @@ def nodes(scan: Scan, reflection: Reflection, narrowest: float, widest: float, z
             scale * np.cosh(t) * (2.0 * limit / count) * _bump(cluster / reach),
         ]
     )
-    return Nodes(
-        scan.points, scan.start, scan.step, stride, first, grid, np.concatenate([x, cluster]), weight
-    )
+    return Nodes(scan.points, scan.start, scan.step, stride, first, grid, np.concatenate([x, cluster]), weight)
 
 
 def _bump(t: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -70,9 +70,7 @@ def prepare(
     except ValueError:
         raise ParameterError(f"convention {convention!r} is unknown; choose exact or linear") from None
     if layers is not None and not (np.isfinite(layers) and layers >= 1.0):
-        raise ParameterError(
-            f"layers = {layers} must be a thickness of at least 1 Å, or None for the continuum"
-        )
+        raise ParameterError(f"layers = {layers} must be a thickness of at least 1 Å, or None for the continuum")
     if not 1e-8 <= rtol_dex <= 1e-2:
         raise ParameterError(f"rtol_dex = {rtol_dex:g} must lie within 1e-8 … 1e-2")
     if monochromator is None:
@@ -170,9 +168,7 @@ def simulate(
         indices = np.flatnonzero(blurred)
         for part in np.array_split(indices, -(-len(indices) // _ROWS)):
             at_nodes = reflect(rows[part], grid.angle)
-            reflectivity[part] = at_nodes[
-                :, grid.first : grid.first + scan.points * grid.stride : grid.stride
-            ]
+            reflectivity[part] = at_nodes[:, grid.first : grid.first + scan.points * grid.stride : grid.stride]
             measured = np.empty((len(part), scan.points))
             batch.measure(
                 at_nodes,
@@ -225,9 +221,7 @@ def _reflectivity(rows: Array, model: Forward, nodes: int) -> Array:
     out = np.empty((len(rows), nodes))
     chunks = _chunks(len(rows))
     most = batch.most_steps(rows, model.material, model.accuracy, chunks)
-    batch.curves(
-        rows, model.material, model.accuracy, model.optics.table, model.monochromator, most, chunks, out
-    )
+    batch.curves(rows, model.material, model.accuracy, model.optics.table, model.monochromator, most, chunks, out)
     return out
 
 
@@ -244,9 +238,7 @@ def _per_sample(value: ArrayLike, n: int, name: str, low: float) -> Array:
     try:
         values = np.array(np.broadcast_to(np.asarray(value, dtype=np.float64), (n,)))
     except ValueError:
-        raise ParameterError(
-            f"{name} has the shape {np.shape(value)}; give one number or one a sample ({n})"
-        ) from None
+        raise ParameterError(f"{name} has the shape {np.shape(value)}; give one number or one a sample ({n})") from None
     bad = ~np.isfinite(values) | (values < low)
     if bad.any():
         limit = f" of at least {low:g}" if np.isfinite(low) else ""

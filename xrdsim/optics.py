@@ -73,9 +73,7 @@ def optics(angle: NDArray[np.float64], reflection: Reflection, convention: Conve
         f = 0.5 * (kappa * angle * ARCSEC - 1j * k * reflection.chi0.imag / sine_b)
         factors = (1.0, abs(math.cos(2.0 * theta_b)))
         chis = reflection.susceptibilities_linear
-        sigmas = [
-            np.full(angle.shape, 0.5 * k * c * chi / sine_b) for c, chi in zip(factors, chis, strict=True)
-        ]
+        sigmas = [np.full(angle.shape, 0.5 * k * c * chi / sine_b) for c, chi in zip(factors, chis, strict=True)]
         coupling = 0.5 * kappa * math.tan(theta_b)
     rows = [f]
     for sigma in sigmas:

@@ -18,9 +18,7 @@ from xrdsim.units import ARCSEC
 Array = NDArray[np.float64]
 
 
-def in_window(
-    params: Array, reflection: Reflection = GGG_444, scan: Scan = DEFAULT_SCAN
-) -> NDArray[np.bool_]:
+def in_window(params: Array, reflection: Reflection = GGG_444, scan: Scan = DEFAULT_SCAN) -> NDArray[np.bool_]:
     """Whether the largest strain ε of each row diffracts inside the scan: ε·tanθ_B ≤ last angle."""
     if len(params) == 0:
         return np.zeros(0, bool)

@@ -65,9 +65,7 @@ def measure(curves, nodes, sigma, zero, scale, background, chunks, out):
 
 
 @jit(parallel=True)
-def differences(
-    params, changed, material, accuracy, optics, monochromator, nodes, sigma, floor, most, chunks, out
-):
+def differences(params, changed, material, accuracy, optics, monochromator, nodes, sigma, floor, most, chunks, out):
     """Mean |Δ log10(I + floor)| over the scan between params (n, p) and each of changed (n, c, p), into out (n, c).
 
     A changed row that starts with NaN gives NaN.

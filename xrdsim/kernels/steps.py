@@ -120,9 +120,7 @@ def count_steps(p, material, accuracy, counts):
     end = depth_end(p)
     total = 0
     for s in range(SEGMENTS):
-        counts[s] = segment_count(
-            segment_edge(s, p, end), segment_edge(s + 1, p, end), p, top, material, accuracy
-        )
+        counts[s] = segment_count(segment_edge(s, p, end), segment_edge(s + 1, p, end), p, top, material, accuracy)
         total += counts[s]
     return total
 
