@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
 from xrdsim.errors import CurveError, OutputError, ParameterError
@@ -24,7 +23,6 @@ AXES = {"relative": 1.0, "omega": -1.0, "2theta": -0.5}  # kinds of angle column
 UNITS = {"arcsec": 1.0, "deg": 3600.0}  # of an angle column, in arcsec
 MIN_POINTS, MIN_AFTER_PEAK = 50, 30  # in all, and on the expanded side of the substrate peak
 PEAK_CONTRAST = 10.0  # lowest ratio of the substrate peak to the median intensity
-
 _COMMENT = ("#", ";", "!", "%", "//")
 _MARK = "# xrdsim curve: angle 0 at the substrate peak, positive toward lower glancing angle"
 _NUMBER = r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?"
@@ -64,9 +62,11 @@ class Curve:
 
 @dataclass(frozen=True)
 class _Table:
-    angle: _Floats | None
+    angle: _Floats
     intensity: _Floats
     line: NDArray[np.int64]
+    columns: int
+    scale: float = 1.0
     axis: str | None = None
     unit: str | None = None
     peak: int | None = None
@@ -83,24 +83,22 @@ def read_curve(
 ) -> Curve:
     """Read a measured rocking curve from a text file.
 
-    One column is the intensity in the order of rising angle; two are angle and intensity; a third is ignored.
-    Blanks, tabs, semicolons or commas separate them; comments, headers of words, decimal commas and any order
-    of the angles are accepted.
+    One column is the intensity in equal steps; two are angle and intensity, in any order; a third is ignored.
+    Blanks, tabs, semicolons or commas separate them; comments, headers of words and decimal commas may occur.
 
     Parameters
     ----------
     path : the file.
     step : angle between the points of a one-column file [arcsec]; None: ``DEFAULT_STEP``.
     axis : "relative", "omega" or "2theta"; None: guessed, the substrate peak lies near 0, 25.5° or 51°.
-    unit : "arcsec" or "deg", of the angle column; None: guessed from its range and step.
+    unit : "arcsec" or "deg", of an angle column; None: guessed from its range and step.
     peak : row of the substrate peak, from 0 over the lines of numbers in the file; None: searched for.
     drop_negative : leave out points of negative intensity; the others keep their angles.
 
     Raises
     ------
     CurveError
-        The file cannot be read or is not such a table, a value is not finite or negative, an angle comes
-        twice, there are too few points or no substrate peak, or the axis remains open.
+        The file cannot be read, is not such a table or not a rocking curve, or leaves its axis open.
     ParameterError
         ``step``, ``axis`` or ``unit`` has no meaning.
     """
@@ -110,44 +108,34 @@ def read_curve(
         if value is not None and value not in known:
             raise ParameterError(f"the {name} is {value!r}; choose one of {', '.join(known)}")
     source = str(path)
-    table = _read_text(Path(path), source)
-    y, line = table.intensity, table.line
-    rows = np.arange(y.size)
-    if table.angle is not None:
-        x, scale, axis, unit = table.angle, 1.0, axis or table.axis, unit or table.unit
-        misfit = step is not None and "an angle column; leave out --step"
-    else:
-        misfit = (axis or unit) and "no angle column; leave out --axis and --unit, give --step"
-        x, scale, axis, unit = rows.astype(np.float64), step or DEFAULT_STEP, "relative", "arcsec"
-    if misfit:
-        _refuse(source, f"the file has {misfit}")
+    table = _read_text(Path(path), source, step)
+    x, y, line, rows = table.angle, table.intensity, table.line, np.arange(table.line.size)
+    if table.columns == 1 and unit == "deg":
+        _refuse(source, "the file has no angle column; leave out --unit, give --step in arcsec")
+    axis, unit, peak = axis or table.axis, unit or table.unit, table.peak if peak is None else peak
     keep = y >= 0.0
-    for i in [] if drop_negative else np.flatnonzero(~keep):
+    for i in np.flatnonzero(~keep & (not drop_negative)):
         _refuse(source, f"the intensity {y[i]:g} is negative; correct it or use --drop-negative", line[i])
-    order = np.flatnonzero(keep)[np.argsort(x[keep], kind="stable")]
+    order = rows[keep][np.argsort(x[keep], kind="stable")]
     x, y, line, rows = x[order], y[order], line[order], rows[order]
     if x.size < MIN_POINTS:
         _refuse(source, f"{x.size} points are too few, at least {MIN_POINTS} are needed; measure more")
     for i in np.flatnonzero(np.diff(x) == 0.0):
         _refuse(source, f"the angle {x[i]:.10g} comes again; delete one or export more digits", line[i + 1])
-    peak = table.peak if peak is None else peak
     if peak is not None and peak not in rows:
         _refuse(source, f"there is no row {peak}; give --peak as one of the rows 0 … {keep.size - 1} in use")
     top = _find_peak(y, source) if peak is None else int(np.flatnonzero(rows == peak)[0])
-    if axis is None or unit is None:
-        axis, unit = _guess_axis(x, float(x[top]), axis, unit, source)
-
-    column = "of rising angle" if table.angle is None else f"with angles taken as {axis} in {unit}"
-    where = f"row {rows[top]} (line {line[top]})"
-    angle = AXES[axis] * UNITS[unit] * scale * (x - x[top]) + 0.0  # + 0.0: no minus zero at the peak
+    axis, unit = _guess_axis(x, float(x[top]), axis, unit, source)
+    where = f"the substrate peak in row {rows[top]} (line {line[top]})"
+    angle = AXES[axis] * UNITS[unit] * table.scale * (x - x[top]) + 0.0  # + 0.0: no minus zero at the peak
     if AXES[axis] < 0.0:
         angle, y, top = angle[::-1], y[::-1], x.size - 1 - top
     if (after := x.size - 1 - top) < MIN_AFTER_PEAK:
-        what = f"{after} points beyond the peak at {where} are too few, {MIN_AFTER_PEAK} are needed"
-        _refuse(source, f"{what}; correct --peak or --axis, or measure further")
-    note = f"{x.size} points {column}, step {np.median(np.diff(angle)):.6g} arcsec, substrate peak at {where}"
-    dropped = "" if keep.all() else f", {np.sum(~keep)} negative points left out"
-    return Curve(angle, y, top, source, note + dropped + ".")
+        what = f"{after} points beyond {where} are too few, at least {MIN_AFTER_PEAK} are needed"
+        _refuse(source, f"{what}; measure more, or correct --peak or --axis")
+    note = f"{x.size} points of a {table.columns}-column file, angle taken as {axis} in {unit}, with {where}"
+    note += "" if keep.all() else f", {np.sum(~keep)} negative points left out"
+    return Curve(angle, y, top, source, f"{note}, step {np.median(np.diff(angle)):.6g} arcsec.")
 
 
 def write_curve(path: str | PathLike[str], angle: ArrayLike, intensity: ArrayLike) -> None:
@@ -167,10 +155,9 @@ def write_curve(path: str | PathLike[str], angle: ArrayLike, intensity: ArrayLik
         The file cannot be written.
     """
     x, y = np.asarray(angle, dtype=np.float64), np.asarray(intensity, dtype=np.float64)
-    if x.ndim != 1 or x.shape != y.shape:
-        _refuse(str(path), f"angle {x.shape} and intensity {y.shape} must be two columns of one length")
-    if not (np.isfinite(x).all() and np.isfinite(y).all() and (np.diff(x) > 0.0).all() and (y >= 0.0).all()):
-        _refuse(str(path), "not written; angles must ascend, intensities not be negative, all be finite")
+    alike = x.ndim == 1 and x.shape == y.shape and np.isfinite([x, y]).all()
+    if not alike or np.any(np.diff(x) <= 0.0) or np.any(y < 0.0):
+        _refuse(str(path), "not written; give finite columns of one length, angles ascending, intensities ≥ 0")
     body = "".join(f"{a!r} {b!r}\n" for a, b in zip(x.tolist(), y.tolist(), strict=True))
     try:
         Path(path).write_text(f"{_MARK}\n# angle[arcsec] intensity\n{body}", encoding="utf-8", newline="\n")
@@ -182,7 +169,7 @@ def _refuse(source: str, what: str, line: int | None = None) -> NoReturn:
     raise CurveError(f"{source}: {what}" if line is None else f"{source}, line {line}: {what}")
 
 
-def _read_text(path: Path, source: str) -> _Table:
+def _read_text(path: Path, source: str, step: float | None) -> _Table:
     try:
         data = path.read_bytes()
         text = data.decode("utf-8-sig")
@@ -198,26 +185,26 @@ def _read_text(path: Path, source: str) -> _Table:
         _refuse(source, f"{what}; give columns of angle and intensity as plain text", i)
     line, fields = np.array([i for i, _ in body]), _split([row for _, row in body])
     width = len(fields[0])
-    if width > 3:
-        _refuse(source, f"{width} columns; keep angle and intensity only", line[0])
     for i, row in zip(line, fields, strict=True):
-        if len(row) != width:
-            _refuse(source, f"{len(row)} columns after lines of {width}; complete or delete the line", i)
+        if len(row) != width or width > 3:
+            _refuse(source, f"{len(row)} columns; all lines need the same 1 to 3 (the first has {width})", i)
         for field in row[:2]:
             if not math.isfinite(_number(field)):
                 _refuse(source, f"{field[:40]!r} is no finite number; correct it, or put # before text", i)
-    values = np.array([[_number(field) for field in row[:2]] for row in fields])
-    angle, intensity = None if width == 1 else values[:, 0], values[:, -1]
-    if width == 1 or lines[0] != _MARK:
-        return _Table(angle, intensity, line)
-    zero = [i for i in range(1, len(fields) - 1) if values[i, 0] == 0.0]  # at an end of the scan 0 is no peak
-    return _Table(angle, intensity, line, "relative", "arcsec", zero[0] if zero else None)
+    x, y = np.array([[_number(row[0]), _number(row[:2][-1])] for row in fields]).T
+    if width == 1:
+        return _Table(np.arange(float(y.size)), y, line, width, step or DEFAULT_STEP, "relative", "arcsec")
+    if step is not None:
+        _refuse(source, "the file has an angle column; leave out --step", line[0])
+    if lines[0] != _MARK:
+        return _Table(x, y, line, width)
+    zero = [i for i in range(1, x.size - 1) if x[i] == 0.0]  # at an end of the scan 0 is no peak
+    return _Table(x, y, line, width, 1.0, "relative", "arcsec", zero[0] if zero else None)
 
 
 def _is_header(row: str) -> bool:
-    """Whether a line holds words only and does not begin like a misprinted number."""
     words = all(math.isnan(_number(field)) for field in re.split(r"[;,\s]+", row))
-    return words and not re.match(r"[-+]?(\d*[.,]\d|(nan|inf)\b)", row, re.IGNORECASE)
+    return words and not re.match(r"[-+]?(\d*[.,]\d|(nan|inf)\b)", row, re.IGNORECASE)  # nor a misprint
 
 
 def _number(field: str) -> float:
@@ -244,7 +231,7 @@ def _find_peak(y: _Floats, source: str) -> int:
     """Index of the substrate peak: the centre of the highest top that is more than one point wide."""
     smooth = y
     for reduce in (np.median, np.mean):  # the median takes single hot pixels away
-        smooth = reduce(sliding_window_view(np.pad(smooth, 1, mode="reflect"), 3), axis=1)
+        smooth = reduce(np.lib.stride_tricks.sliding_window_view(np.pad(smooth, 1, mode="reflect"), 3), axis=1)
     contrast = smooth.max() / max(np.median(y), y[y > 0.0].min(initial=np.inf))  # of zeros: to one count
     top = np.flatnonzero(smooth >= smooth.max() * (1.0 - 1e-3))
     top = top[top - top[0] == np.arange(top.size)]
@@ -252,8 +239,7 @@ def _find_peak(y: _Floats, source: str) -> int:
         what = f"no substrate peak, the intensity is largest at point {top[0]}, {contrast:.3g} × the median"
         _refuse(source, f"{what}; give a scan across the whole peak, or the row of the peak with --peak")
     centre = int(top[0] + top[-1]) // 2
-    near = centre - 1 + int(y[centre - 1 : centre + 2].argmax())
-    return near if y[near] > y[centre] else centre
+    return max((centre, centre - 1, centre + 1), key=lambda i: float(y[i]))
 
 
 def _guess_axis(x: _Floats, peak: float, axis: str | None, unit: str | None, source: str) -> tuple[str, str]:
@@ -265,9 +251,9 @@ def _guess_axis(x: _Floats, peak: float, axis: str | None, unit: str | None, sou
         unit = "deg"
     if axis is None and unit is not None:
         deg = 3600.0 / UNITS[unit]
-        near_zero = abs(peak) <= 0.25 * span and reach <= 3.0 * deg
-        fits = {"omega": abs(peak / deg - 25.5) <= 2.5, "2theta": abs(peak / deg - 51) <= 4, "relative": near_zero}
-        axis = next((name for name, fit in fits.items() if fit), None)
+        zero = abs(peak) <= 0.25 * span and reach <= 3.0 * deg
+        fits = zip(AXES, (zero, abs(peak / deg - 25.5) <= 2.5, abs(peak / deg - 51.0) <= 4.0), strict=True)
+        axis = next((name for name, fit in fits if fit), None)
     if axis is None or unit is None:
         what = f"angles {x[0]:g} … {x[-1]:g} with the substrate peak at {peak:g} may mean anything"
         _refuse(source, f"{what}; say which with --axis {'|'.join(AXES)} and --unit {'|'.join(UNITS)}")

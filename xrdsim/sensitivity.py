@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xrdsim.crystal import DEFAULT_SCAN, GGG_444, Reflection, Scan
-from xrdsim.errors import OutputError, ParameterError
+from xrdsim.errors import ParameterError
+from xrdsim.files import replacing
 from xrdsim.model import finite_difference
 from xrdsim.parameters import ALL_NAMES, ParameterSpace
 
@@ -64,11 +65,10 @@ class Sensitivity:
             "range_relative": self._summary(self.range_mean, self.range_std),
             "how": self.how,
         }
-        try:
-            np.save(weights, self.weights)
-            twin.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise OutputError(f"{weights} cannot be written: {error}") from error
+        with replacing(weights) as temporary:
+            np.save(temporary, self.weights)
+        with replacing(twin) as temporary:
+            temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         return weights, twin
 
     def _summary(self, mean: Array, std: Array) -> dict[str, dict[str, float]]:

@@ -88,6 +88,7 @@ def segment_count(a, b, p, top, material, accuracy):
     g1 = 0.0
     g2 = 0.0
     e1 = 0.0
+    e2 = 0.0
     for i in range(PROBES):
         eps = strain(a + (i + 0.5) * d, p)
         g = shift(eps, material)
@@ -97,14 +98,15 @@ def segment_count(a, b, p, top, material, accuracy):
             curvature = max(curvature, abs(g - 2.0 * g1 + g2))
         if material.damaged:
             e = damage(eps, top, p)
-            if i > 0:
-                decay = max(decay, abs(e - e1))
+            if i > 1:
+                decay = max(decay, abs(e - 2.0 * e1 + e2))
+            e2 = e1
             e1 = e
         g2 = g1
         g1 = g
     need = max(accuracy.wave / accuracy.phase, math.sqrt(slope / d) / accuracy.slope)
     need = max(need, (curvature / (d * d)) ** (1.0 / 3.0) / accuracy.curvature)
-    need = max(need, decay / d / accuracy.damage)
+    need = max(need, math.sqrt(decay) / d / accuracy.damage)
     return max(1, int(math.ceil(width * need)))
 
 

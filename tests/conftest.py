@@ -1,0 +1,57 @@
+"""Shared data: reference curves, measured curves and vectors of the prior."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from xrdsim.sampling import draw_prior
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def reference():
+    """Independent reference curves, where they are at hand."""
+    path = SHARED / "reference" / "reference_curves.npz"
+    if not path.exists():
+        pytest.skip("reference curves are not at hand")
+    with np.load(path) as file:
+        return dict(file)
+
+
+@pytest.fixture(scope="session")
+def measured_folder():
+    """Folder of measured curves, where it is at hand."""
+    path = SHARED / "measured"
+    if not path.is_dir():
+        pytest.skip("measured curves are not at hand")
+    return path
+
+
+@pytest.fixture(scope="session")
+def prior():
+    """32 vectors of the prior, (32, 7)."""
+    return draw_prior(32, rng=np.random.default_rng(7))
+
+
+@pytest.fixture(scope="session")
+def demonstration():
+    """A well-behaved sample, (7,)."""
+    return np.array([0.01305, 0.0017, 5800.0, 3500.0, 0.004845, 4000.0, -500.0])
+
+
+def narrow_flanks():
+    """Vectors with steep flanks and every limit case, (n, 7)."""
+    base = np.array([0.01305, 0.0017, 5800.0, 3500.0, 0.004845, 4000.0, -500.0])
+    rows = []
+    for width in (1.0, 10.0, 50.0, 150.0):
+        rows += [[*base[:3], base[2] - width, *base[4:]], [*base[:3], width, *base[4:]]]
+    limits = {"Rp1 = 0": (3, 0.0), "D01 = Dmax1": (1, base[0]), "L1 = Rp1": (3, base[2]), "Rp2 = 0": (6, 0.0)}
+    for column, value in limits.values():
+        row = base.copy()
+        row[column] = value
+        rows.append(row)
+    rows.append([0.01305, 0.01305, 5800.0, 5800.0, 0.004845, 5800.0, 0.0])
+    rows.append([0.01305, 0.0001, 5800.0, 0.0, 0.004845, 500.0, -6500.0])
+    return np.array(rows, dtype=float)
