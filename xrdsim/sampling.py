@@ -1,11 +1,11 @@
 """Which parameter vectors to simulate: the prior and the grids of a dataset.
 
-The prior is the uniform density on the box of a ``ParameterSpace``, conditioned on its constraints and on the window: the
-largest strain of the profile must diffract inside the scan, otherwise the curve does not show it.
+The prior is the uniform density on the box of a ``ParameterSpace``, conditioned on its constraints and on the window:
+the largest strain of the profile must diffract inside the scan, otherwise the curve does not show it.
 
-A grid has equidistant values of every parameter, equal numbers of them (``grid``) or numbers in proportion to the measured
-sensitivity (``adaptive``). Its 10⁹ to 10¹² points are never listed: those that keep the constraints are counted exactly
-and numbered, and a keyed permutation of the numbers draws them without replacement.
+A grid has equidistant values of every parameter, equal numbers of them (``grid``) or numbers in proportion to the
+measured sensitivity (``adaptive``). Its 10⁹ to 10¹² points are never listed: those that keep the constraints are
+counted exactly and numbered, and a keyed permutation of the numbers draws them without replacement.
 """
 
 import math

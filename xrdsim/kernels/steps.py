@@ -4,9 +4,9 @@ A step of thickness h needs the means of g(ε) and of the damage factor E over i
 of the Magnus correction c = (√3/6) h² (a_upper σ_lower − a_lower σ_upper) = σ₀(αf + β), with a = f − g and σ = σ₀E.
 Fixed layers take the strain of their middle, for which c = 0.
 
-Continuum: the depth is cut where the profile has a kink or changes its scale (Rp1, L2, L1), and each segment is cut into
-equal steps that keep three dimensionless numbers below the limits in ``Accuracy``: the phase |a|h, the change
-of phase by the slope √|a'|·h and by the curvature ∛|a''|·h. The damage adds |E'|h.
+Continuum: the depth is cut where the profile has a kink or changes its scale (Rp1, L2, L1), and each segment
+into equal steps that keep three dimensionless numbers below the limits in ``Accuracy``: the phase |a|h, the change
+of phase by the slope √|a'|·h and by the curvature ∛|a''|·h.
 """
 
 import math
@@ -31,7 +31,6 @@ class Accuracy(NamedTuple):
     phase: float
     slope: float
     curvature: float
-    damage: float
     wave: float  # largest |a| of an unstrained or fully strained layer over the angles [1/Å]
 
 
@@ -76,7 +75,7 @@ def segment_edge(i, p, end):
 
 
 @jit
-def segment_count(a, b, p, top, material, accuracy):
+def segment_count(a, b, p, material, accuracy):
     """Number of equal steps that the segment from a to b needs."""
     width = b - a
     if width <= 0.0:
@@ -84,11 +83,8 @@ def segment_count(a, b, p, top, material, accuracy):
     d = width / PROBES
     slope = 0.0
     curvature = 0.0
-    decay = 0.0
     g1 = 0.0
     g2 = 0.0
-    e1 = 0.0
-    e2 = 0.0
     for i in range(PROBES):
         eps = strain(a + (i + 0.5) * d, p)
         g = shift(eps, material)
@@ -96,17 +92,10 @@ def segment_count(a, b, p, top, material, accuracy):
             slope = max(slope, abs(g - g1))
         if i > 1:
             curvature = max(curvature, abs(g - 2.0 * g1 + g2))
-        if material.damaged:
-            e = damage(eps, top, p)
-            if i > 1:
-                decay = max(decay, abs(e - 2.0 * e1 + e2))
-            e2 = e1
-            e1 = e
         g2 = g1
         g1 = g
     need = max(accuracy.wave / accuracy.phase, math.sqrt(slope / d) / accuracy.slope)
     need = max(need, (curvature / (d * d)) ** (1.0 / 3.0) / accuracy.curvature)
-    need = max(need, math.sqrt(decay) / d / accuracy.damage)
     return max(1, int(math.ceil(width * need)))
 
 
@@ -118,11 +107,10 @@ def count_steps(p, material, accuracy, counts):
         while strain((counts[0] + 0.5) * accuracy.layers, p) > DMIN:
             counts[0] += 1
         return counts[0]
-    top = strain_max(p) if material.damaged else 1.0
     end = depth_end(p)
     total = 0
     for s in range(SEGMENTS):
-        counts[s] = segment_count(segment_edge(s, p, end), segment_edge(s + 1, p, end), p, top, material, accuracy)
+        counts[s] = segment_count(segment_edge(s, p, end), segment_edge(s + 1, p, end), p, material, accuracy)
         total += counts[s]
     return total
 

@@ -1,0 +1,142 @@
+"""From stored curves to what a network sees: the measurement model, drawn anew for every batch.
+
+A stored curve is noise-free. A measured one has another instrument, an unknown scale, background and angular
+zero, counting noise, a scan that begins and ends somewhere in steps of its own, and a substrate peak that is not used.
+``Measurement`` is the prior of these; ``draw_batch`` draws them and returns network input.
+"""
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xrdsim.crystal import Scan
+from xrdsim.errors import ParameterError
+from xrdsim.observe import PEAK_MASK, Windowed, observe, to_window
+
+DEX = 0.5
+"""Typical standard deviation of log10 intensity along a curve: the unit of the network input."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Prior of a measurement; each range is (low, high).
+
+    Parameters
+    ----------
+    fwhm : of the instrument [arcsec], uniform.
+    scale, background : intensity = scale · R + background; log-uniform.
+    zero : angle of the substrate peak [arcsec], uniform.
+    counts : counts at R = 1, log-uniform; the noise is Poisson's.
+    start, end : first and last angle of the scan [arcsec], uniform; scans end within the window.
+    step : of the scan [arcsec], uniform.
+    peak_mask : half-width [arcsec] of the region around the substrate peak that is not used.
+
+    Raises
+    ------
+    ParameterError
+        A range that is empty or has no meaning.
+    """
+
+    fwhm: tuple[float, float] = (25.0, 80.0)
+    scale: tuple[float, float] = (0.3, 2.0)
+    background: tuple[float, float] = (5e-5, 5e-4)
+    zero: tuple[float, float] = (-8.0, 8.0)
+    counts: tuple[float, float] = (1e5, 1e6)
+    start: tuple[float, float] = (-150.0, -50.0)
+    end: tuple[float, float] = (900.0, 2732.4)
+    step: tuple[float, float] = (2.0, 10.0)
+    peak_mask: float = PEAK_MASK
+
+    def __post_init__(self) -> None:
+        positive = ("fwhm", "scale", "background", "counts", "step")
+        for field in fields(self):
+            if field.name == "peak_mask":
+                continue
+            low, high = (float(value) for value in getattr(self, field.name))
+            object.__setattr__(self, field.name, (low, high))
+            if not (np.isfinite([low, high]).all() and low <= high and (low > 0.0 or field.name not in positive)):
+                rule = "positive and " if field.name in positive else ""
+                raise ParameterError(
+                    f"the measurement's {field.name} is {low:g} … {high:g}; it must be {rule}low ≤ high"
+                )
+        if not (self.peak_mask >= 0.0 and self.start[1] < self.end[0]):
+            raise ParameterError(
+                f"peak_mask = {self.peak_mask:g} must be at least 0, and scans must start ({self.start[1]:g} at most) "
+                f"before they end ({self.end[0]:g} at least)"
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Inverse of ``to_dict``."""
+        try:
+            return cls(**values)
+        except (TypeError, ValueError) as error:
+            raise ParameterError(f"the measurement {values} is malformed: {error}") from error
+
+
+def draw_batch(
+    curves: NDArray[np.float32],
+    base_scan: Scan,
+    base_fwhm: float,
+    window: Scan,
+    measurement: Measurement,
+    rng: np.random.Generator,
+) -> NDArray[np.float32]:
+    """Measure each curve once, with its own instrument, scan and noise.
+
+    Parameters
+    ----------
+    curves : (n, base_scan.points) noise-free, convolved with the base instrument.
+    base_scan, base_fwhm : their angles and instrument.
+    window : grid of the network.
+    measurement : the prior.
+    rng : source of everything random.
+
+    Returns
+    -------
+    input : (n, 2, window.points), see ``network_input``.
+    """
+    n = len(curves)
+    m = measurement
+    step, start = rng.uniform(*m.step, n), rng.uniform(*m.start, n)
+    end = np.minimum(rng.uniform(*m.end, n), window.last)
+    points = np.floor((end - start) / step).astype(np.int64) + 1
+    offsets = np.concatenate([[0], np.cumsum(points)])
+    angles = np.repeat(start, points) + np.repeat(step, points) * (np.arange(offsets[-1]) - np.repeat(offsets[:-1], points))
+    scale, background = _log_uniform(rng, m.scale, n), _log_uniform(rng, m.background, n)
+    expected = observe(
+        curves,
+        base_scan,
+        base_fwhm,
+        angles=angles,
+        offsets=offsets,
+        fwhm=rng.uniform(*m.fwhm, n),
+        zero=rng.uniform(*m.zero, n),
+        scale=scale,
+        background=background,
+    )
+    per_count = np.repeat(_log_uniform(rng, m.counts, n) / scale, points)
+    counts = rng.poisson(np.maximum(expected, 0.0) * per_count)
+    return network_input(to_window(angles, counts, offsets, window, peak_mask=m.peak_mask))
+
+
+def network_input(seen: Windowed) -> NDArray[np.float32]:
+    """Network input (n, 2, points): log10 intensity less its mean, in units of DEX, 0 where invalid; and validity.
+
+    Taking the mean off makes it independent of the scale; units of the intensity do not matter.
+    """
+    valid = seen.valid.astype(np.float32)
+    number = np.maximum(valid.sum(axis=1, keepdims=True), 1.0)
+    log_intensity = seen.log_intensity.astype(np.float32)
+    mean = log_intensity.sum(axis=1, keepdims=True) / number
+    return np.stack([(log_intensity - mean) * valid / np.float32(DEX), valid], axis=1)
+
+
+def _log_uniform(rng: np.random.Generator, limits: tuple[float, float], n: int) -> NDArray[np.float64]:
+    return np.exp(rng.uniform(*np.log(limits), n))

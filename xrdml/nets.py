@@ -1,0 +1,169 @@
+"""Networks from a curve to parameters: one encoder, and heads that read its feature sequence.
+
+The encoder is a residual convolutional network (He et al., arXiv:1512.03385, with the order of arXiv:1603.05027) that
+shortens the window early, since convolutions at full resolution cost most and the fringes are many points wide.
+A head pools the sequence by attention: learned queries choose positions by content and place, because the place of a
+fringe is what carries the strain. Heads end in logits; their sigmoid is a point of the unit cube, which
+``ParameterSpace.from_unit`` maps onto the valid region. So every output keeps ranges and constraints.
+
+Tensors are (n, channels, 1, length) in channels-last layout, for which convolutions on CPUs are fastest.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import torch
+from torch import Tensor, nn
+
+from xrdsim.errors import ParameterError
+from xrdsim.parameters import ParameterSpace
+
+
+class Model(StrEnum):
+    """Which network: all parameters at once, or coarse and then a correction of some."""
+
+    WEIGHTED = "weighted"
+    HIERARCHICAL = "hierarchical"
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Sizes of a network; stored in the model card.
+
+    Parameters
+    ----------
+    kind : the ``Model``.
+    points : length of the window.
+    outputs : number of parameters.
+    fine : columns of the parameters that the hierarchical model corrects.
+    channels, blocks : of each stage; every stage after the stem halves the length.
+    stem : stride of the first convolution.
+    kernel : width of the convolutions in the blocks.
+    queries : of the attention pooling.
+    hidden : width of the hidden layer in the heads.
+    """
+
+    kind: str = Model.WEIGHTED.value
+    points: int = 701
+    outputs: int = 7
+    fine: tuple[int, ...] = ()
+    channels: tuple[int, ...] = (48, 96, 128)
+    blocks: tuple[int, ...] = (1, 1, 2)
+    stem: int = 4
+    kernel: int = 5
+    queries: int = 4
+    hidden: int = 256
+
+
+class Block(nn.Module):
+    """x + conv(ReLU(norm(conv(ReLU(norm(x))))))."""
+
+    def __init__(self, channels: int, kernel: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.BatchNorm2d(channels),
+            nn.ReLU(),
+            _conv(channels, channels, kernel),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(),
+            _conv(channels, channels, kernel),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = x + self.layers(x)
+        return out
+
+
+class Encoder(nn.Module):
+    """(n, 2, points) standardised log-intensity and validity → (n, length, channels) features with their place."""
+
+    def __init__(self, a: Architecture) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [_conv(2, a.channels[0], 2 * a.stem + 1, a.stem)]
+        length = -(-a.points // a.stem)
+        for stage, (channels, blocks) in enumerate(zip(a.channels, a.blocks, strict=True)):
+            if stage > 0:
+                layers.append(_conv(a.channels[stage - 1], channels, a.kernel, 2))
+                length = -(-length // 2)
+            layers += [Block(channels, a.kernel) for _ in range(blocks)]
+        layers += [nn.BatchNorm2d(a.channels[-1]), nn.ReLU()]
+        self.layers = nn.Sequential(*layers)
+        self.place = nn.Parameter(0.02 * torch.randn(length, a.channels[-1]))
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def forward(self, x: Tensor) -> Tensor:
+        maps: Tensor = self.layers(x.unsqueeze(2).contiguous(memory_format=torch.channels_last))
+        return maps.squeeze(2).transpose(1, 2) + self.place
+
+
+class Head(nn.Module):
+    """Attention pooling and a small network; ``given`` numbers a sample add to the queries and the features."""
+
+    def __init__(self, a: Architecture, outputs: int, given: int = 0) -> None:
+        super().__init__()
+        width = a.channels[-1]
+        self.queries = a.queries
+        self.score = nn.Linear(width, a.queries)
+        self.ask = nn.Linear(given, a.queries * width) if given else None
+        self.layers = nn.Sequential(
+            nn.Linear(a.queries * width + given, a.hidden), nn.ReLU(), nn.Linear(a.hidden, a.hidden), nn.ReLU()
+        )
+        self.out = nn.Linear(a.hidden, outputs)
+
+    def forward(self, features: Tensor, given: Tensor | None = None) -> Tensor:
+        scores = self.score(features)
+        if self.ask is not None and given is not None:
+            asked = self.ask(given).view(len(features), self.queries, -1)
+            scores = scores + features @ asked.transpose(1, 2) / features.shape[2] ** 0.5
+        pooled = (scores.softmax(dim=1).transpose(1, 2) @ features).flatten(1)
+        joined = pooled if given is None else torch.cat([pooled, given], dim=1)
+        logits: Tensor = self.out(self.layers(joined))
+        return logits
+
+
+class Weighted(nn.Module):
+    """Encoder and one head for all parameters; forward gives unit-cube coordinates (n, outputs)."""
+
+    def __init__(self, a: Architecture) -> None:
+        super().__init__()
+        self.encoder = Encoder(a)
+        self.head = Head(a, a.outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.encoder(x))
+        return logits.sigmoid()
+
+
+class Hierarchical(nn.Module):
+    """Coarse estimate of all parameters, then a correction of some, in logits; it begins as no correction."""
+
+    def __init__(self, a: Architecture) -> None:
+        super().__init__()
+        if not a.fine:
+            raise ParameterError("a hierarchical model needs parameters to correct; name them with fine")
+        self.encoder = Encoder(a)
+        self.coarse = Head(a, a.outputs)
+        self.fine = Head(a, len(a.fine), given=a.outputs)
+        nn.init.zeros_(self.fine.out.weight)
+        nn.init.zeros_(self.fine.out.bias)
+        self.register_buffer("columns", torch.tensor(a.fine), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        features = self.encoder(x)
+        logits: Tensor = self.coarse(features)
+        correction = self.fine(features, logits.detach())
+        return logits.index_add(1, self.get_buffer("columns"), correction).sigmoid()
+
+
+def build(architecture: Architecture) -> nn.Module:
+    """The untrained network; initial weights come from torch's global random state."""
+    return Weighted(architecture) if Model(architecture.kind) is Model.WEIGHTED else Hierarchical(architecture)
+
+
+def to_parameters(unit: Tensor, space: ParameterSpace) -> Tensor:
+    """Parameters (n, 7 or 9) of unit-cube coordinates; differentiable."""
+    return torch.stack(space.from_unit(unit.unbind(1)), dim=1)
+
+
+def _conv(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, (1, kernel), (1, stride), (0, kernel // 2))

@@ -1,0 +1,293 @@
+"""Make a dataset: blocks of rows, each drawn, simulated and written by one task of its own.
+
+A block has its own random stream, its own part of the sampler's grid and its own shards, and depends on nothing else. So
+the bytes of a dataset do not depend on how many workers made it, nor on how often it was interrupted and continued.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import dask
+import numba
+import numpy as np
+from dask.callbacks import Callback
+from numpy.typing import NDArray
+
+from xrdsim import store
+from xrdsim.crystal import DEFAULT_SCAN, GGG_444, Reflection, Scan
+from xrdsim.errors import ParameterError, StoreError, StoreExistsError, XrdError
+from xrdsim.model import largest_strain, prepare, simulate
+from xrdsim.parameters import ParameterSpace
+from xrdsim.sampling import (
+    Grid,
+    Sampler,
+    adaptive_counts,
+    draw_grid,
+    draw_prior,
+    grid_counts,
+    make_grid,
+    positions_per_block,
+    rounded,
+    storable,
+)
+from xrdsim.sensitivity import measure_sensitivity
+from xrdsim.store import Configuration, Dataset, Part
+
+_LOG = logging.getLogger(__name__)
+
+_TEST, _PILOT, _ORDER = 1, 2, 3  # random streams beside those of the blocks
+_PILOT_ROWS = 256
+
+
+def generate(
+    path: str | Path = "dataset.zarr",
+    *,
+    n: int = 20000,
+    sampler: str = Sampler.ADAPTIVE,
+    seed: int = 0,
+    values: int = 20,
+    jitter: bool = False,
+    space: ParameterSpace | None = None,
+    reflection: Reflection = GGG_444,
+    scan: Scan = DEFAULT_SCAN,
+    convention: str = "exact",
+    layers: float | None = None,
+    rtol_dex: float = 1e-4,
+    monochromator: float | None = None,
+    damage: bool = False,
+    sensitivity: Any = None,
+    sensitivity_origin: Mapping[str, Any] | None = None,
+    test_rows: int = 2000,
+    workers: int = 1,
+    resume: bool = False,
+    overwrite: bool = False,
+    block_size: int = 2048,
+    progress: Callable[[int, int], None] | None = None,
+) -> Dataset:
+    """Simulate a dataset and write it to disk; the layout is described in ``xrdsim.store``.
+
+    The curves cover the scan and 150″ beyond either end, seen by an instrument of 20″. An interrupted run keeps the
+    blocks that it completed; the same call with ``resume=True`` makes the others.
+
+    Parameters
+    ----------
+    path : folder to make; missing parents are made too.
+    n, test_rows : rows to learn from, and rows to test on, drawn from the prior.
+    sampler : ``grid`` with equal numbers of values, or ``adaptive`` with numbers proportional to the sensitivity.
+    seed : of everything random, ≥ 0.
+    values : mean number of grid values per parameter; the grid has about values⁷ points, of which n are drawn.
+    jitter : move each point at random inside its grid cell.
+    space : ranges of the parameters; ``None`` takes the default ones.
+    reflection, scan, convention, layers, rtol_dex, monochromator : as in ``simulate``.
+    damage : add the default ranges of kappa and p as columns 8 and 9.
+    sensitivity : range-relative sensitivities for ``adaptive``, (7,) or a ``Sensitivity``; ``None`` measures them on
+        256 profiles of the prior.
+    sensitivity_origin : where an array of sensitivities comes from, JSON-able, to be stored with the dataset.
+    workers : blocks in work at once; they share the cores.
+    resume : continue an incomplete dataset of the same configuration; a complete one is left as it is.
+    overwrite : replace an existing dataset.
+    block_size : rows of a block, at most 256 or a multiple of 256.
+    progress : called with the rows done and the rows in all, from the calling thread.
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    ParameterError
+        A choice without meaning, or a grid with too few points for n rows.
+    StoreExistsError
+        The path exists and neither ``resume`` nor ``overwrite`` was given, or it is no dataset.
+    StoreError
+        ``resume`` with another configuration, or of a dataset of another schema version.
+    OutputError
+        The path cannot be written.
+    """
+    target = Path(path)
+    if resume and overwrite:
+        raise ParameterError("resume and overwrite exclude each other; give one of them")
+    begun = _begun(target, resume, overwrite)
+    if begun is not None and begun.sensitivity is not None and sensitivity is None:
+        sensitivity, sensitivity_origin = begun.sensitivity, begun.sensitivity_origin
+    for name, value, low in (("n", n, 1), ("test_rows", test_rows, 1), ("workers", workers, 1), ("seed", seed, 0)):
+        if value != int(value) or value < low:
+            raise ParameterError(f"{name} = {value} must be a whole number of at least {low}")
+    if block_size < 1 or (block_size > store.CHUNK_ROWS and block_size % store.CHUNK_ROWS):
+        raise ParameterError(f"block_size = {block_size} must lie within 1 … 256 or be a multiple of 256")
+    try:
+        sampler = Sampler(sampler)
+    except ValueError:
+        raise ParameterError(f"sampler {sampler!r} is unknown; choose {' or '.join(Sampler)}") from None
+    space = space or ParameterSpace()
+    space = space.with_damage() if damage else space
+    physics: dict[str, Any] = {
+        "convention": str(convention),
+        "layers": None if layers is None else float(layers),
+        "rtol_dex": float(rtol_dex),
+        "monochromator": monochromator,
+        "reflection": reflection,
+    }
+    physics["monochromator"] = prepare(scan.angle, **physics).monochromator  # refuses what simulate would refuse
+    numbers: tuple[float, ...] | None = None
+    origin: dict[str, Any] | None = None
+    if sampler is Sampler.ADAPTIVE:
+        numbers, origin = _sensitivity(sensitivity, sensitivity_origin, space, scan, seed, physics)
+    counts = grid_counts(space, values) if numbers is None else adaptive_counts(space, values, numbers)
+    grid = make_grid(space, counts)
+    config = Configuration(
+        sampler=str(sampler),
+        n=int(n),
+        seed=int(seed),
+        values=int(values),
+        jitter=bool(jitter),
+        space=space,
+        scan=scan,
+        **physics,
+        test_rows=int(test_rows),
+        block_size=int(block_size),
+        sensitivity=numbers,
+        sensitivity_origin=origin,
+        counts=tuple(int(count) for count in counts),
+        interval=positions_per_block(grid, n, block_size, _order(seed), reflection, scan),
+    )
+    if begun is not None:
+        _check_same(target, begun, config)
+    with store.writing(target):
+        if overwrite and target.exists():
+            store.remove(target)
+        if not store.is_complete(target):
+            store.prepare(target, config)
+            _run(target, config, grid, _safe_workers(workers), progress)
+            store.finish(target)
+    return store.open_dataset(target)
+
+
+def _begun(path: Path, resume: bool, overwrite: bool) -> Configuration | None:
+    """Configuration of the dataset to be continued, if there is one; refuse a path that must not be touched."""
+    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        return None
+    if not store.is_ours(path):
+        raise StoreExistsError(f"{path} exists and is not a dataset written by `xrd gen`; choose another path")
+    if not (resume or overwrite):
+        raise StoreExistsError(
+            f"{path} exists; continue it with --resume (resume=True), replace it with --overwrite (overwrite=True), or "
+            "choose another path"
+        )
+    return store.read_configuration(path) if resume else None
+
+
+def _check_same(path: Path, begun: Configuration, config: Configuration) -> None:
+    old, new = begun.to_dict(), config.to_dict()
+    for key in new:
+        if old[key] != new[key]:
+            raise StoreError(
+                f"{path} was begun with {key} = {old[key]}, not {new[key]}: --resume needs the same configuration; "
+                "repeat the first one, or replace the dataset with --overwrite"
+            )
+
+
+def _sensitivity(
+    given: Any, origin: Mapping[str, Any] | None, space: ParameterSpace, scan: Scan, seed: int, physics: dict[str, Any]
+) -> tuple[tuple[float, ...], dict[str, Any]]:
+    """Range-relative sensitivities of the seven profile parameters and their origin."""
+    if given is None:
+        undamaged = ParameterSpace(space.low[:7], space.high[:7], space.strain_sum)
+        rng = _stream(seed, 0, _PILOT)
+        pilot = draw_prior(_PILOT_ROWS, space=undamaged, reflection=physics["reflection"], scan=scan, rng=rng)
+        given = measure_sensitivity(pilot, space=undamaged, scan=scan, **physics)
+    if hasattr(given, "range_mean"):
+        given, origin = given.range_mean[:7], given.how
+    return tuple(np.asarray(given, dtype=np.float64).ravel().tolist()), dict(origin or {"given": "by the caller"})
+
+
+def _run(
+    path: Path, config: Configuration, grid: Grid, workers: int, progress: Callable[[int, int], None] | None
+) -> None:
+    """Make the missing blocks, those of the test rows first."""
+    total = config.n + config.test_rows
+    todo = {
+        part: {f"{part}-{block:09d}": int(block) for block in store.missing_blocks(path, config, part)} for part in Part
+    }
+    done = total - sum(_rows(config, part, block) for part in Part for block in todo[part].values())
+    threads = max(1, numba.get_num_threads() // workers)
+
+    def finished(key: Any, result: Any, *_: Any) -> None:  # called by Dask in this thread
+        nonlocal done
+        if isinstance(result, int) and key in keys:
+            done += result
+            if progress:
+                progress(done, total)
+
+    # leaving the pool waits for the blocks in work: nothing writes after an error or an interrupt
+    with ThreadPoolExecutor(workers) as pool, Callback(posttask=finished):
+        for part in (Part.TEST, Part.TRAIN):
+            keys = todo[part]
+            task = dask.delayed(_make_block, pure=False)
+            tasks = [task(path, config, grid, part, block, threads, dask_key_name=key) for key, block in keys.items()]
+            dask.compute(*tasks, scheduler="threads", pool=pool, num_workers=workers)
+
+
+def _make_block(path: Path, config: Configuration, grid: Grid, part: Part, block: int, threads: int) -> int:
+    """Draw, simulate and write one block; the number of its rows."""
+    numba.set_num_threads(threads)
+    n = _rows(config, part, block)
+    experiment: dict[str, Any] = {"reflection": config.reflection, "scan": config.scan}
+    space = storable(config.space)
+    if part is Part.TEST:
+        params = rounded(draw_prior(n, space=space, rng=_stream(config.seed, block, _TEST), **experiment))
+    else:
+        params = draw_grid(
+            grid,
+            n,
+            block=block,
+            interval=config.interval,
+            keys=_order(config.seed),
+            jitter=config.jitter,
+            rng=_stream(config.seed, block),
+            **experiment,
+        )
+    curves = simulate(
+        params,
+        convention=config.convention,
+        layers=config.layers,
+        rtol_dex=config.rtol_dex,
+        monochromator=config.monochromator,
+        reflection=config.reflection,
+        scan=config.stored_scan,
+        fwhm=config.base_fwhm,
+        space=space,
+    ).intensity
+    bad = ~np.isfinite(curves).all(axis=1)
+    if bad.any():
+        raise XrdError(f"the simulation of {params[bad][0].tolist()} failed; please report these parameters")
+    with store.writing(path):
+        store.write_block(path, config, part, block, params, curves)
+    return n
+
+
+def _rows(config: Configuration, part: Part, block: int) -> int:
+    rows = config.rows(part, block)
+    return int(rows.stop - rows.start)
+
+
+def _stream(seed: int, *key: int) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=key)))
+
+
+def _order(seed: int) -> NDArray[np.uint64]:
+    """Keys of the permutation of the grid's points."""
+    return np.random.SeedSequence(seed, spawn_key=(0, _ORDER)).generate_state(8, np.uint64)
+
+
+def _safe_workers(workers: int) -> int:
+    """One worker where Numba's threads do not bear calls from several threads at once."""
+    if workers > 1:
+        largest_strain(ParameterSpace().low)  # starts Numba's threads
+        if numba.threading_layer() == "workqueue":
+            _LOG.warning("Numba's threading layer is 'workqueue', which allows one worker only; install TBB or OpenMP")
+            return 1
+    return workers

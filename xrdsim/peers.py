@@ -1,0 +1,64 @@
+"""The same sample in xrayutilities (GPL, optional), for comparison of results and speed.
+
+Its layers are tetragonal crystals with the spacing of the reflection, strained along the surface normal; their
+susceptibilities are set to those of the ``Reflection``, because databases differ by more than the methods do.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xrdsim.crystal import GGG_444, Reflection
+from xrdsim.errors import XrdError
+from xrdsim.optics import Convention, monochromator_factor
+from xrdsim.units import ARCSEC
+
+Array = NDArray[np.float64]
+
+ORDER = 4
+
+
+def xrayutilities_model(name: str, thickness: Array, strain: Array, reflection: Reflection = GGG_444) -> Any:
+    """Model ``DynamicalModel`` or ``SimpleDynamicalCoplanarModel`` of sublayers given from the surface down.
+
+    Raises
+    ------
+    XrdError
+        xrayutilities is not installed.
+    """
+    try:
+        import xrayutilities as xu
+    except ImportError:
+        raise XrdError("xrayutilities is not installed; pip install 'xrdsim[test]' brings it") from None
+    spacing = 2.0 * np.pi / reflection.h0 * ORDER
+
+    def layer(eps: float, height: float) -> Any:
+        lattice = xu.materials.SGLattice(123, spacing, spacing * (1.0 + eps), atoms=["Ga"], pos=["1a"])
+        return xu.simpack.Layer(xu.materials.Crystal(f"strain {eps:.6f}", lattice), height)
+
+    layers = [layer(0.0, np.inf)]
+    layers += [layer(eps, height) for height, eps in zip(thickness[::-1], strain[::-1], strict=True)]
+    energy = xu.utilities.lam2en(reflection.wavelength)
+    experiment = xu.HXRD((1, 0, 0), (0, 0, 1), en=energy)
+    mono = monochromator_factor(reflection, Convention.EXACT)
+    # the name must not depend on the layers: LayerStack is built from a list
+    stack = xu.simpack.LayerStack("implanted", *layers)
+    model = getattr(xu.simpack, name)(stack, experiment=experiment, polarization="both", Cmono=mono)
+    model.set_hkl((0, 0, ORDER))
+    count = len(layers)
+    cosine = abs(np.cos(2.0 * reflection.theta_bragg))
+    # the simple model absorbs in its layers with the opposite sign
+    chi0, chih = reflection.chi0, reflection.chih
+    if name == "SimpleDynamicalCoplanarModel":
+        chi0, chih = chi0.conjugate(), chih.conjugate()
+    model.chi0 = np.full(count, chi0)
+    for table in (model.chih, model.chimh):
+        table["S"] = np.full(count, chih)
+        table["P"] = np.full(count, chih * cosine)
+    return model
+
+
+def xrayutilities_curve(model: Any, angle: Array, reflection: Reflection = GGG_444) -> Array:
+    """Reflectivity at the angles [arcsec] from the substrate peak."""
+    return np.asarray(model.simulate(np.degrees(reflection.theta_substrate - angle * ARCSEC)))

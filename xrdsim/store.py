@@ -1,0 +1,408 @@
+"""The dataset on disk: a Zarr v3 group that xarray opens.
+
+====================== ============================ =========================================================
+parameters             (sample, parameter) float32  what was simulated, in the order and units of the table
+reflectivity           (sample, angle) float32      its curve, seen by a narrow base instrument
+test_parameters, …     (test_sample, …) float32     the same for test rows, drawn from the prior
+angle, parameter       coordinates                  angle [arcsec] of the scan continued at both ends; names
+block_checksum         (block,) uint32              CRC-32 of a block's bytes, 0 until it is completely written
+test_block_checksum    (test_block,) uint32
+====================== ============================ =========================================================
+
+A block of rows is one shard of either array, is written at once and then marked by its checksum. The attributes hold
+the whole ``Configuration``; the consolidated metadata is written when every block is. This module knows neither
+how the rows are made nor what runs the blocks.
+"""
+
+import json
+import shutil
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+from zarr.codecs import ZstdCodec
+
+from xrdsim.crystal import Reflection, Scan
+from xrdsim.errors import OutputError, StoreError, XrdError
+from xrdsim.parameters import TABLE, ParameterSpace
+
+SCHEMA = "xrdsim-dataset"
+SCHEMA_VERSION = 1
+
+BASE_FWHM = 20.0
+"""Width [arcsec] of the instrument that the stored curves are convolved with; a wider one is one more Gaussian."""
+
+MARGIN = 150.0
+"""Angle [arcsec] by which the stored curves continue the scan at both ends."""
+
+CHUNK_ROWS = 256
+"""Rows compressed together: what is read at least."""
+
+Floats = NDArray[np.float32]
+
+
+class Part(StrEnum):
+    """The rows to learn from, or the rows to test on, which are always drawn from the prior."""
+
+    TRAIN = "train"
+    TEST = "test"
+
+    @property
+    def prefix(self) -> str:
+        """Beginning of the names of its arrays and dimensions."""
+        return "" if self is Part.TRAIN else "test_"
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """Everything that determines the bytes of a dataset.
+
+    Attributes
+    ----------
+    sampler : ``grid`` or ``adaptive``.
+    n, test_rows, block_size : rows to learn from, rows to test on, rows in a block of either.
+    seed : of all random streams.
+    values, counts : mean number of grid values per parameter, and the numbers (7 or 9).
+    jitter : whether points are moved inside their grid cell.
+    space, reflection, scan : what was simulated; ``scan`` is the window, without the margin.
+    convention, layers, rtol_dex, monochromator : as in ``simulate``.
+    interval : positions of the permuted grid that each block examines.
+    sensitivity : (7,) range-relative sensitivities behind ``counts``, or None; ``sensitivity_origin`` their origin.
+    margin, base_fwhm : continuation of the scan and width of the instrument [arcsec].
+    version : of the program.
+    """
+
+    sampler: str
+    n: int
+    seed: int
+    values: int
+    jitter: bool
+    space: ParameterSpace
+    reflection: Reflection
+    scan: Scan
+    convention: str
+    layers: float | None
+    rtol_dex: float
+    monochromator: float
+    test_rows: int
+    block_size: int
+    sensitivity: tuple[float, ...] | None
+    sensitivity_origin: dict[str, Any] | None
+    counts: tuple[int, ...]
+    interval: int
+    margin: float = MARGIN
+    base_fwhm: float = BASE_FWHM
+    version: str = field(default_factory=partial(version, "xrdsim"))
+
+    @property
+    def stored_scan(self) -> Scan:
+        """The scan of the stored curves."""
+        return self.scan.extended(self.margin)
+
+    def size(self, part: Part) -> int:
+        """Number of rows."""
+        return self.n if part is Part.TRAIN else self.test_rows
+
+    def blocks(self, part: Part) -> int:
+        """Number of blocks."""
+        return -(-self.size(part) // self.block_size)
+
+    def rows(self, part: Part, block: int) -> slice:
+        """Rows of a block."""
+        return slice(block * self.block_size, min((block + 1) * self.block_size, self.size(part)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        values |= {"space": asdict(self.space), "scan": self.scan.to_dict(), "reflection": self.reflection.to_dict()}
+        plain: dict[str, Any] = json.loads(json.dumps(values))
+        return plain
+
+    @classmethod
+    def from_dict(cls, table: dict[str, Any]) -> Self:
+        """Inverse of ``to_dict``."""
+        values = dict(table)
+        values["space"] = ParameterSpace(**values["space"])
+        values["scan"] = Scan(**values["scan"])
+        values["reflection"] = Reflection.from_dict(values["reflection"])
+        values["counts"] = tuple(values["counts"])
+        if values["sensitivity"] is not None:
+            values["sensitivity"] = tuple(values["sensitivity"])
+        return cls(**values)
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Rows of a dataset: params (n, 7 or 9) and reflectivity (n, angle), float32."""
+
+    params: Floats
+    reflectivity: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A complete dataset; nothing is read before it is asked for.
+
+    Attributes
+    ----------
+    path, config : where it lies and how it was made.
+    angle : (angle,) [arcsec] of the stored curves.
+    names : parameter names in the order of the columns.
+    parameters, reflectivity, test_parameters, test_reflectivity : Zarr arrays, by rows.
+    """
+
+    path: Path
+    config: Configuration
+    angle: NDArray[np.float64]
+    names: tuple[str, ...]
+    parameters: zarr.Array[Any]
+    reflectivity: zarr.Array[Any]
+    test_parameters: zarr.Array[Any]
+    test_reflectivity: zarr.Array[Any]
+
+    def __len__(self) -> int:
+        return self.config.n
+
+    def load(self, part: str = Part.TRAIN, rows: slice = slice(None)) -> Rows:
+        """Read rows into memory; all of them by default."""
+        test = Part(part) is Part.TEST
+        params, curves = (
+            (self.test_parameters, self.test_reflectivity) if test else (self.parameters, self.reflectivity)
+        )
+        return Rows(np.asarray(params[rows], np.float32), np.asarray(curves[rows], np.float32))
+
+    def blocks(self, part: str = Part.TRAIN) -> Iterator[Rows]:
+        """Read block by block, in order: each read is one whole shard."""
+        for block in range(self.config.blocks(Part(part))):
+            yield self.load(part, self.config.rows(Part(part), block))
+
+
+@contextmanager
+def writing(path: str | Path) -> Iterator[None]:
+    """Turn errors of the operating system while a dataset is written into OutputError."""
+    try:
+        yield
+    except XrdError:
+        raise
+    except OSError as error:
+        raise OutputError(
+            f"{path} cannot be written: {error.strerror or error}; free some space or choose another place, and continue "
+            "what was begun with --resume"
+        ) from error
+
+
+def open_dataset(path: str | Path = "dataset.zarr") -> Dataset:
+    """Open a complete dataset.
+
+    Raises
+    ------
+    StoreError
+        The path is missing, not a dataset, of another schema version, or only partly written.
+    """
+    config = read_configuration(path)
+    if not is_complete(path):
+        total = sum(config.blocks(part) for part in Part)
+        done = total - sum(len(missing_blocks(path, config, part)) for part in Part)
+        raise StoreError(
+            f"{path} is only partly written, {done} of {total} blocks; complete it with the command that began it and "
+            "--resume: xrd gen --resume …"
+        )
+    group = _group(path)
+    return Dataset(
+        Path(path),
+        config,
+        np.asarray(_array(group, "angle")[:], np.float64),
+        config.space.names,
+        *(_array(group, name) for name in ("parameters", "reflectivity", "test_parameters", "test_reflectivity")),
+    )
+
+
+def is_ours(path: str | Path) -> bool:
+    """Whether the path is a dataset of any schema version, complete or not."""
+    try:
+        return _attributes(path).get("schema") == SCHEMA
+    except StoreError:
+        return False
+
+
+def read_configuration(path: str | Path) -> Configuration:
+    """How a dataset, complete or not, was or is being made.
+
+    Raises
+    ------
+    StoreError
+        The path is missing, not a dataset, or of another schema version.
+    """
+    attributes = _attributes(path)
+    if attributes.get("schema") != SCHEMA:
+        raise StoreError(f"{path} is not a dataset written by `xrd gen`; give the path of one")
+    if attributes.get("schema_version") != SCHEMA_VERSION:
+        raise StoreError(
+            f"{path} has schema version {attributes.get('schema_version')}, this program reads {SCHEMA_VERSION}: open "
+            f"it with xrdsim {attributes.get('version')}, which wrote it, or make it again with `xrd gen --overwrite`"
+        )
+    try:
+        return Configuration.from_dict(attributes["configuration"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise StoreError(
+            f"{path}: its configuration is damaged ({error}); make it again with `xrd gen --overwrite`"
+        ) from error
+
+
+def prepare(path: str | Path, config: Configuration) -> None:
+    """Create what a dataset needs before its first block and does not have; remove what a kill left half-written."""
+    if not is_ours(path):
+        description = {"schema": SCHEMA, "schema_version": SCHEMA_VERSION, "version": config.version}
+        stored = {"configuration": config.to_dict(), "stored_scan": config.stored_scan.to_dict()}
+        zarr.create_group(Path(path), zarr_format=3, attributes=description | stored)
+    for leftover in Path(path).rglob("*.partial"):
+        leftover.unlink()
+    group = _group(path, "r+")
+    table = TABLE[: len(config.space.low)]
+    names = np.array([parameter.name for parameter in table], dtype=np.dtypes.StringDType())
+    described = {
+        "long_name": "parameter of the strain profile",
+        "parameter_units": [parameter.unit for parameter in table],
+        "parameter_long_names": [parameter.doc for parameter in table],
+    }
+    _create(group, "parameter", names.dtype, names.shape, names.shape, None, ("parameter",), described, "")
+    _array(group, "parameter")[:] = names
+    angle = config.stored_scan.angle
+    described = {
+        "units": "arcsec",
+        "long_name": "substrate peak minus glancing angle, positive toward the expanded lattice",
+    }
+    _create(group, "angle", angle.dtype, angle.shape, angle.shape, None, ("angle",), described, 0.0)
+    _array(group, "angle")[:] = angle
+    for part in Part:
+        kind = "profiles to learn from" if part is Part.TRAIN else "test profiles, drawn from the prior"
+        for name, dimension, width, unit in (
+            ("parameters", "parameter", len(names), "1 or Å"),
+            ("reflectivity", "angle", len(angle), "1"),
+        ):
+            shape, shard = (config.size(part), width), (config.block_size, width)
+            chunk = (min(CHUNK_ROWS, config.block_size), width)
+            described = {"units": unit, "long_name": f"{name} of {kind}"}
+            dimensions = (f"{part.prefix}sample", dimension)
+            _create(group, part.prefix + name, "float32", shape, chunk, shard, dimensions, described, float("nan"))
+        described = {"units": "1", "long_name": "CRC-32 of parameters and reflectivity, 0 if not written"}
+        name, dimensions = f"{part.prefix}block_checksum", (f"{part.prefix}block",)
+        _create(group, name, "uint32", (config.blocks(part),), (1,), None, dimensions, described, 0)
+
+
+def write_block(
+    path: str | Path, config: Configuration, part: Part, block: int, params: Floats, curves: Floats
+) -> None:
+    """Write one block and, when all of it is on disk, its marker."""
+    group = _group(path, "r+")
+    rows = config.rows(part, block)
+    params = np.ascontiguousarray(params, dtype="<f4")
+    curves = np.ascontiguousarray(curves, dtype="<f4")
+    _array(group, f"{part.prefix}parameters")[rows] = params
+    _array(group, f"{part.prefix}reflectivity")[rows] = curves
+    checksum = zlib.crc32(curves.tobytes(), zlib.crc32(params.tobytes()))
+    _array(group, f"{part.prefix}block_checksum")[block] = checksum or 1
+
+
+def missing_blocks(path: str | Path, config: Configuration, part: Part) -> NDArray[np.int64]:
+    """Blocks that are not marked as written."""
+    group, name = _group(path), f"{part.prefix}block_checksum"
+    if name not in group:
+        return np.arange(config.blocks(part))
+    return np.flatnonzero(np.asarray(_array(group, name)[:]) == 0)
+
+
+def is_complete(path: str | Path) -> bool:
+    """Whether the path is a dataset with every block written and its metadata consolidated."""
+    if not is_ours(path) or _group(path).metadata.consolidated_metadata is None:
+        return False
+    config = read_configuration(path)
+    return not any(len(missing_blocks(path, config, part)) for part in Part)
+
+
+def finish(path: str | Path) -> None:
+    """Write the consolidated metadata, after the last block."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # consolidated metadata is an extension of Zarr v3
+        zarr.consolidate_metadata(zarr.storage.LocalStore(path))
+
+
+def remove(path: str | Path) -> None:
+    """Delete a dataset, and nothing else; its description goes last, so that a kill leaves a dataset.
+
+    Raises
+    ------
+    StoreError
+        The path is not a dataset.
+    """
+    root = Path(path)
+    if not is_ours(root):
+        raise StoreError(f"{path} is not a dataset written by `xrd gen` and is not removed; remove it yourself")
+    for child in root.iterdir():
+        if child.is_dir() and not child.is_symlink():
+            shutil.rmtree(child)
+        elif child.name != "zarr.json":
+            child.unlink()
+    (root / "zarr.json").unlink()
+    root.rmdir()
+
+
+def _attributes(path: str | Path) -> dict[str, Any]:
+    """Attributes of the root group, read without Zarr: whatever lies there must not surprise it."""
+    try:
+        content = json.loads((Path(path) / "zarr.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        if not Path(path).exists():
+            raise StoreError(f"{path} does not exist; make it with `xrd gen -o {path}`") from None
+        content = {}
+    except (OSError, ValueError):
+        content = {}
+    attributes = content.get("attributes") if isinstance(content, dict) else None
+    return attributes if isinstance(attributes, dict) else {}
+
+
+def _group(path: str | Path, mode: Any = "r") -> zarr.Group:
+    return zarr.open_group(Path(path), mode=mode, zarr_format=3)
+
+
+def _array(group: zarr.Group, name: str) -> zarr.Array[Any]:
+    array = group[name]
+    if not isinstance(array, zarr.Array):
+        raise StoreError(f"{group.store_path}: {name} is not an array; make the dataset again")
+    return array
+
+
+def _create(
+    group: zarr.Group,
+    name: str,
+    dtype: Any,
+    shape: tuple[int, ...],
+    chunks: tuple[int, ...],
+    shards: tuple[int, ...] | None,
+    dimensions: tuple[str, ...],
+    attributes: dict[str, Any],
+    fill_value: Any,
+) -> None:
+    """Create an array, compressed if it has shards, unless it is there."""
+    if name not in group:
+        group.create_array(
+            name,
+            dtype=dtype,
+            shape=shape,
+            chunks=chunks,
+            shards=shards,
+            compressors=ZstdCodec(level=1) if shards else None,
+            fill_value=fill_value,
+            dimension_names=dimensions,
+            attributes=attributes,
+        )
