@@ -50,6 +50,7 @@ class Forward:
 
 def prepare(
     angle: Array,
+    scan: Scan,
     *,
     convention: str = "exact",
     layers: float | None = None,
@@ -58,7 +59,7 @@ def prepare(
     reflection: Reflection = GGG_444,
     damaged: bool = False,
 ) -> Forward:
-    """Prepare the kernels for the angles [arcsec]; the arguments are those of ``simulate``.
+    """Prepare the kernels for the angles [arcsec], with the accuracy over the scan; else as ``simulate``.
 
     Raises
     ------
@@ -78,6 +79,7 @@ def prepare(
     if not 0.0 <= monochromator <= 1.0:
         raise ParameterError(f"monochromator = {monochromator:g} must lie within 0 … 1")
     prepared = optics(angle, reflection, chosen)
+    ends = optics(np.array([scan.start, scan.last]), reflection, chosen)
     # measured against finer steps, worst of the prior and of narrow flanks (tests/test_reflectivity.py); a factor
     # E(z) that varies needs finer steps where |a| is large
     tight = (rtol_dex / 1e-4) ** 0.25
@@ -87,7 +89,7 @@ def prepare(
         phase=min(phase * tight**0.7, 2.4),
         slope=slope * tight**1.25,
         curvature=slope * tight**1.25,
-        wave=prepared.wave,
+        wave=ends.wave,
     )
     material = Material(prepared.coupling, chosen is Convention.EXACT, damaged)
     return Forward(prepared, material, accuracy, float(monochromator))
@@ -149,6 +151,7 @@ def simulate(
     def reflect(which: Array, angle: Array) -> Array:
         model = prepare(
             angle,
+            scan,
             convention=convention,
             layers=layers,
             rtol_dex=rtol_dex,
@@ -245,6 +248,7 @@ def finite_difference(
     grid = instrument_nodes(scan, reflection, width, width, 0.0)
     model = prepare(
         grid.angle,
+        scan,
         convention=convention,
         layers=layers,
         rtol_dex=rtol_dex,

@@ -1,0 +1,73 @@
+"""The instrument function, against dense quadrature and reference data."""
+
+import naive
+import numpy as np
+import pytest
+
+from xrdsim.crystal import DEFAULT_SCAN, GGG_444, Scan
+from xrdsim.instrument import nodes
+from xrdsim.model import _reflectivity as reflectivity
+from xrdsim.model import prepare, simulate
+
+
+def dense(params, angle, fwhm):
+    """Convolution by quadrature on a grid of 0.02″."""
+
+    def curve_of(grid):
+        model = prepare(grid, DEFAULT_SCAN)
+        return reflectivity(np.atleast_2d(params), model, len(grid))[0]
+
+    return naive.convolve(curve_of, angle, fwhm)
+
+
+@pytest.mark.parametrize("fwhm", [5.0, 12.0, 20.0, 30.0, 80.0])
+def test_convolution_agrees_with_dense_quadrature(prior, demonstration, fwhm):
+    scan = Scan(points=120)
+    for p in (demonstration, prior[0], prior[1]):
+        got = simulate(p, fwhm=fwhm, scan=scan).intensity[0]
+        assert np.abs(np.log10(got / dense(p, scan.angle, fwhm))).max() <= 3e-4
+
+
+@pytest.mark.parametrize("step", [2.0, 10.0])
+def test_other_steps_are_convolved_as_well(demonstration, step):
+    scan = Scan(-80.0, step, int(500 / step))
+    got = simulate(demonstration, fwhm=30.0, scan=scan).intensity[0]
+    assert np.abs(np.log10(got / dense(demonstration, scan.angle, 30.0))).max() <= 3e-4
+
+
+def test_reference_curves(reference):
+    got = simulate(reference["params"], fwhm=30.0).intensity
+    expected = reference["convolved_exact_continuum_30arcsec"]
+    away = np.abs(reference["angle_arcsec"]) > 75.0  # the reference does not oversample the peak
+    assert np.abs(np.log10(got / expected)[:, away]).max() <= 3e-4
+
+
+def test_weights_integrate_a_smooth_function():
+    grid = nodes(DEFAULT_SCAN, GGG_444, 30.0, 30.0, 0.0)
+    bell = np.exp(-0.5 * (grid.angle / 40.0) ** 2) + np.exp(-0.5 * ((grid.angle - 1000.0) / 60.0) ** 2)
+    assert (grid.weight * bell).sum() == pytest.approx(np.sqrt(2 * np.pi) * 100.0, rel=1e-4)
+    middle = np.exp(-0.5 * ((grid.angle - 10.0) / 15.0) ** 2)
+    assert (grid.weight * middle).sum() == pytest.approx(np.sqrt(2 * np.pi) * 15.0, rel=1e-4)
+
+
+def test_the_integral_is_kept(demonstration):
+    """A wider instrument spreads intensity but keeps the sum over the peak."""
+    scan = Scan(-1000.0, 4.0, 1251)
+    narrow, wide = (simulate(demonstration, fwhm=f, scan=scan).intensity.sum() for f in (20.0, 60.0))
+    assert wide == pytest.approx(narrow, rel=1e-4)
+
+
+def test_zero_moves_the_curve(demonstration):
+    moved = simulate(demonstration, zero=7.3).intensity[0]
+    shifted = simulate(demonstration, scan=Scan(Scan().start - 7.3)).intensity[0]
+    np.testing.assert_allclose(moved, shifted, rtol=1e-4)
+
+
+def test_a_scan_without_the_peak(demonstration):
+    scan = Scan(500.0, 4.0, 100)
+    whole = Scan(-100.0, 4.0, 250)
+    np.testing.assert_allclose(
+        simulate(demonstration, scan=scan).intensity[0],
+        simulate(demonstration, scan=whole).intensity[0][150:],
+        rtol=1e-6,
+    )
