@@ -3,6 +3,7 @@
 Nothing here is shared with the package but the records that describe the experiment.
 """
 
+import itertools
 import math
 
 import numpy as np
@@ -18,10 +19,8 @@ def strain(z, p):
     dmax1, d01, l1, rp1, d02, l2, rp2 = (float(value) for value in p[:7])
     z = np.asarray(z, dtype=float)
     left = dmax1 * np.exp(-np.log(dmax1 / d01) * (1.0 - z / rp1) ** 2) if rp1 > 0.0 else np.zeros_like(z)
-    if l1 > rp1:
-        right = dmax1 * np.exp(-np.log(dmax1 / DMIN) * ((z - rp1) / (l1 - rp1)) ** 2)
-    else:
-        right = np.zeros_like(z)
+    scale = np.log(dmax1 / DMIN)
+    right = dmax1 * np.exp(-scale * ((z - rp1) / (l1 - rp1)) ** 2) if l1 > rp1 else np.zeros_like(z)
     u = l2 / (l2 - 2.0 * rp2)
     t = z / l2
     second = d02 * np.exp(-np.log(d02 / DMIN) * (u * t**2 + (1.0 - u) * t))
@@ -68,7 +67,7 @@ def midpoints(p, count):
     """(thickness, strain) of `count` equal sublayers of each of [0, Rp1], [Rp1, L1], [L1, end]: continuum limit."""
     edges = [0.0, float(p[3]), float(p[2]), depth_end(p)]
     h, eps = [], []
-    for a, b in zip(edges[:-1], edges[1:], strict=True):
+    for a, b in itertools.pairwise(edges):
         n = max(1, math.ceil(count * (b - a) / edges[-1])) if b > a else 0
         h += [(b - a) / max(n, 1)] * n
         eps += list(strain(a + (np.arange(n) + 0.5) * (b - a) / max(n, 1), p))

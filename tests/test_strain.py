@@ -15,7 +15,9 @@ def unit_vectors():
     """Any point of the constrained region."""
     space = ParameterSpace()
     coordinate = st.floats(0.0, 1.0).map(lambda u: u if u > 1e-9 else 0.0)
-    return st.lists(coordinate, min_size=7, max_size=7).map(lambda u: np.array(space.from_unit([np.float64(value) for value in u])))
+    return st.lists(coordinate, min_size=7, max_size=7).map(
+        lambda u: np.array(space.from_unit([np.float64(value) for value in u]))
+    )
 
 
 @settings(deadline=None, max_examples=100)

@@ -5,18 +5,22 @@ zero, counting noise, a scan that begins and ends somewhere in steps of its own,
 ``Measurement`` is the prior of these; ``draw_batch`` draws them and returns network input.
 """
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xrdsim.crystal import Scan
 from xrdsim.errors import ParameterError
 from xrdsim.observe import PEAK_MASK, Windowed, observe, to_window
+from xrdsim.store import Configuration, Rows
 
 DEX = 0.5
 """Typical standard deviation of log10 intensity along a curve: the unit of the network input."""
+
+_SPLIT, _EPOCH = 0, 1  # random streams
 
 
 @dataclass(frozen=True)
@@ -80,40 +84,88 @@ class Measurement:
             raise ParameterError(f"the measurement {values} is malformed: {error}") from error
 
 
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Rows of a dataset to learn from and to validate on."""
+
+    train: NDArray[np.int64]
+    validation: NDArray[np.int64]
+
+
+def split(n: int, seed: int) -> Split:
+    """Divide n rows at random, before anything is drawn from them: a tenth, at most 2000, for validation.
+
+    Raises
+    ------
+    ParameterError
+        Fewer than 2 rows.
+    """
+    if n < 2:
+        raise ParameterError(f"{n} rows cannot be split into training and validation; make a larger dataset")
+    order = stream(seed, _SPLIT).permutation(n)
+    held = min(max(n // 10, 1), 2000)
+    return Split(np.sort(order[held:]), np.sort(order[:held]))
+
+
+def stream(seed: int, *key: int) -> np.random.Generator:
+    """One random stream of a training, named by numbers."""
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
+
+
+def batches(
+    rows: Rows, index: NDArray[np.int64], config: Configuration, measurement: Measurement, size: int, seed: int, epoch: int
+) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """Shuffle the indexed rows and yield them measured, as network input and parameters.
+
+    Every batch has its own random stream, so an epoch does not depend on those before it. The next batch is measured in
+    a second thread while the caller works on the present one. Rows that do not fill a batch are left out.
+    """
+    order = stream(seed, _EPOCH, epoch).permutation(index)
+    count = max(len(order) // size, 1)
+
+    def measure(batch: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        chosen = order[batch * size : (batch + 1) * size]
+        rng = stream(seed, _EPOCH, epoch, batch)
+        return draw_batch(rows.reflectivity[chosen], config, measurement, rng), rows.params[chosen]
+
+    with ThreadPoolExecutor(1) as thread:
+        ahead = thread.submit(measure, 0)
+        for batch in range(count):
+            ready = ahead.result()
+            if batch + 1 < count:
+                ahead = thread.submit(measure, batch + 1)
+            yield ready
+
+
 def draw_batch(
-    curves: NDArray[np.float32],
-    base_scan: Scan,
-    base_fwhm: float,
-    window: Scan,
-    measurement: Measurement,
-    rng: np.random.Generator,
+    curves: NDArray[np.float32], config: Configuration, measurement: Measurement, rng: np.random.Generator
 ) -> NDArray[np.float32]:
     """Measure each curve once, with its own instrument, scan and noise.
 
     Parameters
     ----------
-    curves : (n, base_scan.points) noise-free, convolved with the base instrument.
-    base_scan, base_fwhm : their angles and instrument.
-    window : grid of the network.
+    curves : (n, config.stored_scan.points) noise-free, as stored in a dataset.
+    config : configuration of the dataset.
     measurement : the prior.
     rng : source of everything random.
 
     Returns
     -------
-    input : (n, 2, window.points), see ``network_input``.
+    input : (n, 2, config.scan.points), see ``network_input``.
     """
     n = len(curves)
-    m = measurement
+    m, window = measurement, config.scan
     step, start = rng.uniform(*m.step, n), rng.uniform(*m.start, n)
     end = np.minimum(rng.uniform(*m.end, n), window.last)
     points = np.floor((end - start) / step).astype(np.int64) + 1
     offsets = np.concatenate([[0], np.cumsum(points)])
-    angles = np.repeat(start, points) + np.repeat(step, points) * (np.arange(offsets[-1]) - np.repeat(offsets[:-1], points))
+    number = np.arange(offsets[-1]) - np.repeat(offsets[:-1], points)
+    angles = np.repeat(start, points) + np.repeat(step, points) * number
     scale, background = _log_uniform(rng, m.scale, n), _log_uniform(rng, m.background, n)
     expected = observe(
         curves,
-        base_scan,
-        base_fwhm,
+        config.stored_scan,
+        config.base_fwhm,
         angles=angles,
         offsets=offsets,
         fwhm=rng.uniform(*m.fwhm, n),

@@ -14,7 +14,9 @@ from typing import Any
 
 import numba
 from llvmlite import binding
-from numba.core import config
+from numba.core import config as _config
+
+config: Any = _config  # its settings are made at run time
 
 FASTMATH = {"contract", "nsz", "arcp", "afn", "reassoc"}
 
@@ -40,8 +42,16 @@ def _cache_folder() -> str | None:
     return str(folder) if os.access(folder, os.W_OK) else None
 
 
+def vector_bits() -> int:
+    """Width of the vectors that the kernels are compiled for."""
+    features = config.CPU_FEATURES or binding.get_host_cpu_features().flatten()
+    if "+avx512f" in features and "-prefer-256-bit" in features:
+        return 512
+    return 256 if "+avx2" in features else 128
+
+
 _use_wide_vectors()
-_FOLDER = _cache_folder()
+CACHE = _cache_folder()
 
 
 def jit(function: Callable[..., Any] | None = None, *, parallel: bool = False) -> Any:
@@ -49,8 +59,8 @@ def jit(function: Callable[..., Any] | None = None, *, parallel: bool = False) -
     if function is None:
         return lambda inner: jit(inner, parallel=parallel)
     before = config.CACHE_DIR
-    if _FOLDER is not None:
-        config.CACHE_DIR = _FOLDER
+    if CACHE is not None:
+        config.CACHE_DIR = CACHE
     try:
         return numba.njit(
             function,
@@ -58,7 +68,7 @@ def jit(function: Callable[..., Any] | None = None, *, parallel: bool = False) -
             error_model="numpy",
             nogil=True,
             parallel=parallel,
-            cache=_FOLDER is not None,
+            cache=CACHE is not None,
         )
     finally:
         config.CACHE_DIR = before

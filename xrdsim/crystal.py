@@ -68,8 +68,8 @@ class Reflection:
             raise ParameterError(f"hkl {self.hkl} is no reflection")
         if self.h0 >= 2.0 * self.k:
             raise ParameterError(
-                f"{self.crystal} {self.hkl} has a spacing of {2 * math.pi / self.h0:.4g} Å, which {self.wavelength:g} Å "
-                "cannot reach: it needs a wavelength below twice the spacing"
+                f"{self.crystal} {self.hkl} has a spacing of {2 * math.pi / self.h0:.4g} Å, which {self.wavelength:g} "
+                "Å cannot reach: it needs a wavelength below twice the spacing"
             )
         if self.chi0.imag <= 0.0 or self.chi0.real >= 0.0:
             raise ParameterError(f"chi0 = {self.chi0:g} must have a negative real and a positive imaginary part")
@@ -161,7 +161,7 @@ class Scan:
     @property
     def angle(self) -> NDArray[np.float64]:
         """The angles [arcsec], (points,)."""
-        return self.start + self.step * np.arange(self.points)
+        return self.start + self.step * np.arange(self.points, dtype=np.float64)
 
     @property
     def last(self) -> float:

@@ -1,7 +1,7 @@
 """Make a dataset: blocks of rows, each drawn, simulated and written by one task of its own.
 
-A block has its own random stream, its own part of the sampler's grid and its own shards, and depends on nothing else. So
-the bytes of a dataset do not depend on how many workers made it, nor on how often it was interrupted and continued.
+A block has its own random stream, its own part of the sampler's grid and its own shards, and depends on nothing else.
+So the bytes of a dataset do not depend on how many workers made it, nor on how often it was interrupted and continued.
 """
 
 import logging
@@ -10,10 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import dask
 import numba
 import numpy as np
+from dask.base import compute
 from dask.callbacks import Callback
+from dask.delayed import delayed
 from numpy.typing import NDArray
 
 from xrdsim import store
@@ -131,7 +132,7 @@ def generate(
         "monochromator": monochromator,
         "reflection": reflection,
     }
-    physics["monochromator"] = prepare(scan.angle, **physics).monochromator  # refuses what simulate would refuse
+    physics["monochromator"] = prepare(scan.angle, scan, **physics).monochromator  # refuses what simulate would refuse
     numbers: tuple[float, ...] | None = None
     origin: dict[str, Any] | None = None
     if sampler is Sampler.ADAPTIVE:
@@ -223,12 +224,12 @@ def _run(
                 progress(done, total)
 
     # leaving the pool waits for the blocks in work: nothing writes after an error or an interrupt
-    with ThreadPoolExecutor(workers) as pool, Callback(posttask=finished):
+    with ThreadPoolExecutor(workers) as pool, Callback(posttask=finished):  # type: ignore[no-untyped-call]
         for part in (Part.TEST, Part.TRAIN):
             keys = todo[part]
-            task = dask.delayed(_make_block, pure=False)
+            task = delayed(_make_block, pure=False)
             tasks = [task(path, config, grid, part, block, threads, dask_key_name=key) for key, block in keys.items()]
-            dask.compute(*tasks, scheduler="threads", pool=pool, num_workers=workers)
+            compute(*tasks, scheduler="threads", pool=pool, num_workers=workers)  # type: ignore[no-untyped-call]
 
 
 def _make_block(path: Path, config: Configuration, grid: Grid, part: Part, block: int, threads: int) -> int:
@@ -280,14 +281,14 @@ def _stream(seed: int, *key: int) -> np.random.Generator:
 
 def _order(seed: int) -> NDArray[np.uint64]:
     """Keys of the permutation of the grid's points."""
-    return np.random.SeedSequence(seed, spawn_key=(0, _ORDER)).generate_state(8, np.uint64)
+    return np.asarray(np.random.SeedSequence(seed, spawn_key=(0, _ORDER)).generate_state(8, np.uint64), np.uint64)
 
 
 def _safe_workers(workers: int) -> int:
     """One worker where Numba's threads do not bear calls from several threads at once."""
     if workers > 1:
         largest_strain(ParameterSpace().low)  # starts Numba's threads
-        if numba.threading_layer() == "workqueue":
+        if numba.threading_layer() == "workqueue":  # type: ignore[attr-defined]
             _LOG.warning("Numba's threading layer is 'workqueue', which allows one worker only; install TBB or OpenMP")
             return 1
     return workers

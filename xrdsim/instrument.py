@@ -36,7 +36,7 @@ def nodes(scan: Scan, reflection: Reflection, narrowest: float, widest: float, z
     spacing = scan.step / stride
     first = math.ceil((REACH * widest * FWHM_TO_SIGMA + zero) / spacing)
     grid = (scan.points - 1) * stride + 1 + 2 * first
-    x = scan.start + spacing * (np.arange(grid) - first)
+    x = scan.start + spacing * (np.arange(grid, dtype=np.float64) - first)
     width = darwin_half_width(reflection)
     reach = max(8.0 * width, 7.0 * spacing)
     if x[0] > reach or x[-1] < -reach:  # the scan does not see the peak

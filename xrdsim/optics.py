@@ -70,7 +70,7 @@ def optics(angle: NDArray[np.float64], reflection: Reflection, convention: Conve
     else:
         sine_b = math.sin(theta_b)
         kappa = k * math.sin(2.0 * theta_b) / sine_b
-        f = 0.5 * (kappa * angle * ARCSEC - 1j * k * reflection.chi0.imag / sine_b)
+        f = np.asarray(0.5 * (kappa * angle * ARCSEC - 1j * k * reflection.chi0.imag / sine_b), dtype=np.complex128)
         factors = (1.0, abs(math.cos(2.0 * theta_b)))
         chis = reflection.susceptibilities_linear
         sigmas = [np.full(angle.shape, 0.5 * k * c * chi / sine_b) for c, chi in zip(factors, chis, strict=True)]

@@ -142,7 +142,7 @@ class ParameterSpace:
     @property
     def span(self) -> NDArray[np.float64]:
         """Width of each range."""
-        return np.array(self.high) - np.array(self.low)
+        return np.subtract(self.high, self.low, dtype=np.float64)
 
     def with_damage(self) -> "ParameterSpace":
         """The same ranges with the default ones of kappa and p added."""
@@ -169,8 +169,8 @@ class ParameterSpace:
             raise ParameterError(f"parameters must be numbers: {error}") from error
         if rows.ndim != 2 or rows.shape[1] not in (7, 9):
             raise ParameterError(
-                f"parameters have the shape {np.shape(params)}; needed is (n, 7), (n, 9) with damage, or one row, in the "
-                f"order {', '.join(ALL_NAMES)}"
+                f"parameters have the shape {np.shape(params)}; needed is (n, 7), (n, 9) with damage, or one row, "
+                f"in the order {', '.join(ALL_NAMES)}"
             )
         space = self.with_damage() if rows.shape[1] == 9 else self
         for j, name in enumerate(ALL_NAMES[: rows.shape[1]]):

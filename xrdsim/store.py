@@ -29,7 +29,7 @@ from typing import Any, Self
 
 import numpy as np
 import zarr
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from zarr.codecs import ZstdCodec
 
 from xrdsim.crystal import Reflection, Scan
@@ -196,8 +196,8 @@ def writing(path: str | Path) -> Iterator[None]:
         raise
     except OSError as error:
         raise OutputError(
-            f"{path} cannot be written: {error.strerror or error}; free some space or choose another place, and continue "
-            "what was begun with --resume"
+            f"{path} cannot be written: {error.strerror or error}; free some space or choose another place; "
+            "--resume continues what was begun"
         ) from error
 
 
@@ -269,48 +269,64 @@ def prepare(path: str | Path, config: Configuration) -> None:
         leftover.unlink()
     group = _group(path, "r+")
     table = TABLE[: len(config.space.low)]
-    names = np.array([parameter.name for parameter in table], dtype=np.dtypes.StringDType())
-    described = {
-        "long_name": "parameter of the strain profile",
-        "parameter_units": [parameter.unit for parameter in table],
-        "parameter_long_names": [parameter.doc for parameter in table],
-    }
-    _create(group, "parameter", names.dtype, names.shape, names.shape, None, ("parameter",), described, "")
-    _array(group, "parameter")[:] = names
-    angle = config.stored_scan.angle
-    described = {
-        "units": "arcsec",
-        "long_name": "substrate peak minus glancing angle, positive toward the expanded lattice",
-    }
-    _create(group, "angle", angle.dtype, angle.shape, angle.shape, None, ("angle",), described, 0.0)
-    _array(group, "angle")[:] = angle
+    _coordinate(
+        group,
+        "parameter",
+        np.array([parameter.name for parameter in table], dtype=np.dtypes.StringDType()),
+        long_name="parameter of the strain profile",
+        parameter_units=[parameter.unit for parameter in table],
+        parameter_long_names=[parameter.doc for parameter in table],
+    )
+    _coordinate(
+        group,
+        "angle",
+        config.stored_scan.angle,
+        units="arcsec",
+        long_name="substrate peak minus glancing angle, positive toward the expanded lattice",
+    )
     for part in Part:
+        n, prefix = config.size(part), part.prefix
         kind = "profiles to learn from" if part is Part.TRAIN else "test profiles, drawn from the prior"
         for name, dimension, width, unit in (
-            ("parameters", "parameter", len(names), "1 or Å"),
-            ("reflectivity", "angle", len(angle), "1"),
+            ("parameters", "parameter", len(table), "1 or Å"),
+            ("reflectivity", "angle", config.stored_scan.points, "1"),
         ):
-            shape, shard = (config.size(part), width), (config.block_size, width)
-            chunk = (min(CHUNK_ROWS, config.block_size), width)
-            described = {"units": unit, "long_name": f"{name} of {kind}"}
-            dimensions = (f"{part.prefix}sample", dimension)
-            _create(group, part.prefix + name, "float32", shape, chunk, shard, dimensions, described, float("nan"))
-        described = {"units": "1", "long_name": "CRC-32 of parameters and reflectivity, 0 if not written"}
-        name, dimensions = f"{part.prefix}block_checksum", (f"{part.prefix}block",)
-        _create(group, name, "uint32", (config.blocks(part),), (1,), None, dimensions, described, 0)
+            if prefix + name not in group:
+                group.create_array(
+                    prefix + name,
+                    dtype="float32",
+                    shape=(n, width),
+                    shards=(config.block_size, width),
+                    chunks=(min(CHUNK_ROWS, config.block_size), width),
+                    compressors=ZstdCodec(level=1),
+                    fill_value=float("nan"),
+                    dimension_names=(f"{prefix}sample", dimension),
+                    attributes={"units": unit, "long_name": f"{name} of {kind}"},
+                )
+        if f"{prefix}block_checksum" not in group:
+            group.create_array(
+                f"{prefix}block_checksum",
+                dtype="uint32",
+                shape=(config.blocks(part),),
+                chunks=(1,),
+                compressors=None,
+                fill_value=0,
+                dimension_names=(f"{prefix}block",),
+                attributes={"units": "1", "long_name": "CRC-32 of parameters and reflectivity, 0 if not written"},
+            )
 
 
 def write_block(
-    path: str | Path, config: Configuration, part: Part, block: int, params: Floats, curves: Floats
+    path: str | Path, config: Configuration, part: Part, block: int, params: ArrayLike, curves: ArrayLike
 ) -> None:
     """Write one block and, when all of it is on disk, its marker."""
     group = _group(path, "r+")
     rows = config.rows(part, block)
-    params = np.ascontiguousarray(params, dtype="<f4")
-    curves = np.ascontiguousarray(curves, dtype="<f4")
-    _array(group, f"{part.prefix}parameters")[rows] = params
-    _array(group, f"{part.prefix}reflectivity")[rows] = curves
-    checksum = zlib.crc32(curves.tobytes(), zlib.crc32(params.tobytes()))
+    checksum = 0
+    for name, values in (("parameters", params), ("reflectivity", curves)):
+        stored = np.ascontiguousarray(values, dtype="<f4")
+        _array(group, part.prefix + name)[rows] = stored
+        checksum = zlib.crc32(stored.data, checksum)
     _array(group, f"{part.prefix}block_checksum")[block] = checksum or 1
 
 
@@ -348,12 +364,11 @@ def remove(path: str | Path) -> None:
     root = Path(path)
     if not is_ours(root):
         raise StoreError(f"{path} is not a dataset written by `xrd gen` and is not removed; remove it yourself")
-    for child in root.iterdir():
+    for child in sorted(root.iterdir(), key=lambda child: child.name == "zarr.json"):
         if child.is_dir() and not child.is_symlink():
             shutil.rmtree(child)
-        elif child.name != "zarr.json":
+        else:
             child.unlink()
-    (root / "zarr.json").unlink()
     root.rmdir()
 
 
@@ -382,27 +397,8 @@ def _array(group: zarr.Group, name: str) -> zarr.Array[Any]:
     return array
 
 
-def _create(
-    group: zarr.Group,
-    name: str,
-    dtype: Any,
-    shape: tuple[int, ...],
-    chunks: tuple[int, ...],
-    shards: tuple[int, ...] | None,
-    dimensions: tuple[str, ...],
-    attributes: dict[str, Any],
-    fill_value: Any,
-) -> None:
-    """Create an array, compressed if it has shards, unless it is there."""
+def _coordinate(group: zarr.Group, name: str, values: Any, **attributes: Any) -> None:
     if name not in group:
-        group.create_array(
-            name,
-            dtype=dtype,
-            shape=shape,
-            chunks=chunks,
-            shards=shards,
-            compressors=ZstdCodec(level=1) if shards else None,
-            fill_value=fill_value,
-            dimension_names=dimensions,
-            attributes=attributes,
-        )
+        form: dict[str, Any] = {"dtype": values.dtype, "shape": values.shape, "chunks": values.shape}
+        group.create_array(name, compressors=None, dimension_names=(name,), attributes=attributes, **form)
+    _array(group, name)[:] = values

@@ -2,8 +2,8 @@
 
     I(angle) = scale · Σ_j weight_j R(x_j) G(angle − zero − x_j) + background,   G a Gaussian of unit area
 
-The nodes are an equidistant grid and a dense cluster at the substrate peak, whose weights share the integral by a smooth
-partition of unity (``xrdsim.instrument``). Over the cluster the Gaussian is factorised,
+The nodes are an equidistant grid and a dense cluster at the substrate peak, whose weights share the integral by a
+smooth partition of unity (``xrdsim.instrument``). Over the cluster the Gaussian is factorised,
 
     G(a_i − x_j) ∝ exp(−a_i²/2s²) · r_jⁱ · exp(a_0 x_j/s² − x_j²/2s²),   a_i = a_0 + i·step,  r_j = exp(step·x_j/s²),
 
@@ -42,7 +42,7 @@ def convolve(curve, nodes, sigma, zero, scale, background, kernel, cluster, out)
     ``kernel`` and ``cluster`` are workspaces of at least 2·first + 1 and of three times the cluster's size.
     """
     spacing = nodes.step / nodes.stride
-    taps = min(nodes.first, int(math.ceil((REACH * sigma + abs(zero)) / spacing)))
+    taps = min(nodes.first, math.ceil((REACH * sigma + abs(zero)) / spacing))
     unit = 1.0 / (sigma * math.sqrt(2.0 * math.pi))
     for t in range(2 * taps + 1):
         x = (zero + (t - taps) * spacing) / sigma
@@ -56,8 +56,8 @@ def convolve(curve, nodes, sigma, zero, scale, background, kernel, cluster, out)
     extra = len(nodes.angle) - nodes.grid
     if extra > 0:
         far = nodes.angle[nodes.grid + extra - 1] + REACH * sigma
-        low = max(0, int(math.ceil((zero - far - nodes.start) / nodes.step)))
-        high = min(nodes.points, int(math.floor((zero + far - nodes.start) / nodes.step)) + 1)
+        low = max(0, math.ceil((zero - far - nodes.start) / nodes.step))
+        high = min(nodes.points, math.floor((zero + far - nodes.start) / nodes.step) + 1)
         # angles and nodes scaled by sigma, relative to the middle of the range, keep the factors finite
         first = (nodes.start + low * nodes.step - zero) / sigma
         step = nodes.step / sigma

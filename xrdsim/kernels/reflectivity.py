@@ -11,8 +11,8 @@ solution of a homogeneous sublayer. cos φ and sin φ/φ are entire functions of
 sine or exponential is needed. All arithmetic is real; angles are the vectorised inner loop; one block of angles, its
 optics and its state stay in the first-level cache. The only divisions are the last.
 
-Layout: ``optics`` (blocks, OPTICS·BLOCK) and ``work`` (WORK·BLOCK) are flat rows of BLOCK angles at constant offsets, so
-that the compiler sees that rows do not overlap.
+Layout: ``optics`` (blocks, OPTICS·BLOCK) and ``work`` (WORK·BLOCK) are flat rows of BLOCK angles at constant offsets,
+so that the compiler sees that rows do not overlap.
 """
 
 import math

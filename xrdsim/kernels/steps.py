@@ -96,7 +96,7 @@ def segment_count(a, b, p, material, accuracy):
         g1 = g
     need = max(accuracy.wave / accuracy.phase, math.sqrt(slope / d) / accuracy.slope)
     need = max(need, (curvature / (d * d)) ** (1.0 / 3.0) / accuracy.curvature)
-    return max(1, int(math.ceil(width * need)))
+    return max(1, math.ceil(width * need))
 
 
 @jit

@@ -1,0 +1,254 @@
+"""A trained model on disk: weights as safetensors, a card as JSON, and the state of the training.
+
+``model.safetensors`` and ``model.json`` are the model; ``state.pt`` is what a resumed training needs. Nothing in them is
+executed on loading. The card's definition (network, parameter table, window, physics, measurement model) and the tensors
+carry a digest in the header of the weights, so that files that were edited or do not belong together are refused.
+Each file is replaced atomically, and the digests do not change during a training: a kill between two files is harmless.
+"""
+
+import hashlib
+import io
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_safetensors
+from torch import Tensor, nn
+
+from xrdml.data import Measurement
+from xrdml.nets import Architecture, build, to_parameters
+from xrdsim.crystal import Reflection, Scan
+from xrdsim.errors import CheckpointError, XrdError
+from xrdsim.files import replacing
+from xrdsim.parameters import TABLE, ParameterSpace
+from xrdsim.store import Configuration
+
+FORMAT, FORMAT_VERSION = "xrdml-model", 1
+WEIGHTS, CARD, STATE = "model.safetensors", "model.json", "state.pt"
+
+State = dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedModel:
+    """A network and what its inputs and outputs mean.
+
+    Attributes
+    ----------
+    net : the network, in evaluation mode; gives unit-cube coordinates.
+    space : ranges and constraints of its parameters.
+    window : grid of its input.
+    measurement : the measurement model that it was trained with.
+    physics : keyword arguments for ``xrdsim.simulate``: convention, layers, monochromator and reflection.
+    card : everything that is known about it.
+    path : folder it was loaded from.
+    """
+
+    net: nn.Module
+    space: ParameterSpace
+    window: Scan
+    measurement: Measurement
+    physics: dict[str, Any]
+    card: dict[str, Any]
+    path: Path
+
+    def estimate(self, inputs: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Parameters (n, 7 or 9) of network input (n, 2, window.points)."""
+        return estimate(self.net, inputs, self.space)
+
+
+def estimate(net: nn.Module, inputs: NDArray[np.float32], space: ParameterSpace) -> NDArray[np.float64]:
+    """Parameters (n, 7 or 9) of network input (n, 2, points), in the network's present mode and on its device."""
+    device = next(net.parameters()).device
+    with torch.inference_mode():
+        parts = [net(part.to(device)).double().cpu() for part in torch.from_numpy(inputs).split(512)]
+        return to_parameters(torch.cat(parts), space).numpy()
+
+
+def definition(architecture: Architecture, config: Configuration, measurement: Measurement) -> dict[str, Any]:
+    """What fixes the meaning of a model's numbers; part of its card."""
+    table = TABLE[: len(config.space.low)]
+    values = {
+        "format": FORMAT,
+        "version": FORMAT_VERSION,
+        "architecture": asdict(architecture),
+        "parameters": {
+            "names": list(config.space.names),
+            "units": [parameter.unit for parameter in table],
+            "low": list(config.space.low),
+            "high": list(config.space.high),
+            "strain_sum": config.space.strain_sum,
+        },
+        "window": config.scan.to_dict(),
+        "convention": config.convention,
+        "layers": config.layers,
+        "monochromator": config.monochromator,
+        "reflection": config.reflection.to_dict(),
+        "measurement": measurement.to_dict(),
+    }
+    plain: dict[str, Any] = json.loads(json.dumps(values))
+    return plain
+
+
+def save_model(folder: Path, tensors: dict[str, Tensor], card: dict[str, Any]) -> None:
+    """Write weights and card; ``card["definition"]`` is their common definition.
+
+    Raises
+    ------
+    OutputError
+        A file cannot be written.
+    """
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    metadata = {"definition": _digest(card["definition"]), "tensors": _digest_tensors(plain)}
+    with replacing(folder / WEIGHTS) as path:
+        path.write_bytes(to_safetensors(plain, metadata=metadata))
+    save_json(folder / CARD, card)
+
+
+def save_json(path: Path, values: dict[str, Any]) -> None:
+    """Write plain values as JSON."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def load_model(path: str | Path) -> TrainedModel:
+    """Load a trained model from the folder that ``train`` wrote.
+
+    Raises
+    ------
+    CheckpointError
+        The folder is not a model; a file is missing, truncated or edited; the model is of a newer version or of another
+        parameter table.
+    """
+    folder = Path(path)
+    card = read_card(folder)
+    meaning = card["definition"]
+    try:
+        with safe_open(folder / WEIGHTS, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(
+            f"{folder / WEIGHTS} is missing, truncated or not safetensors ({error}); train again or copy it anew"
+        ) from error
+    if metadata.get("tensors") != _digest_tensors(tensors):
+        raise CheckpointError(f"{folder / WEIGHTS} was changed after training; train again or copy it anew")
+    if metadata.get("definition") != _digest(meaning):
+        raise CheckpointError(
+            f"{folder / CARD} was edited, or belongs to other weights than {WEIGHTS} beside it; copy both anew"
+        )
+    try:
+        table = meaning["parameters"]
+        space = ParameterSpace(table["low"], table["high"], table["strain_sum"])
+        if tuple(table["names"]) != space.names:
+            raise CheckpointError(
+                f"{folder} has the parameters {', '.join(table['names'])}, this program {', '.join(space.names)}; train "
+                "again with this version"
+            )
+        net = build(architecture_of(meaning))
+        net.load_state_dict(tensors, strict=True)
+        physics = {name: meaning[name] for name in ("convention", "layers", "monochromator")}
+        physics["reflection"] = Reflection.from_dict(meaning["reflection"])
+        return TrainedModel(
+            net.eval(),
+            space,
+            Scan(**meaning["window"]),
+            Measurement.from_dict(meaning["measurement"]),
+            physics,
+            card,
+            folder,
+        )
+    except CheckpointError:
+        raise
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise CheckpointError(f"{folder}: card and weights do not make a model ({error}); train again") from error
+
+
+def architecture_of(meaning: dict[str, Any]) -> Architecture:
+    """The network's sizes from a card's definition."""
+    values = meaning["architecture"]
+    return Architecture(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """The card of a model of this version.
+
+    Raises
+    ------
+    CheckpointError
+        There is none, it is malformed, or of a newer version.
+    """
+    path = folder / CARD
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError(f"{folder} holds no trained model ({CARD} is missing); make one with `xrd train`") from None
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} cannot be read ({error}); train again or copy it anew") from error
+    meaning = card.get("definition") if isinstance(card, dict) else None
+    if not isinstance(meaning, dict) or meaning.get("format") != FORMAT or not isinstance(meaning.get("version"), int):
+        raise CheckpointError(f"{path} is not the card of a model; give a folder that `xrd train` wrote")
+    if meaning["version"] > FORMAT_VERSION:
+        raise CheckpointError(
+            f"{path} has format version {meaning['version']}, this program reads up to {FORMAT_VERSION}; update xrdsim"
+        )
+    return card
+
+
+def save_state(folder: Path, state: State) -> None:
+    """Write what a resumed training needs.
+
+    Raises
+    ------
+    OutputError
+        The file cannot be written.
+    """
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    with replacing(folder / STATE) as path:
+        path.write_bytes(buffer.getbuffer())
+
+
+def load_state(folder: Path, settings: dict[str, Any]) -> State:
+    """State of an interrupted training that has the same settings.
+
+    Raises
+    ------
+    CheckpointError
+        There is none, it cannot be read, or a setting differs.
+    """
+    path = folder / STATE
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        before = json.loads(state["settings"])
+    except FileNotFoundError:
+        raise CheckpointError(f"{folder} holds no training to resume ({STATE} is missing); leave out resume") from None
+    except XrdError:
+        raise
+    except Exception as error:  # whatever the unpickler makes of a damaged file
+        raise CheckpointError(f"{path} is truncated or damaged ({error}); train again without resume") from error
+    for name, value in settings.items():
+        if before.get(name) != value:
+            raise CheckpointError(
+                f"{folder} was trained with {name} = {before.get(name)}, not {value}; resume with the same settings and "
+                "dataset, or train into another folder"
+            )
+    loaded: State = state
+    return loaded
+
+
+def _digest(values: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def _digest_tensors(tensors: dict[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(f"{name} {tuple(tensors[name].shape)} {tensors[name].dtype}".encode())
+        digest.update(tensors[name].numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,96 @@
+"""How good estimates are: parameters, curves and profiles, beside predicting the mean of the training parameters.
+
+Different parameters can give nearly the same profile and curve, so all three are compared.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xrdsim import depth_end, simulate, strain_profile
+from xrdsim.parameters import TABLE, ParameterSpace
+
+Array = NDArray[np.float64]
+
+FWHM = 30.0
+"""Instrument [arcsec] with which curves are compared."""
+
+FLOOR = 1e-10
+"""Added to intensities before the logarithm."""
+
+_RTOL = 1e-3  # accuracy of the simulated curves in dex, far below the errors of any estimate
+_DEPTHS = 500
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Mean errors of estimates.
+
+    Attributes
+    ----------
+    names : of the parameters.
+    mae : (p,) mean absolute error of each, in its unit.
+    mae_percent : (p,) the same in % of its range.
+    curve : RMS difference of log10(I + 1e-10) over the window between the simulated estimate and the noise-free truth,
+        both with an instrument of 30″ and no background; mean over samples [dex].
+    profile : RMS strain difference over the depth of the layer, divided by its largest strain; mean over samples.
+    """
+
+    names: tuple[str, ...]
+    mae: tuple[float, ...]
+    mae_percent: tuple[float, ...]
+    curve: float
+    profile: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON, by parameter."""
+        units = [parameter.unit for parameter in TABLE]
+        rows = zip(self.names, units, self.mae, self.mae_percent, strict=False)
+        return {
+            "parameters": {name: {"unit": unit, "mae": mae, "mae_percent": part} for name, unit, mae, part in rows},
+            "mean_mae_percent": float(np.mean(self.mae_percent)),
+            "curve_error_dex": self.curve,
+            "profile_error": self.profile,
+        }
+
+
+def errors(estimated: Array, true: Array, space: ParameterSpace, **physics: Any) -> Errors:
+    """Errors of estimates.
+
+    Parameters
+    ----------
+    estimated, true : (n, 7 or 9) parameters in ``space``.
+    physics : arguments for ``xrdsim.simulate``: convention, layers, monochromator, reflection, scan.
+    """
+    estimated, true = np.asarray(estimated, np.float64), np.asarray(true, np.float64)
+    span = np.where(space.span > 0.0, space.span, np.inf)
+    mae = np.abs(estimated - true).mean(axis=0)
+    return Errors(
+        space.names,
+        tuple(mae.tolist()),
+        tuple((100.0 * mae / span).tolist()),
+        float(curve_error(estimated, true, space, **physics).mean()),
+        float(profile_error(estimated, true, space).mean()),
+    )
+
+
+def curve_error(estimated: Array, true: Array, space: ParameterSpace, **physics: Any) -> Array:
+    """RMS difference (n,) of log10(I + FLOOR) over the window [dex] between simulated curves, seen with 30″."""
+    both = (
+        np.log10(simulate(params, fwhm=FWHM, rtol_dex=_RTOL, space=space, **physics).intensity + FLOOR)
+        for params in (estimated, true)
+    )
+    return np.asarray(np.sqrt(np.mean((next(both) - next(both)) ** 2, axis=1)))
+
+
+def profile_error(estimated: Array, true: Array, space: ParameterSpace) -> Array:
+    """RMS strain difference (n,) over the depth of the true layer, divided by its largest strain."""
+    end = depth_end(true, space=space)
+    deepest = max(end.max(), depth_end(estimated, space=space).max())
+    depth = (np.arange(_DEPTHS) + 0.5) * (deepest / _DEPTHS)
+    strain = strain_profile(true, depth, space=space)
+    difference = strain_profile(estimated, depth, space=space) - strain
+    square = np.sum(difference**2, axis=1) * (deepest / _DEPTHS) / end
+    return np.asarray(np.sqrt(square) / strain.max(axis=1))

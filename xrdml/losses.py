@@ -1,0 +1,65 @@
+"""Losses on parameters, and the weights that say which parameter counts how much.
+
+    Σ_j w_j · ℓ(Δp_j / range_j),   ℓ the smooth L1 function, quadratic below β
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from xrdsim.errors import ParameterError
+
+BETA = 0.01
+"""Deviation, as part of a range, below which the loss is quadratic."""
+
+
+def weighted_loss(predicted: Tensor, true: Tensor, span: Tensor, weights: Tensor, beta: float = BETA) -> Tensor:
+    """Mean over samples of Σ_j w_j·ℓ(Δp_j / range_j).
+
+    Parameters
+    ----------
+    predicted, true : (n, p) parameters in their units.
+    span : (p,) width of their ranges; one of width 0 does not count.
+    weights : (p,).
+    """
+    scaled = (predicted - true) / torch.where(span > 0.0, span, torch.inf)
+    each = functional.smooth_l1_loss(scaled, torch.zeros_like(scaled), beta=beta, reduction="none")
+    return (each @ weights).mean()
+
+
+def load_weights(source: str | Path | ArrayLike | None, names: tuple[str, ...]) -> NDArray[np.float64]:
+    """Weights of the loss, one a parameter: ones, an array, or a ``.npy`` file as `xrd sensitivity` writes it.
+
+    Seven weights for nine parameters leave the damage at weight 1, the mean of measured sensitivities.
+
+    Raises
+    ------
+    ParameterError
+        The file cannot be read; the number of weights is wrong; one is negative or not finite; all are 0.
+    """
+    if source is None:
+        return np.ones(len(names))
+    where = f"{source}: " if isinstance(source, str | Path) else ""
+    try:
+        loaded = np.load(source, allow_pickle=False) if isinstance(source, str | Path) else source
+        weights = np.asarray(loaded, dtype=np.float64)
+    except (OSError, ValueError, TypeError, EOFError) as error:
+        raise ParameterError(
+            f"{where}the weights cannot be read ({error}); give a .npy file as `xrd sensitivity` writes it"
+        ) from error
+    if weights.shape == (7,) and len(names) == 9:
+        weights = np.append(weights, [1.0, 1.0])
+    if weights.shape != (len(names),):
+        raise ParameterError(
+            f"{where}weights of shape {weights.shape}; needed is one each for {', '.join(names)}: ({len(names)},)"
+        )
+    for name, weight in zip(names, weights, strict=True):
+        if not (np.isfinite(weight) and weight >= 0.0):
+            raise ParameterError(f"{where}the weight of {name} is {weight:g}; weights must be finite and not negative")
+    if not weights.any():
+        raise ParameterError(f"{where}all weights are 0; at least one must be positive")
+    return weights

@@ -1,0 +1,194 @@
+"""Figures and tables of results. Functions take records and return a figure or rows; ``save_figure`` writes."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from xrdsim.files import replacing
+from xrdsim.model import Curves, depth_end, strain_profile
+from xrdsim.parameters import ALL_NAMES, TABLE
+from xrdsim.sensitivity import Sensitivity
+
+Array = NDArray[np.float64]
+
+MEASURED, MODEL, SECOND, MASKED = "#6b7280", "#c2410c", "#1d4ed8", "#e5e7eb"
+PALETTE = ("#1d4ed8", "#c2410c", "#047857", "#7c3aed", "#b45309", "#0e7490", "#be185d", "#4d7c0f")
+
+
+def save_figure(figure: Figure, path: str | Path) -> Path:
+    """Write a figure; the suffix names the format (.png, .svg, .pdf).
+
+    Raises
+    ------
+    OutputError
+        The file cannot be written, or the suffix is unknown.
+    """
+    target = Path(path)
+    if target.suffix.lower() not in (".png", ".svg", ".pdf"):
+        from xrdsim.errors import OutputError
+
+        raise OutputError(f"{target} has the suffix {target.suffix!r}; figures are written as .png, .svg or .pdf")
+    with replacing(target) as temporary:
+        figure.savefig(temporary, dpi=160)
+    return target
+
+
+def format_value(name: str, value: float) -> str:
+    """A parameter's value with its unit: strains in %, lengths in Å."""
+    unit = TABLE[ALL_NAMES.index(name)].unit
+    if unit == "Å":
+        return f"{value:.1f} Å"
+    return f"{100.0 * value:.4f} %" if name.startswith("D") else f"{value:.4g}"
+
+
+def simulation_figure(curves: Curves, most: int = 8) -> Figure:
+    """Intensities and strain profiles of the first samples."""
+    figure = Figure(figsize=(10, 4.2), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=[1.7, 1])
+    shown = curves.params[:most]
+    for i, row in enumerate(shown):
+        color = PALETTE[i % len(PALETTE)]
+        left.semilogy(curves.angle, curves.intensity[i], lw=1.1, color=color, label=f"sample {i}")
+        depth, strain = _profile(row)
+        right.plot(depth, strain, lw=1.4, color=color)
+    _angle_axes(left, "intensity")
+    _profile_axes(right)
+    if len(shown) > 1:
+        left.legend(frameon=False, fontsize=8, ncols=2)
+    return figure
+
+
+def sensitivity_figure(sensitivity: Sensitivity) -> Figure:
+    """Bars of both kinds of sensitivity, each scaled to mean 1, with the spread over the profiles."""
+    figure = Figure(figsize=(9, 3.8), layout="constrained")
+    panels = figure.subplots(1, 2, sharey=False)
+    kinds = (
+        ("relative to the value (loss weights)", sensitivity.value_mean, sensitivity.value),
+        ("relative to the range (grid steps)", sensitivity.range_mean, sensitivity.range),
+    )
+    for axes, (title, mean, values) in zip(panels, kinds, strict=True):
+        unit = mean.mean()
+        low, high = np.nanquantile(values, [0.25, 0.75], axis=0) / unit
+        at = np.arange(len(mean))
+        axes.bar(at, mean / unit, color=PALETTE[0], width=0.65)
+        axes.vlines(at, low, high, color="black", lw=1.2)
+        for x, value in zip(at, mean / unit, strict=True):
+            axes.annotate(
+                f"{value:.2f}",
+                (x, value),
+                ha="left",
+                va="bottom",
+                fontsize=8,
+                xytext=(2, 1),
+                textcoords="offset points",
+            )
+        axes.set_xticks(at, sensitivity.names)
+        axes.set_title(title, fontsize=10)
+        axes.spines[["top", "right"]].set_visible(False)
+    percent = 100.0 * sensitivity.how["relative"]
+    panels[0].set_ylabel(f"change of the curve for {percent:g} %, mean = 1")
+    panels[1].set_xlabel("line: middle half of the profiles", fontsize=8, loc="right")
+    return figure
+
+
+def training_figure(history: Sequence[dict[str, Any]]) -> Figure:
+    """Training and validation loss against the epoch."""
+    figure = Figure(figsize=(6.5, 3.8), layout="constrained")
+    axes = figure.subplots()
+    epochs = [row["epoch"] for row in history]
+    for key, label, color in (("train_loss", "training", MEASURED), ("validation_loss", "validation", MODEL)):
+        axes.semilogy(epochs, [row[key] for row in history], lw=1.6, color=color, label=label, marker="o", ms=2.5)
+    best = min(history, key=lambda row: row["validation_loss"])
+    axes.axvline(best["epoch"], color="black", lw=0.7, ls=":")
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("weighted loss")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    return figure
+
+
+def fit_figure(
+    angle: Array, measured: Array, model: Array, used: NDArray[np.bool_], params: Array, title: str
+) -> Figure:
+    """Measured and simulated curve, their logarithmic difference, and the strain profile.
+
+    Parameters
+    ----------
+    angle, measured, model, used : (points,) [arcsec], intensities, and which points count for the misfit.
+    params : (7 or 9,)
+    """
+    figure = Figure(figsize=(11, 5.2), layout="constrained")
+    mosaic = figure.subplot_mosaic(
+        [["curve", "profile"], ["residual", "profile"]], width_ratios=[1.75, 1], height_ratios=[3, 1]
+    )
+    curve, residual, profile = (mosaic[name] for name in ("curve", "residual", "profile"))
+    residual.sharex(curve)
+    for axes in (curve, residual):
+        _shade(axes, angle, ~used)
+    positive = np.where(measured > 0.0, measured, np.nan)
+    curve.semilogy(angle, positive, ".", ms=3, color=MEASURED, label="measured")
+    curve.semilogy(angle, model, "-", lw=1.3, color=MODEL, label="simulated")
+    curve.tick_params(labelbottom=False)
+    curve.legend(frameon=False, loc="upper right")
+    _angle_axes(curve, "intensity")
+    curve.set_xlabel("")
+    curve.set_title(title, fontsize=11, loc="left")
+    difference = np.log10(positive) - np.log10(model)
+    residual.plot(angle[used], difference[used], ".", ms=2.5, color=MEASURED)
+    residual.axhline(0.0, color=MODEL, lw=1.0)
+    limit = max(0.1, 1.1 * float(np.nanquantile(np.abs(difference[used]), 0.995)))
+    residual.set_ylim(-limit, limit)
+    _angle_axes(residual, "Δ log$_{10}$")
+    depth, strain = _profile(params)
+    first = strain_profile(params, depth)[0]
+    profile.fill_between(depth, 100.0 * first, color=SECOND, alpha=0.12, lw=0)
+    profile.plot(depth, strain, color=SECOND, lw=1.8)
+    _profile_axes(profile)
+    lines = [f"{name} = {format_value(name, v)}" for name, v in zip(ALL_NAMES, params, strict=False)]
+    profile.text(
+        0.98, 0.98, "\n".join(lines), transform=profile.transAxes, ha="right", va="top", fontsize=8.5, linespacing=1.5
+    )
+    profile.set_title("strain profile", fontsize=11, loc="left")
+    return figure
+
+
+def profile_figure(params: Array) -> Figure:
+    """The strain profile alone."""
+    figure = Figure(figsize=(5.5, 3.8), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(*_profile(params), color=SECOND, lw=1.8)
+    _profile_axes(axes)
+    return figure
+
+
+def _profile(params: Array) -> tuple[Array, Array]:
+    """Depths [Å] and strain [%] up to a little beyond the end of the layer."""
+    depth = np.linspace(0.0, 1.03 * depth_end(params)[0], 600)
+    return depth, 100.0 * strain_profile(params, depth)[0]
+
+
+def _profile_axes(axes: Axes) -> None:
+    axes.set_xlabel("depth [Å]")
+    axes.set_ylabel("strain [%]")
+    axes.set_xlim(left=0.0)
+    axes.set_ylim(bottom=0.0)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _angle_axes(axes: Axes, label: str) -> None:
+    axes.set_xlabel("θ$_{substrate}$ − θ [arcsec]")
+    axes.set_ylabel(label)
+    axes.margins(x=0.01)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _shade(axes: Axes, angle: Array, masked: NDArray[np.bool_]) -> None:
+    """Grey where points are left out."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], masked.astype(int), [0]])))
+    for first, stop in edges.reshape(-1, 2):
+        axes.axvspan(angle[first], angle[stop - 1], color=MASKED, lw=0)
