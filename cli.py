@@ -1,0 +1,399 @@
+"""The command line `xrd`: parse, call one function, print. Heavy modules load when a command runs."""
+
+import functools
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+app = typer.Typer(
+    name="xrd",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Strain profiles of ion-implanted crystals from X-ray rocking curves: simulate, make training sets, train, "
+    "predict.",
+    epilog="The way from nothing to a strain profile: xrd gen --adaptive -n 20000 · xrd sensitivity · "
+    "xrd train --weights sensitivity.npy · xrd predict CURVE --model runs/weighted",
+)
+
+Convention = Literal["exact", "linear"]
+ReflectionFile = Annotated[
+    Path | None, typer.Option("--reflection", help="TOML file with a \\[reflection]; default: GGG 444, Cu Kα1.")
+]
+ScanFile = Annotated[
+    Path | None, typer.Option("--scan", help="TOML file with a \\[scan]; default: 701 points from −80″ to 2732″.")
+]
+ConventionOption = Annotated[
+    Convention, typer.Option(help="'linear' repeats the approximations of earlier simulators.")
+]
+LayersOption = Annotated[
+    float | None, typer.Option(help="Sublayers of this thickness in Å; default: the continuous profile.")
+]
+
+
+def _command(interrupted: str = "") -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Errors end in one line on stderr and exit code 1; Ctrl-C in 130 and what to do next."""
+
+    def wrap(function: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(function)
+        def run(*args: Any, **kwargs: Any) -> None:
+            from xrdsim import terminal
+            from xrdsim.errors import XrdError
+
+            try:
+                function(*args, **kwargs)
+            except XrdError as error:
+                terminal.complain(str(error))
+                raise typer.Exit(1) from None
+            except KeyboardInterrupt as interrupt:
+                terminal.warn(str(interrupt) or "interrupted" + (f": {interrupted}" if interrupted else ""))
+                raise typer.Exit(130) from None
+
+        return run
+
+    return wrap
+
+
+@app.command()
+@_command()
+def simulate(
+    param: Annotated[
+        list[str] | None, typer.Option("--param", help="NAME=VALUE, once for each parameter.", metavar="NAME=VALUE")
+    ] = None,
+    params: Annotated[Path | None, typer.Option(help="CSV file with the names as header, a sample a row.")] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the curves (.npz).")] = Path(
+        "curves.npz"
+    ),
+    plot: Annotated[Path | None, typer.Option(help="Also draw curves and profiles (.png, .svg, .pdf).")] = None,
+    convention: ConventionOption = "exact",
+    layers: LayersOption = None,
+    rtol_dex: Annotated[float, typer.Option(help="Accuracy of log10 R of the continuum.")] = 1e-4,
+    fwhm: Annotated[float, typer.Option(help="Instrument FWHM in arcsec; 0 for none.")] = 30.0,
+    scale: Annotated[float, typer.Option(help="Factor on the reflectivity.")] = 1.0,
+    background: Annotated[float, typer.Option(help="Added to the intensity.")] = 0.0,
+    zero: Annotated[float, typer.Option(help="Angle of the substrate peak in arcsec.")] = 0.0,
+    monochromator: Annotated[float | None, typer.Option(help="Weight of π against σ polarisation.")] = None,
+    reflection: ReflectionFile = None,
+    scan: ScanFile = None,
+) -> None:
+    """Simulate rocking curves of given parameters.
+
+    Examples:
+
+        xrd simulate --param Dmax1=0.0081 --param D01=0.0009 --param L1=5200 --param Rp1=3500 --param D02=0.0026
+        --param L2=3000 --param Rp2=-50 -o curve.npz --plot curve.png
+
+        xrd simulate --params samples.csv -o curves.npz --convention linear --layers 100
+    """
+    import numpy as np
+
+    from xrdsim.errors import ParameterError
+    from xrdsim.files import replacing
+    from xrdsim.model import simulate as run
+    from xrdsim.tables import parse_assignments, read_table
+    from xrdsim.terminal import say
+
+    if (params is None) == (not param):
+        raise ParameterError("give the parameters either with --param NAME=VALUE or with --params FILE.csv")
+    rows = parse_assignments(param or []) if params is None else read_table(params)
+    curves = run(
+        rows,
+        convention=convention,
+        layers=layers,
+        rtol_dex=rtol_dex,
+        fwhm=fwhm,
+        scale=scale,
+        background=background,
+        zero=zero,
+        monochromator=monochromator,
+        **_experiment(reflection, scan),
+    )
+    with replacing(output.with_suffix(".npz")) as temporary:
+        np.savez(
+            temporary,
+            params=curves.params,
+            angle_arcsec=curves.angle,
+            reflectivity=curves.reflectivity,
+            intensity=curves.intensity,
+        )
+    say(f"{len(rows)} curve{'s' if len(rows) > 1 else ''} of {len(curves.angle)} angles → {output.with_suffix('.npz')}")
+    if plot is not None:
+        from xrdsim.report import save_figure, simulation_figure
+
+        say(f"figure → {save_figure(simulation_figure(curves), plot)}")
+
+
+@app.command()
+@_command("continue with the same command and --resume")
+def gen(
+    n: Annotated[int, typer.Option("-n", "--rows", help="Training rows.")] = 20000,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The dataset.")] = Path("dataset.zarr"),
+    adaptive: Annotated[bool, typer.Option("--adaptive", help="Short for --sampler adaptive.")] = False,
+    sampler: Annotated[
+        Literal["grid", "adaptive"] | None,
+        typer.Option(help="'adaptive': more values of the parameters that change the curve most; default: grid."),
+    ] = None,
+    values: Annotated[int, typer.Option(help="Mean number of grid values a parameter.")] = 20,
+    jitter: Annotated[bool, typer.Option("--jitter", help="Move each row at random inside its grid cell.")] = False,
+    sensitivity: Annotated[
+        Path | None, typer.Option(help="sensitivity.json for --adaptive; default: measured on a pilot set.")
+    ] = None,
+    damage: Annotated[bool, typer.Option("--damage", help="Add the damage kappa, p as columns 8 and 9.")] = False,
+    test_rows: Annotated[int, typer.Option(help="Rows of the prior set aside for testing.")] = 2000,
+    seed: Annotated[int, typer.Option(help="Same seed and settings: same bytes.")] = 0,
+    convention: ConventionOption = "exact",
+    layers: LayersOption = None,
+    rtol_dex: Annotated[float, typer.Option(help="Accuracy of log10 R of the continuum.")] = 1e-4,
+    reflection: ReflectionFile = None,
+    scan: ScanFile = None,
+    workers: Annotated[int, typer.Option(help="Blocks in work at once; the cores are shared among them.")] = 1,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted dataset.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing dataset.")] = False,
+) -> None:
+    """Write a training set of simulated curves.
+
+    Examples:
+
+        xrd gen --adaptive -n 20000
+
+        xrd gen --adaptive -n 500000 --sensitivity sensitivity.json -o big.zarr --resume
+    """
+    from xrdsim.errors import ParameterError
+    from xrdsim.generate import generate
+    from xrdsim.sensitivity import read_range_sensitivity
+    from xrdsim.terminal import counting, say
+
+    if adaptive and sampler == "grid":
+        raise ParameterError("--adaptive and --sampler grid exclude each other")
+    measured, origin = (None, None) if sensitivity is None else read_range_sensitivity(sensitivity)
+    with counting("simulating", "curves") as progress:
+        dataset = generate(
+            output,
+            n=n,
+            sampler="adaptive" if adaptive else sampler or "grid",
+            seed=seed,
+            values=values,
+            jitter=jitter,
+            convention=convention,
+            layers=layers,
+            rtol_dex=rtol_dex,
+            damage=damage,
+            sensitivity=measured,
+            sensitivity_origin=origin,
+            test_rows=test_rows,
+            workers=workers,
+            resume=resume,
+            overwrite=overwrite,
+            progress=progress,
+            **_experiment(reflection, scan),
+        )
+    size = sum(file.stat().st_size for file in output.rglob("*") if file.is_file()) / 1e6
+    counts = ", ".join(f"{k} {v}" for k, v in zip(dataset.names, dataset.config.counts, strict=True))
+    say(f"{n} training and {test_rows} test curves of {len(dataset.angle)} angles, {size:.0f} MB → {output}")
+    say(f"grid values: {counts}")
+
+
+@app.command()
+@_command()
+def sensitivity(
+    dataset: Annotated[Path, typer.Argument(help="Its test rows, drawn from the prior, are measured.")] = Path(
+        "dataset.zarr"
+    ),
+    prior: Annotated[bool, typer.Option("--prior", help="No dataset: draw from the default prior.")] = False,
+    samples: Annotated[int, typer.Option(help="Profiles to measure.")] = 2000,
+    relative: Annotated[float, typer.Option(help="Size of the change.")] = 0.01,
+    floor: Annotated[float, typer.Option(help="Added to the intensity before the logarithm.")] = 1e-10,
+    fwhm: Annotated[float, typer.Option(help="Instrument FWHM in arcsec; 0 for none.")] = 30.0,
+    seed: Annotated[int, typer.Option(help="For rows that the dataset does not hold.")] = 0,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Weights; .json and .png beside it.")] = Path(
+        "sensitivity.npy"
+    ),
+) -> None:
+    """Measure how much each parameter changes the curve.
+
+    Examples:
+
+        xrd sensitivity
+
+        xrd sensitivity big.zarr --samples 5000 -o weights.npy
+
+        xrd sensitivity --prior
+    """
+    from xrdsim.report import save_figure, sensitivity_figure, sensitivity_table
+    from xrdsim.sensitivity import measure_sensitivity, profiles_of
+    from xrdsim.terminal import counting, say, show_table
+
+    rows, physics = profiles_of(None if prior else dataset, samples, seed)
+    with counting("measuring", "profiles") as progress:
+        result = measure_sensitivity(rows, relative=relative, floor=floor, fwhm=fwhm, progress=progress, **physics)
+    weights, twin = result.save(output)
+    figure = save_figure(sensitivity_figure(result), output.with_suffix(".png"))
+    show_table(*sensitivity_table(result))
+    say(f"{len(rows)} profiles → {weights}, {twin}, {figure}")
+
+
+@app.command()
+@_command("continue with the same command and --resume")
+def train(
+    dataset: Annotated[Path, typer.Argument(help="Made by `xrd gen`.")] = Path("dataset.zarr"),
+    model: Annotated[
+        Literal["weighted", "hierarchical"],
+        typer.Option(help="'hierarchical': a coarse estimate, then a correction of the most sensitive parameters."),
+    ] = "weighted",
+    weights: Annotated[Path | None, typer.Option(help="Loss weights, made by `xrd sensitivity`; default: 1.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder; default: runs/MODEL.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training rows, in each phase.")] = None,
+    batch_size: Annotated[int, typer.Option(help="Curves a step.")] = 256,
+    lr: Annotated[float | None, typer.Option(help="Largest learning rate.")] = None,
+    fine: Annotated[
+        str | None, typer.Option(help="Parameters that the hierarchical model corrects; default: the most sensitive.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the split, the weights and the noise.")] = 0,
+    device: Annotated[str, typer.Option(help="'cpu' or 'cuda'.")] = "cpu",
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")] = False,
+) -> None:
+    """Train a network that reads the parameters off a measured curve.
+
+    Examples:
+
+        xrd train --weights sensitivity.npy
+
+        xrd train big.zarr --model hierarchical --weights sensitivity.npy --fine Dmax1,Rp1,L1 -o runs/fine
+    """
+    from xrdml.train import train as run
+    from xrdsim.report import accuracy_table, save_figure, training_figure
+    from xrdsim.terminal import say, show_table, training
+
+    options: dict[str, Any] = {"epochs": epochs, "lr": lr}
+    with training() as progress:
+        result = run(
+            dataset,
+            model=model,
+            weights=weights,
+            output=output,
+            batch_size=batch_size,
+            seed=seed,
+            device=device,
+            resume=resume,
+            fine=[name.strip() for name in fine.split(",")] if fine else None,
+            progress=progress,
+            **{key: value for key, value in options.items() if value is not None},
+        )
+    figure = save_figure(training_figure(result.metrics["history"]), result.path / "loss.png")
+    show_table(*accuracy_table(result.metrics["test"]))
+    say(f"model → {result.path}, loss curve → {figure}")
+
+
+@app.command()
+@_command()
+def predict(
+    curve: Annotated[Path, typer.Argument(help="Measured curve: one column of intensities, or angle and intensity.")],
+    model: Annotated[Path, typer.Option(help="Folder of a trained model.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path("result"),
+    step: Annotated[float | None, typer.Option(help="Angle between points of a one-column file in arcsec.")] = None,
+    axis: Annotated[
+        Literal["relative", "omega", "2theta"] | None, typer.Option(help="What the angle column is; default: found.")
+    ] = None,
+    unit: Annotated[Literal["arcsec", "deg"] | None, typer.Option(help="Its unit; default: found.")] = None,
+    peak: Annotated[int | None, typer.Option(help="Row of the substrate peak, from 0; default: found.")] = None,
+    drop_negative: Annotated[bool, typer.Option("--drop-negative", help="Leave out negative intensities.")] = False,
+) -> None:
+    """Estimate the strain profile of a measured curve.
+
+    Examples:
+
+        xrd predict curve.txt --model runs/weighted -o result/
+
+        xrd predict scan.xy --model runs/weighted --axis omega --unit deg
+    """
+    from xrdml.predict import predict as run
+    from xrdsim.files import replacing
+    from xrdsim.report import fit_figure, format_value, profile_figure, save_figure
+    from xrdsim.terminal import say, show_table
+
+    result = run(curve, model, step=step, axis=axis, unit=unit, peak=peak, drop_negative=drop_negative)
+    for note in result.notes:
+        say(note)
+    values = zip(result.names, result.values, strict=True)
+    show_table(("parameter", "value"), [(name, format_value(name, value)) for name, value in values])
+    say(f"instrument FWHM {result.fwhm:.1f}″, zero {result.zero:+.1f}″")
+    say(f"scale {result.scale:.4g}, background {result.background:.3g}, in the unit of the measured intensity")
+    say(f"misfit: mean |log10(measured/simulated)| = {result.misfit:.4f} from 120.5″ after the peak")
+    save_figure(fit_figure(result, f"{curve.name}: misfit {result.misfit:.3f}"), output / "curve.png")
+    save_figure(profile_figure(result), output / "profile.png")
+    with replacing(output / "result.json") as temporary:
+        temporary.write_text(json.dumps(result.to_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    say(f"→ {output}/result.json, curve.png, profile.png")
+
+
+@app.command()
+@_command()
+def bench(
+    seconds: Annotated[float, typer.Option(help="Length of one repeat.")] = 0.15,
+    peers: Annotated[bool, typer.Option("--peers", help="Also time xrayutilities, where installed.")] = False,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Also write the figures as JSON.")] = None,
+) -> None:
+    """Measure the throughput of the simulator on this machine.
+
+    Examples:
+
+        xrd bench
+
+        xrd bench --peers -o bench.json
+    """
+    from xrdsim.bench import measure_throughput, throughput_table, timings_to_dict
+    from xrdsim.files import replacing
+    from xrdsim.terminal import counting, say, show_table
+
+    with counting("timing", "repeats") as progress:
+        timings = measure_throughput(peers=peers, seconds=seconds, progress=progress)
+    show_table(*throughput_table(timings))
+    if output is not None:
+        with replacing(output) as temporary:
+            temporary.write_text(json.dumps(timings_to_dict(timings), indent=2, ensure_ascii=False) + "\n")
+        say(f"→ {output}")
+
+
+@app.command()
+@_command()
+def info(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show versions, processor, threads and vector width.
+
+    Example:
+
+        xrd info
+    """
+    from xrdsim.bench import describe_machine
+    from xrdsim.terminal import say, show_table
+
+    machine = describe_machine()
+    if as_json:
+        say(json.dumps(machine, indent=2))
+        return
+    rows = []
+    for key, value in machine.items():
+        text = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
+        rows.append((key.replace("_", " "), text))
+    show_table(("", ""), rows)
+
+
+def _experiment(reflection: Path | None, scan: Path | None) -> dict[str, Any]:
+    """Keyword arguments for the records that files replace."""
+    from xrdsim.crystal import Reflection, Scan
+
+    found: dict[str, Any] = {}
+    if reflection is not None:
+        found["reflection"] = Reflection.from_toml(reflection)
+    if scan is not None:
+        found["scan"] = Scan.from_toml(scan)
+    return found
+
+
+if __name__ == "__main__":
+    app()

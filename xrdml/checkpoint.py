@@ -1,9 +1,10 @@
 """A trained model on disk: weights as safetensors, a card as JSON, and the state of the training.
 
-``model.safetensors`` and ``model.json`` are the model; ``state.pt`` is what a resumed training needs. Nothing in them is
-executed on loading. The card's definition (network, parameter table, window, physics, measurement model) and the tensors
-carry a digest in the header of the weights, so that files that were edited or do not belong together are refused.
-Each file is replaced atomically, and the digests do not change during a training: a kill between two files is harmless.
+``model.safetensors`` and ``model.json`` are the model; ``state.pt`` is what a resumed training needs. Nothing in them
+is executed on loading. The card's definition (network, parameter table, window, physics, measurement model) and the
+tensors have their digests in the header of the weights, so that files that were edited or do not belong together are
+refused. Each file is replaced atomically, and the definition does not change during a training: a kill between two
+files is harmless.
 """
 
 import hashlib
@@ -66,7 +67,7 @@ def estimate(net: nn.Module, inputs: NDArray[np.float32], space: ParameterSpace)
     """Parameters (n, 7 or 9) of network input (n, 2, points), in the network's present mode and on its device."""
     device = next(net.parameters()).device
     with torch.inference_mode():
-        parts = [net(part.to(device)).double().cpu() for part in torch.from_numpy(inputs).split(512)]
+        parts = [net(part.to(device)).double().cpu() for part in torch.split(torch.from_numpy(inputs), 512)]
         return to_parameters(torch.cat(parts), space).numpy()
 
 
@@ -147,8 +148,8 @@ def load_model(path: str | Path) -> TrainedModel:
         space = ParameterSpace(table["low"], table["high"], table["strain_sum"])
         if tuple(table["names"]) != space.names:
             raise CheckpointError(
-                f"{folder} has the parameters {', '.join(table['names'])}, this program {', '.join(space.names)}; train "
-                "again with this version"
+                f"{folder} has the parameters {', '.join(table['names'])}, this program {', '.join(space.names)}; "
+                "train again with this version"
             )
         net = build(architecture_of(meaning))
         net.load_state_dict(tensors, strict=True)
@@ -171,8 +172,10 @@ def load_model(path: str | Path) -> TrainedModel:
 
 def architecture_of(meaning: dict[str, Any]) -> Architecture:
     """The network's sizes from a card's definition."""
-    values = meaning["architecture"]
-    return Architecture(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+    values: dict[str, Any] = dict(meaning["architecture"])
+    for name, value in values.items():
+        values[name] = tuple(value) if isinstance(value, list) else value
+    return Architecture(**values)
 
 
 def read_card(folder: Path) -> dict[str, Any]:
@@ -187,7 +190,9 @@ def read_card(folder: Path) -> dict[str, Any]:
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise CheckpointError(f"{folder} holds no trained model ({CARD} is missing); make one with `xrd train`") from None
+        raise CheckpointError(
+            f"{folder} holds no trained model ({CARD} is missing); make one with `xrd train`"
+        ) from None
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path} cannot be read ({error}); train again or copy it anew") from error
     meaning = card.get("definition") if isinstance(card, dict) else None
@@ -197,7 +202,7 @@ def read_card(folder: Path) -> dict[str, Any]:
         raise CheckpointError(
             f"{path} has format version {meaning['version']}, this program reads up to {FORMAT_VERSION}; update xrdsim"
         )
-    return card
+    return dict(card)
 
 
 def save_state(folder: Path, state: State) -> None:
@@ -235,8 +240,8 @@ def load_state(folder: Path, settings: dict[str, Any]) -> State:
     for name, value in settings.items():
         if before.get(name) != value:
             raise CheckpointError(
-                f"{folder} was trained with {name} = {before.get(name)}, not {value}; resume with the same settings and "
-                "dataset, or train into another folder"
+                f"{folder} was trained with {name} = {before.get(name)}, not {value}; resume with the same settings "
+                "and dataset, or train into another folder"
             )
     loaded: State = state
     return loaded

@@ -5,6 +5,7 @@ zero, counting noise, a scan that begins and ends somewhere in steps of its own,
 ``Measurement`` is the prior of these; ``draw_batch`` draws them and returns network input.
 """
 
+import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
@@ -113,7 +114,13 @@ def stream(seed: int, *key: int) -> np.random.Generator:
 
 
 def batches(
-    rows: Rows, index: NDArray[np.int64], config: Configuration, measurement: Measurement, size: int, seed: int, epoch: int
+    rows: Rows,
+    index: NDArray[np.int64],
+    config: Configuration,
+    measurement: Measurement,
+    size: int,
+    seed: int,
+    epoch: int,
 ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
     """Shuffle the indexed rows and yield them measured, as network input and parameters.
 
@@ -191,4 +198,4 @@ def network_input(seen: Windowed) -> NDArray[np.float32]:
 
 
 def _log_uniform(rng: np.random.Generator, limits: tuple[float, float], n: int) -> NDArray[np.float64]:
-    return np.exp(rng.uniform(*np.log(limits), n))
+    return np.exp(rng.uniform(math.log(limits[0]), math.log(limits[1]), n))

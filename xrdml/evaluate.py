@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from torch import nn
 
+from xrdml.checkpoint import estimate
+from xrdml.data import Measurement, draw_batch, stream
 from xrdsim import depth_end, simulate, strain_profile
 from xrdsim.parameters import TABLE, ParameterSpace
+from xrdsim.store import Dataset
 
 Array = NDArray[np.float64]
 
@@ -22,6 +26,7 @@ FLOOR = 1e-10
 
 _RTOL = 1e-3  # accuracy of the simulated curves in dex, far below the errors of any estimate
 _DEPTHS = 500
+_TEST = 3  # random stream beside those of a training
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,7 @@ class Errors:
         }
 
 
-def errors(estimated: Array, true: Array, space: ParameterSpace, **physics: Any) -> Errors:
+def errors(estimated: ArrayLike, true: ArrayLike, space: ParameterSpace, **physics: Any) -> Errors:
     """Errors of estimates.
 
     Parameters
@@ -64,15 +69,15 @@ def errors(estimated: Array, true: Array, space: ParameterSpace, **physics: Any)
     estimated, true : (n, 7 or 9) parameters in ``space``.
     physics : arguments for ``xrdsim.simulate``: convention, layers, monochromator, reflection, scan.
     """
-    estimated, true = np.asarray(estimated, np.float64), np.asarray(true, np.float64)
+    params, truth = np.asarray(estimated, np.float64), np.asarray(true, np.float64)
     span = np.where(space.span > 0.0, space.span, np.inf)
-    mae = np.abs(estimated - true).mean(axis=0)
+    mae = np.abs(params - truth).mean(axis=0)
     return Errors(
         space.names,
         tuple(mae.tolist()),
         tuple((100.0 * mae / span).tolist()),
-        float(curve_error(estimated, true, space, **physics).mean()),
-        float(profile_error(estimated, true, space).mean()),
+        float(curve_error(params, truth, space, **physics).mean()),
+        float(profile_error(params, truth, space).mean()),
     )
 
 
@@ -94,3 +99,28 @@ def profile_error(estimated: Array, true: Array, space: ParameterSpace) -> Array
     difference = strain_profile(estimated, depth, space=space) - strain
     square = np.sum(difference**2, axis=1) * (deepest / _DEPTHS) / end
     return np.asarray(np.sqrt(square) / strain.max(axis=1))
+
+
+def test_errors(net: nn.Module, data: Dataset, params: NDArray[np.float32], prior: Measurement) -> dict[str, Any]:
+    """Errors of a network on the test rows of a dataset, and of predicting the mean of the training parameters.
+
+    Parameters
+    ----------
+    net : in evaluation mode.
+    data : its test rows are measured once, with noise that is the same for every network.
+    params : (n, 7 or 9) all parameters to learn from.
+    prior : of the measurement.
+
+    Returns
+    -------
+    plain values: number of rows, and ``Errors.to_dict`` of the model and of the mean.
+    """
+    config, test = data.config, data.load("test")
+    inputs = draw_batch(test.reflectivity, config, prior, stream(config.seed, _TEST))
+    mean = np.broadcast_to(params.mean(axis=0, dtype=np.float64), test.params.shape)
+    physics = {name: getattr(config, name) for name in ("convention", "layers", "monochromator", "reflection", "scan")}
+    return {
+        "rows": len(test.params),
+        "model": errors(estimate(net, inputs, config.space), test.params, config.space, **physics).to_dict(),
+        "mean_of_training_parameters": errors(mean, test.params, config.space, **physics).to_dict(),
+    }

@@ -1,6 +1,6 @@
 """Losses on parameters, and the weights that say which parameter counts how much.
 
-    Σ_j w_j · ℓ(Δp_j / range_j),   ℓ the smooth L1 function, quadratic below β
+Σ_j w_j · ℓ(Δp_j / range_j),   ℓ the smooth L1 function, quadratic below β
 """
 
 from pathlib import Path

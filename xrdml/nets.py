@@ -151,7 +151,7 @@ class Hierarchical(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         features = self.encoder(x)
         logits: Tensor = self.coarse(features)
-        correction = self.fine(features, logits.detach())
+        correction = self.fine(features.detach(), logits.detach())
         return logits.index_add(1, self.get_buffer("columns"), correction).sigmoid()
 
 

@@ -10,20 +10,19 @@ import math
 import platform
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from xrdml import checkpoint
-from xrdml.checkpoint import State, estimate
+from xrdml.checkpoint import CARD, STATE, definition, estimate, load_state, save_json, save_model, save_state
 from xrdml.data import Measurement, batches, draw_batch, split, stream
-from xrdml.evaluate import errors
+from xrdml.evaluate import test_errors
 from xrdml.losses import load_weights, weighted_loss
 from xrdml.memory import keep_freed_memory
 from xrdml.nets import Architecture, Model, build, to_parameters
@@ -37,7 +36,9 @@ WEIGHT_DECAY = 0.01
 WARM_UP = 200  # steps, at most a tenth of a phase
 CLIP = 1.0  # largest norm of the gradient
 
-_VALIDATION, _TEST = 2, 3  # random streams beside those of the batches
+METRICS = "metrics.json"
+
+_VALIDATION = 2  # random stream beside those of the batches
 
 
 @dataclass(frozen=True)
@@ -56,11 +57,10 @@ class Progress:
 
 @dataclass(frozen=True)
 class Run:
-    """A finished training: its folder, the content of ``metrics.json`` and one record per epoch."""
+    """A finished training: its folder and the content of ``metrics.json``."""
 
     path: Path
     metrics: dict[str, Any]
-    history: tuple[dict[str, Any], ...]
 
 
 def train(
@@ -82,8 +82,8 @@ def train(
 ) -> Run:
     """Train a network on a dataset and evaluate it on the dataset's test rows.
 
-    Writes ``model.safetensors`` (the best epoch), ``model.json`` (its card), ``metrics.json`` and ``state.pt`` after every
-    epoch. A run on the same machine is reproducible from its seed, interrupted or not.
+    Writes ``model.safetensors`` (the best epoch), ``model.json`` (its card), ``metrics.json`` and ``state.pt`` after
+    every epoch. A run on the same machine is reproducible from its seed, interrupted or not.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def train(
     epochs, batch_size, lr : of the optimisation; lr is the largest learning rate.
     seed : of everything random.
     device : ``cpu`` or ``cuda``, where mixed precision is used.
-    resume : continue an interrupted training in ``output`` (``None``: the last one of this model) with the same settings.
+    resume : continue a training in ``output`` (``None``: the last one of this model) with the same settings.
     measurement : prior of the measurement model; ``None`` for the default one.
     fine : names of the parameters that the hierarchical model corrects; ``None`` for the three of the largest weights.
     patience : epochs without a better validation loss after which a phase ends.
@@ -121,20 +121,22 @@ def train(
     """
     where = _device(device)
     data = dataset if isinstance(dataset, Dataset) else open_dataset(dataset)
-    config, space, measured_by = data.config, data.config.space, measurement or Measurement()
-    loss_weights = load_weights(weights, space.names)
+    config, space, prior = data.config, data.config.space, measurement or Measurement()
     for name, value in (("epochs", epochs), ("batch_size", batch_size), ("lr", lr), ("patience", patience)):
         if not (math.isfinite(value) and value > 0):
             raise ParameterError(f"{name} = {value} must be positive")
-    architecture = Architecture(
-        _kind(model), config.scan.points, len(space.low), _fine(model, fine, weights is not None, loss_weights, space.names)
-    )
-    meaning = checkpoint.definition(architecture, config, measured_by)
-    settings = {"weights": loss_weights.tolist(), "epochs": epochs, "batch_size": batch_size, "lr": lr, "seed": seed}
-    settings |= {"patience": patience, "dataset": config.to_dict(), "definition": meaning}
-    settings = json.loads(json.dumps(settings))
+    if seed < 0:
+        raise ParameterError(f"seed = {seed} must not be negative")
+    loss_weights = load_weights(weights, space.names)
+    corrected = _fine(model, fine, None if weights is None else loss_weights, space.names)
+    architecture = Architecture(model, config.scan.points, len(space.low), corrected)
+    settings: dict[str, Any] = {"weights": loss_weights.tolist(), "epochs": epochs, "batch_size": batch_size, "lr": lr}
+    settings |= {"patience": patience, "seed": seed, "dataset": config.to_dict()}
+    settings["definition"] = definition(architecture, config, prior)
     folder = _folder(output, model, resume)
-    state: State = checkpoint.load_state(folder, settings) if resume else {"phase": 0, "epoch": 0, "history": []}
+    state: dict[str, Any] = {"phase": 0, "epoch": 0, "stale": 0, "best_loss": math.inf, "history": []}
+    state = load_state(folder, settings) if resume else state
+    save_json(folder / METRICS, {"history": state["history"]})  # an unwritable folder is found now
 
     keep_freed_memory()
     with torch.random.fork_rng(devices=[]):
@@ -142,77 +144,142 @@ def train(
         net = build(architecture).to(where)
     rows = data.load("train")
     parts = split(len(rows.params), seed)
-    held = draw_batch(rows.reflectivity[parts.validation], config, measured_by, stream(seed, _VALIDATION))
+    held = draw_batch(rows.reflectivity[parts.validation], config, prior, stream(seed, _VALIDATION))
     truth = torch.from_numpy(rows.params[parts.validation])
     span, factors = (torch.tensor(x, dtype=torch.float32, device=where) for x in (space.span, loss_weights))
     size = min(batch_size, len(parts.train))
     count = len(parts.train) // size
-    phases = [("all", epochs)] if architecture.kind == Model.WEIGHTED else [("coarse", epochs), ("fine", -(-epochs // 2))]
+    phases = [("all", epochs)] if model == Model.WEIGHTED else [("coarse", epochs), ("fine", -(-epochs // 2))]
 
-    def validate() -> float:
-        net.eval()
-        with torch.inference_mode():
-            estimated = torch.from_numpy(estimate(net, held, space)).float()
-            return float(weighted_loss(estimated, truth, span.cpu(), factors.cpu()))
+    def loss_of(params: Tensor, true: Tensor) -> Tensor:
+        return weighted_loss(params.to(where), true.to(where), span, factors)
 
     try:
-        for phase in range(state["phase"], len(phases)):
-            name, planned = phases[phase]
-            trained = _choose(net, name)
-            optimizer = torch.optim.AdamW([p for p in trained.parameters() if p.requires_grad], weight_decay=WEIGHT_DECAY)
+        while state["phase"] < len(phases):
+            phase, planned = phases[state["phase"]]
+            trained = _choose(net, phase)
+            optimizer = torch.optim.AdamW(trained.parameters(), weight_decay=WEIGHT_DECAY)
             if state["epoch"] > 0:
                 net.load_state_dict(state["net"])
                 optimizer.load_state_dict(state["optimizer"])
-            else:
-                if phase > 0:
-                    net.load_state_dict(state["best"])
-                state |= {"phase": phase, "best_loss": validate() if phase > 0 else math.inf, "stale": 0}
+            elif state["phase"] > 0:
+                net.load_state_dict(state["best"])
             while state["epoch"] < planned and state["stale"] < patience:
-                epoch, began, total = state["epoch"], time.perf_counter(), 0.0
+                epoch = state["epoch"]
                 net.eval()
                 trained.train()
-                drawn = batches(rows, parts.train, config, measured_by, size, seed, sum(e for _, e in phases[:phase]) + epoch)
-                for batch, (inputs, params) in enumerate(drawn):
+                began, total = time.perf_counter(), 0.0
+                drawn = batches(rows, parts.train, config, prior, size, seed, len(state["history"]))
+                for batch, (inputs, true) in enumerate(drawn, start=1):
                     for group in optimizer.param_groups:
                         group["lr"] = lr * _schedule(epoch * count + batch, planned * count)
                     with torch.autocast(where.type, torch.bfloat16, enabled=where.type == "cuda"):
                         unit = net(torch.from_numpy(inputs).to(where))
-                    true = torch.from_numpy(params).to(where)
-                    loss = weighted_loss(to_parameters(unit.float(), space), true, span, factors)
-                    value = float(loss.detach())
-                    if not math.isfinite(value):
+                    loss = loss_of(to_parameters(unit.float(), space), torch.from_numpy(true))
+                    total += float(loss.detach())
+                    if not math.isfinite(total):
                         raise XrdError(
-                            f"the loss is {value} in phase {name}, epoch {epoch + 1}, batch {batch + 1}; the model of the epochs "
-                            f"before, if any, is kept in {folder}: train again with a smaller lr than {lr:g}"
+                            f"the loss is not finite in phase {phase}, epoch {epoch + 1}, batch {batch}; the best "
+                            f"model of the epochs before is kept in {folder}: train again with lr below {lr:g}"
                         )
                     optimizer.zero_grad()
-                    loss.backward()
+                    loss.backward()  # type: ignore[no-untyped-call]
                     nn.utils.clip_grad_norm_(trained.parameters(), CLIP)
                     optimizer.step()
-                    total += value
-                    if progress and batch + 1 < count:
-                        rate = (batch + 1) * size / (time.perf_counter() - began)
-                        progress(Progress(name, epoch + 1, planned, batch + 1, count, total / (batch + 1), rate))
-                rate = count * size / (time.perf_counter() - began)
-                validation = validate()
-                better = validation < state["best_loss"] or "best" not in state
-                state["history"].append({"phase": name, "epoch": epoch + 1, "loss": total / count, "validation": validation})
-                state |= {"epoch": epoch + 1, "stale": 0 if better else state["stale"] + 1}
-                if better:
-                    state |= {"best_loss": validation, "best": _copy(net)}
+                    if progress:
+                        rate = batch * size / (time.perf_counter() - began)
+                        progress(Progress(phase, epoch + 1, planned, batch, count, total / batch, rate))
+                net.eval()
+                validation = float(loss_of(torch.from_numpy(estimate(net, held, space)).float(), truth))
+                state["history"].append(
+                    {"phase": phase, "epoch": epoch + 1, "loss": total / count, "validation": validation}
+                )
+                state |= {"epoch": epoch + 1, "stale": state["stale"] + 1}
+                if validation < state["best_loss"] or "best" not in state:
+                    state |= {"stale": 0, "best_loss": validation, "best": _copy(net)}
                 state |= {"net": _copy(net), "optimizer": optimizer.state_dict()}
-                _save(folder, state, settings, config.to_dict(), {"history": state["history"]})
+                _save(folder, state, settings, {"history": state["history"]})
                 if progress:
-                    progress(Progress(name, epoch + 1, planned, count, count, total / count, rate, validation))
-            state["epoch"] = 0
+                    rate = count * size / (time.perf_counter() - began)
+                    progress(Progress(phase, epoch + 1, planned, count, count, total / count, rate, validation))
+            state |= {"phase": state["phase"] + 1, "epoch": 0, "stale": 0}
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
-            f"training interrupted; its finished epochs are kept in {folder}: continue with --resume -o {folder} "
-            "(resume=True) and the same settings"
+            f"interrupted; the finished epochs are kept in {folder}: continue with the same command and --resume "
+            f"-o {folder} (resume=True)"
         ) from None
 
     net.load_state_dict(state["best"])
-    net.eval()
-    metrics = {"history": state["history"], "test": _test(net, data, rows.params, measured_by)}
-    _save(folder, state | {"phase": len(phases)}, settings, config.to_dict(), metrics)
-    return Run(folder, metrics, tuple(state["history"]))
+    metrics = {"history": state["history"], "test": test_errors(net.eval(), data, rows.params, prior)}
+    _save(folder, state, settings, metrics)
+    return Run(folder, metrics)
+
+
+def _schedule(step: int, steps: int) -> float:
+    """Part of the largest learning rate: linear warm-up, then half a cosine down to a hundredth."""
+    warm = min(WARM_UP, max(steps // 10, 1))
+    return min(step / warm, 0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * step / steps)))
+
+
+def _choose(net: nn.Module, phase: str) -> nn.Module:
+    """Freeze what a phase does not train; what it does."""
+    net.requires_grad_(phase != "fine")
+    if phase == "all":
+        return net
+    fine = net.get_submodule("fine").requires_grad_(phase == "fine")
+    return fine if phase == "fine" else net
+
+
+def _save(folder: Path, state: dict[str, Any], settings: dict[str, Any], metrics: dict[str, Any]) -> None:
+    """Write the model, its card, the metrics and, last, the state from which all could be written again."""
+    training = {name: value for name, value in settings.items() if name not in ("definition", "dataset")}
+    versions = {name: version(name) for name in ("xrdsim", "torch", "numpy")} | {"python": platform.python_version()}
+    card = {"definition": settings["definition"], "training": training, "dataset": settings["dataset"]}
+    save_model(folder, state["best"], card | {"versions": versions} | metrics)
+    save_json(folder / METRICS, metrics)
+    save_state(folder, state | {"settings": json.dumps(settings)})
+
+
+def _copy(net: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor.detach().cpu().clone() for name, tensor in net.state_dict().items()}
+
+
+def _device(name: str) -> torch.device:
+    if name == "cpu" or (name == "cuda" and torch.cuda.is_available()):
+        return torch.device(name)
+    known = "cpu or cuda" if torch.cuda.is_available() else "cpu: this installation of torch finds no CUDA device"
+    raise DeviceError(f"device {name!r} is not available; choose {known}")
+
+
+def _fine(
+    model: str, fine: Sequence[str] | None, weights: NDArray[np.float64] | None, names: tuple[str, ...]
+) -> tuple[int, ...]:
+    """Columns that the hierarchical model corrects; refuses an unknown model or name."""
+    if model not in list(Model):
+        raise ParameterError(f"model {model!r} is unknown; choose {' or '.join(Model)}")
+    if model == Model.WEIGHTED:
+        if fine is not None:
+            raise ParameterError("fine belongs to the hierarchical model; leave it out")
+        return ()
+    if fine is None and weights is not None:
+        return tuple(sorted(int(column) for column in np.argsort(-weights, kind="stable")[:3]))
+    chosen = DEFAULT_FINE if fine is None else tuple(fine)
+    if not chosen or len(set(chosen)) < len(chosen) or not set(chosen) <= set(names):
+        raise ParameterError(f"fine = {', '.join(chosen) or 'nothing'}; name some of {', '.join(names)}, each once")
+    return tuple(names.index(name) for name in chosen)
+
+
+def _folder(output: str | Path | None, model: str, resume: bool) -> Path:
+    """Where to write: what was asked for, or the next free (resumed: the last) of runs/model, runs/model-2, …"""
+    if output is None:
+        folder, number = Path("runs") / model, 1
+        while (folder / STATE).exists():
+            number += 1
+            latest, folder = folder, Path("runs") / f"{model}-{number}"
+        return latest if resume and number > 1 else folder
+    folder = Path(output)
+    if not resume and ((folder / CARD).exists() or (folder / STATE).exists()):
+        raise CheckpointError(
+            f"{folder} holds a trained model; continue it with --resume (resume=True) or choose another folder"
+        )
+    return folder

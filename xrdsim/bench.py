@@ -158,6 +158,16 @@ def timings_to_dict(timings: list[Timing]) -> dict[str, Any]:
     return {"machine": describe_machine(), "repeats": REPEATS, "timings": rows}
 
 
+def throughput_table(timings: list[Timing]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Header and rows of the timings."""
+    rows = []
+    for row in timings:
+        rate = row.curves_per_second
+        speed = f"{rate:,.0f}" if rate >= 10 else f"{rate:.2f}"
+        rows.append((row.name, str(row.threads), f"{row.ms_per_curve:.3f}", speed, f"{row.spread:.2f}"))
+    return ("simulator", "cores", "ms/curve", "curves/s", "slowest/fastest"), rows
+
+
 def _version(name: str) -> str:
     try:
         return version(name)

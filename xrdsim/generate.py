@@ -158,7 +158,7 @@ def generate(
     if begun is not None:
         _check_same(target, begun, config)
     with store.writing(target):
-        if overwrite and target.exists():
+        if overwrite and store.is_ours(target):
             store.remove(target)
         if not store.is_complete(target):
             store.prepare(target, config)

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from xrdsim.errors import OutputError
 from xrdsim.files import replacing
 from xrdsim.model import Curves, depth_end, strain_profile
 from xrdsim.parameters import ALL_NAMES, TABLE
@@ -30,8 +31,6 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
     """
     target = Path(path)
     if target.suffix.lower() not in (".png", ".svg", ".pdf"):
-        from xrdsim.errors import OutputError
-
         raise OutputError(f"{target} has the suffix {target.suffix!r}; figures are written as .png, .svg or .pdf")
     with replacing(target) as temporary:
         figure.savefig(temporary, dpi=160)
@@ -97,14 +96,16 @@ def sensitivity_figure(sensitivity: Sensitivity) -> Figure:
 
 
 def training_figure(history: Sequence[dict[str, Any]]) -> Figure:
-    """Training and validation loss against the epoch."""
+    """Training and validation loss against the epoch; a dotted line where a phase begins."""
     figure = Figure(figsize=(6.5, 3.8), layout="constrained")
     axes = figure.subplots()
-    epochs = [row["epoch"] for row in history]
-    for key, label, color in (("train_loss", "training", MEASURED), ("validation_loss", "validation", MODEL)):
+    epochs = np.arange(1, len(history) + 1)
+    for key, label, color in (("loss", "training", MEASURED), ("validation", "validation", MODEL)):
         axes.semilogy(epochs, [row[key] for row in history], lw=1.6, color=color, label=label, marker="o", ms=2.5)
-    best = min(history, key=lambda row: row["validation_loss"])
-    axes.axvline(best["epoch"], color="black", lw=0.7, ls=":")
+    for i in range(1, len(history)):
+        if history[i]["phase"] != history[i - 1]["phase"]:
+            axes.axvline(i + 0.5, color="black", lw=0.8, ls=":")
+            axes.annotate(f" {history[i]['phase']}", (i + 0.5, 0.98), xycoords=("data", "axes fraction"), va="top")
     axes.set_xlabel("epoch")
     axes.set_ylabel("weighted loss")
     axes.spines[["top", "right"]].set_visible(False)
@@ -112,16 +113,29 @@ def training_figure(history: Sequence[dict[str, Any]]) -> Figure:
     return figure
 
 
-def fit_figure(
-    angle: Array, measured: Array, model: Array, used: NDArray[np.bool_], params: Array, title: str
-) -> Figure:
-    """Measured and simulated curve, their logarithmic difference, and the strain profile.
+class Fit(Protocol):
+    """What ``fit_figure`` draws: any record with these fields, such as ``xrdml.predict.Prediction``."""
 
-    Parameters
-    ----------
-    angle, measured, model, used : (points,) [arcsec], intensities, and which points count for the misfit.
-    params : (7 or 9,)
-    """
+    @property
+    def names(self) -> Sequence[str]: ...
+    @property
+    def values(self) -> Array: ...
+    @property
+    def angle(self) -> Array: ...
+    @property
+    def measured(self) -> Array: ...
+    @property
+    def model(self) -> Array: ...
+    @property
+    def used(self) -> NDArray[np.bool_]: ...
+    @property
+    def depth(self) -> Array: ...
+    @property
+    def strain(self) -> Array: ...
+
+
+def fit_figure(fit: Fit, title: str) -> Figure:
+    """Measured and simulated curve, their logarithmic difference, and the strain profile."""
     figure = Figure(figsize=(11, 5.2), layout="constrained")
     mosaic = figure.subplot_mosaic(
         [["curve", "profile"], ["residual", "profile"]], width_ratios=[1.75, 1], height_ratios=[3, 1]
@@ -129,27 +143,24 @@ def fit_figure(
     curve, residual, profile = (mosaic[name] for name in ("curve", "residual", "profile"))
     residual.sharex(curve)
     for axes in (curve, residual):
-        _shade(axes, angle, ~used)
-    positive = np.where(measured > 0.0, measured, np.nan)
-    curve.semilogy(angle, positive, ".", ms=3, color=MEASURED, label="measured")
-    curve.semilogy(angle, model, "-", lw=1.3, color=MODEL, label="simulated")
+        _shade(axes, fit.angle, ~fit.used)
+    positive = np.where(fit.measured > 0.0, fit.measured, np.nan)
+    curve.semilogy(fit.angle, positive, ".", ms=3, color=MEASURED, label="measured")
+    curve.semilogy(fit.angle, fit.model, "-", lw=1.3, color=MODEL, label="simulated")
     curve.tick_params(labelbottom=False)
     curve.legend(frameon=False, loc="upper right")
     _angle_axes(curve, "intensity")
     curve.set_xlabel("")
     curve.set_title(title, fontsize=11, loc="left")
-    difference = np.log10(positive) - np.log10(model)
-    residual.plot(angle[used], difference[used], ".", ms=2.5, color=MEASURED)
+    difference = np.where(fit.used, np.log10(positive) - np.log10(fit.model), np.nan)
+    residual.plot(fit.angle, difference, ".", ms=2.5, color=MEASURED)
     residual.axhline(0.0, color=MODEL, lw=1.0)
-    limit = max(0.1, 1.1 * float(np.nanquantile(np.abs(difference[used]), 0.995)))
+    limit = max(0.1, 1.1 * float(np.nanquantile(np.abs(difference), 0.995)))
     residual.set_ylim(-limit, limit)
     _angle_axes(residual, "Δ log$_{10}$")
-    depth, strain = _profile(params)
-    first = strain_profile(params, depth)[0]
-    profile.fill_between(depth, 100.0 * first, color=SECOND, alpha=0.12, lw=0)
-    profile.plot(depth, strain, color=SECOND, lw=1.8)
-    _profile_axes(profile)
-    lines = [f"{name} = {format_value(name, v)}" for name, v in zip(ALL_NAMES, params, strict=False)]
+    _draw_profile(profile, fit)
+    lines = [f"{name} = {format_value(name, value)}" for name, value in zip(fit.names, fit.values, strict=True)]
+    profile.set_ylim(top=1.75 * 100.0 * fit.strain.max())
     profile.text(
         0.98, 0.98, "\n".join(lines), transform=profile.transAxes, ha="right", va="top", fontsize=8.5, linespacing=1.5
     )
@@ -157,13 +168,42 @@ def fit_figure(
     return figure
 
 
-def profile_figure(params: Array) -> Figure:
+def profile_figure(fit: Fit) -> Figure:
     """The strain profile alone."""
     figure = Figure(figsize=(5.5, 3.8), layout="constrained")
-    axes = figure.subplots()
-    axes.plot(*_profile(params), color=SECOND, lw=1.8)
-    _profile_axes(axes)
+    _draw_profile(figure.subplots(), fit)
     return figure
+
+
+def sensitivity_table(sensitivity: Sensitivity) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Header and rows: per parameter the weight, and mean and spread of both kinds of sensitivity."""
+    percent = f"{100.0 * sensitivity.how['relative']:g} %"
+    header = ("parameter", "weight", f"|Δlog10 I|, {percent} of value", "spread", f"{percent} of range", "spread")
+    rows = []
+    numbers = (sensitivity.value_mean, sensitivity.value_std, sensitivity.range_mean, sensitivity.range_std)
+    for j, name in enumerate(sensitivity.names):
+        weight = f"{sensitivity.weights[j]:.3f}" if j < len(sensitivity.weights) else "—"
+        rows.append((name, weight, *(f"{values[j]:.5f}" for values in numbers)))
+    return header, rows
+
+
+def accuracy_table(test: dict[str, Any]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Header and rows: mean absolute errors on the test rows beside those of predicting the mean."""
+    header = (f"on {test['rows']} test rows", "MAE", "MAE, % of range", "predicting the mean")
+    model, mean = test["model"], test["mean_of_training_parameters"]
+    rows = []
+    for name, row in model["parameters"].items():
+        of_mean = f"{mean['parameters'][name]['mae_percent']:.2f}"
+        rows.append((name, format_value(name, row["mae"]), f"{row['mae_percent']:.2f}", of_mean))
+    for label, key in (("curve error [dex]", "curve_error_dex"), ("profile error", "profile_error")):
+        rows.append((label, "", f"{model[key]:.4f}", f"{mean[key]:.4f}"))
+    return header, rows
+
+
+def _draw_profile(axes: Axes, fit: Fit) -> None:
+    axes.fill_between(fit.depth, 100.0 * fit.strain, color=SECOND, alpha=0.12, lw=0)
+    axes.plot(fit.depth, 100.0 * fit.strain, color=SECOND, lw=1.8)
+    _profile_axes(axes)
 
 
 def _profile(params: Array) -> tuple[Array, Array]:

@@ -18,6 +18,8 @@ from xrdsim.errors import ParameterError
 from xrdsim.files import replacing
 from xrdsim.model import finite_difference
 from xrdsim.parameters import ALL_NAMES, ParameterSpace
+from xrdsim.sampling import draw_prior
+from xrdsim.store import open_dataset
 
 Array = NDArray[np.float64]
 
@@ -153,6 +155,43 @@ def measure_sensitivity(
         np.nanstd(extent, axis=0),
         how,
     )
+
+
+def profiles_of(dataset: str | Path | None, samples: int, seed: int = 0) -> tuple[Array, dict[str, Any]]:
+    """Profiles to measure and the physics to measure them with.
+
+    Parameters
+    ----------
+    dataset : its test rows, which are drawn from the prior; ``None`` for the default prior.
+    samples : number of profiles; what the dataset does not hold is drawn from the same prior.
+    seed : of that draw.
+
+    Returns
+    -------
+    params (samples, 7 or 9), and keyword arguments for ``measure_sensitivity``.
+
+    Raises
+    ------
+    ParameterError
+        ``samples`` is not positive.
+    StoreError
+        The dataset cannot be read.
+    """
+    if samples < 1:
+        raise ParameterError(f"samples = {samples} must be positive")
+    rng = np.random.default_rng(seed)
+    if dataset is None:
+        return draw_prior(samples, rng=rng), {}
+    data = open_dataset(dataset)
+    config = data.config
+    rows = np.asarray(data.test_parameters[:samples], dtype=np.float64)
+    if len(rows) < samples:
+        more = draw_prior(
+            samples - len(rows), space=config.space, reflection=config.reflection, scan=config.scan, rng=rng
+        )
+        rows = np.concatenate([rows, more])
+    names = ("convention", "layers", "rtol_dex", "monochromator", "reflection", "scan", "space")
+    return rows, {name: getattr(config, name) for name in names}
 
 
 def read_range_sensitivity(path: str | Path) -> tuple[Array, dict[str, Any]]:

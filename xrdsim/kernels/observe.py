@@ -22,14 +22,14 @@ def observe(curves, start, step, sigma, angles, offsets, zero, scale, background
     """
     points = curves.shape[1]
     for i in prange(len(curves)):
-        taps = int(math.ceil(REACH * sigma[i] / step))
+        taps = math.ceil(REACH * sigma[i] / step)
         table = np.empty(taps + 1)
         for m in range(taps + 1):
             t = m * step / sigma[i]
             table[m] = math.exp(-0.5 * t * t)
         for k in range(offsets[i], offsets[i + 1]):
             x = (angles[k] - zero[i] - start) / step
-            centre = int(round(x))
+            centre = round(x)
             if not 0 <= centre < points:
                 out[k] = math.nan
                 continue

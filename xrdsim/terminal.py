@@ -1,0 +1,85 @@
+"""What a terminal shows: progress bars, tables and one-line messages, by rich. Only the command line uses it."""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+Row = tuple[str, ...]
+
+
+def say(text: str) -> None:
+    """A line on standard output, as it is."""
+    Console().print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def complain(text: str) -> None:
+    """An error on standard error."""
+    Console(stderr=True).print(f"[bold red]error:[/] {escape(text)}", highlight=False, soft_wrap=True)
+
+
+def warn(text: str) -> None:
+    """A note on standard error."""
+    Console(stderr=True).print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def show_table(columns: Row, rows: Sequence[Row]) -> None:
+    """A table; the first column is left-aligned, the others right. Empty column names leave the header out."""
+    table = Table(box=box.SIMPLE_HEAD, show_header=any(columns))
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="left" if i == 0 or not any(columns) else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row))
+    Console().print(table)
+
+
+@contextmanager
+def counting(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar with rate and time left, for a callback (done, total); nothing where standard error is no terminal."""
+    with _bar() as bar:
+        task = bar.add_task(what, total=None, rate="")
+        first: list[int] = []
+
+        def update(done: int, total: int) -> None:
+            first.append(done)  # a resumed job starts with rows that cost no time
+            elapsed = bar.tasks[0].elapsed or 0.0
+            rate = f"{(done - first[0]) / elapsed:,.0f} {unit}/s" if elapsed else ""
+            bar.update(task, completed=done, total=total, rate=rate)
+
+        yield update
+
+
+@contextmanager
+def training() -> Iterator[Callable[[Any], None]]:
+    """A bar over the batches with the live loss, and a line for each epoch; for ``xrdml.train.Progress``."""
+    with _bar() as bar:
+        task = bar.add_task("training", total=None, rate="")
+
+        def update(now: Any) -> None:
+            where = f"{now.phase} epoch {now.epoch}/{now.epochs}"
+            rate = f"loss {now.loss:.4f}, {now.samples_per_second:,.0f} curves/s"
+            done = (now.epoch - 1) * now.batches + now.batch
+            bar.update(task, description=where, completed=done, total=now.epochs * now.batches, rate=rate)
+            if now.validation is not None:
+                bar.console.print(f"{where}: {rate}, validation {now.validation:.4f}", highlight=False)
+
+        yield update
+
+
+def _bar() -> Progress:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    # without a terminal the bar stays away, but lines printed through its console appear
+    return Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty())
