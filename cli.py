@@ -76,6 +76,9 @@ def simulate(
     scale: Annotated[float, typer.Option(help="Factor on the reflectivity.")] = 1.0,
     background: Annotated[float, typer.Option(help="Added to the intensity.")] = 0.0,
     zero: Annotated[float, typer.Option(help="Angle of the substrate peak in arcsec.")] = 0.0,
+    counts: Annotated[float | None, typer.Option(help="Add the noise of so many counts at R = 1.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
+    text: Annotated[Path | None, typer.Option(help="Also write the one curve as text, angle and intensity.")] = None,
     monochromator: Annotated[float | None, typer.Option(help="Weight of π against σ polarisation.")] = None,
     reflection: ReflectionFile = None,
     scan: ScanFile = None,
@@ -88,11 +91,15 @@ def simulate(
         --param L2=3000 --param Rp2=-50 -o curve.npz --plot curve.png
 
         xrd simulate --params samples.csv -o curves.npz --convention linear --layers 100
+
+        xrd simulate --params one.csv --counts 300000 --background 1e-4 --text measured.xy
     """
     import numpy as np
 
+    from xrdsim.curves import write_curve
     from xrdsim.errors import ParameterError
     from xrdsim.files import replacing
+    from xrdsim.model import add_noise
     from xrdsim.model import simulate as run
     from xrdsim.tables import parse_assignments, read_table
     from xrdsim.terminal import say
@@ -112,6 +119,8 @@ def simulate(
         monochromator=monochromator,
         **_experiment(reflection, scan),
     )
+    if counts is not None:
+        curves = add_noise(curves, counts, scale, np.random.default_rng(seed))
     with replacing(output.with_suffix(".npz")) as temporary:
         np.savez(
             temporary,
@@ -120,6 +129,10 @@ def simulate(
             reflectivity=curves.reflectivity,
             intensity=curves.intensity,
         )
+    if text is not None:
+        if len(rows) > 1:
+            raise ParameterError(f"--text writes one curve, and {len(rows)} were simulated; choose one sample")
+        write_curve(text, curves.angle, curves.intensity[0])
     say(f"{len(rows)} curve{'s' if len(rows) > 1 else ''} of {len(curves.angle)} angles → {output.with_suffix('.npz')}")
     if plot is not None:
         from xrdsim.report import save_figure, simulation_figure
@@ -163,7 +176,7 @@ def gen(
         xrd gen --adaptive -n 500000 --sensitivity sensitivity.json -o big.zarr --resume
     """
     from xrdsim.errors import ParameterError
-    from xrdsim.generate import generate
+    from xrdsim.generation import generate
     from xrdsim.sensitivity import read_range_sensitivity
     from xrdsim.terminal import counting, say
 

@@ -19,7 +19,7 @@ SPACES = [
 
 def test_the_order_is_fixed():
     assert NAMES == ("Dmax1", "D01", "L1", "Rp1", "D02", "L2", "Rp2")
-    assert ALL_NAMES == (*NAMES, "kappa", "p")
+    assert (*NAMES, "kappa", "p") == ALL_NAMES
     assert all(row.doc and row.unit and row.low < row.high for row in TABLE)
 
 

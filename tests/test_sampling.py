@@ -8,20 +8,9 @@ import pytest
 
 from xrdsim.crystal import DEFAULT_SCAN, GGG_444, Scan
 from xrdsim.errors import ParameterError
+from xrdsim.grid import adaptive_counts, grid_counts, grid_points, make_grid, permute, rounded, storable
 from xrdsim.parameters import D01, D02, DMAX1, L1, L2, RP1, STRAIN_SUM, ParameterSpace
-from xrdsim.sampling import (
-    adaptive_counts,
-    draw_grid,
-    draw_prior,
-    grid_counts,
-    grid_points,
-    in_window,
-    make_grid,
-    permute,
-    positions_per_block,
-    rounded,
-    storable,
-)
+from xrdsim.sampling import draw_grid, draw_prior, in_window, positions_per_block
 
 SPACE = ParameterSpace()
 KEYS = np.random.SeedSequence(5).generate_state(8, np.uint64)

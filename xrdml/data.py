@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -125,7 +126,8 @@ def batches(
     """Shuffle the indexed rows and yield them measured, as network input and parameters.
 
     Every batch has its own random stream, so an epoch does not depend on those before it. The next batch is measured in
-    a second thread while the caller works on the present one. Rows that do not fill a batch are left out.
+    a second thread while the caller works on the present one; it leaves half of the cores to the caller, because the
+    threads of Numba and of PyTorch do not know of each other. Rows that do not fill a batch are left out.
     """
     order = stream(seed, _EPOCH, epoch).permutation(index)
     count = max(len(order) // size, 1)
@@ -135,7 +137,8 @@ def batches(
         rng = stream(seed, _EPOCH, epoch, batch)
         return draw_batch(rows.reflectivity[chosen], config, measurement, rng), rows.params[chosen]
 
-    with ThreadPoolExecutor(1) as thread:
+    threads = max(numba.get_num_threads() // 2, 1)
+    with ThreadPoolExecutor(1, initializer=numba.set_num_threads, initargs=(threads,)) as thread:
         ahead = thread.submit(measure, 0)
         for batch in range(count):
             ready = ahead.result()

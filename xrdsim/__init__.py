@@ -1,14 +1,66 @@
-"""Rocking curves of ion-implanted crystals: simulation, sensitivity and datasets."""
+"""Rocking curves of ion-implanted crystals: simulation, sensitivity and datasets.
 
-from xrdsim.model import Curves, depth_end, finite_difference, simulate, strain_profile
-from xrdsim.sensitivity import Sensitivity, measure_sensitivity
+Names are imported when they are first used: compiled kernels and file formats take time to load.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from xrdsim.crystal import GGG_444, Reflection, Scan
+    from xrdsim.curves import Curve, read_curve
+    from xrdsim.errors import XrdError
+    from xrdsim.generation import generate
+    from xrdsim.model import Curves, depth_end, finite_difference, simulate, strain_profile
+    from xrdsim.parameters import ParameterSpace
+    from xrdsim.sampling import draw_prior
+    from xrdsim.sensitivity import Sensitivity, measure_sensitivity
+    from xrdsim.store import Dataset, open_dataset
+
+_HOMES = {
+    "Curve": "curves",
+    "Curves": "model",
+    "Dataset": "store",
+    "GGG_444": "crystal",
+    "ParameterSpace": "parameters",
+    "Reflection": "crystal",
+    "Scan": "crystal",
+    "Sensitivity": "sensitivity",
+    "XrdError": "errors",
+    "depth_end": "model",
+    "draw_prior": "sampling",
+    "finite_difference": "model",
+    "generate": "generation",
+    "measure_sensitivity": "sensitivity",
+    "open_dataset": "store",
+    "read_curve": "curves",
+    "simulate": "model",
+    "strain_profile": "model",
+}
 
 __all__ = [
+    "GGG_444",
+    "Curve",
     "Curves",
+    "Dataset",
+    "ParameterSpace",
+    "Reflection",
+    "Scan",
     "Sensitivity",
+    "XrdError",
     "depth_end",
+    "draw_prior",
     "finite_difference",
+    "generate",
     "measure_sensitivity",
+    "open_dataset",
+    "read_curve",
     "simulate",
     "strain_profile",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'xrdsim' has no attribute {name!r}")
+    return getattr(import_module(f"xrdsim.{_HOMES[name]}"), name)

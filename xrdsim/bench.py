@@ -76,7 +76,7 @@ def measure_throughput(
     XrdError
         Peers are asked for and not installed.
     """
-    cores = numba.config.NUMBA_NUM_THREADS
+    cores = numba.get_num_threads()
     rows = draw_prior(64, rng=np.random.default_rng(0))
     jobs: list[tuple[str, int, int, Callable[[], object]]] = []
     for name, options in VARIANTS.items():
@@ -145,7 +145,7 @@ def describe_machine() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "cores": os.cpu_count(),
         "threads": numba.get_num_threads(),
-        "threading_layer": numba.threading_layer(),
+        "threading_layer": numba.threading_layer(): ignore[attr-defined],
         "vector_bits": _jit.vector_bits(),
         "kernel_cache": _jit.CACHE or "none: every process compiles anew",
         "cuda": "not supported by this version",
@@ -160,7 +160,7 @@ def timings_to_dict(timings: list[Timing]) -> dict[str, Any]:
 
 def throughput_table(timings: list[Timing]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Header and rows of the timings."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for row in timings:
         rate = row.curves_per_second
         speed = f"{rate:,.0f}" if rate >= 10 else f"{rate:.2f}"

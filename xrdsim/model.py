@@ -1,6 +1,6 @@
 """The forward model: parameters → strain → reflectivity → measured intensity."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numba
 import numpy as np
@@ -192,6 +192,22 @@ def simulate(
             seen = reflectivity[part] if shift == 0.0 else reflect(rows[part], scan.angle - shift)
             intensity[part] = scales[part, None] * seen + backgrounds[part, None]
     return Curves(rows, scan.angle, reflectivity, intensity)
+
+
+def add_noise(curves: Curves, counts: float, scale: float, rng: np.random.Generator) -> Curves:
+    """The same curves as counted: Poisson noise of ``counts`` at R = 1 for intensities simulated with ``scale``.
+
+    Raises
+    ------
+    ParameterError
+        ``counts`` or ``scale`` is not positive, or ``counts`` exceeds 1e15.
+    """
+    if not 0.0 < counts <= 1e15:
+        raise ParameterError(f"counts = {counts:g} must lie within 0 … 1e15")
+    if not (np.isfinite(scale) and scale > 0.0):
+        raise ParameterError(f"scale = {scale:g} must be positive to count")
+    unit = scale / counts
+    return replace(curves, intensity=unit * rng.poisson(curves.intensity / unit))
 
 
 def finite_difference(

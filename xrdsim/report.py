@@ -179,7 +179,7 @@ def sensitivity_table(sensitivity: Sensitivity) -> tuple[tuple[str, ...], list[t
     """Header and rows: per parameter the weight, and mean and spread of both kinds of sensitivity."""
     percent = f"{100.0 * sensitivity.how['relative']:g} %"
     header = ("parameter", "weight", f"|Δlog10 I|, {percent} of value", "spread", f"{percent} of range", "spread")
-    rows = []
+    rows: list[tuple[str, ...]] = []
     numbers = (sensitivity.value_mean, sensitivity.value_std, sensitivity.range_mean, sensitivity.range_std)
     for j, name in enumerate(sensitivity.names):
         weight = f"{sensitivity.weights[j]:.3f}" if j < len(sensitivity.weights) else "—"
@@ -191,7 +191,7 @@ def accuracy_table(test: dict[str, Any]) -> tuple[tuple[str, ...], list[tuple[st
     """Header and rows: mean absolute errors on the test rows beside those of predicting the mean."""
     header = (f"on {test['rows']} test rows", "MAE", "MAE, % of range", "predicting the mean")
     model, mean = test["model"], test["mean_of_training_parameters"]
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for name, row in model["parameters"].items():
         of_mean = f"{mean['parameters'][name]['mae_percent']:.2f}"
         rows.append((name, format_value(name, row["mae"]), f"{row['mae_percent']:.2f}", of_mean))

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 import xarray
 
-from xrdsim import generate as generate_module
-from xrdsim import store
+from xrdsim import generation, store
 from xrdsim.crystal import Scan
 from xrdsim.errors import OutputError, ParameterError, StoreError, StoreExistsError
-from xrdsim.generate import generate
+from xrdsim.generation import generate
+from xrdsim.grid import make_grid
 from xrdsim.model import simulate
 from xrdsim.parameters import ParameterSpace
-from xrdsim.sampling import in_window, make_grid
+from xrdsim.sampling import in_window
 from xrdsim.store import Part, open_dataset
 
 SENSITIVITY = [3.0, 0.6, 0.8, 0.9, 0.5, 0.6, 0.1]
@@ -86,7 +86,7 @@ def test_another_seed_gives_other_rows(path, tmp_path):
 
 SCRIPT = """
 import sys, time
-from xrdsim.generate import generate
+from xrdsim.generation import generate
 generate(sys.argv[1], n=300, test_rows=70, block_size=64, rtol_dex=1e-3, workers=2,
          sensitivity=[3.0, 0.6, 0.8, 0.9, 0.5, 0.6, 0.1], progress=lambda *_: time.sleep(0.15))
 """
@@ -150,7 +150,7 @@ def test_an_existing_dataset_is_refused_resumed_or_replaced(tmp_path, monkeypatc
     with pytest.raises(StoreExistsError, match=r"--resume .*--overwrite"):
         generate(target, **small)
     with monkeypatch.context() as patch:  # resuming a complete dataset simulates nothing
-        patch.setattr(generate_module, "simulate", None)
+        patch.setattr(generation, "simulate", None)
         assert len(generate(target, **small, resume=True)) == 20
     assert files(target) == before
     generate(target, **(small | {"n": 21}), overwrite=True)
@@ -236,11 +236,11 @@ def test_sensitivity_is_measured_or_taken_from_a_record(tmp_path, monkeypatch):
     taken = generate(tmp_path / "taken.zarr", **(small | {"sensitivity": record}), damage=True)
     assert taken.config.sensitivity == tuple(SENSITIVITY)
     assert taken.config.sensitivity_origin == {"profiles": 12}
-    monkeypatch.setattr(generate_module, "_PILOT_ROWS", 16)
+    monkeypatch.setattr(generation, "_PILOT_ROWS", 16)
     measured = generate(tmp_path / "measured.zarr", **small)
     assert measured.config.sensitivity_origin["profiles"] == 16
     assert measured.config.counts[0] == max(measured.config.counts)
-    monkeypatch.setattr(generate_module, "measure_sensitivity", None)  # resuming takes the stored one
+    monkeypatch.setattr(generation, "measure_sensitivity", None)  # resuming takes the stored one
     assert generate(tmp_path / "measured.zarr", **small, resume=True).config == measured.config
 
 
@@ -317,9 +317,9 @@ def test_a_full_disk(path, tmp_path):
 
 
 def test_an_unsafe_threading_layer_gets_one_worker(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(generate_module.numba, "threading_layer", lambda: "workqueue")
+    monkeypatch.setattr(generation.numba, "threading_layer", lambda: "workqueue")
     with caplog.at_level(logging.WARNING):
-        assert generate_module._safe_workers(3) == 1
+        assert generation._safe_workers(3) == 1
     assert "one worker" in caplog.text
-    monkeypatch.setattr(generate_module.numba, "threading_layer", lambda: "omp")
-    assert generate_module._safe_workers(3) == 3
+    monkeypatch.setattr(generation.numba, "threading_layer", lambda: "omp")
+    assert generation._safe_workers(3) == 3

@@ -20,20 +20,10 @@ from numpy.typing import NDArray
 from xrdsim import store
 from xrdsim.crystal import DEFAULT_SCAN, GGG_444, Reflection, Scan
 from xrdsim.errors import ParameterError, StoreError, StoreExistsError, XrdError
+from xrdsim.grid import Grid, adaptive_counts, grid_counts, make_grid, rounded, storable
 from xrdsim.model import largest_strain, prepare, simulate
 from xrdsim.parameters import ParameterSpace
-from xrdsim.sampling import (
-    Grid,
-    Sampler,
-    adaptive_counts,
-    draw_grid,
-    draw_prior,
-    grid_counts,
-    make_grid,
-    positions_per_block,
-    rounded,
-    storable,
-)
+from xrdsim.sampling import Sampler, draw_grid, draw_prior, positions_per_block
 from xrdsim.sensitivity import measure_sensitivity
 from xrdsim.store import Configuration, Dataset, Part
 

@@ -1,0 +1,96 @@
+"""The house: a file imports only from lower floors, also inside functions."""
+
+import ast
+import importlib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+FLOORS = [
+    ["xrdsim.errors", "xrdsim.units", "xrdsim._jit", "xrdsim.terminal"],
+    ["xrdsim.files", "xrdsim.parameters", "xrdsim.crystal"],
+    ["xrdsim.curves", "xrdsim.tables", "xrdsim.kernels.strain", "xrdsim.kernels.reflectivity"],
+    ["xrdsim.kernels.steps", "xrdsim.kernels.convolve", "xrdsim.grid"],
+    ["xrdsim.kernels.batch", "xrdsim.kernels.observe", "xrdsim.optics"],
+    ["xrdsim.instrument", "xrdsim.observe"],
+    ["xrdsim.model", "xrdsim.peers"],
+    ["xrdsim.sampling"],
+    ["xrdsim.store"],
+    ["xrdsim.sensitivity"],
+    ["xrdsim.generation", "xrdsim.bench", "xrdsim.report"],
+    ["xrdsim"],
+    ["xrdml.memory", "xrdml.losses", "xrdml.nets", "xrdml.data"],
+    ["xrdml.checkpoint"],
+    ["xrdml.evaluate", "xrdml.predict"],
+    ["xrdml.train"],
+    ["xrdml"],
+    ["cli"],
+]
+FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
+HEAVY = {"numpy", "numba", "torch", "zarr", "dask", "matplotlib", "scipy", "xrdsim", "xrdml"}
+
+
+def modules():
+    """Name and path of every module of the project."""
+    found = {"cli": ROOT / "cli.py"}
+    for package in ("xrdsim", "xrdml"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    found.pop("xrdsim.kernels")
+    return found
+
+
+def imports(path):
+    """(module, at top level) of every import of a file."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    top = set(map(id, tree.body))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, id(node) in top) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                yield (whole if whole in FLOOR else node.module), id(node) in top
+
+
+def test_every_module_has_a_floor():
+    assert set(modules()) == set(FLOOR)
+
+
+@pytest.mark.parametrize("name", sorted(modules()))
+def test_imports_come_from_lower_floors(name):
+    for imported, _ in imports(modules()[name]):
+        if imported.split(".")[0] in ("xrdsim", "xrdml", "cli"):
+            assert FLOOR[imported] < FLOOR[name], f"{name} imports {imported} from the same or a higher floor"
+
+
+def test_the_simulator_knows_nothing_of_learning():
+    for name, path in modules().items():
+        if name.startswith("xrdsim"):
+            assert not {module.split(".")[0] for module, _ in imports(path)} & {"torch", "typer", "xrdml"}
+
+
+def test_the_command_line_starts_light():
+    top = {module.split(".")[0] for module, at_top in imports(ROOT / "cli.py") if at_top}
+    assert not top & HEAVY
+
+
+@pytest.mark.parametrize("package", ["xrdsim", "xrdml"])
+def test_public_names_are_found(package):
+    module = importlib.import_module(package)
+    assert set(module.__all__) == set(module._HOMES)
+    for name in module.__all__:
+        assert getattr(module, name) is not None
+    with pytest.raises(AttributeError, match="nothing"):
+        module.nothing  # noqa: B018
+
+
+def test_only_the_terminal_prints():
+    for name, path in modules().items():
+        calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+        printed = [node for node in calls if isinstance(node.func, ast.Name) and node.func.id == "print"]
+        assert not printed, f"{name} prints"

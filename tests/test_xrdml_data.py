@@ -1,0 +1,127 @@
+"""The measurement model: what a network sees of a stored curve."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from xrdml.data import DEX, Measurement, batches, draw_batch, network_input, split, stream
+from xrdsim import simulate
+from xrdsim.crystal import DEFAULT_SCAN
+from xrdsim.errors import ParameterError
+from xrdsim.observe import Windowed
+from xrdsim.store import Rows
+
+ANGLE = DEFAULT_SCAN.angle
+
+
+@pytest.fixture(scope="module")
+def config():
+    return SimpleNamespace(scan=DEFAULT_SCAN, stored_scan=DEFAULT_SCAN.extended(150.0), base_fwhm=20.0)
+
+
+@pytest.fixture(scope="module")
+def rows(prior, config):
+    curves = simulate(prior, scan=config.stored_scan, fwhm=20.0, rtol_dex=1e-3).intensity
+    return Rows(prior.astype(np.float32), curves.astype(np.float32))
+
+
+def test_a_noiseless_measurement_is_the_simulated_curve(prior, rows, config):
+    fixed = Measurement(
+        fwhm=(40.0, 40.0),
+        scale=(0.7, 0.7),
+        background=(1e-4, 1e-4),
+        zero=(3.0, 3.0),
+        counts=(1e14, 1e14),
+        start=(ANGLE[0], ANGLE[0]),
+        end=(2000.0, 2000.0),
+        step=(DEFAULT_SCAN.step, DEFAULT_SCAN.step),
+    )
+    seen = draw_batch(rows.reflectivity, config, fixed, np.random.default_rng(0))
+    expected = np.log10(simulate(prior, fwhm=40.0, zero=3.0, scale=0.7, background=1e-4).intensity)
+    valid = (np.abs(ANGLE) >= 48.0) & (ANGLE <= 2000.0)
+    np.testing.assert_array_equal(seen[:, 1], np.broadcast_to(valid, seen[:, 1].shape))
+    expected -= expected[:, valid].mean(axis=1, keepdims=True)
+    np.testing.assert_allclose(seen[:, 0, valid] * DEX, expected[:, valid], atol=2e-3)
+    assert np.all(seen[:, 0, ~valid] == 0.0)
+
+
+def test_measurements_vary_and_are_reproducible(rows, config):
+    one, same, other = (
+        draw_batch(rows.reflectivity, config, Measurement(), np.random.default_rng(seed)) for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(one, same)
+    assert np.abs(one - other).max() > 0.1
+    assert one.dtype == np.float32
+    assert one.shape == (len(rows.params), 2, DEFAULT_SCAN.points)
+    assert np.isfinite(one).all()
+    ends = [ANGLE[np.flatnonzero(valid)[-1]] for valid in one[:, 1]]
+    assert 890.0 <= min(ends) < max(ends) <= ANGLE[-1]
+    assert 0.5 < one[:, 0][one[:, 1] > 0.0].std() < 2.0
+
+
+def test_input_does_not_depend_on_the_scale():
+    log_intensity = np.random.default_rng(0).normal(size=(2, 701))
+    valid = np.ones((2, 701), dtype=np.bool_)
+    valid[0, 300:] = False
+    one = network_input(Windowed(np.where(valid, log_intensity, 0.0), valid))
+    other = network_input(Windowed(np.where(valid, log_intensity + 5.0, 0.0), valid))
+    np.testing.assert_allclose(one, other, atol=1e-5)
+    nothing = network_input(Windowed(np.zeros((1, 701)), np.zeros((1, 701), dtype=np.bool_)))
+    assert not nothing.any()
+
+
+def test_split_is_by_row_and_fixed():
+    parts, again, other = split(1000, 5), split(1000, 5), split(1000, 6)
+    np.testing.assert_array_equal(parts.train, again.train)
+    assert not np.array_equal(parts.validation, other.validation)
+    assert sorted([*parts.train, *parts.validation]) == list(range(1000))
+    assert len(parts.validation) == 100
+    assert len(split(100_000, 0).validation) == 2000
+    with pytest.raises(ParameterError, match="larger dataset"):
+        split(1, 0)
+
+
+def test_batches_cover_the_rows_and_depend_on_seed_and_epoch_only(rows, config):
+    index = np.arange(30)
+
+    def epoch(number, seed=0):
+        return list(batches(rows, index, config, Measurement(), 8, seed, number))
+
+    first, again, second, other = epoch(0), epoch(0), epoch(1), epoch(0, seed=1)
+    assert len(first) == 3
+    assert all(inputs.shape == (8, 2, 701) and params.shape == (8, 7) for inputs, params in first)
+    for (a, b), (c, d) in zip(first, again, strict=True):
+        np.testing.assert_array_equal(a, c)
+        np.testing.assert_array_equal(b, d)
+    assert not np.array_equal(first[0][0], second[0][0])
+    assert not np.array_equal(first[0][0], other[0][0])
+    assert len(np.unique(np.concatenate([params for _, params in first]), axis=0)) == 24
+    few = list(batches(rows, index[:3], config, Measurement(), 3, 0, 0))
+    assert [len(params) for _, params in few] == [3]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"fwhm": (80.0, 25.0)}, "fwhm is 80 … 25"),
+        ({"counts": (0.0, 1e5)}, "counts is 0 … 100000; it must be positive"),
+        ({"zero": (float("nan"), 1.0)}, "zero is nan"),
+        ({"peak_mask": -1.0}, "peak_mask = -1"),
+        ({"start": (-100.0, 1000.0)}, "before they end"),
+    ],
+)
+def test_refuses_priors_without_meaning(change, message):
+    with pytest.raises(ParameterError, match=message):
+        Measurement(**change)
+
+
+def test_measurement_survives_json():
+    prior = Measurement(fwhm=(30.0, 50.0))
+    assert Measurement.from_dict(prior.to_dict()) == prior
+    with pytest.raises(ParameterError, match="malformed"):
+        Measurement.from_dict({"colour": 1})
+
+
+def test_streams_differ():
+    assert stream(0, 1).random() != stream(0, 1, 0).random()

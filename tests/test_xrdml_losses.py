@@ -1,0 +1,65 @@
+"""Loss and weights."""
+
+import numpy as np
+import pytest
+import torch
+
+from xrdml.losses import load_weights, weighted_loss
+from xrdsim.errors import ParameterError
+from xrdsim.parameters import ALL_NAMES, NAMES
+
+
+def test_loss_is_the_weighted_sum_of_deviations_in_ranges():
+    span, weights = torch.tensor([2.0, 100.0]), torch.tensor([3.0, 0.5])
+    loss = weighted_loss(torch.tensor([[1.0, 60.0]]), torch.tensor([[0.0, 10.0]]), span, weights, beta=1e-6)
+    assert float(loss) == pytest.approx(3.0 * 0.5 + 0.5 * 0.5, rel=1e-4)
+
+
+def test_a_range_of_no_width_does_not_count():
+    loss = weighted_loss(torch.tensor([[1.0]]), torch.tensor([[0.0]]), torch.tensor([0.0]), torch.tensor([1.0]))
+    assert float(loss) == 0.0
+
+
+def test_weights_from_file_array_or_default(tmp_path):
+    path = tmp_path / "sensitivity.npy"
+    np.save(path, np.arange(7.0))
+    np.testing.assert_array_equal(load_weights(path, NAMES), np.arange(7.0))
+    np.testing.assert_array_equal(load_weights(list(range(7)), NAMES), np.arange(7.0))
+    np.testing.assert_array_equal(load_weights(None, NAMES), np.ones(7))
+    np.testing.assert_array_equal(load_weights(path, ALL_NAMES), [*range(7), 1.0, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        (np.ones(6), r"shape \(6,\)"),
+        (np.ones((7, 1)), r"shape \(7, 1\)"),
+        (np.array([1, 1, -1, 1, 1, 1, 1.0]), "weight of L1 is -1"),
+        (np.array([1, np.nan, 1, 1, 1, 1, 1.0]), "weight of D01 is nan"),
+        (np.array([1, 1, 1, 1, 1, 1, np.inf]), "weight of Rp2 is inf"),
+        (np.zeros(7), "all weights are 0"),
+    ],
+)
+def test_refuses_bad_weights(tmp_path, weights, message):
+    with pytest.raises(ParameterError, match=message):
+        load_weights(weights, NAMES)
+    path = tmp_path / "weights.npy"
+    np.save(path, weights)
+    with pytest.raises(ParameterError, match=message) as caught:
+        load_weights(path, NAMES)
+    assert str(path) in str(caught.value)
+
+
+def test_refuses_files_that_are_not_weights(tmp_path):
+    with pytest.raises(ParameterError, match="cannot be read"):
+        load_weights(tmp_path / "missing.npy", NAMES)
+    path = tmp_path / "text.npy"
+    path.write_text("1 2 3")
+    with pytest.raises(ParameterError, match=r"cannot be read.*xrd sensitivity"):
+        load_weights(path, NAMES)
+    path.write_bytes(b"")
+    with pytest.raises(ParameterError, match="cannot be read"):
+        load_weights(path, NAMES)
+    np.save(path, np.array(["a"] * 7, dtype=object), allow_pickle=True)
+    with pytest.raises(ParameterError, match="cannot be read"):
+        load_weights(path, NAMES)
