@@ -145,7 +145,7 @@ def describe_machine() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "cores": os.cpu_count(),
         "threads": numba.get_num_threads(),
-        "threading_layer": numba.threading_layer(): ignore[attr-defined],
+        "threading_layer": numba.threading_layer(),  # type: ignore[attr-defined]
         "vector_bits": _jit.vector_bits(),
         "kernel_cache": _jit.CACHE or "none: every process compiles anew",
         "cuda": "not supported by this version",
