@@ -207,7 +207,8 @@ def add_noise(curves: Curves, counts: float, scale: float, rng: np.random.Genera
     if not (np.isfinite(scale) and scale > 0.0):
         raise ParameterError(f"scale = {scale:g} must be positive to count")
     unit = scale / counts
-    return replace(curves, intensity=unit * rng.poisson(curves.intensity / unit))
+    counted = rng.poisson(curves.intensity / unit).astype(np.float64)
+    return replace(curves, intensity=unit * counted)
 
 
 def finite_difference(

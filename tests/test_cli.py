@@ -1,0 +1,242 @@
+"""The command line: every command on a small size, and every refusal in one line."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from cli import app
+from xrdsim import simulate
+from xrdsim.curves import read_curve
+from xrdsim.parameters import NAMES
+
+SAMPLE = dict(zip(NAMES, (0.0113, 0.0016, 5400.0, 3300.0, 0.0042, 3600.0, -300.0), strict=True))
+PARAM = [part for name, value in SAMPLE.items() for part in ("--param", f"{name}={value}")]
+XRD = [sys.executable, "-m", "cli"]
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def xrd(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def refused(*arguments, code=1):
+    """Standard error of a call that must end with this code and one line, without traceback."""
+    result = xrd(*arguments)
+    assert result.exit_code == code, result.output
+    assert "Traceback" not in result.output
+    return " ".join(result.stderr.split())
+
+
+def test_help_of_every_command_has_examples():
+    listed = xrd("--help").output
+    for command in ("simulate", "gen", "sensitivity", "train", "predict", "bench", "info"):
+        assert command in listed
+        text = xrd(command, "--help").output
+        assert f"xrd {command}" in text
+        assert "Example" in text
+
+
+def test_simulate_writes_the_promised_file(here):
+    result = xrd("simulate", *PARAM, "-o", "curve.npz", "--plot", "curve.png")
+    assert result.exit_code == 0, result.output
+    with np.load("curve.npz") as file:
+        assert set(file) == {"params", "angle_arcsec", "reflectivity", "intensity"}
+        assert all(file[name].dtype == np.float64 for name in file)
+        expected = simulate(list(SAMPLE.values()))
+        np.testing.assert_array_equal(file["params"], expected.params)
+        np.testing.assert_array_equal(file["intensity"], expected.intensity)
+        np.testing.assert_array_equal(file["angle_arcsec"], expected.angle)
+    assert Path("curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_simulate_reads_a_table(here):
+    Path("samples.csv").write_text(",".join(NAMES) + "\n" + 2 * (",".join(map(str, SAMPLE.values())) + "\n"))
+    result = xrd(
+        "simulate", "--params", "samples.csv", "-o", "x.npz", "--convention", "linear", "--layers", 100, "--fwhm", 0
+    )
+    assert result.exit_code == 0, result.output
+    with np.load("x.npz") as file:
+        expected = simulate(list(SAMPLE.values()), convention="linear", layers=100, fwhm=0).reflectivity[0]
+        np.testing.assert_array_equal(file["reflectivity"], [expected, expected])
+
+
+def test_a_simulated_measurement_can_be_read(here):
+    assert xrd("simulate", *PARAM, "--counts", 3e5, "--background", 1e-4, "--text", "measured.xy").exit_code == 0
+    curve = read_curve("measured.xy")
+    assert len(curve.angle) == 701
+    assert curve.angle[curve.peak_index] == 0.0
+    counts = curve.intensity * 3e5
+    np.testing.assert_allclose(counts, np.rint(counts), atol=1e-3)
+
+
+def test_other_experiments_come_from_files(here):
+    Path("other.toml").write_text(
+        '[reflection]\ncrystal = "GGG"\nlattice = 12.383\nhkl = [8, 8, 8]\nwavelength = 1.54056\n'
+        'chi0 = [-3.68946e-5, 3.595136e-6]\nchih = [-9e-6, 2.5e-6]\nsource = "a test"\n'
+        "[scan]\nstart = -100\nstep = 5\npoints = 300\n"
+    )
+    result = xrd("simulate", *PARAM, "--reflection", "other.toml", "--scan", "other.toml", "-o", "x.npz")
+    assert result.exit_code == 0, result.output
+    with np.load("x.npz") as file:
+        assert file["intensity"].shape == (1, 300)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "either with --param NAME=VALUE or with --params"),
+        (("--param", "Dmx1=1"), "unknown parameter 'Dmx1'; did you mean Dmax1?"),
+        (PARAM[:-2], "Rp2 missing"),
+        ((*PARAM[:-2], "--param", "Rp2=300"), "Rp2 = 300 (row 0)"),
+        ((*PARAM[:-2], "--param", "Rp2=nan"), "Rp2 = nan"),
+        (("--params", "nowhere.csv"), "nowhere.csv cannot be read"),
+        ((*PARAM, "--fwhm", "-3"), "fwhm = -3"),
+        ((*PARAM, "--counts", "0"), "counts = 0"),
+        ((*PARAM, "--plot", "curve.gif"), "curve.gif has the suffix '.gif'"),
+        ((*PARAM, "-o", "/dev/null/x.npz"), "cannot be written"),
+        ((*PARAM, "--scan", "nowhere.toml"), "nowhere.toml cannot be read"),
+    ],
+)
+def test_simulate_refuses_in_one_line(here, arguments, words):
+    assert words in refused("simulate", *arguments)
+    assert not list(here.glob(".*"))
+
+
+def test_a_wrong_choice_is_a_usage_error(here):
+    assert "exact" in refused("simulate", *PARAM, "--convention", "wrong", code=2)
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory):
+    """A folder with a small dataset, its sensitivities and a trained model."""
+    folder = tmp_path_factory.mktemp("workshop")
+    data, weights = folder / "dataset.zarr", folder / "sensitivity.npy"
+    result = xrd("gen", "--adaptive", "-n", 600, "--test-rows", 80, "--rtol-dex", 1e-3, "-o", data)
+    assert result.exit_code == 0, result.output
+    assert "grid values: Dmax1" in result.output
+    result = xrd("sensitivity", data, "--samples", 60, "-o", weights)
+    assert result.exit_code == 0, result.output
+    result = xrd("train", data, "--weights", weights, "--epochs", 1, "--batch-size", 64, "-o", folder / "run")
+    assert result.exit_code == 0, result.output
+    assert "predicting the mean" in result.output
+    return folder
+
+
+def test_sensitivity_writes_weights_twin_and_chart(workshop):
+    weights = np.load(workshop / "sensitivity.npy")
+    assert weights.shape == (7,)
+    assert weights.mean() == pytest.approx(1.0)
+    assert json.loads((workshop / "sensitivity.json").read_text())["how"]["profiles"] == 60
+    assert (workshop / "sensitivity.png").stat().st_size > 5000
+
+
+def test_gen_takes_measured_sensitivities(workshop):
+    arguments = ("gen", "--adaptive", "-n", 64, "--test-rows", 16, "--rtol-dex", 1e-2)
+    result = xrd(*arguments, "--sensitivity", workshop / "sensitivity.json", "-o", workshop / "again.zarr")
+    assert result.exit_code == 0, result.output
+
+
+def test_train_leaves_a_loss_plot_and_metrics(workshop):
+    assert (workshop / "run" / "loss.png").stat().st_size > 5000
+    assert "test" in json.loads((workshop / "run" / "metrics.json").read_text())
+
+
+def test_predict_writes_results(workshop):
+    xrd(
+        "simulate", *PARAM, "--counts", 3e5, "--background", 1e-4, "--text", workshop / "m.xy", "-o", workshop / "m.npz"
+    )
+    result = xrd("predict", workshop / "m.xy", "--model", workshop / "run", "-o", workshop / "result")
+    assert result.exit_code == 0, result.output
+    assert "misfit" in result.output
+    assert "Dmax1" in result.output
+    content = json.loads((workshop / "result" / "result.json").read_text())
+    assert set(content["parameters"]) == set(NAMES)
+    for name in ("curve.png", "profile.png"):
+        assert (workshop / "result" / name).stat().st_size > 5000
+
+
+def test_the_hierarchical_model_trains(workshop):
+    folder = workshop / "hierarchical"
+    result = xrd(
+        "train", workshop / "dataset.zarr", "--model", "hierarchical", "--epochs", 1, "--fine", "L2,Rp1", "-o", folder
+    )
+    assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("gen", "-n", "10", "-o", "{}/dataset.zarr"), "--resume"),
+        (("gen", "-n", "0"), "0"),
+        (("gen", "--adaptive", "--sampler", "grid"), "exclude each other"),
+        (("gen", "--adaptive", "--sensitivity", "{}/sensitivity.npy"), "no sensitivity table"),
+        (("sensitivity", "nowhere.zarr"), "nowhere.zarr"),
+        (("train", "nowhere.zarr"), "nowhere.zarr"),
+        (("train", "{}/dataset.zarr", "--weights", "{}/sensitivity.json", "-o", "r"), "sensitivity.json"),
+        (("train", "{}/dataset.zarr", "-o", "{}/run"), "--resume"),
+        (("train", "{}/dataset.zarr", "--model", "hierarchical", "--fine", "L3", "-o", "r"), "L3"),
+        (("train", "{}/dataset.zarr", "--device", "cuda", "-o", "r"), "cuda"),
+        (("predict", "nowhere.xy", "--model", "{}/run"), "nowhere.xy"),
+        (("predict", "{}/sensitivity.json", "--model", "{}/run"), "sensitivity.json"),
+        (("predict", "{}/sensitivity.json", "--model", "{}/nothing"), "nothing"),
+    ],
+)
+def test_refusals(workshop, here, arguments, words):
+    assert words in refused(*(argument.format(workshop) for argument in arguments))
+
+
+def test_info(here):
+    machine = json.loads(xrd("info", "--json").output)
+    assert {"versions", "threads", "threading_layer", "vector_bits", "cuda"} <= set(machine)
+    assert "threading layer" in xrd("info").output
+
+
+def test_bench(here):
+    result = xrd("bench", "--seconds", 0.005, "-o", "bench.json")
+    assert result.exit_code == 0, result.output
+    rows = json.loads(Path("bench.json").read_text())["timings"]
+    assert {row["threads"] for row in rows} >= {1}
+    assert all(row["ms_per_curve"] > 0.0 and row["curves_per_second"] > 0.0 for row in rows)
+
+
+def interrupt(command, ready, folder):
+    """Start a command, send Ctrl-C once ``ready()`` holds; its exit code and standard error."""
+    process = subprocess.Popen(
+        [*XRD, *command], cwd=folder, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=os.environ
+    )
+    limit = time.monotonic() + 120
+    while not ready() and process.poll() is None and time.monotonic() < limit:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    return process.returncode, error
+
+
+def test_an_interrupted_gen_says_how_to_continue(tmp_path):
+    command = ["gen", "-n", "40000", "--test-rows", "64", "--rtol-dex", "1e-2", "-o", "d.zarr"]
+    code, error = interrupt(command, lambda: any((tmp_path / "d.zarr" / "test_block_checksum").glob("c/*")), tmp_path)
+    assert code == 130
+    assert "--resume" in error
+    assert "Traceback" not in error
+    assert "--resume" in refused("sensitivity", tmp_path / "d.zarr")
+
+
+def test_an_interrupted_train_says_how_to_continue(workshop, tmp_path):
+    command = ["train", str(workshop / "dataset.zarr"), "--epochs", "400", "-o", "run"]
+    code, error = interrupt(command, (tmp_path / "run" / "state.pt").exists, tmp_path)
+    assert code == 130
+    assert "--resume" in error
+    assert "Traceback" not in error

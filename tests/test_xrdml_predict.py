@@ -1,0 +1,108 @@
+"""Prediction: with the network replaced by one that knows the truth, everything else must come out right."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from xrdml import TrainedModel, predict
+from xrdml.data import Measurement
+from xrdml.predict import MISFIT_FROM
+from xrdsim import depth_end, simulate
+from xrdsim.crystal import DEFAULT_SCAN, GGG_444, Scan
+from xrdsim.curves import Curve, write_curve
+from xrdsim.errors import CheckpointError, CurveError
+from xrdsim.parameters import NAMES, ParameterSpace
+
+TRUE = {"fwhm": 42.0, "zero": 2.5, "scale": 310.0, "background": 0.05}
+
+
+class Oracle(torch.nn.Module):
+    def __init__(self, params):
+        super().__init__()
+        unit, _ = ParameterSpace().to_unit(list(np.atleast_2d(params).T))
+        self.unit = torch.nn.Parameter(torch.tensor(np.array(unit).T))
+
+    def forward(self, x):
+        return self.unit.expand(len(x), -1)
+
+
+@pytest.fixture
+def oracle(demonstration):
+    physics = {"convention": "exact", "layers": None, "monochromator": None, "reflection": GGG_444}
+    net = Oracle(demonstration)
+    return TrainedModel(net, ParameterSpace(), DEFAULT_SCAN, Measurement(), physics, {}, Path("oracle"))
+
+
+@pytest.fixture
+def curve(demonstration):
+    scan = Scan(-250.0, 3.1, 700)
+    intensity = simulate(demonstration, scan=scan, **TRUE).intensity[0]
+    return Curve(scan.angle, intensity, int(np.argmax(intensity)), "made up", "A curve.")
+
+
+def test_finds_the_measurement_of_a_known_sample(oracle, curve, demonstration):
+    found = predict(curve, oracle)
+    np.testing.assert_allclose(found.values, demonstration, rtol=1e-9)
+    assert found.fwhm == pytest.approx(42.0, abs=1.0)
+    assert found.zero == pytest.approx(2.5, abs=0.3)
+    assert found.scale == pytest.approx(310.0, rel=0.02)
+    assert found.background == pytest.approx(0.05, rel=0.02)
+    assert found.misfit < 3e-3
+    tail = curve.angle >= MISFIT_FROM
+    again = np.abs(np.log10(curve.intensity[tail] / found.model[tail])).mean()
+    assert found.misfit == pytest.approx(again)
+    np.testing.assert_array_equal(found.used, np.abs(curve.angle) >= 48.0)
+    assert found.depth[-1] == pytest.approx(depth_end(demonstration)[0])
+    assert found.strain.max() == pytest.approx(0.013, rel=0.2)
+    assert found.names == NAMES
+    assert found.notes == ("A curve.",)
+
+
+def test_counts_with_zeros_are_fitted(oracle, curve):
+    counts = np.random.default_rng(0).poisson(curve.intensity * 100.0)
+    counts[400:420] = 0
+    found = predict(Curve(curve.angle, counts, curve.peak_index), oracle)
+    assert np.isfinite(found.misfit)
+    assert found.scale == pytest.approx(31000.0, rel=0.1)
+    assert found.background >= 0.0
+
+
+def test_reads_files_and_is_jsonable(oracle, curve, tmp_path):
+    path = tmp_path / "curve.xy"
+    write_curve(path, curve.angle - curve.angle[curve.peak_index], curve.intensity)
+    found = json.loads(json.dumps(predict(path, oracle).to_dict(), allow_nan=False))
+    assert found["source"] == str(path)
+    assert found["parameters"]["L1"]["unit"] == "Å"
+    assert set(found["measurement"]) == {"fwhm", "zero", "scale", "background"}
+    assert len(found["angle"]) == len(found["measured"]) == len(found["model"]) == len(found["used"]) == 700
+    assert len(found["depth"]) == len(found["strain"])
+    column = tmp_path / "column.txt"
+    np.savetxt(column, curve.intensity)
+    np.testing.assert_allclose(np.diff(predict(column, oracle, step=3.1).angle), 3.1)
+
+
+def test_says_what_the_model_was_not_trained_for(oracle, curve):
+    short = curve.angle < 700.0
+    found = predict(Curve(curve.angle[short][::5], curve.intensity[short][::5], 16), oracle)
+    assert any("ends at 6" in note for note in found.notes)
+    assert any("step is 15.5" in note for note in found.notes)
+
+
+def test_refuses_curves_and_models_that_cannot_be_used(oracle, curve, tmp_path):
+    near = curve.angle < 150.0
+    with pytest.raises(CurveError, match=r"covers \d+ of the 701 points"):
+        predict(Curve(curve.angle[near], curve.intensity[near], curve.peak_index), oracle)
+    with pytest.raises(CurveError, match=r"missing\.txt"):
+        predict(tmp_path / "missing.txt", oracle)
+    with pytest.raises(CheckpointError, match="no trained model"):
+        predict(curve, tmp_path)
+
+
+def test_measured_curves_are_read(oracle, measured_folder):
+    for name in ("ggg_he_2e15.txt", "ggg_he_6e15.txt"):
+        found = predict(measured_folder / name, oracle)
+        assert np.isfinite(found.misfit)
+        assert (found.model > 0.0).all()
