@@ -436,7 +436,8 @@ def test_columns_that_are_no_curve_are_not_written(tmp_path, angle, intensity):
 
 
 def test_a_place_that_cannot_be_written(tmp_path):
-    with pytest.raises(OutputError, match=r"cannot write .*: No such file or directory; choose another place"):
+    (tmp_path / "none").write_text("a file")
+    with pytest.raises(OutputError, match=r"out\.txt cannot be written: .*; choose another place"):
         write_curve(tmp_path / "none" / "out.txt", ANGLE, Y)
 
 

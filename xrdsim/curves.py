@@ -16,7 +16,8 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xrdsim.errors import CurveError, OutputError, ParameterError
+from xrdsim.errors import CurveError, ParameterError
+from xrdsim.files import replacing
 
 DEFAULT_STEP = 4.018235972  # [arcsec] between the points of a file without an angle column
 AXES = {"relative": 1.0, "omega": -1.0, "2theta": -0.5}  # kinds of angle column; angle = factor·(x − x_peak)
@@ -138,7 +139,7 @@ def read_curve(
     return Curve(angle, y, top, source, f"{note}, step {np.median(np.diff(angle)):.6g} arcsec.")
 
 
-def write_curve(path: str | PathLike[str], angle: ArrayLike, intensity: ArrayLike) -> None:
+def write_curve(path: str | Path, angle: ArrayLike, intensity: ArrayLike) -> None:
     """Write a curve as text that ``read_curve`` reads back exactly; an existing file is replaced.
 
     Parameters
@@ -159,10 +160,8 @@ def write_curve(path: str | PathLike[str], angle: ArrayLike, intensity: ArrayLik
     if not alike or np.any(np.diff(x) <= 0.0) or np.any(y < 0.0):
         _refuse(str(path), "not written; give finite columns of one length, angles ascending, intensities ≥ 0")
     body = "".join(f"{a!r} {b!r}\n" for a, b in zip(x.tolist(), y.tolist(), strict=True))
-    try:
-        Path(path).write_text(f"{_MARK}\n# angle[arcsec] intensity\n{body}", encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror}; choose another place") from error
+    with replacing(path) as temporary:
+        temporary.write_text(f"{_MARK}\n# angle[arcsec] intensity\n{body}", encoding="utf-8", newline="\n")
 
 
 def _refuse(source: str, what: str, line: int | None = None) -> NoReturn:

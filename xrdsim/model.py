@@ -83,10 +83,10 @@ def prepare(
     # measured against finer steps, worst of the prior and of narrow flanks (tests/test_reflectivity.py); a factor
     # E(z) that varies needs finer steps where |a| is large
     tight = (rtol_dex / 1e-4) ** 0.25
-    phase, slope = (1.08, 0.112) if damaged else (1.8, 0.15)
+    phase, slope = (1.0, 0.1) if damaged else (1.65, 0.13)
     accuracy = Accuracy(
         layers=0.0 if layers is None else float(layers),
-        phase=min(phase * tight**0.7, 2.4),
+        phase=min(phase * tight**0.8, 2.4),
         slope=slope * tight**1.25,
         curvature=slope * tight**1.25,
         wave=ends.wave,
