@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS = [
     ["xrdsim.errors", "xrdsim.units", "xrdsim._jit", "xrdsim.terminal"],
     ["xrdsim.files", "xrdsim.parameters", "xrdsim.crystal"],
-    ["xrdsim.curves", "xrdsim.tables", "xrdsim.kernels.strain", "xrdsim.kernels.reflectivity"],
+    ["xrdsim.curves", "xrdsim.tables", "xrdsim.kernels.strain", "xrdsim.kernels.reflectivity", "xrdsim.configuration"],
     ["xrdsim.kernels.steps", "xrdsim.kernels.convolve", "xrdsim.grid"],
     ["xrdsim.kernels.batch", "xrdsim.kernels.observe", "xrdsim.optics"],
     ["xrdsim.instrument", "xrdsim.observe"],

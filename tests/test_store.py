@@ -8,10 +8,11 @@ import xarray
 import zarr
 
 from xrdsim import store
+from xrdsim.configuration import Configuration, Part
 from xrdsim.crystal import DEFAULT_SCAN, GGG_444
 from xrdsim.errors import StoreError
 from xrdsim.parameters import NAMES, ParameterSpace
-from xrdsim.store import Configuration, Part, open_dataset
+from xrdsim.store import open_dataset
 
 
 def configuration(space=None, **changes):

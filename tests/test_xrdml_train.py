@@ -1,5 +1,6 @@
 """Training end to end on a tiny dataset: files, reproducibility, resuming, and every refusal."""
 
+import importlib
 import json
 import shutil
 
@@ -9,13 +10,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import xrdml
-from xrdml import load_model, train
+from xrdml import load_model, losses, train
 from xrdml.train import DEFAULT_FINE
 from xrdsim import generate
 from xrdsim.errors import CheckpointError, DeviceError, OutputError, ParameterError, StoreError, XrdError
 from xrdsim.parameters import NAMES
 
 FAST = {"epochs": 2, "batch_size": 64}
+MODULE = importlib.import_module("xrdml.train")
 
 
 @pytest.fixture(scope="module")
@@ -136,30 +138,34 @@ def test_fine_by_name_or_default(dataset, tmp_path):
     assert [NAMES[column] for column in columns] == list(DEFAULT_FINE)
 
 
-def test_learns_more_than_the_mean(dataset, tmp_path):
+def test_learns(dataset, tmp_path):
     """On the rows it was trained on: the test is of the loop, not of what 270 curves teach."""
-    run = train(dataset, output=tmp_path / "run", epochs=25, batch_size=64, patience=25)
-    losses = [record["loss"] for record in run.metrics["history"]]
-    assert losses[-1] < 0.7 * losses[0]
+    run = train(dataset, output=tmp_path / "run", epochs=8, batch_size=32)
+    history = [record["loss"] for record in run.metrics["history"]]
+    assert history[-1] < 0.85 * history[0]
 
 
 def test_early_stopping(dataset, tmp_path, monkeypatch):
-    monkeypatch.setattr("xrdml.train._schedule", lambda step, steps: 1e-12)  # nothing changes but the norms
-    run = train(dataset, output=tmp_path / "run", epochs=40, batch_size=270, patience=1, lr=1e-30)
-    assert len(run.metrics["history"]) < 40
+    validation = iter([3.0, 2.0, 2.5, 2.4])
+
+    def loss(*args, **kwargs):
+        true = losses.weighted_loss(*args, **kwargs)
+        return true if true.requires_grad else torch.tensor(next(validation))
+
+    monkeypatch.setattr(MODULE, "weighted_loss", loss)
+    run = train(dataset, output=tmp_path / "run", epochs=9, batch_size=270, patience=2)
+    assert [record["validation"] for record in run.metrics["history"]] == pytest.approx([3.0, 2.0, 2.5, 2.4])
 
 
 def test_stops_at_a_loss_that_is_not_finite(dataset, tmp_path, monkeypatch):
-    from xrdml import losses
-
     calls = []
 
     def spoiled(*args, **kwargs):
         calls.append(1)
         return losses.weighted_loss(*args, **kwargs) * (np.nan if len(calls) == 7 else 1.0)
 
-    monkeypatch.setattr("xrdml.train.weighted_loss", spoiled)  # 4 batches and a validation are one epoch
-    with pytest.raises(XrdError, match=r"not finite in phase all, epoch 2, batch 2.*smaller|lr below") as caught:
+    monkeypatch.setattr(MODULE, "weighted_loss", spoiled)  # 4 batches and a validation are one epoch
+    with pytest.raises(XrdError, match=r"not finite in phase all, epoch 2, batch 2.*lr below") as caught:
         train(dataset, output=tmp_path / "run", **FAST)
     assert str(tmp_path) in str(caught.value)
     assert len(load_model(tmp_path / "run").card["history"]) == 1

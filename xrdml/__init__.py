@@ -3,10 +3,15 @@
 Names are imported when they are first used, since PyTorch takes long to load.
 """
 
+import os
 import sys
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
+
+# Waiting threads of OpenMP must sleep: spinning, they keep those of Numba and of other processes from the cores, and on
+# busy ones training ran 4 times slower. It is read when PyTorch and Numba load their OpenMP libraries.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
     from xrdml.checkpoint import TrainedModel, load_model

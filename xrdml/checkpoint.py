@@ -23,11 +23,11 @@ from torch import Tensor, nn
 
 from xrdml.data import Measurement
 from xrdml.nets import Architecture, build, to_parameters
+from xrdsim.configuration import Configuration
 from xrdsim.crystal import Reflection, Scan
 from xrdsim.errors import CheckpointError, XrdError
 from xrdsim.files import replacing
 from xrdsim.parameters import TABLE, ParameterSpace
-from xrdsim.store import Configuration
 
 FORMAT, FORMAT_VERSION = "xrdml-model", 1
 WEIGHTS, CARD, STATE = "model.safetensors", "model.json", "state.pt"

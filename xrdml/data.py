@@ -15,9 +15,10 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from xrdsim.configuration import Configuration
 from xrdsim.errors import ParameterError
 from xrdsim.observe import PEAK_MASK, Windowed, observe, to_window
-from xrdsim.store import Configuration, Rows
+from xrdsim.store import Rows
 
 DEX = 0.5
 """Typical standard deviation of log10 intensity along a curve: the unit of the network input."""

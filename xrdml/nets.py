@@ -47,11 +47,11 @@ class Architecture:
     points: int = 701
     outputs: int = 7
     fine: tuple[int, ...] = ()
-    channels: tuple[int, ...] = (48, 96, 128)
-    blocks: tuple[int, ...] = (1, 1, 2)
-    stem: int = 4
-    kernel: int = 5
-    queries: int = 4
+    channels: tuple[int, ...] = (64, 128, 192)
+    blocks: tuple[int, ...] = (1, 1, 1)
+    stem: int = 8
+    kernel: int = 3
+    queries: int = 8
     hidden: int = 256
 
 

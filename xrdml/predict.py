@@ -16,12 +16,12 @@ from scipy.optimize import nnls
 from xrdml.checkpoint import TrainedModel, load_model
 from xrdml.data import network_input
 from xrdsim import depth_end, simulate, strain_profile
+from xrdsim.configuration import BASE_FWHM, MARGIN
 from xrdsim.crystal import Scan
 from xrdsim.curves import DEFAULT_STEP, Curve, read_curve
 from xrdsim.errors import CurveError
 from xrdsim.observe import narrowest_fwhm, observe, to_window
 from xrdsim.parameters import TABLE
-from xrdsim.store import BASE_FWHM, MARGIN
 
 Array = NDArray[np.float64]
 

@@ -18,6 +18,7 @@ from dask.delayed import delayed
 from numpy.typing import NDArray
 
 from xrdsim import store
+from xrdsim.configuration import Configuration, Part
 from xrdsim.crystal import DEFAULT_SCAN, GGG_444, Reflection, Scan
 from xrdsim.errors import ParameterError, StoreError, StoreExistsError, XrdError
 from xrdsim.grid import Grid, adaptive_counts, grid_counts, make_grid, rounded, storable
@@ -25,7 +26,7 @@ from xrdsim.model import largest_strain, prepare, simulate
 from xrdsim.parameters import ParameterSpace
 from xrdsim.sampling import Sampler, draw_grid, draw_prior, positions_per_block
 from xrdsim.sensitivity import measure_sensitivity
-from xrdsim.store import Configuration, Dataset, Part
+from xrdsim.store import Dataset
 
 _LOG = logging.getLogger(__name__)
 

@@ -20,125 +20,26 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
-from enum import StrEnum
-from functools import partial
-from importlib.metadata import version
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import zarr
 from numpy.typing import ArrayLike, NDArray
 from zarr.codecs import ZstdCodec
 
-from xrdsim.crystal import Reflection, Scan
+from xrdsim.configuration import Configuration, Part
 from xrdsim.errors import OutputError, StoreError, XrdError
-from xrdsim.parameters import TABLE, ParameterSpace
+from xrdsim.parameters import TABLE
 
 SCHEMA = "xrdsim-dataset"
 SCHEMA_VERSION = 1
-
-BASE_FWHM = 20.0
-"""Width [arcsec] of the instrument that the stored curves are convolved with; a wider one is one more Gaussian."""
-
-MARGIN = 150.0
-"""Angle [arcsec] by which the stored curves continue the scan at both ends."""
 
 CHUNK_ROWS = 256
 """Rows compressed together: what is read at least."""
 
 Floats = NDArray[np.float32]
-
-
-class Part(StrEnum):
-    """The rows to learn from, or the rows to test on, which are always drawn from the prior."""
-
-    TRAIN = "train"
-    TEST = "test"
-
-    @property
-    def prefix(self) -> str:
-        """Beginning of the names of its arrays and dimensions."""
-        return "" if self is Part.TRAIN else "test_"
-
-
-@dataclass(frozen=True)
-class Configuration:
-    """Everything that determines the bytes of a dataset.
-
-    Attributes
-    ----------
-    sampler : ``grid`` or ``adaptive``.
-    n, test_rows, block_size : rows to learn from, rows to test on, rows in a block of either.
-    seed : of all random streams.
-    values, counts : mean number of grid values per parameter, and the numbers (7 or 9).
-    jitter : whether points are moved inside their grid cell.
-    space, reflection, scan : what was simulated; ``scan`` is the window, without the margin.
-    convention, layers, rtol_dex, monochromator : as in ``simulate``.
-    interval : positions of the permuted grid that each block examines.
-    sensitivity : (7,) range-relative sensitivities behind ``counts``, or None; ``sensitivity_origin`` their origin.
-    margin, base_fwhm : continuation of the scan and width of the instrument [arcsec].
-    version : of the program.
-    """
-
-    sampler: str
-    n: int
-    seed: int
-    values: int
-    jitter: bool
-    space: ParameterSpace
-    reflection: Reflection
-    scan: Scan
-    convention: str
-    layers: float | None
-    rtol_dex: float
-    monochromator: float
-    test_rows: int
-    block_size: int
-    sensitivity: tuple[float, ...] | None
-    sensitivity_origin: dict[str, Any] | None
-    counts: tuple[int, ...]
-    interval: int
-    margin: float = MARGIN
-    base_fwhm: float = BASE_FWHM
-    version: str = field(default_factory=partial(version, "xrdsim"))
-
-    @property
-    def stored_scan(self) -> Scan:
-        """The scan of the stored curves."""
-        return self.scan.extended(self.margin)
-
-    def size(self, part: Part) -> int:
-        """Number of rows."""
-        return self.n if part is Part.TRAIN else self.test_rows
-
-    def blocks(self, part: Part) -> int:
-        """Number of blocks."""
-        return -(-self.size(part) // self.block_size)
-
-    def rows(self, part: Part, block: int) -> slice:
-        """Rows of a block."""
-        return slice(block * self.block_size, min((block + 1) * self.block_size, self.size(part)))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        values |= {"space": asdict(self.space), "scan": self.scan.to_dict(), "reflection": self.reflection.to_dict()}
-        plain: dict[str, Any] = json.loads(json.dumps(values))
-        return plain
-
-    @classmethod
-    def from_dict(cls, table: dict[str, Any]) -> Self:
-        """Inverse of ``to_dict``."""
-        values = dict(table)
-        values["space"] = ParameterSpace(**values["space"])
-        values["scan"] = Scan(**values["scan"])
-        values["reflection"] = Reflection.from_dict(values["reflection"])
-        values["counts"] = tuple(values["counts"])
-        if values["sensitivity"] is not None:
-            values["sensitivity"] = tuple(values["sensitivity"])
-        return cls(**values)
 
 
 @dataclass(frozen=True, eq=False)
