@@ -14,8 +14,8 @@ def dense(params, angle, fwhm):
     """Convolution by quadrature on a grid of 0.02″."""
 
     def curve_of(grid):
-        model = prepare(grid, DEFAULT_SCAN)
-        return reflectivity(np.atleast_2d(params), model, len(grid))[0]
+        model = prepare(DEFAULT_SCAN, grid=Scan(float(grid[0]), float(grid[1] - grid[0]), len(grid)))
+        return reflectivity(np.atleast_2d(params), model)[0]
 
     return naive.convolve(curve_of, angle, fwhm)
 
@@ -43,7 +43,7 @@ def test_reference_curves(reference):
 
 
 def test_weights_integrate_a_smooth_function():
-    grid = nodes(DEFAULT_SCAN, GGG_444, 30.0, 30.0, 0.0)
+    grid = nodes(DEFAULT_SCAN, GGG_444, narrowest=30.0, widest=30.0, zero=0.0, thickness=8400.0)
     bell = np.exp(-0.5 * (grid.angle / 40.0) ** 2) + np.exp(-0.5 * ((grid.angle - 1000.0) / 60.0) ** 2)
     assert (grid.weight * bell).sum() == pytest.approx(np.sqrt(2 * np.pi) * 100.0, rel=1e-4)
     middle = np.exp(-0.5 * ((grid.angle - 10.0) / 15.0) ** 2)

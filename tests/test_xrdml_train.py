@@ -20,6 +20,15 @@ FAST = {"epochs": 2, "batch_size": 64}
 MODULE = importlib.import_module("xrdml.train")
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Small batches gain nothing from threads, and on busy cores wait for them."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):
     path = tmp_path_factory.mktemp("data") / "dataset.zarr"

@@ -3,8 +3,9 @@
 The encoder is a residual convolutional network (He et al., arXiv:1512.03385, with the order of arXiv:1603.05027) that
 shortens the window early, since convolutions at full resolution cost most and the fringes are many points wide.
 A head pools the sequence by attention: learned queries choose positions by content and place, because the place of a
-fringe is what carries the strain. Heads end in logits; their sigmoid is a point of the unit cube, which
-``ParameterSpace.from_unit`` maps onto the valid region. So every output keeps ranges and constraints.
+fringe is what carries the strain; places begin as sines and cosines (arXiv:1706.03762) and are learned. Heads end in
+logits; their sigmoid is a point of the unit cube, which ``ParameterSpace.from_unit`` maps onto the valid region. So
+every output keeps ranges and constraints.
 
 Tensors are (n, channels, 1, length) in channels-last layout, for which convolutions on CPUs are fastest.
 """
@@ -88,7 +89,7 @@ class Encoder(nn.Module):
             layers += [Block(channels, a.kernel) for _ in range(blocks)]
         layers += [nn.BatchNorm2d(a.channels[-1]), nn.ReLU()]
         self.layers = nn.Sequential(*layers)
-        self.place = nn.Parameter(0.02 * torch.randn(length, a.channels[-1]))
+        self.place = nn.Parameter(_waves(length, a.channels[-1]))
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, x: Tensor) -> Tensor:
@@ -163,6 +164,13 @@ def build(architecture: Architecture) -> nn.Module:
 def to_parameters(unit: Tensor, space: ParameterSpace) -> Tensor:
     """Parameters (n, 7 or 9) of unit-cube coordinates; differentiable."""
     return torch.stack(space.from_unit(unit.unbind(1)), dim=1)
+
+
+def _waves(length: int, channels: int) -> Tensor:
+    """Sines and cosines over the sequence (length, channels), of up to half a period a place."""
+    frequency = torch.pi * torch.arange(1, (channels + 1) // 2 + 1) / ((channels + 1) // 2)
+    phase = torch.arange(length)[:, None] * frequency
+    return torch.cat([phase.sin(), phase.cos()], dim=1)[:, :channels]
 
 
 def _conv(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Conv2d:

@@ -34,7 +34,7 @@ DEFAULT_FINE = ("Dmax1", "L1", "Rp1")
 
 WEIGHT_DECAY = 0.01
 WARM_UP = 200  # steps, at most a tenth of a phase
-CLIP = 1.0  # largest norm of the gradient
+CLIP = 5.0  # largest norm of the gradient
 
 METRICS = "metrics.json"
 
@@ -69,8 +69,8 @@ def train(
     model: str = "weighted",
     weights: str | Path | ArrayLike | None = None,
     output: str | Path | None = None,
-    epochs: int = 12,
-    batch_size: int = 256,
+    epochs: int = 16,
+    batch_size: int = 128,
     lr: float = 2e-3,
     seed: int = 0,
     device: str = "cpu",

@@ -123,7 +123,7 @@ def generate(
         "monochromator": monochromator,
         "reflection": reflection,
     }
-    physics["monochromator"] = prepare(scan.angle, scan, **physics).monochromator  # refuses what simulate would refuse
+    physics["monochromator"] = prepare(scan, **physics).optics.monochromator  # refuses what simulate would refuse
     numbers: tuple[float, ...] | None = None
     origin: dict[str, Any] | None = None
     if sampler is Sampler.ADAPTIVE:

@@ -14,24 +14,26 @@ from numpy.typing import NDArray
 
 from xrdsim.crystal import Reflection, Scan
 from xrdsim.kernels.convolve import REACH, Nodes
-from xrdsim.optics import darwin_half_width
+from xrdsim.optics import darwin_half_width, highest_frequency
 from xrdsim.units import FWHM_TO_SIGMA
 
 CLUSTER = 96
 """Nodes at the substrate peak for an instrument wider than 10″."""
 
-COARSEST = 5.0
-"""Largest grid spacing [arcsec]: the fringes of 7000 Å have a period of 25″."""
+PART_OF_FRINGE = 0.12
+"""Largest grid spacing in periods of the transfer matrix, which are two fringes: 5″ for 8400 Å of GGG 444."""
 
 
-def nodes(scan: Scan, reflection: Reflection, narrowest: float, widest: float, zero: float) -> Nodes:
+def nodes(
+    scan: Scan, reflection: Reflection, *, narrowest: float, widest: float, zero: float, thickness: float
+) -> Nodes:
     """Nodes and weights for instruments from ``narrowest`` to ``widest`` FWHM and shifts up to ±``zero`` [arcsec].
 
-    ``narrowest`` = 0 gives the scan itself, without cluster.
+    ``thickness`` [Å] of a layer sets the period of its fringes. ``narrowest`` = 0 gives the scan without cluster.
     """
     if narrowest <= 0.0:
         return Nodes(scan.points, scan.start, scan.step, 1, 0, scan.points, scan.angle, np.ones(scan.points))
-    spacing_limit = min(COARSEST, narrowest / 3.0)
+    spacing_limit = min(PART_OF_FRINGE / highest_frequency(thickness, reflection), narrowest / 3.0)
     stride = max(1, math.ceil(scan.step / spacing_limit - 1e-9))
     spacing = scan.step / stride
     first = math.ceil((REACH * widest * FWHM_TO_SIGMA + zero) / spacing)
@@ -53,6 +55,11 @@ def nodes(scan: Scan, reflection: Reflection, narrowest: float, widest: float, z
         ]
     )
     return Nodes(scan.points, scan.start, scan.step, stride, first, grid, np.concatenate([x, cluster]), weight)
+
+
+def grid_and_cluster(at: Nodes) -> tuple[Scan, NDArray[np.float64]]:
+    """The equidistant part of the nodes and the others [arcsec]."""
+    return Scan(float(at.angle[0]), at.step / at.stride, at.grid), at.angle[at.grid :]
 
 
 def _bump(t: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -8,14 +8,22 @@ from numpy.typing import ArrayLike, NDArray
 
 from xrdsim.crystal import DEFAULT_SCAN, GGG_444, Reflection, Scan
 from xrdsim.errors import DeviceError, ParameterError
+from xrdsim.instrument import grid_and_cluster
 from xrdsim.instrument import nodes as instrument_nodes
 from xrdsim.kernels import batch
+from xrdsim.kernels.reflectivity import Optics
 from xrdsim.kernels.steps import Accuracy, Material
-from xrdsim.optics import Convention, Optics, monochromator_factor, optics
-from xrdsim.parameters import ParameterSpace
+from xrdsim.optics import Convention, amplitudes, coupling, monochromator_factor, optics
+from xrdsim.parameters import L1, PROFILE, ParameterSpace
 from xrdsim.units import FWHM_TO_SIGMA
 
 Array = NDArray[np.float64]
+
+THICKER = 1.2
+"""A layer is at most so much thicker than L1: the slowest tail, a Gaussian of small strain, ends there."""
+
+THICKEST_PHASE = 0.0062
+"""Largest |σ|h of a step: 100 Å in GGG 444."""
 
 _ROWS = 4096  # rows simulated at once: bounds the memory of the nodes beside the result
 
@@ -45,21 +53,24 @@ class Forward:
     optics: Optics
     material: Material
     accuracy: Accuracy
-    monochromator: float
 
 
 def prepare(
-    angle: Array,
     scan: Scan,
     *,
+    grid: Scan | None = None,
+    cluster: Array | None = None,
     convention: str = "exact",
     layers: float | None = None,
     rtol_dex: float = 1e-4,
     monochromator: float | None = None,
     reflection: Reflection = GGG_444,
     damaged: bool = False,
+    thickness: float | None = None,
 ) -> Forward:
-    """Prepare the kernels for the angles [arcsec], with the accuracy over the scan; else as ``simulate``.
+    """Prepare the kernels for the angles of ``grid``, the scan by default, and ``cluster``; accurate on the scan.
+
+    ``thickness`` bounds that of the layers [Å]; the other arguments are those of ``simulate``.
 
     Raises
     ------
@@ -78,21 +89,31 @@ def prepare(
         monochromator = monochromator_factor(reflection, chosen)
     if not 0.0 <= monochromator <= 1.0:
         raise ParameterError(f"monochromator = {monochromator:g} must lie within 0 … 1")
-    prepared = optics(angle, reflection, chosen)
-    ends = optics(np.array([scan.start, scan.last]), reflection, chosen)
-    # measured against finer steps, worst of the prior and of narrow flanks (tests/test_reflectivity.py); a factor
-    # E(z) that varies needs finer steps where |a| is large
+    prepared = optics(
+        grid or scan,
+        np.empty(0) if cluster is None else cluster,
+        reflection,
+        chosen,
+        monochromator=float(monochromator),
+        thickness=thickness or THICKER * PROFILE[L1].high,
+        error=1e-11 if layers is not None else 0.002 * rtol_dex,
+    )
+    ends = amplitudes(np.array([scan.start, scan.last]), reflection, chosen)
+    # measured against finer steps, worst of the prior and of narrow flanks (benchmarks/accuracy.py); a factor E(z)
+    # that varies needs finer steps where |a| is large
     tight = (rtol_dex / 1e-4) ** 0.25
-    phase, slope = (1.0, 0.1) if damaged else (1.65, 0.13)
+    phase, slope = (1.0, 0.1) if damaged else (1.5, 0.1)
     accuracy = Accuracy(
         layers=0.0 if layers is None else float(layers),
         phase=min(phase * tight**0.8, 2.4),
         slope=slope * tight**1.25,
         curvature=slope * tight**1.25,
-        wave=ends.wave,
+        lowest=float(ends.f.real.min()),
+        highest=float(ends.f.real.max()),
+        thickest=THICKEST_PHASE / float(np.abs(ends.sigma).max()),
     )
-    material = Material(prepared.coupling, chosen is Convention.EXACT, damaged)
-    return Forward(prepared, material, accuracy, float(monochromator))
+    material = Material(coupling(reflection, chosen), chosen is Convention.EXACT, damaged)
+    return Forward(prepared, material, accuracy)
 
 
 def simulate(
@@ -141,36 +162,44 @@ def simulate(
         The device is not available.
     """
     _check_device(device)
-    rows = (space or ParameterSpace()).check(params)
+    chosen = space or ParameterSpace()
+    rows = chosen.check(params)
     n = len(rows)
     fwhms = _per_sample(fwhm, n, "fwhm", 0.0)
     scales = _per_sample(scale, n, "scale", 0.0)
     backgrounds = _per_sample(background, n, "background", 0.0)
     zeros = _per_sample(zero, n, "zero", -np.inf)
 
-    def reflect(which: Array, angle: Array) -> Array:
+    def reflect(which: Array, grid: Scan, cluster: Array | None = None) -> Array:
         model = prepare(
-            angle,
             scan,
+            grid=grid,
+            cluster=cluster,
             convention=convention,
             layers=layers,
             rtol_dex=rtol_dex,
             monochromator=monochromator,
             reflection=reflection,
             damaged=_damaged(rows),
+            thickness=THICKER * chosen.high[L1],
         )
-        return _reflectivity(which, model, len(angle))
+        return _reflectivity(which, model)
 
     reflectivity = np.empty((n, scan.points))
     intensity = np.empty((n, scan.points))
     blurred = fwhms > 0.0
     if blurred.any():
         grid = instrument_nodes(
-            scan, reflection, fwhms[blurred].min(), fwhms[blurred].max(), float(np.abs(zeros).max())
+            scan,
+            reflection,
+            narrowest=fwhms[blurred].min(),
+            widest=fwhms[blurred].max(),
+            zero=float(np.abs(zeros).max()),
+            thickness=THICKER * chosen.high[L1],
         )
         indices = np.flatnonzero(blurred)
         for part in np.array_split(indices, -(-len(indices) // _ROWS)):
-            at_nodes = reflect(rows[part], grid.angle)
+            at_nodes = reflect(rows[part], *grid_and_cluster(grid))
             reflectivity[part] = at_nodes[:, grid.first : grid.first + scan.points * grid.stride : grid.stride]
             measured = np.empty((len(part), scan.points))
             batch.measure(
@@ -186,10 +215,10 @@ def simulate(
             intensity[part] = measured
     sharp = np.flatnonzero(~blurred)
     if len(sharp):
-        reflectivity[sharp] = reflect(rows[sharp], scan.angle)
+        reflectivity[sharp] = reflect(rows[sharp], scan)
         for shift in np.unique(zeros[sharp]):
             part = sharp[zeros[sharp] == shift]
-            seen = reflectivity[part] if shift == 0.0 else reflect(rows[part], scan.angle - shift)
+            seen = reflectivity[part] if shift == 0.0 else reflect(rows[part], replace(scan, start=scan.start - shift))
             intensity[part] = scales[part, None] * seen + backgrounds[part, None]
     return Curves(rows, scan.angle, reflectivity, intensity)
 
@@ -262,16 +291,21 @@ def finite_difference(
         chosen = chosen.with_damage()
     changed = _changed(rows, chosen, relative, relative_to)
     width = float(_per_sample(fwhm, 1, "fwhm", 0.0)[0])
-    grid = instrument_nodes(scan, reflection, width, width, 0.0)
+    grid = instrument_nodes(
+        scan, reflection, narrowest=width, widest=width, zero=0.0, thickness=THICKER * chosen.high[L1]
+    )
+    equidistant, cluster = grid_and_cluster(grid)
     model = prepare(
-        grid.angle,
         scan,
+        grid=equidistant,
+        cluster=cluster,
         convention=convention,
         layers=layers,
         rtol_dex=rtol_dex,
         monochromator=monochromator,
         reflection=reflection,
         damaged=rows.shape[1] == 9,
+        thickness=THICKER * chosen.high[L1],
     )
     everything = np.concatenate([rows, changed[np.isfinite(changed[..., 0])]])
     chunks = _chunks(len(rows))
@@ -281,8 +315,7 @@ def finite_difference(
         changed,
         model.material,
         model.accuracy,
-        model.optics.table,
-        model.monochromator,
+        model.optics,
         grid,
         width * FWHM_TO_SIGMA,
         floor,
@@ -332,12 +365,12 @@ def largest_strain(params: ArrayLike) -> Array:
     return out
 
 
-def _reflectivity(rows: Array, model: Forward, nodes: int) -> Array:
+def _reflectivity(rows: Array, model: Forward) -> Array:
     """Reflectivity (n, nodes) of checked rows."""
-    out = np.empty((len(rows), nodes))
+    out = np.empty((len(rows), model.optics.grid + len(model.optics.cluster_first)))
     chunks = _chunks(len(rows))
     most = batch.most_steps(rows, model.material, model.accuracy, chunks)
-    batch.curves(rows, model.material, model.accuracy, model.optics.table, model.monochromator, most, chunks, out)
+    batch.curves(rows, model.material, model.accuracy, model.optics, most, chunks, out)
     return out
 
 

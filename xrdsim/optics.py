@@ -5,6 +5,8 @@
 
 with θ = θ_substrate − angle (``exact``), and, below the layer, the substrate's amplitude ratio A, the root with
 |A| < 1 of σA² − 2aA + σ = 0 at ε = 0.
+
+The layer's transfer matrix is computed on a coarse grid of angles; this module chooses it and prepares the way back.
 """
 
 import math
@@ -14,10 +16,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from xrdsim.crystal import Reflection
+from xrdsim.crystal import Reflection, Scan
 from xrdsim.errors import ParameterError
-from xrdsim.kernels.reflectivity import BLOCK, OPTICS
+from xrdsim.kernels.reflectivity import BLOCK, OPTICS, ROW, Optics
 from xrdsim.units import ARCSEC
+
+Complex = NDArray[np.complex128]
 
 
 class Convention(StrEnum):
@@ -25,14 +29,6 @@ class Convention(StrEnum):
 
     EXACT = "exact"
     LINEAR = "linear"
-
-
-class Optics(NamedTuple):
-    """Coefficients of the recursion."""
-
-    table: NDArray[np.float64]  # (blocks, OPTICS·BLOCK), rows as in kernels.reflectivity
-    coupling: float  # of the strain, g = coupling·ε/(1 + ε) or coupling·ε [1/Å]
-    wave: float  # largest |a| at ε = 0 over the angles [1/Å]
 
 
 def monochromator_factor(reflection: Reflection, convention: Convention) -> float:
@@ -46,8 +42,28 @@ def darwin_half_width(reflection: Reflection) -> float:
     return abs(reflection.chih) / math.sin(2.0 * reflection.theta_bragg) / ARCSEC
 
 
-def optics(angle: NDArray[np.float64], reflection: Reflection, convention: Convention) -> Optics:
-    """Coefficients at the angles [arcsec].
+class Amplitudes(NamedTuple):
+    """What the recursion needs at each angle; σ and π polarisation."""
+
+    f: Complex  # a at ε = 0 [1/Å]
+    sigma: tuple[Complex, Complex]  # σ₀ [1/Å]
+    substrate: tuple[Complex, Complex]  # A
+
+
+def highest_frequency(thickness: float, reflection: Reflection) -> float:
+    """Fastest oscillation over angle [1/arcsec] of the transfer matrix of a layer of this thickness [Å]."""
+    return thickness * reflection.k * math.cos(reflection.theta_bragg) * ARCSEC / (2.0 * math.pi)
+
+
+def coupling(reflection: Reflection, convention: Convention) -> float:
+    """Factor of the strain in a [1/Å]: g = coupling·ε/(1 + ε) (``exact``) or coupling·ε."""
+    if convention is Convention.EXACT:
+        return 0.5 * reflection.h0
+    return 0.5 * _kappa(reflection) * math.tan(reflection.theta_bragg)
+
+
+def amplitudes(angle: NDArray[np.float64], reflection: Reflection, convention: Convention) -> Amplitudes:
+    """f, σ₀ and A at the angles [arcsec].
 
     Raises
     ------
@@ -58,34 +74,105 @@ def optics(angle: NDArray[np.float64], reflection: Reflection, convention: Conve
     theta_b = reflection.theta_bragg
     if convention is Convention.EXACT:
         theta = reflection.theta_substrate - angle * ARCSEC
-        if theta.min() <= 0.0 or theta.max() >= 0.5 * math.pi:
+        if np.any((theta <= 0.0) | (theta >= 0.5 * math.pi)):
             raise ParameterError(
                 f"angles {angle.min():g} … {angle.max():g} arcsec from the substrate peak at "
                 f"{math.degrees(reflection.theta_substrate):.3f}° leave 0 … 90°; shorten the scan"
             )
         sine = np.sin(theta)
         f = 0.5 * (reflection.h0 - k * reflection.chi0 / sine - 2.0 * k * sine)
-        sigmas = [0.5 * k * reflection.chih / sine * factor for factor in (1.0, np.abs(np.cos(2.0 * theta)))]
-        coupling = 0.5 * reflection.h0
+        sigma, pi = (0.5 * k * reflection.chih / sine * factor for factor in (1.0, np.abs(np.cos(2.0 * theta))))
     else:
         sine_b = math.sin(theta_b)
-        kappa = k * math.sin(2.0 * theta_b) / sine_b
-        f = np.asarray(0.5 * (kappa * angle * ARCSEC - 1j * k * reflection.chi0.imag / sine_b), dtype=np.complex128)
+        f = np.asarray(0.5 * (_kappa(reflection) * angle * ARCSEC - 1j * k * reflection.chi0.imag / sine_b))
         factors = (1.0, abs(math.cos(2.0 * theta_b)))
         chis = reflection.susceptibilities_linear
-        sigmas = [np.full(angle.shape, 0.5 * k * c * chi / sine_b) for c, chi in zip(factors, chis, strict=True)]
-        coupling = 0.5 * kappa * math.tan(theta_b)
-    rows = [f]
-    for sigma in sigmas:
-        root = np.sqrt(f * f - sigma * sigma)
-        plus, minus = (f + root) / sigma, (f - root) / sigma
-        rows += [sigma, sigma * sigma, np.where(np.abs(plus) < np.abs(minus), plus, minus)]
-    return Optics(_blocks(np.array(rows)), coupling, float(np.abs(f).max()))
+        sigma, pi = (np.full(angle.shape, 0.5 * k * c * chi / sine_b) for c, chi in zip(factors, chis, strict=True))
+    return Amplitudes(f, (sigma, pi), (_substrate(f, sigma), _substrate(f, pi)))
 
 
-def _blocks(rows: NDArray[np.complex128]) -> NDArray[np.float64]:
-    """Real and imaginary rows in blocks of BLOCK angles, the last padded with its last angle."""
+def optics(
+    grid: Scan,
+    cluster: NDArray[np.float64],
+    reflection: Reflection,
+    convention: Convention,
+    *,
+    monochromator: float,
+    thickness: float,
+    error: float,
+) -> Optics:
+    """Prepare the kernels for nodes on a grid and a cluster of others within it [arcsec].
+
+    The elements of the transfer matrix of a layer of thickness D have no component faster than ν = D·|da/dangle|/2π. A
+    Kaiser–Bessel window of T taps on a grid of spacing H then interpolates them with an error of about exp(−β),
+    β = ½πT(1 − 2νH) (J. F. Kaiser, in Systems Analysis by Digital Computer, Wiley 1966).
+
+    Parameters
+    ----------
+    thickness : of the thickest layer [Å].
+    error : relative error of the interpolated elements.
+
+    Raises
+    ------
+    ParameterError
+        The angles, continued by half the taps, leave 0 < θ < 90°.
+    """
+    nu = highest_frequency(thickness, reflection)
+    beta = -math.log(error)
+    taps = 4 * max(4, round(0.5 * beta))
+    finest = (1.0 - 2.0 * beta / (math.pi * taps)) / (2.0 * nu)
+    ratio = max(1, math.floor(finest / grid.step))
+    spacing = ratio * grid.step
+    beta = 0.5 * math.pi * taps * (1.0 - 2.0 * nu * spacing)
+    quotients = -(-grid.points // ratio)
+    start = grid.start - (taps // 2 - 1) * spacing
+    coarse = amplitudes(start + spacing * np.arange(quotients + taps, dtype=np.float64), reflection, convention)
+    rows = [coarse.f] + [row for sigma in coarse.sigma for row in (sigma, sigma * sigma)]
+
+    place = (cluster - start) / spacing
+    first = np.floor(place).astype(np.int64) - (taps // 2 - 1)
+    at = np.minimum(np.arange(quotients) * ratio + np.arange(ratio)[:, None], grid.points - 1)
+    on_grid = np.array(amplitudes(grid.angle, reflection, convention).substrate)
+    on_cluster = np.array(amplitudes(cluster, reflection, convention).substrate)
+    return Optics(
+        _blocks(np.array(rows)),
+        monochromator,
+        _window(np.arange(ratio) / ratio + taps // 2 - 1, taps, beta),
+        np.ascontiguousarray(_parts(on_grid)[:, at].transpose(1, 0, 2)),
+        grid.points,
+        first,
+        _window(place - first, taps, beta),
+        np.ascontiguousarray(_parts(on_cluster).T),
+    )
+
+
+def _kappa(reflection: Reflection) -> float:
+    return reflection.k * math.sin(2.0 * reflection.theta_bragg) / math.sin(reflection.theta_bragg)
+
+
+def _substrate(f: Complex, sigma: Complex) -> Complex:
+    root = np.sqrt(f * f - sigma * sigma)
+    plus, minus = (f + root) / sigma, (f - root) / sigma
+    return np.where(np.abs(plus) < np.abs(minus), plus, minus)
+
+
+def _window(place: NDArray[np.float64], taps: int, beta: float) -> NDArray[np.float64]:
+    """Weights (n, taps) of the values at 0 … taps − 1 for the value at ``place``, taps/2 − 1 ≤ place < taps/2."""
+    distance = place[:, None] - np.arange(taps)
+    window = np.i0(beta * np.sqrt(np.maximum(0.0, 1.0 - (2.0 * distance / taps) ** 2))) / np.i0(beta)
+    sinc = np.where(distance == np.rint(distance), distance == 0.0, np.sinc(distance))  # exact on the coarse angles
+    return np.asarray(sinc * window)
+
+
+def _parts(rows: Complex) -> NDArray[np.float64]:
+    """Real and imaginary parts as alternating rows."""
+    return np.stack([rows.real, rows.imag], axis=1).reshape(2 * len(rows), -1)
+
+
+def _blocks(rows: Complex) -> NDArray[np.float64]:
+    """Rows in blocks of BLOCK angles, the last padded with its last angle."""
     blocks = -(-rows.shape[1] // BLOCK)
     padded = np.pad(rows, ((0, 0), (0, blocks * BLOCK - rows.shape[1])), mode="edge")
-    parts = np.stack([padded.real, padded.imag], axis=1).reshape(OPTICS, blocks, BLOCK)
-    return np.ascontiguousarray(parts.transpose(1, 0, 2).reshape(blocks, OPTICS * BLOCK))
+    table = np.zeros((blocks, OPTICS, ROW))
+    table[:, :, :BLOCK] = _parts(padded).reshape(OPTICS, blocks, BLOCK).transpose(1, 0, 2)
+    return table.reshape(blocks, OPTICS * ROW)

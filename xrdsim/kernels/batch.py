@@ -1,33 +1,49 @@
 """Loops over samples: parallel, in chunks with one workspace each. Results do not depend on the number of chunks."""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import prange
+from numpy.typing import NDArray
 
 from xrdsim._jit import jit
 from xrdsim.kernels.convolve import convolve
-from xrdsim.kernels.reflectivity import BLOCK, WORK, block_reflectivity
+from xrdsim.kernels.reflectivity import BLOCK, MATRIX, ROW, WORK, reflect
 from xrdsim.kernels.steps import SEGMENTS, Steps, count_steps, fill_steps
 from xrdsim.kernels.strain import depth_end, strain, strain_max
 
 
-@jit
-def workspace(most):
-    """Arrays for one thread: the steps of a sample and the state of a block of angles."""
-    steps = Steps(np.empty(most), np.empty(most), np.empty(most), np.empty(most), np.empty(most))
-    return steps, np.empty(WORK * BLOCK), np.empty(SEGMENTS, np.int64)
+class Workspace(NamedTuple):
+    """Arrays of one thread, for samples of up to so many steps."""
+
+    counts: NDArray[np.int64]
+    steps: Steps
+    work: NDArray[np.float64]
+    block: NDArray[np.float64]
+    coarse: NDArray[np.float64]
+    node: NDArray[np.float64]
 
 
 @jit
-def curve(p, material, accuracy, optics, monochromator, counts, steps, work, out):
+def workspace(most, optics):
+    """Make the arrays."""
+    return Workspace(
+        np.empty(SEGMENTS, np.int64),
+        Steps(np.empty(most), np.empty(most), np.empty(most), np.empty(most), np.empty(most)),
+        np.empty(WORK * ROW),
+        np.empty((2, MATRIX * ROW)),
+        np.empty((2 * MATRIX, len(optics.table) * BLOCK)),
+        np.empty((2 * MATRIX, max(optics.substrate.shape[2], 1))),
+    )
+
+
+@jit
+def curve(p, material, accuracy, optics, space, out):
     """Reflectivity of one sample at all nodes."""
-    count_steps(p, material, accuracy, counts)
-    count = fill_steps(p, material, accuracy, counts, steps)
-    for block in range(optics.shape[0]):
-        first = block * BLOCK
-        stop = min(first + BLOCK, len(out))
-        block_reflectivity(optics[block], monochromator, steps, count, work, out[first:stop])
+    count_steps(p, material, accuracy, space.counts)
+    count = fill_steps(p, material, accuracy, space.counts, space.steps)
+    reflect(optics, space.steps, count, space.work, space.block, space.coarse, space.node, out)
 
 
 @jit(parallel=True)
@@ -43,13 +59,13 @@ def most_steps(params, material, accuracy, chunks):
 
 
 @jit(parallel=True)
-def curves(params, material, accuracy, optics, monochromator, most, chunks, out):
+def curves(params, material, accuracy, optics, most, chunks, out):
     """Reflectivity (n, nodes) of parameters (n, 7 or 9)."""
     n = len(params)
     for chunk in prange(chunks):
-        steps, work, counts = workspace(most)
+        space = workspace(most, optics)
         for i in range(chunk * n // chunks, (chunk + 1) * n // chunks):
-            curve(params[i], material, accuracy, optics, monochromator, counts, steps, work, out[i])
+            curve(params[i], material, accuracy, optics, space, out[i])
 
 
 @jit(parallel=True)
@@ -65,7 +81,7 @@ def measure(curves, nodes, sigma, zero, scale, background, chunks, out):
 
 
 @jit(parallel=True)
-def differences(params, changed, material, accuracy, optics, monochromator, nodes, sigma, floor, most, chunks, out):
+def differences(params, changed, material, accuracy, optics, nodes, sigma, floor, most, chunks, out):
     """Mean |Δ log10(I + floor)| over the scan between params (n, p) and each of changed (n, c, p), into out (n, c).
 
     A changed row that starts with NaN gives NaN.
@@ -73,30 +89,20 @@ def differences(params, changed, material, accuracy, optics, monochromator, node
     n = len(params)
     extra = len(nodes.angle) - nodes.grid
     for chunk in prange(chunks):
-        steps, work, counts = workspace(most)
+        space = workspace(most, optics)
         kernel = np.empty(2 * nodes.first + 1)
         cluster = np.empty(2 * extra)
         reflectivity = np.empty(len(nodes.angle))
         base = np.empty(nodes.points)
         other = np.empty(nodes.points)
         for i in range(chunk * n // chunks, (chunk + 1) * n // chunks):
-            curve(params[i], material, accuracy, optics, monochromator, counts, steps, work, reflectivity)
+            curve(params[i], material, accuracy, optics, space, reflectivity)
             _intensity(reflectivity, nodes, sigma, kernel, cluster, base)
             for c in range(changed.shape[1]):
                 if math.isnan(changed[i, c, 0]):
                     out[i, c] = math.nan
                     continue
-                curve(
-                    changed[i, c],
-                    material,
-                    accuracy,
-                    optics,
-                    monochromator,
-                    counts,
-                    steps,
-                    work,
-                    reflectivity,
-                )
+                curve(changed[i, c], material, accuracy, optics, space, reflectivity)
                 _intensity(reflectivity, nodes, sigma, kernel, cluster, other)
                 total = 0.0
                 for j in range(nodes.points):

@@ -1,4 +1,4 @@
-"""Two-beam dynamical theory: from sublayers to reflectivity at a block of angles.
+"""Two-beam dynamical theory: from the steps of a layer to its transfer matrix, to reflectivity at any angle.
 
 The amplitudes w = (u, v) obey dw/dz = −iNw toward the surface, N = [[a, −σ], [σ, −a]], with a = f(angle) − g(ε) and
 σ = σ₀(angle)·E. One step of thickness h, with the means ā, σ̄ of its two Gauss points and the fourth-order Magnus
@@ -8,45 +8,88 @@ correction c = (√3/6) h² (a_upper σ_lower − a_lower σ_upper), is
 
 (S. Blanes et al., Phys. Rep. 470, 151 (2009)); with equal strains at both points c = 0 and the step is the exact
 solution of a homogeneous sublayer. cos φ and sin φ/φ are entire functions of φ², so no branch and no complex root,
-sine or exponential is needed. All arithmetic is real; angles are the vectorised inner loop; one block of angles, its
-optics and its state stay in the first-level cache. The only divisions are the last.
+sine or exponential is needed: they are computed once, for σ = 0, and corrected for φ² − ā²h², which is some 1e-5,
+by a Taylor step for either polarisation. All arithmetic is real; angles are the vectorised inner loop; one
+block of angles, its optics and its state stay in the first-level cache.
 
-Layout: ``optics`` (blocks, OPTICS·BLOCK) and ``work`` (WORK·BLOCK) are flat rows of BLOCK angles at constant offsets,
-so that the compiler sees that rows do not overlap.
+The transfer matrix of the whole layer is an entire function of angle, of a bandwidth set by the layer's thickness. It
+is computed on a coarse grid of angles and interpolated by a Kaiser–Bessel windowed sinc (``xrdsim.optics``); the only
+sharp feature of a curve, the amplitude ratio A of the substrate, enters in closed form: R = |u/v|² with (u, v) =
+M (A, 1). The only divisions are the last.
+
+Layout: a block has BLOCK angles; its quantities are rows at constant offsets of ROW numbers, so that the compiler sees
+that they do not overlap, and ROW is no power of two, because rows a multiple of 4096 bytes apart delay each other.
 """
 
 import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from xrdsim._jit import jit
 
-BLOCK = 64
+BLOCK = 32
+ROW = 40
 
-# rows of optics: f = a(ε = 0), then for each polarisation σ₀, σ₀² and the substrate's amplitude ratio
-F_RE, F_IM = 0, BLOCK
-POLARISATION = 2 * BLOCK
-S_RE, S_IM, S2_RE, S2_IM, A_RE, A_IM = (BLOCK * row for row in range(6))
-OPTICS = 2 + 2 * 6
+# rows of the optics of a block: f = a(ε = 0), then for each polarisation σ₀ and σ₀²
+F_RE, F_IM = 0, ROW
+POLARISATION = 2 * ROW
+S_RE, S_IM, S2_RE, S2_IM = (ROW * row for row in range(4))
+OPTICS = 2 + 2 * 4
 
-# rows of work: state u, v; cos φ and sin φ/φ; φ²; the sum over polarisations
-U_RE, U_IM, V_RE, V_IM, C_RE, C_IM, Q_RE, Q_IM, TOTAL = (BLOCK * row for row in range(9))
-WORK = 9
+# rows of work: cos φ, sin φ/φ and its derivative at σ = 0
+C_RE, C_IM, Q_RE, Q_IM, D_RE, D_IM = (ROW * row for row in range(6))
+WORK = 6
 
-# cos √x and sin √x/√x as polynomials of degree 7: remainders below 1e-13 for |x| ≤ REACH
+# rows of the transfer matrix of one polarisation: columns (u, v) that start from (1, 0) and (0, 1)
+MATRIX = 8
+
+# cos √x, sin √x/√x and its derivative as polynomials: remainders below 1e-13 for |x| ≤ REACH
 REACH = 1.2
 C1, C2, C3, C4, C5, C6, C7 = ((-1.0) ** n / math.factorial(2 * n) for n in range(1, 8))
 Q1, Q2, Q3, Q4, Q5, Q6, Q7 = ((-1.0) ** n / math.factorial(2 * n + 1) for n in range(1, 8))
+D0, D1, D2, D3, D4, D5, D6 = ((-1.0) ** (n + 1) * (n + 1) / math.factorial(2 * n + 3) for n in range(7))
+
+
+class Optics(NamedTuple):
+    """Coefficients of the recursion on the coarse angles, and how to get from them to the nodes of a curve.
+
+    Node i = ratio·q + phase of the equidistant grid takes the coarse angles q … q + taps − 1 with weight[phase], node i
+    of the cluster those from cluster_first[i] on with cluster_weight[i].
+    """
+
+    table: NDArray[np.float64]  # (blocks, OPTICS·ROW)
+    monochromator: float
+    weight: NDArray[np.float64]  # (ratio, taps)
+    substrate: NDArray[np.float64]  # (ratio, 4, quotients): A of σ and π, real and imaginary, of grid nodes by phase
+    grid: int  # number of grid nodes
+    cluster_first: NDArray[np.int64]  # (cluster,)
+    cluster_weight: NDArray[np.float64]  # (cluster, taps)
+    cluster_substrate: NDArray[np.float64]  # (cluster, 4)
 
 
 @jit
-def cos_sinc(work, doublings):
-    """Rows C, Q hold x = φ²/4^doublings (real, imaginary in C); replace by cos φ and sin φ/φ.
+def even_functions(optics, work, h, g):
+    """Rows C, Q, D: cos φ, q = sin φ/φ and dq/d(φ²) for φ = (f − g)h.
 
     A polynomial with real coefficients at a complex point is the recurrence b_k = c_k + 2 Re x·b_{k+1} − |x|² b_{k+2}:
-    two multiply-adds a coefficient. Each doubling of the angle: cos 2y = 2cos²y − 1, sin 2y/2y = cos y·sin y/y.
+    two multiply-adds a coefficient. Doubling the angle: cos 2φ = 2 cos²φ − 1, q(4x) = q cos φ, q'(4x) = (q' cos φ −
+    q²/2)/4.
     """
+    largest = max(abs(optics[F_RE] - g), abs(optics[F_RE + BLOCK - 1] - g)) * h
+    largest *= largest
+    doublings = 0
+    scale = 1.0
+    while largest * scale > REACH:
+        scale *= 0.25
+        doublings += 1
+    hh = h * h * scale
     for j in range(BLOCK):
-        x_re = work[C_RE + j]
-        x_im = work[C_IM + j]
+        a_re = optics[F_RE + j] - g
+        a_im = optics[F_IM + j]
+        x_re = (a_re * a_re - a_im * a_im) * hh
+        x_im = 2.0 * a_re * a_im * hh
         r = 2.0 * x_re
         m = -(x_re * x_re + x_im * x_im)
         b2 = C6 + r * C7
@@ -65,95 +108,159 @@ def cos_sinc(work, doublings):
         b1 = Q1 + r * b2 + m * b1
         work[Q_RE + j] = 1.0 + x_re * b1 + m * b2
         work[Q_IM + j] = x_im * b1
+        b2 = D5 + r * D6
+        b1 = D4 + r * b2 + m * D6
+        b2 = D3 + r * b1 + m * b2
+        b1 = D2 + r * b2 + m * b1
+        b2 = D1 + r * b1 + m * b2
+        work[D_RE + j] = D0 + x_re * b2 + m * b1
+        work[D_IM + j] = x_im * b2
     for _ in range(doublings):
         for j in range(BLOCK):
             c_re = work[C_RE + j]
             c_im = work[C_IM + j]
             q_re = work[Q_RE + j]
             q_im = work[Q_IM + j]
+            d_re = work[D_RE + j]
+            d_im = work[D_IM + j]
             work[C_RE + j] = 2.0 * (c_re * c_re - c_im * c_im) - 1.0
             work[C_IM + j] = 4.0 * c_re * c_im
             work[Q_RE + j] = q_re * c_re - q_im * c_im
             work[Q_IM + j] = q_re * c_im + q_im * c_re
+            work[D_RE + j] = 0.25 * (d_re * c_re - d_im * c_im - 0.5 * (q_re * q_re - q_im * q_im))
+            work[D_IM + j] = 0.25 * (d_re * c_im + d_im * c_re - q_re * q_im)
 
 
 @jit
-def step(optics, s, work, h, g, e, alpha, beta):
-    """Advance u, v of the polarisation at offset s by one sublayer with ā = f − g, σ̄ = σ₀e, c = σ₀(αf + β)."""
-    largest = 0.0
-    for j in (0, BLOCK - 1):
-        largest = max(largest, abs(optics[F_RE + j] - g))
-    largest *= largest * h * h
-    doublings = 0
-    scale = 1.0
-    while largest * scale > REACH:
-        scale *= 0.25
-        doublings += 1
-    hh = h * h * scale
-    ee = e * e * h * h * scale
+def advance(optics, sigma, work, matrix, h, g, e, alpha, beta):
+    """Multiply one polarisation's transfer matrix by a step with ā = f − g, σ̄ = σ₀e and c = σ₀(αf + β)."""
+    he = h * e
     for j in range(BLOCK):
-        a_re = optics[F_RE + j] - g
-        a_im = optics[F_IM + j]
-        k_re = alpha * optics[F_RE + j] + beta
-        k_im = alpha * a_im
-        t_re = ee + (k_re * k_re - k_im * k_im) * scale
-        t_im = 2.0 * k_re * k_im * scale
-        s2_re = optics[s + S2_RE + j]
-        s2_im = optics[s + S2_IM + j]
-        work[C_RE + j] = (a_re * a_re - a_im * a_im) * hh - s2_re * t_re + s2_im * t_im
-        work[C_IM + j] = 2.0 * a_re * a_im * hh - s2_re * t_im - s2_im * t_re
-    cos_sinc(work, doublings)
-    for j in range(BLOCK):
-        q_re = work[Q_RE + j]
-        q_im = work[Q_IM + j]
-        a_re = (optics[F_RE + j] - g) * h
-        a_im = optics[F_IM + j] * h
-        # diagonal: cos φ ∓ i·h·a·sinc; off-diagonal: σ₀·sinc·(αf + β ± i·h·e)
+        f_re = optics[F_RE + j]
+        f_im = optics[F_IM + j]
+        k_re = alpha * f_re + beta
+        k_im = alpha * f_im
+        t_re = he * he + k_re * k_re - k_im * k_im
+        t_im = 2.0 * k_re * k_im
+        x_re = sigma[S2_IM + j] * t_im - sigma[S2_RE + j] * t_re  # φ² − ā²h²
+        x_im = -sigma[S2_RE + j] * t_im - sigma[S2_IM + j] * t_re
+        y_re = work[D_RE + j] * x_re - work[D_IM + j] * x_im
+        y_im = work[D_RE + j] * x_im + work[D_IM + j] * x_re
+        q_re = work[Q_RE + j] + y_re
+        q_im = work[Q_IM + j] + y_im
+        o_re = q_re - 0.5 * y_re
+        o_im = q_im - 0.5 * y_im
+        c_re = work[C_RE + j] - 0.5 * (o_re * x_re - o_im * x_im)
+        c_im = work[C_IM + j] - 0.5 * (o_re * x_im + o_im * x_re)
+        # diagonal: cos φ ∓ i·h·ā·q; off-diagonal: σ₀·q·(αf + β ± i·h·e)
+        a_re = (f_re - g) * h
+        a_im = f_im * h
         d_re = q_re * a_re - q_im * a_im
         d_im = q_re * a_im + q_im * a_re
-        s_re = optics[s + S_RE + j]
-        s_im = optics[s + S_IM + j]
-        m_re = q_re * s_re - q_im * s_im
-        m_im = q_re * s_im + q_im * s_re
-        k_re = alpha * optics[F_RE + j] + beta
-        k_im = alpha * optics[F_IM + j]
-        up_re = m_re * k_re - m_im * (k_im + h * e)
-        up_im = m_re * (k_im + h * e) + m_im * k_re
-        down_re = m_re * k_re - m_im * (k_im - h * e)
-        down_im = m_re * (k_im - h * e) + m_im * k_re
-        uu_re = work[C_RE + j] + d_im
-        uu_im = work[C_IM + j] - d_re
-        vv_re = work[C_RE + j] - d_im
-        vv_im = work[C_IM + j] + d_re
-        u_re = work[U_RE + j]
-        u_im = work[U_IM + j]
-        v_re = work[V_RE + j]
-        v_im = work[V_IM + j]
-        work[U_RE + j] = uu_re * u_re - uu_im * u_im + up_re * v_re - up_im * v_im
-        work[U_IM + j] = uu_re * u_im + uu_im * u_re + up_re * v_im + up_im * v_re
-        work[V_RE + j] = vv_re * v_re - vv_im * v_im + down_re * u_re - down_im * u_im
-        work[V_IM + j] = vv_re * v_im + vv_im * v_re + down_re * u_im + down_im * u_re
+        uu_re = c_re + d_im
+        uu_im = c_im - d_re
+        vv_re = c_re - d_im
+        vv_im = c_im + d_re
+        m_re = q_re * sigma[S_RE + j] - q_im * sigma[S_IM + j]
+        m_im = q_re * sigma[S_IM + j] + q_im * sigma[S_RE + j]
+        uv_re = m_re * k_re - m_im * (k_im + he)
+        uv_im = m_re * (k_im + he) + m_im * k_re
+        vu_re = m_re * k_re - m_im * (k_im - he)
+        vu_im = m_re * (k_im - he) + m_im * k_re
+        u_re = matrix[j]
+        u_im = matrix[ROW + j]
+        v_re = matrix[2 * ROW + j]
+        v_im = matrix[3 * ROW + j]
+        matrix[j] = uu_re * u_re - uu_im * u_im + uv_re * v_re - uv_im * v_im
+        matrix[ROW + j] = uu_re * u_im + uu_im * u_re + uv_re * v_im + uv_im * v_re
+        matrix[2 * ROW + j] = vv_re * v_re - vv_im * v_im + vu_re * u_re - vu_im * u_im
+        matrix[3 * ROW + j] = vv_re * v_im + vv_im * v_re + vu_re * u_im + vu_im * u_re
+        u_re = matrix[4 * ROW + j]
+        u_im = matrix[5 * ROW + j]
+        v_re = matrix[6 * ROW + j]
+        v_im = matrix[7 * ROW + j]
+        matrix[4 * ROW + j] = uu_re * u_re - uu_im * u_im + uv_re * v_re - uv_im * v_im
+        matrix[5 * ROW + j] = uu_re * u_im + uu_im * u_re + uv_re * v_im + uv_im * v_re
+        matrix[6 * ROW + j] = vv_re * v_re - vv_im * v_im + vu_re * u_re - vu_im * u_im
+        matrix[7 * ROW + j] = vv_re * v_im + vv_im * v_re + vu_re * u_im + vu_im * u_re
 
 
 @jit
-def block_reflectivity(optics, monochromator, steps, count, work, out):
-    """R = (R_σ + m R_π)/(1 + m) of the first len(out) angles of a block."""
-    for j in range(BLOCK):
-        work[TOTAL + j] = 0.0
-    weight = 1.0 / (1.0 + monochromator)
-    for polarisation in range(2):
-        s = POLARISATION + polarisation * 6 * BLOCK
+def transfer(optics, steps, count, work, sigma_matrix, pi_matrix):
+    """Transfer matrices of both polarisations of one block of coarse angles, from the substrate to the surface."""
+    for matrix in (sigma_matrix, pi_matrix):
+        matrix[:] = 0.0
         for j in range(BLOCK):
-            work[U_RE + j] = optics[s + A_RE + j]
-            work[U_IM + j] = optics[s + A_IM + j]
-            work[V_RE + j] = 1.0
-            work[V_IM + j] = 0.0
-        for k in range(count - 1, -1, -1):
-            step(optics, s, work, steps.h[k], steps.g[k], steps.e[k], steps.alpha[k], steps.beta[k])
-        for j in range(BLOCK):
-            u2 = work[U_RE + j] * work[U_RE + j] + work[U_IM + j] * work[U_IM + j]
-            v2 = work[V_RE + j] * work[V_RE + j] + work[V_IM + j] * work[V_IM + j]
-            work[TOTAL + j] += weight * u2 / v2
-        weight *= monochromator
-    for j in range(len(out)):
-        out[j] = work[TOTAL + j]
+            matrix[j] = 1.0
+            matrix[6 * ROW + j] = 1.0
+    sigma = optics[POLARISATION : POLARISATION + 4 * ROW]
+    pi = optics[POLARISATION + 4 * ROW : POLARISATION + 8 * ROW]
+    for k in range(count - 1, -1, -1):
+        h = steps.h[k]
+        g = steps.g[k]
+        even_functions(optics, work, h, g)
+        advance(optics, sigma, work, sigma_matrix, h, g, steps.e[k], steps.alpha[k], steps.beta[k])
+        advance(optics, pi, work, pi_matrix, h, g, steps.e[k], steps.alpha[k], steps.beta[k])
+
+
+@jit
+def reflect(optics, steps, count, work, block, coarse, node, out):
+    """Reflectivity of a layer at the grid nodes and then the cluster nodes.
+
+    Workspaces: ``work`` (WORK·ROW,), ``block`` (2, MATRIX·ROW), ``coarse`` (2·MATRIX, angles), ``node`` (2·MATRIX,
+    quotients).
+    """
+    for b in range(len(optics.table)):
+        transfer(optics.table[b], steps, count, work, block[0], block[1])
+        for p in range(2):
+            for row in range(MATRIX):
+                for j in range(BLOCK):
+                    coarse[p * MATRIX + row, b * BLOCK + j] = block[p, row * ROW + j]
+    ratio, taps = optics.weight.shape
+    sigma_share = 1.0 / (1.0 + optics.monochromator)
+    pi_share = 1.0 - sigma_share
+    for phase in range(ratio):
+        quotients = (optics.grid - phase + ratio - 1) // ratio
+        for row in range(2 * MATRIX):
+            interpolate(coarse[row], optics.weight[phase], node[row], quotients)
+        a = optics.substrate[phase]
+        for q in range(quotients):
+            s = intensity_ratio(node, 0, q, a[0, q], a[1, q])
+            p = intensity_ratio(node, MATRIX, q, a[2, q], a[3, q])
+            out[q * ratio + phase] = sigma_share * s + pi_share * p
+    for i in range(len(optics.cluster_first)):
+        first = optics.cluster_first[i]
+        for row in range(2 * MATRIX):
+            total = 0.0
+            for t in range(taps):
+                total += optics.cluster_weight[i, t] * coarse[row, first + t]
+            node[row, 0] = total
+        a = optics.cluster_substrate[i]
+        s = intensity_ratio(node, 0, 0, a[0], a[1])
+        p = intensity_ratio(node, MATRIX, 0, a[2], a[3])
+        out[optics.grid + i] = sigma_share * s + pi_share * p
+
+
+@jit
+def interpolate(values, weight, out, count):
+    """out[q] = Σ_t weight[t]·values[q + t], for a number of taps that is a multiple of 4."""
+    for q in range(count):
+        out[q] = 0.0
+    for t in range(0, len(weight), 4):
+        w0 = weight[t]
+        w1 = weight[t + 1]
+        w2 = weight[t + 2]
+        w3 = weight[t + 3]
+        for q in range(count):
+            i = q + t
+            out[q] += w0 * values[i] + w1 * values[i + 1] + w2 * values[i + 2] + w3 * values[i + 3]
+
+
+@jit
+def intensity_ratio(node, row, q, a_re, a_im):
+    """|u/v|² with (u, v) = M (A, 1) for the matrix in rows row … row + 7 of ``node``."""
+    u_re = node[row, q] * a_re - node[row + 1, q] * a_im + node[row + 4, q]
+    u_im = node[row, q] * a_im + node[row + 1, q] * a_re + node[row + 5, q]
+    v_re = node[row + 2, q] * a_re - node[row + 3, q] * a_im + node[row + 6, q]
+    v_im = node[row + 2, q] * a_im + node[row + 3, q] * a_re + node[row + 7, q]
+    return (u_re * u_re + u_im * u_im) / (v_re * v_re + v_im * v_im)

@@ -2,7 +2,7 @@
 
 A step of thickness h needs the means of g(ε) and of the damage factor E over its two Gauss points and the coefficients
 of the Magnus correction c = (√3/6) h² (a_upper σ_lower − a_lower σ_upper) = σ₀(αf + β), with a = f − g and σ = σ₀E.
-Fixed layers take the strain of their middle, for which c = 0.
+Fixed layers take the strain of their middle, for which c = 0; thick ones are several equal steps.
 
 Continuum: the depth is cut where the profile has a kink or changes its scale (Rp1, L2, L1), and each segment
 into equal steps that keep three dimensionless numbers below the limits in ``Accuracy``: the phase |a|h, the change
@@ -31,7 +31,9 @@ class Accuracy(NamedTuple):
     phase: float
     slope: float
     curvature: float
-    wave: float  # largest |a| of an unstrained or fully strained layer over the angles [1/Å]
+    lowest: float  # a at ε = 0, real part, at either end of the scan [1/Å]
+    highest: float
+    thickest: float  # step [Å] up to which the correction for σ is accurate
 
 
 class Material(NamedTuple):
@@ -83,18 +85,19 @@ def segment_count(a, b, p, material, accuracy):
     d = width / PROBES
     slope = 0.0
     curvature = 0.0
+    wave = 0.0
     g1 = 0.0
     g2 = 0.0
     for i in range(PROBES):
-        eps = strain(a + (i + 0.5) * d, p)
-        g = shift(eps, material)
+        g = shift(strain(a + (i + 0.5) * d, p), material)
+        wave = max(wave, accuracy.highest - g, g - accuracy.lowest)
         if i > 0:
             slope = max(slope, abs(g - g1))
         if i > 1:
             curvature = max(curvature, abs(g - 2.0 * g1 + g2))
         g2 = g1
         g1 = g
-    need = max(accuracy.wave / accuracy.phase, math.sqrt(slope / d) / accuracy.slope)
+    need = max(1.0 / accuracy.thickest, wave / accuracy.phase, math.sqrt(slope / d) / accuracy.slope)
     need = max(need, (curvature / (d * d)) ** (1.0 / 3.0) / accuracy.curvature)
     return max(1, math.ceil(width * need))
 
@@ -104,8 +107,10 @@ def count_steps(p, material, accuracy, counts):
     """Number of steps of one sample; counts[s] of each segment (fixed layers: all in counts[0])."""
     counts[:] = 0
     if accuracy.layers > 0.0:
-        while strain((counts[0] + 0.5) * accuracy.layers, p) > DMIN:
-            counts[0] += 1
+        layers = 0
+        while strain((layers + 0.5) * accuracy.layers, p) > DMIN:
+            layers += 1
+        counts[0] = layers * math.ceil(accuracy.layers / accuracy.thickest)
         return counts[0]
     end = depth_end(p)
     total = 0
@@ -137,9 +142,10 @@ def fill_steps(p, material, accuracy, counts, steps):
     """Fill the steps of one sample from the surface down; returns their number."""
     top = strain_max(p) if material.damaged else 1.0
     if accuracy.layers > 0.0:
+        parts = math.ceil(accuracy.layers / accuracy.thickest)
         for k in range(counts[0]):
-            eps = strain((k + 0.5) * accuracy.layers, p)
-            _fill(k, accuracy.layers, eps, eps, p, top, material, steps)
+            eps = strain((k // parts + 0.5) * accuracy.layers, p)
+            _fill(k, accuracy.layers / parts, eps, eps, p, top, material, steps)
         return counts[0]
     end = depth_end(p)
     k = 0
