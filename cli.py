@@ -259,9 +259,9 @@ def train(
     ] = "weighted",
     weights: Annotated[Path | None, typer.Option(help="Loss weights, made by `xrd sensitivity`; default: 1.")] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder; default: runs/MODEL.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the training rows, in each phase.")] = None,
-    batch_size: Annotated[int, typer.Option(help="Curves a step.")] = 256,
-    lr: Annotated[float | None, typer.Option(help="Largest learning rate.")] = None,
+    epochs: Annotated[int, typer.Option(help="Passes over the training rows.")] = 16,
+    batch_size: Annotated[int, typer.Option(help="Curves a step.")] = 128,
+    lr: Annotated[float, typer.Option(help="Largest learning rate.")] = 2e-3,
     fine: Annotated[
         str | None, typer.Option(help="Parameters that the hierarchical model corrects; default: the most sensitive.")
     ] = None,
@@ -281,20 +281,20 @@ def train(
     from xrdsim.report import accuracy_table, save_figure, training_figure
     from xrdsim.terminal import say, show_table, training
 
-    options: dict[str, Any] = {"epochs": epochs, "lr": lr}
     with training() as progress:
         result = run(
             dataset,
             model=model,
             weights=weights,
             output=output,
+            epochs=epochs,
             batch_size=batch_size,
+            lr=lr,
             seed=seed,
             device=device,
             resume=resume,
             fine=[name.strip() for name in fine.split(",")] if fine else None,
             progress=progress,
-            **{key: value for key, value in options.items() if value is not None},
         )
     figure = save_figure(training_figure(result.metrics["history"]), result.path / "loss.png")
     show_table(*accuracy_table(result.metrics["test"]))

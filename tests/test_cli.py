@@ -1,5 +1,6 @@
 """The command line: every command on a small size, and every refusal in one line."""
 
+import inspect
 import json
 import os
 import signal
@@ -12,6 +13,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+import cli
+import xrdml
+import xrdsim
 from cli import app
 from xrdsim import simulate
 from xrdsim.curves import read_curve
@@ -47,6 +51,13 @@ def test_help_of_every_command_has_examples():
         text = xrd(command, "--help").output
         assert f"xrd {command}" in text
         assert "Example" in text
+
+
+def test_defaults_are_those_of_the_functions():
+    for command, function in ((cli.gen, xrdsim.generate), (cli.train, xrdml.train), (cli.simulate, xrdsim.simulate)):
+        ours, theirs = inspect.signature(command).parameters, inspect.signature(function).parameters
+        for name in (set(ours) & set(theirs)) - {"sampler", "dataset", "output", "reflection", "scan"}:
+            assert ours[name].default == theirs[name].default or ours[name].default in (None, False), name
 
 
 def test_simulate_writes_the_promised_file(here):
