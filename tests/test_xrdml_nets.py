@@ -12,15 +12,6 @@ from xrdsim.parameters import ParameterSpace
 SMALL = {"channels": (8, 16), "blocks": (1, 1), "stem": 8, "kernel": 3, "queries": 2, "hidden": 32}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Small batches gain nothing from threads, and on busy cores wait for them."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def small(**change):
     torch.manual_seed(0)
     return build(Architecture(**SMALL | change))

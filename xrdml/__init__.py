@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 # Waiting threads of OpenMP must sleep: spinning, they keep those of Numba and of other processes from the cores, and on
-# busy ones training ran 4 times slower. It is read when PyTorch and Numba load their OpenMP libraries.
+# busy ones training ran slower. It is read when PyTorch and Numba load their OpenMP libraries.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:

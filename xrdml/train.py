@@ -24,7 +24,7 @@ from xrdml.checkpoint import CARD, STATE, definition, estimate, load_state, save
 from xrdml.data import Measurement, batches, draw_batch, split, stream
 from xrdml.evaluate import test_errors
 from xrdml.losses import load_weights, weighted_loss
-from xrdml.memory import keep_freed_memory
+from xrdml.memory import prepare_process
 from xrdml.nets import Architecture, Model, build, to_parameters
 from xrdsim.errors import CheckpointError, DeviceError, ParameterError, XrdError
 from xrdsim.store import Dataset, open_dataset
@@ -138,7 +138,7 @@ def train(
     state = load_state(folder, settings) if resume else state
     save_json(folder / METRICS, {"history": state["history"]})  # an unwritable folder is found now
 
-    keep_freed_memory()
+    prepare_process()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = build(architecture).to(where)
