@@ -277,7 +277,7 @@ def train(
 
         xrd train big.zarr --model hierarchical --weights sensitivity.npy --fine Dmax1,Rp1,L1 -o runs/fine
     """
-    from xrdml.train import train as run
+    from xrdml.training import train as run
     from xrdsim.report import accuracy_table, save_figure, training_figure
     from xrdsim.terminal import say, show_table, training
 
@@ -323,7 +323,7 @@ def predict(
 
         xrd predict scan.xy --model runs/weighted --axis omega --unit deg
     """
-    from xrdml.predict import predict as run
+    from xrdml.prediction import predict as run
     from xrdsim.files import replacing
     from xrdsim.report import fit_figure, format_value, profile_figure, save_figure
     from xrdsim.terminal import say, show_table

@@ -1,6 +1,9 @@
 """Shared data: reference curves, measured curves and vectors of the prior."""
 
+import os
 from pathlib import Path
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as xrdml does: before the first OpenMP library is loaded
 
 import numpy as np
 import pytest

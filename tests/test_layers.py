@@ -21,10 +21,10 @@ FLOORS = [
     ["xrdsim.sensitivity"],
     ["xrdsim.generation", "xrdsim.bench", "xrdsim.report"],
     ["xrdsim"],
-    ["xrdml.memory", "xrdml.losses", "xrdml.nets", "xrdml.data"],
+    ["xrdml.process", "xrdml.losses", "xrdml.nets", "xrdml.data"],
     ["xrdml.checkpoint"],
-    ["xrdml.evaluate", "xrdml.predict"],
-    ["xrdml.train"],
+    ["xrdml.evaluate", "xrdml.prediction"],
+    ["xrdml.training"],
     ["xrdml"],
     ["cli"],
 ]

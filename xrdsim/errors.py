@@ -34,3 +34,7 @@ class OutputError(XrdError, OSError):
 
 class DeviceError(XrdError, RuntimeError):
     """A device was asked for that this machine or installation does not have."""
+
+
+class TrainingError(XrdError, ArithmeticError):
+    """A training that went wrong: the loss is not finite."""

@@ -114,7 +114,7 @@ def training_figure(history: Sequence[dict[str, Any]]) -> Figure:
 
 
 class Fit(Protocol):
-    """What ``fit_figure`` draws: any record with these fields, such as ``xrdml.predict.Prediction``."""
+    """What ``fit_figure`` draws: any record with these fields, such as ``xrdml.prediction.Prediction``."""
 
     @property
     def names(self) -> Sequence[str]: ...

@@ -57,7 +57,7 @@ def counting(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
 
 @contextmanager
 def training() -> Iterator[Callable[[Any], None]]:
-    """A bar over the batches with the live loss, and a line for each epoch; for ``xrdml.train.Progress``."""
+    """A bar over the batches with the live loss, and a line for each epoch; for ``xrdml.training.Progress``."""
     with _bar() as bar:
         task = bar.add_task("training", total=None, rate="")
 

@@ -9,7 +9,7 @@ import torch
 
 from xrdml import TrainedModel, predict
 from xrdml.data import Measurement
-from xrdml.predict import MISFIT_FROM
+from xrdml.prediction import MISFIT_FROM
 from xrdsim import depth_end, simulate
 from xrdsim.crystal import DEFAULT_SCAN, GGG_444, Scan
 from xrdsim.curves import Curve, write_curve

@@ -11,13 +11,13 @@ from safetensors.torch import load_file, save_file
 
 import xrdml
 from xrdml import load_model, losses, train
-from xrdml.train import DEFAULT_FINE
+from xrdml.training import DEFAULT_FINE
 from xrdsim import generate
 from xrdsim.errors import CheckpointError, DeviceError, OutputError, ParameterError, StoreError, XrdError
 from xrdsim.parameters import NAMES
 
 FAST = {"epochs": 2, "batch_size": 64}
-MODULE = importlib.import_module("xrdml.train")
+MODULE = importlib.import_module("xrdml.training")
 
 
 @pytest.fixture(scope="module")
@@ -51,16 +51,6 @@ def interrupted(dataset, folder, epoch, **options):
 
     with pytest.raises(KeyboardInterrupt, match=r"--resume.*resume=True"):
         train(dataset, output=folder, progress=stop, **options)
-
-
-def test_names_are_functions_even_after_importing_modules():
-    import xrdml.predict
-    import xrdml.train
-
-    assert callable(xrdml.train)
-    assert callable(xrdml.predict)
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        _ = xrdml.nothing
 
 
 def test_writes_model_card_metrics_and_state(run, dataset):

@@ -24,9 +24,9 @@ from xrdml.checkpoint import CARD, STATE, definition, estimate, load_state, save
 from xrdml.data import Measurement, batches, draw_batch, split, stream
 from xrdml.evaluate import test_errors
 from xrdml.losses import load_weights, weighted_loss
-from xrdml.memory import prepare_process
 from xrdml.nets import Architecture, Model, build, to_parameters
-from xrdsim.errors import CheckpointError, DeviceError, ParameterError, XrdError
+from xrdml.process import prepare_process
+from xrdsim.errors import CheckpointError, DeviceError, ParameterError, TrainingError
 from xrdsim.store import Dataset, open_dataset
 
 DEFAULT_FINE = ("Dmax1", "L1", "Rp1")
@@ -114,7 +114,7 @@ def train(
         ``output`` holds a model and ``resume`` is not set, or it cannot be resumed with these settings.
     StoreError, OutputError
         The dataset cannot be read, or the output cannot be written.
-    XrdError
+    TrainingError
         The loss is not finite; the model of the last good epoch is kept.
     KeyboardInterrupt
         With the way to resume as its message.
@@ -178,7 +178,7 @@ def train(
                     loss = loss_of(to_parameters(unit.float(), space), torch.from_numpy(true))
                     total += float(loss.detach())
                     if not math.isfinite(total):
-                        raise XrdError(
+                        raise TrainingError(
                             f"the loss is not finite in phase {phase}, epoch {epoch + 1}, batch {batch}; the best "
                             f"model of the epochs before is kept in {folder}: train again with lr below {lr:g}"
                         )
