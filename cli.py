@@ -30,6 +30,7 @@ ScanFile = Annotated[
 ConventionOption = Annotated[
     Convention, typer.Option(help="'linear' repeats the approximations of earlier simulators.")
 ]
+RtolOption = Annotated[float, typer.Option(help="Accuracy of log10 R of the continuum.")]
 LayersOption = Annotated[
     float | None, typer.Option(help="Sublayers of this thickness in Å; default: the continuous profile.")
 ]
@@ -71,7 +72,7 @@ def simulate(
     plot: Annotated[Path | None, typer.Option(help="Also draw curves and profiles (.png, .svg, .pdf).")] = None,
     convention: ConventionOption = "exact",
     layers: LayersOption = None,
-    rtol_dex: Annotated[float, typer.Option(help="Accuracy of log10 R of the continuum.")] = 1e-4,
+    rtol_dex: RtolOption = 1e-4,
     fwhm: Annotated[float, typer.Option(help="Instrument FWHM in arcsec; 0 for none.")] = 30.0,
     scale: Annotated[float, typer.Option(help="Factor on the reflectivity.")] = 1.0,
     background: Annotated[float, typer.Option(help="Added to the intensity.")] = 0.0,
@@ -98,7 +99,7 @@ def simulate(
 
     from xrdsim.curves import write_curve
     from xrdsim.errors import ParameterError
-    from xrdsim.files import replacing
+    from xrdsim.files import save_arrays
     from xrdsim.model import add_noise
     from xrdsim.model import simulate as run
     from xrdsim.tables import parse_assignments, read_table
@@ -121,19 +122,13 @@ def simulate(
     )
     if counts is not None:
         curves = add_noise(curves, counts, scale, np.random.default_rng(seed))
-    with replacing(output.with_suffix(".npz")) as temporary:
-        np.savez(
-            temporary,
-            params=curves.params,
-            angle_arcsec=curves.angle,
-            reflectivity=curves.reflectivity,
-            intensity=curves.intensity,
-        )
+    arrays = {"params": curves.params, "reflectivity": curves.reflectivity, "intensity": curves.intensity}
+    written = save_arrays(output, angle_arcsec=curves.angle, **arrays)
     if text is not None:
         if len(rows) > 1:
             raise ParameterError(f"--text writes one curve, and {len(rows)} were simulated; choose one sample")
         write_curve(text, curves.angle, curves.intensity[0])
-    say(f"{len(rows)} curve{'s' if len(rows) > 1 else ''} of {len(curves.angle)} angles → {output.with_suffix('.npz')}")
+    say(f"{len(rows)} curve{'s' if len(rows) > 1 else ''} of {len(curves.angle)} angles → {written}")
     if plot is not None:
         from xrdsim.report import save_figure, simulation_figure
 
@@ -160,7 +155,7 @@ def gen(
     seed: Annotated[int, typer.Option(help="Same seed and settings: same bytes.")] = 0,
     convention: ConventionOption = "exact",
     layers: LayersOption = None,
-    rtol_dex: Annotated[float, typer.Option(help="Accuracy of log10 R of the continuum.")] = 1e-4,
+    rtol_dex: RtolOption = 1e-4,
     reflection: ReflectionFile = None,
     scan: ScanFile = None,
     workers: Annotated[int, typer.Option(help="Blocks in work at once; the cores are shared among them.")] = 1,
@@ -324,8 +319,7 @@ def predict(
         xrd predict scan.xy --model runs/weighted --axis omega --unit deg
     """
     from xrdml.prediction import predict as run
-    from xrdsim.files import replacing
-    from xrdsim.report import fit_figure, format_value, profile_figure, save_figure
+    from xrdsim.report import format_value, save_fit
     from xrdsim.terminal import say, show_table
 
     result = run(curve, model, step=step, axis=axis, unit=unit, peak=peak, drop_negative=drop_negative)
@@ -336,11 +330,8 @@ def predict(
     say(f"instrument FWHM {result.fwhm:.1f}″, zero {result.zero:+.1f}″")
     say(f"scale {result.scale:.4g}, background {result.background:.3g}, in the unit of the measured intensity")
     say(f"misfit: mean |log10(measured/simulated)| = {result.misfit:.4f} from 120.5″ after the peak")
-    save_figure(fit_figure(result, f"{curve.name}: misfit {result.misfit:.3f}"), output / "curve.png")
-    save_figure(profile_figure(result), output / "profile.png")
-    with replacing(output / "result.json") as temporary:
-        temporary.write_text(json.dumps(result.to_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    say(f"→ {output}/result.json, curve.png, profile.png")
+    files = save_fit(result, output, f"{curve.name}: misfit {result.misfit:.3f}")
+    say(f"→ {', '.join(map(str, files))}")
 
 
 @app.command()
@@ -359,16 +350,14 @@ def bench(
         xrd bench --peers -o bench.json
     """
     from xrdsim.bench import measure_throughput, throughput_table, timings_to_dict
-    from xrdsim.files import replacing
+    from xrdsim.files import save_json
     from xrdsim.terminal import counting, say, show_table
 
     with counting("timing", "repeats") as progress:
         timings = measure_throughput(peers=peers, seconds=seconds, progress=progress)
     show_table(*throughput_table(timings))
     if output is not None:
-        with replacing(output) as temporary:
-            temporary.write_text(json.dumps(timings_to_dict(timings), indent=2, ensure_ascii=False) + "\n")
-        say(f"→ {output}")
+        say(f"→ {save_json(output, timings_to_dict(timings))}")
 
 
 @app.command()

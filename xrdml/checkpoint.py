@@ -26,7 +26,7 @@ from xrdml.nets import Architecture, build, to_parameters
 from xrdsim.configuration import Configuration
 from xrdsim.crystal import Reflection, Scan
 from xrdsim.errors import CheckpointError, XrdError
-from xrdsim.files import replacing
+from xrdsim.files import replacing, save_json
 from xrdsim.parameters import TABLE, ParameterSpace
 
 FORMAT, FORMAT_VERSION = "xrdml-model", 1
@@ -109,12 +109,6 @@ def save_model(folder: Path, tensors: dict[str, Tensor], card: dict[str, Any]) -
     with replacing(folder / WEIGHTS) as path:
         path.write_bytes(to_safetensors(plain, metadata=metadata))
     save_json(folder / CARD, card)
-
-
-def save_json(path: Path, values: dict[str, Any]) -> None:
-    """Write plain values as JSON."""
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def load_model(path: str | Path) -> TrainedModel:

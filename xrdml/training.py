@@ -20,13 +20,14 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from xrdml.checkpoint import CARD, STATE, definition, estimate, load_state, save_json, save_model, save_state
+from xrdml.checkpoint import CARD, STATE, definition, estimate, load_state, save_model, save_state
 from xrdml.data import Measurement, batches, draw_batch, split, stream
 from xrdml.evaluate import test_errors
 from xrdml.losses import load_weights, weighted_loss
 from xrdml.nets import Architecture, Model, build, to_parameters
 from xrdml.process import prepare_process
 from xrdsim.errors import CheckpointError, DeviceError, ParameterError, TrainingError
+from xrdsim.files import save_json
 from xrdsim.store import Dataset, open_dataset
 
 DEFAULT_FINE = ("Dmax1", "L1", "Rp1")

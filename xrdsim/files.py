@@ -1,9 +1,14 @@
 """Results are written completely or not at all."""
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from xrdsim.errors import OutputError
 
@@ -31,3 +36,31 @@ def replacing(path: str | Path) -> Iterator[Path]:
     finally:
         if temporary.parent.is_dir():
             temporary.unlink(missing_ok=True)
+
+
+def save_json(path: str | Path, values: dict[str, Any]) -> Path:
+    """Write plain values as JSON; NaN and infinities are refused.
+
+    Raises
+    ------
+    OutputError
+        The file cannot be written.
+    """
+    with replacing(path) as temporary:
+        text = json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False)
+        temporary.write_text(text + "\n", encoding="utf-8")
+    return Path(path)
+
+
+def save_arrays(path: str | Path, **arrays: NDArray[np.float64]) -> Path:
+    """Write named arrays as .npz; the suffix is put on.
+
+    Raises
+    ------
+    OutputError
+        The file cannot be written.
+    """
+    target = Path(path).with_suffix(".npz")
+    with replacing(target) as temporary:
+        np.savez(temporary, **arrays)  # type: ignore[arg-type]
+    return target

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from xrdsim.errors import OutputError
-from xrdsim.files import replacing
+from xrdsim.files import replacing, save_json
 from xrdsim.model import Curves, depth_end, strain_profile
 from xrdsim.parameters import ALL_NAMES, TABLE
 from xrdsim.sensitivity import Sensitivity
@@ -35,6 +35,21 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
     with replacing(target) as temporary:
         figure.savefig(temporary, dpi=160)
     return target
+
+
+def save_fit(fit: "Fit", folder: Path, title: str) -> list[Path]:
+    """Write what a fit found: result.json, curve.png and profile.png in a folder.
+
+    Raises
+    ------
+    OutputError
+        A file cannot be written.
+    """
+    return [
+        save_json(folder / "result.json", fit.to_dict()),
+        save_figure(fit_figure(fit, title), folder / "curve.png"),
+        save_figure(profile_figure(fit), folder / "profile.png"),
+    ]
 
 
 def format_value(name: str, value: float) -> str:
@@ -132,6 +147,7 @@ class Fit(Protocol):
     def depth(self) -> Array: ...
     @property
     def strain(self) -> Array: ...
+    def to_dict(self) -> dict[str, Any]: ...
 
 
 def fit_figure(fit: Fit, title: str) -> Figure:

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from xrdsim.crystal import DEFAULT_SCAN, GGG_444, Reflection, Scan
 from xrdsim.errors import ParameterError
-from xrdsim.files import replacing
+from xrdsim.files import replacing, save_json
 from xrdsim.model import finite_difference
 from xrdsim.parameters import ALL_NAMES, ParameterSpace
 from xrdsim.sampling import draw_prior
@@ -69,9 +69,7 @@ class Sensitivity:
         }
         with replacing(weights) as temporary:
             np.save(temporary, self.weights)
-        with replacing(twin) as temporary:
-            temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        return weights, twin
+        return weights, save_json(twin, content)
 
     def _summary(self, mean: Array, std: Array) -> dict[str, dict[str, float]]:
         rows = zip(self.names, mean, std, strict=True)
