@@ -102,12 +102,12 @@ def prepare(
     # measured against finer steps, worst of the prior and of narrow flanks (benchmarks/accuracy.py); a factor E(z)
     # that varies needs finer steps where |a| is large
     tight = (rtol_dex / 1e-4) ** 0.25
-    phase, slope = (1.0, 0.1) if damaged else (1.5, 0.1)
+    phase, slope = (2.2, 0.135) if damaged else (2.5, 0.165)
     accuracy = Accuracy(
         layers=0.0 if layers is None else float(layers),
-        phase=min(phase * tight**0.8, 2.4),
-        slope=slope * tight**1.25,
-        curvature=slope * tight**1.25,
+        phase=min(phase * tight, 3.0),
+        slope=slope * tight,
+        curvature=slope * tight,
         lowest=float(ends.f.real.min()),
         highest=float(ends.f.real.max()),
         thickest=THICKEST_PHASE / float(np.abs(ends.sigma).max()),

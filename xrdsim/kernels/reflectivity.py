@@ -1,16 +1,21 @@
 """Two-beam dynamical theory: from the steps of a layer to its transfer matrix, to reflectivity at any angle.
 
 The amplitudes w = (u, v) obey dw/dz = −iNw toward the surface, N = [[a, −σ], [σ, −a]], with a = f(angle) − g(ε) and
-σ = σ₀(angle)·E. One step of thickness h, with the means ā, σ̄ of its two Gauss points and the fourth-order Magnus
-correction c = (√3/6) h² (a_upper σ_lower − a_lower σ_upper), is
+σ = σ₀(angle)·E. One step of thickness h, with the means ā, σ̄ of its two Gauss points and their difference in
+c = (√3/6) h² (a_upper σ_lower − a_lower σ_upper), is
 
-    w ← [cos φ·I + (sin φ/φ)·(−ih N(ā, σ̄) + c·X)] w,   φ² = (ā² − σ̄²) h² − c²,   X = [[0, 1], [1, 0]]
+    w ← [cos φ·I − ih·j₀(φ)·N(ā, σ̄) + c·(3 j₁(φ)/φ)·X] w,   φ² = (ā² − σ̄²) h² − c²,   X = [[0, 1], [1, 0]]
 
-(S. Blanes et al., Phys. Rep. 470, 151 (2009)); with equal strains at both points c = 0 and the step is the exact
-solution of a homogeneous sublayer. cos φ and sin φ/φ are entire functions of φ², so no branch and no complex root,
-sine or exponential is needed: they are computed once, for σ = 0, and corrected for φ² − ā²h², which is some 1e-5,
-by a Taylor step for either polarisation. All arithmetic is real; angles are the vectorised inner loop; one
-block of angles, its optics and its state stay in the first-level cache.
+with the spherical Bessel functions j₀ = sin φ/φ and j₁. Without the last term it is the exact solution of a homogeneous
+sublayer. With j₀ in the last term it is the fourth-order Magnus method (S. Blanes et al., Phys. Rep. 470, 151 (2009)),
+right for small φ only. The factor 3 j₁/φ makes the step exact to first order in the slopes of a and σ for any φ: it is
+∫ 6 (h²/4 − s²) exp(2iās) ds / h³ over the step, what a slope adds to the wave scattered once. Steps are then limited by
+the profile, hardly by the phase.
+
+cos φ, j₀ and 3 j₁/φ = −6 dj₀/d(φ²) are entire functions of φ², so no branch and no complex root, sine or exponential
+is needed: they are computed once, for σ = 0, and corrected for φ² − ā²h², which is some 1e-5, by a Taylor step for
+either polarisation. All arithmetic is real; angles are the vectorised inner loop; one block of angles, its optics and
+its state stay in the first-level cache.
 
 The transfer matrix of the whole layer is an entire function of angle, of a bandwidth set by the layer's thickness. It
 is computed on a coarse grid of angles and interpolated by a Kaiser–Bessel windowed sinc (``xrdsim.optics``); the only
@@ -152,7 +157,7 @@ def advance(optics, sigma, work, matrix, h, g, e, alpha, beta):
         o_im = q_im - 0.5 * y_im
         c_re = work[C_RE + j] - 0.5 * (o_re * x_re - o_im * x_im)
         c_im = work[C_IM + j] - 0.5 * (o_re * x_im + o_im * x_re)
-        # diagonal: cos φ ∓ i·h·ā·q; off-diagonal: σ₀·q·(αf + β ± i·h·e)
+        # diagonal: cos φ ∓ i·h·ā·q; off-diagonal: σ₀·(−6 q'·(αf + β) ± q·i·h·e)
         a_re = (f_re - g) * h
         a_im = f_im * h
         d_re = q_re * a_re - q_im * a_im
@@ -163,10 +168,14 @@ def advance(optics, sigma, work, matrix, h, g, e, alpha, beta):
         vv_im = c_im + d_re
         m_re = q_re * sigma[S_RE + j] - q_im * sigma[S_IM + j]
         m_im = q_re * sigma[S_IM + j] + q_im * sigma[S_RE + j]
-        uv_re = m_re * k_re - m_im * (k_im + he)
-        uv_im = m_re * (k_im + he) + m_im * k_re
-        vu_re = m_re * k_re - m_im * (k_im - he)
-        vu_im = m_re * (k_im - he) + m_im * k_re
+        n_re = work[D_RE + j] * sigma[S_RE + j] - work[D_IM + j] * sigma[S_IM + j]
+        n_im = work[D_RE + j] * sigma[S_IM + j] + work[D_IM + j] * sigma[S_RE + j]
+        l_re = -6.0 * (n_re * k_re - n_im * k_im)
+        l_im = -6.0 * (n_re * k_im + n_im * k_re)
+        uv_re = l_re - m_im * he
+        uv_im = l_im + m_re * he
+        vu_re = l_re + m_im * he
+        vu_im = l_im - m_re * he
         u_re = matrix[j]
         u_im = matrix[ROW + j]
         v_re = matrix[2 * ROW + j]
