@@ -8,7 +8,6 @@ SAMPLE := --param Dmax1=0.0113 --param D01=0.0016 --param L1=5400 --param Rp1=33
 
 .venv/installed: pyproject.toml
 	test -d .venv || $(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install --quiet --upgrade pip
 	.venv/bin/python -m pip install --quiet -e '.[test]'
 	touch $@
 

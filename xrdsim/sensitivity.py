@@ -23,6 +23,9 @@ from xrdsim.store import open_dataset
 
 Array = NDArray[np.float64]
 
+SAMPLES = 2000
+"""Profiles that a mean over the prior is taken of: it is then known to 1 %."""
+
 _ROWS = 64  # profiles between two calls of progress
 
 
@@ -77,7 +80,7 @@ class Sensitivity:
 
 
 def measure_sensitivity(
-    params: ArrayLike,
+    params: ArrayLike | None = None,
     *,
     relative: float = 0.01,
     floor: float = 1e-10,
@@ -91,7 +94,7 @@ def measure_sensitivity(
     space: ParameterSpace | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Sensitivity:
-    """Measure the sensitivities on profiles (n, 7 or 9), usually drawn from the prior.
+    """Measure the sensitivities on profiles (n, 7 or 9), by default SAMPLES drawn from the prior.
 
     The arguments are those of ``finite_difference``; ``progress(done, total)`` counts profiles.
 
@@ -100,6 +103,8 @@ def measure_sensitivity(
     ParameterError
         As ``finite_difference``; or a parameter that no profile allows to change.
     """
+    if params is None:
+        params = draw_prior(SAMPLES, space=space, reflection=reflection, scan=scan, rng=np.random.default_rng(0))
     rows = (space or ParameterSpace()).check(params)
     kinds: dict[str, list[Array]] = {"value": [], "range": []}
     for start in range(0, len(rows), _ROWS):
