@@ -131,18 +131,15 @@ def optics(
 
     place = (cluster - start) / spacing
     first = np.floor(place).astype(np.int64) - (taps // 2 - 1)
-    at = np.minimum(np.arange(quotients) * ratio + np.arange(ratio)[:, None], grid.points - 1)
-    on_grid = np.array(amplitudes(grid.angle, reflection, convention).substrate)
-    on_cluster = np.array(amplitudes(cluster, reflection, convention).substrate)
+    nodes = np.concatenate([grid.angle, cluster])
     return Optics(
         _blocks(np.array(rows)),
         monochromator,
         _window(np.arange(ratio) / ratio + taps // 2 - 1, taps, beta),
-        np.ascontiguousarray(_parts(on_grid)[:, at].transpose(1, 0, 2)),
+        np.ascontiguousarray(_parts(np.array(amplitudes(nodes, reflection, convention).substrate)).T),
         grid.points,
         first,
         _window(place - first, taps, beta),
-        np.ascontiguousarray(_parts(on_cluster).T),
     )
 
 
@@ -173,6 +170,8 @@ def _blocks(rows: Complex) -> NDArray[np.float64]:
     """Rows in blocks of BLOCK angles, the last padded with its last angle."""
     blocks = -(-rows.shape[1] // BLOCK)
     padded = np.pad(rows, ((0, 0), (0, blocks * BLOCK - rows.shape[1])), mode="edge")
-    table = np.zeros((blocks, OPTICS, ROW))
+    whole = np.zeros(blocks * OPTICS * ROW + 8)
+    first = -(whole.ctypes.data // 8) % 8  # rows begin where a line of the cache does
+    table = whole[first : first + blocks * OPTICS * ROW].reshape(blocks, OPTICS, ROW)
     table[:, :, :BLOCK] = _parts(padded).reshape(OPTICS, blocks, BLOCK).transpose(1, 0, 2)
     return table.reshape(blocks, OPTICS * ROW)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from xrdsim._jit import jit
 from xrdsim.kernels.convolve import convolve
-from xrdsim.kernels.reflectivity import BLOCK, MATRIX, ROW, WORK, reflect
+from xrdsim.kernels.reflectivity import BLOCK, GROUP, MATRIX, ROW, WORK, reflect
 from xrdsim.kernels.steps import SEGMENTS, Steps, count_steps, fill_steps
 from xrdsim.kernels.strain import depth_end, strain, strain_max
 
@@ -22,7 +22,15 @@ class Workspace(NamedTuple):
     work: NDArray[np.float64]
     block: NDArray[np.float64]
     coarse: NDArray[np.float64]
-    node: NDArray[np.float64]
+    element: NDArray[np.float64]
+
+
+@jit
+def aligned(n):
+    """Zeros at an address that is a multiple of 64 bytes, so that no vector lies across two lines of the cache."""
+    whole = np.zeros(n + 8)
+    first = (64 - whole.ctypes.data % 64) % 64 // 8
+    return whole[first : first + n]
 
 
 @jit
@@ -31,10 +39,10 @@ def workspace(most, optics):
     return Workspace(
         np.empty(SEGMENTS, np.int64),
         Steps(np.empty(most), np.empty(most), np.empty(most), np.empty(most), np.empty(most)),
-        np.empty(WORK * ROW),
-        np.empty((2, MATRIX * ROW)),
-        np.empty((2 * MATRIX, len(optics.table) * BLOCK)),
-        np.empty((2 * MATRIX, max(optics.substrate.shape[2], 1))),
+        aligned(WORK * ROW),
+        aligned(2 * MATRIX * ROW).reshape(2, MATRIX * ROW),
+        aligned((len(optics.table) * BLOCK + GROUP) * 2 * MATRIX),
+        aligned(GROUP * 2 * MATRIX),
     )
 
 
@@ -43,7 +51,7 @@ def curve(p, material, accuracy, optics, space, out):
     """Reflectivity of one sample at all nodes."""
     count_steps(p, material, accuracy, space.counts)
     count = fill_steps(p, material, accuracy, space.counts, space.steps)
-    reflect(optics, space.steps, count, space.work, space.block, space.coarse, space.node, out)
+    reflect(optics, space.steps, count, space.work, space.block, space.coarse, space.element, out)
 
 
 @jit(parallel=True)

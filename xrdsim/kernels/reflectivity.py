@@ -50,6 +50,9 @@ WORK = 6
 # rows of the transfer matrix of one polarisation: columns (u, v) that start from (1, 0) and (0, 1)
 MATRIX = 8
 
+# nodes interpolated together
+GROUP = 8
+
 # cos √x, sin √x/√x and its derivative as polynomials: remainders below 1e-13 for |x| ≤ REACH
 REACH = 1.2
 C1, C2, C3, C4, C5, C6, C7 = ((-1.0) ** n / math.factorial(2 * n) for n in range(1, 8))
@@ -67,11 +70,10 @@ class Optics(NamedTuple):
     table: NDArray[np.float64]  # (blocks, OPTICS·ROW)
     monochromator: float
     weight: NDArray[np.float64]  # (ratio, taps)
-    substrate: NDArray[np.float64]  # (ratio, 4, quotients): A of σ and π, real and imaginary, of grid nodes by phase
+    substrate: NDArray[np.float64]  # (nodes, 4): A of σ and π, real and imaginary, at the grid and the cluster
     grid: int  # number of grid nodes
     cluster_first: NDArray[np.int64]  # (cluster,)
     cluster_weight: NDArray[np.float64]  # (cluster, taps)
-    cluster_substrate: NDArray[np.float64]  # (cluster, 4)
 
 
 @jit
@@ -213,63 +215,70 @@ def transfer(optics, steps, count, work, sigma_matrix, pi_matrix):
 
 
 @jit
-def reflect(optics, steps, count, work, block, coarse, node, out):
+def reflect(optics, steps, count, work, block, coarse, element, out):
     """Reflectivity of a layer at the grid nodes and then the cluster nodes.
 
-    Workspaces: ``work`` (WORK·ROW,), ``block`` (2, MATRIX·ROW), ``coarse`` (2·MATRIX, angles), ``node`` (2·MATRIX,
-    quotients).
+    Workspaces: ``work`` (WORK·ROW,), ``block`` (2, MATRIX·ROW), ``coarse`` (coarse angles +
+    GROUP) · 2·MATRIX, ``element`` GROUP · 2·MATRIX.
     """
     for b in range(len(optics.table)):
         transfer(optics.table[b], steps, count, work, block[0], block[1])
         for p in range(2):
             for row in range(MATRIX):
                 for j in range(BLOCK):
-                    coarse[p * MATRIX + row, b * BLOCK + j] = block[p, row * ROW + j]
-    ratio, taps = optics.weight.shape
-    sigma_share = 1.0 / (1.0 + optics.monochromator)
-    pi_share = 1.0 - sigma_share
+                    coarse[(b * BLOCK + j) * 2 * MATRIX + p * MATRIX + row] = block[p, row * ROW + j]
+    ratio = len(optics.weight)
+    share = 1.0 / (1.0 + optics.monochromator)
     for phase in range(ratio):
         quotients = (optics.grid - phase + ratio - 1) // ratio
-        for row in range(2 * MATRIX):
-            interpolate(coarse[row], optics.weight[phase], node[row], quotients)
-        a = optics.substrate[phase]
-        for q in range(quotients):
-            s = intensity_ratio(node, 0, q, a[0, q], a[1, q])
-            p = intensity_ratio(node, MATRIX, q, a[2, q], a[3, q])
-            out[q * ratio + phase] = sigma_share * s + pi_share * p
+        for q in range(0, quotients, GROUP):
+            interpolate(coarse, q, optics.weight[phase], element)
+            for j in range(min(GROUP, quotients - q)):
+                i = (q + j) * ratio + phase
+                out[i] = intensity(element, j * 2 * MATRIX, optics.substrate, i, share)
+    one = element[: 2 * MATRIX]
     for i in range(len(optics.cluster_first)):
-        first = optics.cluster_first[i]
-        for row in range(2 * MATRIX):
-            total = 0.0
-            for t in range(taps):
-                total += optics.cluster_weight[i, t] * coarse[row, first + t]
-            node[row, 0] = total
-        a = optics.cluster_substrate[i]
-        s = intensity_ratio(node, 0, 0, a[0], a[1])
-        p = intensity_ratio(node, MATRIX, 0, a[2], a[3])
-        out[optics.grid + i] = sigma_share * s + pi_share * p
+        interpolate(coarse, optics.cluster_first[i], optics.cluster_weight[i], one)
+        out[optics.grid + i] = intensity(one, 0, optics.substrate, optics.grid + i, share)
 
 
 @jit
-def interpolate(values, weight, out, count):
-    """out[q] = Σ_t weight[t]·values[q + t], for a number of taps that is a multiple of 4."""
-    for q in range(count):
-        out[q] = 0.0
+def interpolate(coarse, first, weight, element):
+    """Both transfer matrices at one node, or at several spaced like the coarse angles, from these from ``first`` on.
+
+    The number of taps is a multiple of 4; the length of ``element`` sets the number of nodes.
+    """
+    size = len(element)
+    for i in range(size):
+        element[i] = 0.0
     for t in range(0, len(weight), 4):
         w0 = weight[t]
         w1 = weight[t + 1]
         w2 = weight[t + 2]
         w3 = weight[t + 3]
-        for q in range(count):
-            i = q + t
-            out[q] += w0 * values[i] + w1 * values[i + 1] + w2 * values[i + 2] + w3 * values[i + 3]
+        near = coarse[(first + t) * 2 * MATRIX : (first + t + 3) * 2 * MATRIX + size]
+        for i in range(size):
+            element[i] += (
+                w0 * near[i] + w1 * near[2 * MATRIX + i] + w2 * near[4 * MATRIX + i] + w3 * near[6 * MATRIX + i]
+            )
 
 
 @jit
-def intensity_ratio(node, row, q, a_re, a_im):
-    """|u/v|² with (u, v) = M (A, 1) for the matrix in rows row … row + 7 of ``node``."""
-    u_re = node[row, q] * a_re - node[row + 1, q] * a_im + node[row + 4, q]
-    u_im = node[row, q] * a_im + node[row + 1, q] * a_re + node[row + 5, q]
-    v_re = node[row + 2, q] * a_re - node[row + 3, q] * a_im + node[row + 6, q]
-    v_im = node[row + 2, q] * a_im + node[row + 3, q] * a_re + node[row + 7, q]
+def intensity(element, at, substrate, node, sigma_share):
+    """R = |u/v|² with (u, v) = M (A, 1), averaged over the polarisations; ``sigma_share`` is the weight of σ.
+
+    The matrices begin at element[at]; no slices, whose reference counts would cost more than the arithmetic.
+    """
+    s = ratio_squared(element, at, substrate[node, 0], substrate[node, 1])
+    p = ratio_squared(element, at + MATRIX, substrate[node, 2], substrate[node, 3])
+    return sigma_share * s + (1.0 - sigma_share) * p
+
+
+@jit
+def ratio_squared(m, i, a_re, a_im):
+    """|u/v|² of (u, v) = M (A, 1)."""
+    u_re = m[i] * a_re - m[i + 1] * a_im + m[i + 4]
+    u_im = m[i] * a_im + m[i + 1] * a_re + m[i + 5]
+    v_re = m[i + 2] * a_re - m[i + 3] * a_im + m[i + 6]
+    v_im = m[i + 2] * a_im + m[i + 3] * a_re + m[i + 7]
     return (u_re * u_re + u_im * u_im) / (v_re * v_re + v_im * v_im)
