@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from xrdsim._jit import jit
 from xrdsim.kernels.convolve import convolve
-from xrdsim.kernels.reflectivity import BLOCK, GROUP, MATRIX, ROW, WORK, reflect
+from xrdsim.kernels.reflectivity import BLOCK, GROUP, MATRIX, WORK, reflect
 from xrdsim.kernels.steps import SEGMENTS, Steps, count_steps, fill_steps
 from xrdsim.kernels.strain import depth_end, strain, strain_max
 
@@ -39,8 +39,8 @@ def workspace(most, optics):
     return Workspace(
         np.empty(SEGMENTS, np.int64),
         Steps(np.empty(most), np.empty(most), np.empty(most), np.empty(most), np.empty(most)),
-        aligned(WORK * ROW),
-        aligned(2 * MATRIX * ROW).reshape(2, MATRIX * ROW),
+        aligned(WORK * BLOCK),
+        aligned(2 * MATRIX * BLOCK).reshape(2, MATRIX * BLOCK),
         aligned((len(optics.table) * BLOCK + GROUP) * 2 * MATRIX),
         aligned(GROUP * 2 * MATRIX),
     )

@@ -22,8 +22,8 @@ is computed on a coarse grid of angles and interpolated by a Kaiser–Bessel win
 sharp feature of a curve, the amplitude ratio A of the substrate, enters in closed form: R = |u/v|² with (u, v) =
 M (A, 1). The only divisions are the last.
 
-Layout: a block has BLOCK angles; its quantities are rows at constant offsets of ROW numbers, so that the compiler sees
-that they do not overlap, and ROW is no power of two, because rows a multiple of 4096 bytes apart delay each other.
+Layout: a block has BLOCK angles; its quantities are rows at constant offsets, so that the compiler sees that they do not
+overlap.
 """
 
 import math
@@ -35,16 +35,15 @@ from numpy.typing import NDArray
 from xrdsim._jit import jit
 
 BLOCK = 32
-ROW = 40
 
 # rows of the optics of a block: f = a(ε = 0), then for each polarisation σ₀ and σ₀²
-F_RE, F_IM = 0, ROW
-POLARISATION = 2 * ROW
-S_RE, S_IM, S2_RE, S2_IM = (ROW * row for row in range(4))
+F_RE, F_IM = 0, BLOCK
+POLARISATION = 2 * BLOCK
+S_RE, S_IM, S2_RE, S2_IM = (BLOCK * row for row in range(4))
 OPTICS = 2 + 2 * 4
 
 # rows of work: cos φ, sin φ/φ and its derivative at σ = 0
-C_RE, C_IM, Q_RE, Q_IM, D_RE, D_IM = (ROW * row for row in range(6))
+C_RE, C_IM, Q_RE, Q_IM, D_RE, D_IM = (BLOCK * row for row in range(6))
 WORK = 6
 
 # rows of the transfer matrix of one polarisation: columns (u, v) that start from (1, 0) and (0, 1)
@@ -67,7 +66,7 @@ class Optics(NamedTuple):
     of the cluster those from cluster_first[i] on with cluster_weight[i].
     """
 
-    table: NDArray[np.float64]  # (blocks, OPTICS·ROW)
+    table: NDArray[np.float64]  # (blocks, OPTICS·BLOCK)
     monochromator: float
     weight: NDArray[np.float64]  # (ratio, taps)
     substrate: NDArray[np.float64]  # (nodes, 4): A of σ and π, real and imaginary, at the grid and the cluster
@@ -179,21 +178,21 @@ def advance(optics, sigma, work, matrix, h, g, e, alpha, beta):
         vu_re = l_re + m_im * he
         vu_im = l_im - m_re * he
         u_re = matrix[j]
-        u_im = matrix[ROW + j]
-        v_re = matrix[2 * ROW + j]
-        v_im = matrix[3 * ROW + j]
+        u_im = matrix[BLOCK + j]
+        v_re = matrix[2 * BLOCK + j]
+        v_im = matrix[3 * BLOCK + j]
         matrix[j] = uu_re * u_re - uu_im * u_im + uv_re * v_re - uv_im * v_im
-        matrix[ROW + j] = uu_re * u_im + uu_im * u_re + uv_re * v_im + uv_im * v_re
-        matrix[2 * ROW + j] = vv_re * v_re - vv_im * v_im + vu_re * u_re - vu_im * u_im
-        matrix[3 * ROW + j] = vv_re * v_im + vv_im * v_re + vu_re * u_im + vu_im * u_re
-        u_re = matrix[4 * ROW + j]
-        u_im = matrix[5 * ROW + j]
-        v_re = matrix[6 * ROW + j]
-        v_im = matrix[7 * ROW + j]
-        matrix[4 * ROW + j] = uu_re * u_re - uu_im * u_im + uv_re * v_re - uv_im * v_im
-        matrix[5 * ROW + j] = uu_re * u_im + uu_im * u_re + uv_re * v_im + uv_im * v_re
-        matrix[6 * ROW + j] = vv_re * v_re - vv_im * v_im + vu_re * u_re - vu_im * u_im
-        matrix[7 * ROW + j] = vv_re * v_im + vv_im * v_re + vu_re * u_im + vu_im * u_re
+        matrix[BLOCK + j] = uu_re * u_im + uu_im * u_re + uv_re * v_im + uv_im * v_re
+        matrix[2 * BLOCK + j] = vv_re * v_re - vv_im * v_im + vu_re * u_re - vu_im * u_im
+        matrix[3 * BLOCK + j] = vv_re * v_im + vv_im * v_re + vu_re * u_im + vu_im * u_re
+        u_re = matrix[4 * BLOCK + j]
+        u_im = matrix[5 * BLOCK + j]
+        v_re = matrix[6 * BLOCK + j]
+        v_im = matrix[7 * BLOCK + j]
+        matrix[4 * BLOCK + j] = uu_re * u_re - uu_im * u_im + uv_re * v_re - uv_im * v_im
+        matrix[5 * BLOCK + j] = uu_re * u_im + uu_im * u_re + uv_re * v_im + uv_im * v_re
+        matrix[6 * BLOCK + j] = vv_re * v_re - vv_im * v_im + vu_re * u_re - vu_im * u_im
+        matrix[7 * BLOCK + j] = vv_re * v_im + vv_im * v_re + vu_re * u_im + vu_im * u_re
 
 
 @jit
@@ -203,9 +202,9 @@ def transfer(optics, steps, count, work, sigma_matrix, pi_matrix):
         matrix[:] = 0.0
         for j in range(BLOCK):
             matrix[j] = 1.0
-            matrix[6 * ROW + j] = 1.0
-    sigma = optics[POLARISATION : POLARISATION + 4 * ROW]
-    pi = optics[POLARISATION + 4 * ROW : POLARISATION + 8 * ROW]
+            matrix[6 * BLOCK + j] = 1.0
+    sigma = optics[POLARISATION : POLARISATION + 4 * BLOCK]
+    pi = optics[POLARISATION + 4 * BLOCK : POLARISATION + 8 * BLOCK]
     for k in range(count - 1, -1, -1):
         h = steps.h[k]
         g = steps.g[k]
@@ -218,7 +217,7 @@ def transfer(optics, steps, count, work, sigma_matrix, pi_matrix):
 def reflect(optics, steps, count, work, block, coarse, element, out):
     """Reflectivity of a layer at the grid nodes and then the cluster nodes.
 
-    Workspaces: ``work`` (WORK·ROW,), ``block`` (2, MATRIX·ROW), ``coarse`` (coarse angles +
+    Workspaces: ``work`` (WORK·BLOCK,), ``block`` (2, MATRIX·BLOCK), ``coarse`` (coarse angles +
     GROUP) · 2·MATRIX, ``element`` GROUP · 2·MATRIX.
     """
     for b in range(len(optics.table)):
@@ -226,7 +225,7 @@ def reflect(optics, steps, count, work, block, coarse, element, out):
         for p in range(2):
             for row in range(MATRIX):
                 for j in range(BLOCK):
-                    coarse[(b * BLOCK + j) * 2 * MATRIX + p * MATRIX + row] = block[p, row * ROW + j]
+                    coarse[(b * BLOCK + j) * 2 * MATRIX + p * MATRIX + row] = block[p, row * BLOCK + j]
     ratio = len(optics.weight)
     share = 1.0 / (1.0 + optics.monochromator)
     for phase in range(ratio):
