@@ -22,8 +22,8 @@ is computed on a coarse grid of angles and interpolated by a Kaiser–Bessel win
 sharp feature of a curve, the amplitude ratio A of the substrate, enters in closed form: R = |u/v|² with (u, v) =
 M (A, 1). The only divisions are the last.
 
-Layout: a block has BLOCK angles; its quantities are rows at constant offsets, so that the compiler sees that they do not
-overlap.
+Layout: a block has BLOCK angles; its quantities are rows at constant offsets, so that the compiler sees that they do
+not overlap.
 """
 
 import math
