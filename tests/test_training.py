@@ -32,6 +32,10 @@ def run(dataset, tmp_path_factory):
     return train(dataset, output=tmp_path_factory.mktemp("run") / "first", **FAST)
 
 
+def test_training_leaves_denormals_as_they_were(run):
+    assert np.float64(np.finfo(np.float64).tiny) / 2 > 0.0
+
+
 def tensors(run):
     return load_file(run.path / "model.safetensors")
 

@@ -25,7 +25,7 @@ from xrdml.data import Measurement, batches, draw_batch, split, stream
 from xrdml.evaluate import test_errors
 from xrdml.losses import load_weights, weighted_loss
 from xrdml.nets import Architecture, Model, build, to_parameters
-from xrdml.process import prepare_process
+from xrdml.process import fast_training
 from xrdsim.errors import CheckpointError, DeviceError, ParameterError, TrainingError
 from xrdsim.files import save_json
 from xrdsim.store import Dataset, open_dataset
@@ -64,6 +64,7 @@ class Run:
     metrics: dict[str, Any]
 
 
+@fast_training()
 def train(
     dataset: str | Path | Dataset = "dataset.zarr",
     *,
@@ -139,7 +140,6 @@ def train(
     state = load_state(folder, settings) if resume else state
     save_json(folder / METRICS, {"history": state["history"]})  # an unwritable folder is found now
 
-    prepare_process()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = build(architecture).to(where)
