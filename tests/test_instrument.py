@@ -20,7 +20,7 @@ def dense(params, angle, fwhm):
     return naive.convolve(curve_of, angle, fwhm)
 
 
-@pytest.mark.parametrize("fwhm", [5.0, 12.0, 20.0, 30.0, 80.0])
+@pytest.mark.parametrize("fwhm", [1.0, 2.0, 5.0, 12.0, 20.0, 30.0, 80.0])
 def test_convolution_agrees_with_dense_quadrature(prior, demonstration, fwhm):
     scan = Scan(points=120)
     for p in (demonstration, prior[0], prior[1]):
@@ -63,11 +63,17 @@ def test_zero_moves_the_curve(demonstration):
     np.testing.assert_allclose(moved, shifted, rtol=1e-4)
 
 
-def test_a_scan_without_the_peak(demonstration):
-    scan = Scan(500.0, 4.0, 100)
+@pytest.mark.parametrize("skipped", [25, 31, 35, 41, 45, 51, 53, 150])
+def test_a_scan_that_begins_beyond_the_peak(demonstration, skipped):
     whole = Scan(-100.0, 4.0, 250)
-    np.testing.assert_allclose(
-        simulate(demonstration, scan=scan).intensity[0],
-        simulate(demonstration, scan=whole).intensity[0][150:],
-        rtol=1e-6,
-    )
+    scan = Scan(whole.start + 4.0 * skipped, 4.0, 250 - skipped)
+    expected = simulate(demonstration, scan=whole).intensity[0][skipped:]
+    np.testing.assert_allclose(simulate(demonstration, scan=scan).intensity[0], expected, rtol=1e-4)
+
+
+def test_a_scan_that_ends_before_the_peak(demonstration):
+    whole = Scan(-300.0, 4.0, 150)
+    for points in (50, 60, 68):
+        scan = Scan(whole.start, 4.0, points)
+        expected = simulate(demonstration, scan=whole).intensity[0][:points]
+        np.testing.assert_allclose(simulate(demonstration, scan=scan).intensity[0], expected, rtol=1e-4)

@@ -36,12 +36,16 @@ def nodes(
     spacing_limit = min(PART_OF_FRINGE / highest_frequency(thickness, reflection), narrowest / 3.0)
     stride = max(1, math.ceil(scan.step / spacing_limit - 1e-9))
     spacing = scan.step / stride
-    first = math.ceil((REACH * widest * FWHM_TO_SIGMA + zero) / spacing)
-    grid = (scan.points - 1) * stride + 1 + 2 * first
-    x = scan.start + spacing * (np.arange(grid, dtype=np.float64) - first)
+    margin = REACH * widest * FWHM_TO_SIGMA + zero
     width = darwin_half_width(reflection)
     reach = max(8.0 * width, 7.0 * spacing)
-    if x[0] > reach or x[-1] < -reach:  # the scan does not see the peak
+    clustered = scan.start - margin <= reach and scan.last + margin >= -reach
+    if clustered:  # the grid holds the whole cluster
+        margin = max(margin, scan.start + reach, reach - scan.last)
+    first = math.ceil(margin / spacing)
+    grid = (scan.points - 1) * stride + 1 + 2 * first
+    x = scan.start + spacing * (np.arange(grid, dtype=np.float64) - first)
+    if not clustered:  # the scan does not see the peak
         return Nodes(scan.points, scan.start, scan.step, stride, first, grid, x, np.full(grid, spacing))
     count = math.ceil(CLUSTER * max(1.0, 10.0 / narrowest))
     scale = 1.44 * width

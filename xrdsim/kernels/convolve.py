@@ -7,7 +7,8 @@ smooth partition of unity (``xrdsim.instrument``). Over the cluster the Gaussian
 
     G(a_i − x_j) ∝ exp(−a_i²/2s²) · r_jⁱ · exp(a_0 x_j/s² − x_j²/2s²),   a_i = a_0 + i·step,  r_j = exp(step·x_j/s²),
 
-so that it needs few exponentials for any width and zero of a sample.
+so that it needs few exponentials for any width and zero of a sample. Where the factors would overflow, for instruments
+narrower than some 5″, every Gaussian is computed.
 """
 
 import math
@@ -20,6 +21,9 @@ from xrdsim._jit import jit
 
 REACH = 6.0
 """Standard deviations at which the Gaussian is cut: its tail there is 1e-8 of the peak."""
+
+LARGEST_EXPONENT = 500.0
+"""Of the factors of a Gaussian; double precision ends at 709."""
 
 
 class Nodes(NamedTuple):
@@ -39,7 +43,7 @@ class Nodes(NamedTuple):
 def convolve(curve, nodes, sigma, zero, scale, background, kernel, cluster, out):
     """Measured intensity at the scan's angles from the reflectivity at the nodes.
 
-    ``kernel`` and ``cluster`` are workspaces of at least 2·first + 1 and of three times the cluster's size.
+    ``kernel`` and ``cluster`` are workspaces of at least 2·first + 1 and of twice the cluster's size.
     """
     spacing = nodes.step / nodes.stride
     taps = min(nodes.first, math.ceil((REACH * sigma + abs(zero)) / spacing))
@@ -55,23 +59,31 @@ def convolve(curve, nodes, sigma, zero, scale, background, kernel, cluster, out)
         out[i] = total
     extra = len(nodes.angle) - nodes.grid
     if extra > 0:
-        far = nodes.angle[nodes.grid + extra - 1] + REACH * sigma
+        reach = nodes.angle[nodes.grid + extra - 1]
+        far = reach + REACH * sigma
         low = max(0, math.ceil((zero - far - nodes.start) / nodes.step))
         high = min(nodes.points, math.floor((zero + far - nodes.start) / nodes.step) + 1)
-        # angles and nodes scaled by sigma, relative to the middle of the range, keep the factors finite
         first = (nodes.start + low * nodes.step - zero) / sigma
         step = nodes.step / sigma
+        factorised = far * reach < LARGEST_EXPONENT * sigma * sigma
         for j in range(extra):
             x = nodes.angle[nodes.grid + j] / sigma
-            value = nodes.weight[nodes.grid + j] * curve[nodes.grid + j] * unit
-            cluster[j] = value * math.exp(first * x - 0.5 * x * x)
-            cluster[extra + j] = math.exp(step * x)
+            cluster[j] = unit * nodes.weight[nodes.grid + j] * curve[nodes.grid + j]
+            if factorised:
+                cluster[j] *= math.exp(first * x - 0.5 * x * x)
+                cluster[extra + j] = math.exp(step * x)
         for i in range(low, high):
             a = first + (i - low) * step
             total = 0.0
-            for j in range(extra):
-                total += cluster[j]
-                cluster[j] *= cluster[extra + j]
-            out[i] += total * math.exp(-0.5 * a * a)
+            if factorised:
+                for j in range(extra):
+                    total += cluster[j]
+                    cluster[j] *= cluster[extra + j]
+                total *= math.exp(-0.5 * a * a)
+            else:
+                for j in range(extra):
+                    x = a - nodes.angle[nodes.grid + j] / sigma
+                    total += cluster[j] * math.exp(-0.5 * x * x)
+            out[i] += total
     for i in range(nodes.points):
         out[i] = scale * out[i] + background
