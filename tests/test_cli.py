@@ -23,7 +23,9 @@ from xrdsim.parameters import NAMES
 
 SAMPLE = dict(zip(NAMES, (0.0113, 0.0016, 5400.0, 3300.0, 0.0042, 3600.0, -300.0), strict=True))
 PARAM = [part for name, value in SAMPLE.items() for part in ("--param", f"{name}={value}")]
-XRD = [sys.executable, "-m", "cli"]
+# Ctrl-C raises also where these tests run in the background of a shell, whose children ignore it
+START = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from cli import app; app()"
+XRD = [sys.executable, "-c", START]
 
 
 @pytest.fixture
@@ -226,7 +228,12 @@ def test_bench(here):
 def interrupt(command, ready, folder):
     """Start a command, send Ctrl-C once ``ready()`` holds; its exit code and standard error."""
     process = subprocess.Popen(
-        [*XRD, *command], cwd=folder, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=os.environ
+        [*XRD, *command],
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        env=os.environ,
     )
     limit = time.monotonic() + 120
     while not ready() and process.poll() is None and time.monotonic() < limit:
