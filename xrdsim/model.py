@@ -170,8 +170,8 @@ def simulate(
     backgrounds = _per_sample(background, n, "background", 0.0)
     zeros = _per_sample(zero, n, "zero", -np.inf)
 
-    def reflect(which: Array, grid: Scan, cluster: Array | None = None) -> Array:
-        model = prepare(
+    def forward(grid: Scan, cluster: Array | None = None) -> Forward:
+        return prepare(
             scan,
             grid=grid,
             cluster=cluster,
@@ -183,7 +183,6 @@ def simulate(
             damaged=_damaged(rows),
             thickness=THICKER * chosen.high[L1],
         )
-        return _reflectivity(which, model)
 
     reflectivity = np.empty((n, scan.points))
     intensity = np.empty((n, scan.points))
@@ -197,9 +196,10 @@ def simulate(
             zero=float(np.abs(zeros).max()),
             thickness=THICKER * chosen.high[L1],
         )
+        model = forward(*grid_and_cluster(grid))
         indices = np.flatnonzero(blurred)
         for part in np.array_split(indices, -(-len(indices) // _ROWS)):
-            at_nodes = reflect(rows[part], *grid_and_cluster(grid))
+            at_nodes = _reflectivity(rows[part], model)
             reflectivity[part] = at_nodes[:, grid.first : grid.first + scan.points * grid.stride : grid.stride]
             measured = np.empty((len(part), scan.points))
             batch.measure(
@@ -215,10 +215,12 @@ def simulate(
             intensity[part] = measured
     sharp = np.flatnonzero(~blurred)
     if len(sharp):
-        reflectivity[sharp] = reflect(rows[sharp], scan)
+        reflectivity[sharp] = _reflectivity(rows[sharp], forward(scan))
         for shift in np.unique(zeros[sharp]):
             part = sharp[zeros[sharp] == shift]
-            seen = reflectivity[part] if shift == 0.0 else reflect(rows[part], replace(scan, start=scan.start - shift))
+            seen = reflectivity[part]
+            if shift != 0.0:
+                seen = _reflectivity(rows[part], forward(replace(scan, start=scan.start - shift)))
             intensity[part] = scales[part, None] * seen + backgrounds[part, None]
     return Curves(rows, scan.angle, reflectivity, intensity)
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from xrdsim.crystal import Reflection, Scan
 from xrdsim.errors import ParameterError
-from xrdsim.kernels.reflectivity import BLOCK, OPTICS, Optics
+from xrdsim.kernels.reflectivity import BLOCK, OPTICS, Optics, aligned
 from xrdsim.units import ARCSEC
 
 Complex = NDArray[np.complex128]
@@ -170,8 +170,6 @@ def _blocks(rows: Complex) -> NDArray[np.float64]:
     """Rows in blocks of BLOCK angles, the last padded with its last angle."""
     blocks = -(-rows.shape[1] // BLOCK)
     padded = np.pad(rows, ((0, 0), (0, blocks * BLOCK - rows.shape[1])), mode="edge")
-    whole = np.zeros(blocks * OPTICS * BLOCK + 8)
-    first = -(whole.ctypes.data // 8) % 8  # rows begin where a line of the cache does
-    table = whole[first : first + blocks * OPTICS * BLOCK].reshape(blocks, OPTICS, BLOCK)
+    table: NDArray[np.float64] = aligned(blocks * OPTICS * BLOCK).reshape(blocks, OPTICS, BLOCK)
     table[:] = _parts(padded).reshape(OPTICS, blocks, BLOCK).transpose(1, 0, 2)
     return table.reshape(blocks, OPTICS * BLOCK)

@@ -42,7 +42,6 @@ def xrayutilities_model(name: str, thickness: Array, strain: Array, reflection: 
     energy = xu.utilities.lam2en(reflection.wavelength)
     experiment = xu.HXRD((1, 0, 0), (0, 0, 1), en=energy)
     mono = monochromator_factor(reflection, Convention.EXACT)
-    # the name must not depend on the layers: LayerStack is built from a list
     stack = xu.simpack.LayerStack("implanted", *layers)
     model = getattr(xu.simpack, name)(stack, experiment=experiment, polarization="both", Cmono=mono)
     model.set_hkl((0, 0, ORDER))

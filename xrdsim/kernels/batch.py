@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from xrdsim._jit import jit
 from xrdsim.kernels.convolve import convolve
-from xrdsim.kernels.reflectivity import BLOCK, GROUP, MATRIX, WORK, reflect
+from xrdsim.kernels.reflectivity import BLOCK, GROUP, MATRIX, WORK, aligned, reflect
 from xrdsim.kernels.steps import SEGMENTS, Steps, count_steps, fill_steps
 from xrdsim.kernels.strain import depth_end, strain, strain_max
 
@@ -23,14 +23,6 @@ class Workspace(NamedTuple):
     block: NDArray[np.float64]
     coarse: NDArray[np.float64]
     element: NDArray[np.float64]
-
-
-@jit
-def aligned(n):
-    """Zeros at an address that is a multiple of 64 bytes, so that no vector lies across two lines of the cache."""
-    whole = np.zeros(n + 8)
-    first = (64 - whole.ctypes.data % 64) % 64 // 8
-    return whole[first : first + n]
 
 
 @jit

@@ -76,6 +76,14 @@ class Optics(NamedTuple):
 
 
 @jit
+def aligned(n):
+    """Zeros at an address that is a multiple of 64 bytes, so that no vector lies across two lines of the cache."""
+    whole = np.zeros(n + 8)
+    first = (64 - whole.ctypes.data % 64) % 64 // 8
+    return whole[first : first + n]
+
+
+@jit
 def even_functions(optics, work, h, g):
     """Rows C, Q, D: cos φ, q = sin φ/φ and dq/d(φ²) for φ = (f − g)h.
 
