@@ -2,7 +2,6 @@
 
 import os
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +12,6 @@ from xrdsim.curves import DEFAULT_STEP, Curve, read_curve, write_curve
 from xrdsim.errors import CurveError, OutputError, ParameterError
 
 PEAK, POINTS = 20, 120
-MEASURED = Path(__file__).resolve().parents[1].parent / "shared" / "measured"
 
 
 def counts(points=POINTS, peak=PEAK, fwhm=10.0, height=1e5):
@@ -442,10 +440,8 @@ def test_a_place_that_cannot_be_written(tmp_path):
 
 
 @pytest.mark.parametrize(("name", "points", "peak"), [("ggg_he_2e15.txt", 360, 72), ("ggg_he_6e15.txt", 636, 46)])
-def test_measured_curves(name, points, peak):
-    file = MEASURED / name
-    if not file.exists():
-        pytest.skip("the measured curves are not part of the project")
+def test_measured_curves(measured_folder, name, points, peak):
+    file = measured_folder / name
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         curve = read_curve(file)
