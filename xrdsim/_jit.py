@@ -54,10 +54,10 @@ _use_wide_vectors()
 CACHE = _cache_folder()
 
 
-def jit(function: Callable[..., Any] | None = None, *, parallel: bool = False) -> Any:
-    """Compile a kernel: ``@jit`` or ``@jit(parallel=True)``."""
+def jit(function: Callable[..., Any] | None = None, *, parallel: bool = False, inline: bool = False) -> Any:
+    """Compile a kernel: ``@jit``, ``@jit(parallel=True)`` or ``@jit(inline=True)`` for the body of a vectorised loop."""
     if function is None:
-        return lambda inner: jit(inner, parallel=parallel)
+        return lambda inner: jit(inner, parallel=parallel, inline=inline)
     before = config.CACHE_DIR
     if CACHE is not None:
         config.CACHE_DIR = CACHE
@@ -68,6 +68,7 @@ def jit(function: Callable[..., Any] | None = None, *, parallel: bool = False) -
             error_model="numpy",
             nogil=True,
             parallel=parallel,
+            inline="always" if inline else "never",
             cache=CACHE is not None,
         )
     finally:

@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from xrdsim._jit import jit
 from xrdsim.kernels.convolve import convolve
+from xrdsim.kernels.jacobian import reflect_tangents, tangents
 from xrdsim.kernels.reflectivity import BLOCK, GROUP, MATRIX, WORK, aligned, reflect
+from xrdsim.kernels.slopes import Slopes, fill_steps_and_slopes, widen
 from xrdsim.kernels.steps import SEGMENTS, Steps, count_steps, fill_steps
 from xrdsim.kernels.strain import depth_end, strain, strain_max
 
@@ -66,6 +68,39 @@ def curves(params, material, accuracy, optics, most, chunks, out):
         space = workspace(most, optics)
         for i in range(chunk * n // chunks, (chunk + 1) * n // chunks):
             curve(params[i], material, accuracy, optics, space, out[i])
+
+
+@jit
+def slopes(most, size, damaged):
+    """Make the arrays for derivatives of up to so many steps over ``size`` parameters."""
+    extra = most if damaged else 0
+    return Slopes(
+        np.zeros((most, size)),
+        np.zeros((extra, size)),
+        np.zeros((extra, size)),
+        np.zeros((most, size)),
+        np.zeros((SEGMENTS, size)),
+        np.zeros(size),
+        np.zeros((5, size)),
+    )
+
+
+@jit(parallel=True)
+def curve_tangents(params, material, accuracy, optics, most, chunks, out, gradient):
+    """Reflectivity (n, nodes) of parameters (n, p), and its derivatives (n, nodes, p)."""
+    n, size = params.shape
+    for chunk in prange(chunks):
+        space = workspace(most, optics)
+        slope = slopes(most, size, material.damaged)
+        tangent = tangents(size, optics)
+        p = np.empty(size)
+        for i in range(chunk * n // chunks, (chunk + 1) * n // chunks):
+            widen(params[i], p)
+            count_steps(p, material, accuracy, space.counts)
+            count = fill_steps_and_slopes(p, material, space.counts, space.steps, slope)
+            reflect_tangents(
+                optics, space.counts, space.steps, slope, count, space.block, tangent, out[i], gradient[i]
+            )
 
 
 @jit(parallel=True)

@@ -26,13 +26,13 @@ Layout: a block has BLOCK angles; its quantities are rows at constant offsets, s
 not overlap.
 """
 
-import math
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xrdsim._jit import jit
+from xrdsim.kernels.step import REACH, double, even_functions, matrix_of_step
 
 BLOCK = 32
 
@@ -51,12 +51,6 @@ MATRIX = 8
 
 # nodes interpolated together
 GROUP = 8
-
-# cos √x, sin √x/√x and its derivative as polynomials: remainders below 1e-13 for |x| ≤ REACH
-REACH = 1.2
-C1, C2, C3, C4, C5, C6, C7 = ((-1.0) ** n / math.factorial(2 * n) for n in range(1, 8))
-Q1, Q2, Q3, Q4, Q5, Q6, Q7 = ((-1.0) ** n / math.factorial(2 * n + 1) for n in range(1, 8))
-D0, D1, D2, D3, D4, D5, D6 = ((-1.0) ** (n + 1) * (n + 1) / math.factorial(2 * n + 3) for n in range(7))
 
 
 class Optics(NamedTuple):
@@ -84,107 +78,60 @@ def aligned(n):
 
 
 @jit
-def even_functions(optics, work, h, g):
-    """Rows C, Q, D: cos φ, q = sin φ/φ and dq/d(φ²) for φ = (f − g)h.
-
-    A polynomial with real coefficients at a complex point is the recurrence b_k = c_k + 2 Re x·b_{k+1} − |x|² b_{k+2}:
-    two multiply-adds a coefficient. Doubling the angle: cos 2φ = 2 cos²φ − 1, q(4x) = q cos φ, q'(4x) = (q' cos φ −
-    q²/2)/4.
-    """
+def fill_functions(optics, work, h, g):
+    """Rows C, Q, D: cos φ, q = sin φ/φ and dq/d(φ²) for φ = (f − g)h."""
     largest = max(abs(optics[F_RE] - g), abs(optics[F_RE + BLOCK - 1] - g)) * h
     largest *= largest
+    hh = h * h
     doublings = 0
-    scale = 1.0
-    while largest * scale > REACH:
-        scale *= 0.25
+    while largest > REACH:
+        largest *= 0.25
+        hh *= 0.25
         doublings += 1
-    hh = h * h * scale
     for j in range(BLOCK):
-        a_re = optics[F_RE + j] - g
-        a_im = optics[F_IM + j]
-        x_re = (a_re * a_re - a_im * a_im) * hh
-        x_im = 2.0 * a_re * a_im * hh
-        r = 2.0 * x_re
-        m = -(x_re * x_re + x_im * x_im)
-        b2 = C6 + r * C7
-        b1 = C5 + r * b2 + m * C7
-        b2 = C4 + r * b1 + m * b2
-        b1 = C3 + r * b2 + m * b1
-        b2 = C2 + r * b1 + m * b2
-        b1 = C1 + r * b2 + m * b1
-        work[C_RE + j] = 1.0 + x_re * b1 + m * b2
-        work[C_IM + j] = x_im * b1
-        b2 = Q6 + r * Q7
-        b1 = Q5 + r * b2 + m * Q7
-        b2 = Q4 + r * b1 + m * b2
-        b1 = Q3 + r * b2 + m * b1
-        b2 = Q2 + r * b1 + m * b2
-        b1 = Q1 + r * b2 + m * b1
-        work[Q_RE + j] = 1.0 + x_re * b1 + m * b2
-        work[Q_IM + j] = x_im * b1
-        b2 = D5 + r * D6
-        b1 = D4 + r * b2 + m * D6
-        b2 = D3 + r * b1 + m * b2
-        b1 = D2 + r * b2 + m * b1
-        b2 = D1 + r * b1 + m * b2
-        work[D_RE + j] = D0 + x_re * b2 + m * b1
-        work[D_IM + j] = x_im * b2
+        c_re, c_im, q_re, q_im, d_re, d_im = even_functions(optics[F_RE + j] - g, optics[F_IM + j], hh)
+        work[C_RE + j] = c_re
+        work[C_IM + j] = c_im
+        work[Q_RE + j] = q_re
+        work[Q_IM + j] = q_im
+        work[D_RE + j] = d_re
+        work[D_IM + j] = d_im
     for _ in range(doublings):
         for j in range(BLOCK):
-            c_re = work[C_RE + j]
-            c_im = work[C_IM + j]
-            q_re = work[Q_RE + j]
-            q_im = work[Q_IM + j]
-            d_re = work[D_RE + j]
-            d_im = work[D_IM + j]
-            work[C_RE + j] = 2.0 * (c_re * c_re - c_im * c_im) - 1.0
-            work[C_IM + j] = 4.0 * c_re * c_im
-            work[Q_RE + j] = q_re * c_re - q_im * c_im
-            work[Q_IM + j] = q_re * c_im + q_im * c_re
-            work[D_RE + j] = 0.25 * (d_re * c_re - d_im * c_im - 0.5 * (q_re * q_re - q_im * q_im))
-            work[D_IM + j] = 0.25 * (d_re * c_im + d_im * c_re - q_re * q_im)
+            c_re, c_im, q_re, q_im, d_re, d_im = double(
+                work[C_RE + j], work[C_IM + j], work[Q_RE + j], work[Q_IM + j], work[D_RE + j], work[D_IM + j]
+            )
+            work[C_RE + j] = c_re
+            work[C_IM + j] = c_im
+            work[Q_RE + j] = q_re
+            work[Q_IM + j] = q_im
+            work[D_RE + j] = d_re
+            work[D_IM + j] = d_im
 
 
 @jit
 def advance(optics, sigma, work, matrix, h, g, e, alpha, beta):
-    """Multiply one polarisation's transfer matrix by a step with ā = f − g, σ̄ = σ₀e and c = σ₀(αf + β)."""
-    he = h * e
+    """Multiply one polarisation's transfer matrix by a step."""
     for j in range(BLOCK):
-        f_re = optics[F_RE + j]
-        f_im = optics[F_IM + j]
-        k_re = alpha * f_re + beta
-        k_im = alpha * f_im
-        t_re = he * he + k_re * k_re - k_im * k_im
-        t_im = 2.0 * k_re * k_im
-        x_re = sigma[S2_IM + j] * t_im - sigma[S2_RE + j] * t_re  # φ² − ā²h²
-        x_im = -sigma[S2_RE + j] * t_im - sigma[S2_IM + j] * t_re
-        y_re = work[D_RE + j] * x_re - work[D_IM + j] * x_im
-        y_im = work[D_RE + j] * x_im + work[D_IM + j] * x_re
-        q_re = work[Q_RE + j] + y_re
-        q_im = work[Q_IM + j] + y_im
-        o_re = q_re - 0.5 * y_re
-        o_im = q_im - 0.5 * y_im
-        c_re = work[C_RE + j] - 0.5 * (o_re * x_re - o_im * x_im)
-        c_im = work[C_IM + j] - 0.5 * (o_re * x_im + o_im * x_re)
-        # diagonal: cos φ ∓ i·h·ā·q; off-diagonal: σ₀·(−6 q'·(αf + β) ± q·i·h·e)
-        a_re = (f_re - g) * h
-        a_im = f_im * h
-        d_re = q_re * a_re - q_im * a_im
-        d_im = q_re * a_im + q_im * a_re
-        uu_re = c_re + d_im
-        uu_im = c_im - d_re
-        vv_re = c_re - d_im
-        vv_im = c_im + d_re
-        m_re = q_re * sigma[S_RE + j] - q_im * sigma[S_IM + j]
-        m_im = q_re * sigma[S_IM + j] + q_im * sigma[S_RE + j]
-        n_re = work[D_RE + j] * sigma[S_RE + j] - work[D_IM + j] * sigma[S_IM + j]
-        n_im = work[D_RE + j] * sigma[S_IM + j] + work[D_IM + j] * sigma[S_RE + j]
-        l_re = -6.0 * (n_re * k_re - n_im * k_im)
-        l_im = -6.0 * (n_re * k_im + n_im * k_re)
-        uv_re = l_re - m_im * he
-        uv_im = l_im + m_re * he
-        vu_re = l_re + m_im * he
-        vu_im = l_im - m_re * he
+        uu_re, uu_im, uv_re, uv_im, vu_re, vu_im, vv_re, vv_im = matrix_of_step(
+            optics[F_RE + j],
+            optics[F_IM + j],
+            sigma[S_RE + j],
+            sigma[S_IM + j],
+            sigma[S2_RE + j],
+            sigma[S2_IM + j],
+            work[C_RE + j],
+            work[C_IM + j],
+            work[Q_RE + j],
+            work[Q_IM + j],
+            work[D_RE + j],
+            work[D_IM + j],
+            h,
+            g,
+            e,
+            alpha,
+            beta,
+        )
         u_re = matrix[j]
         u_im = matrix[BLOCK + j]
         v_re = matrix[2 * BLOCK + j]
@@ -216,7 +163,7 @@ def transfer(optics, steps, count, work, sigma_matrix, pi_matrix):
     for k in range(count - 1, -1, -1):
         h = steps.h[k]
         g = steps.g[k]
-        even_functions(optics, work, h, g)
+        fill_functions(optics, work, h, g)
         advance(optics, sigma, work, sigma_matrix, h, g, steps.e[k], steps.alpha[k], steps.beta[k])
         advance(optics, pi, work, pi_matrix, h, g, steps.e[k], steps.alpha[k], steps.beta[k])
 
@@ -239,19 +186,19 @@ def reflect(optics, steps, count, work, block, coarse, element, out):
     for phase in range(ratio):
         quotients = (optics.grid - phase + ratio - 1) // ratio
         for q in range(0, quotients, GROUP):
-            interpolate(coarse, q, optics.weight[phase], element)
+            interpolate(coarse, q, optics.weight[phase], 2 * MATRIX, element)
             for j in range(min(GROUP, quotients - q)):
                 i = (q + j) * ratio + phase
                 out[i] = intensity(element, j * 2 * MATRIX, optics.substrate, i, share)
     one = element[: 2 * MATRIX]
     for i in range(len(optics.cluster_first)):
-        interpolate(coarse, optics.cluster_first[i], optics.cluster_weight[i], one)
+        interpolate(coarse, optics.cluster_first[i], optics.cluster_weight[i], 2 * MATRIX, one)
         out[optics.grid + i] = intensity(one, 0, optics.substrate, optics.grid + i, share)
 
 
 @jit
-def interpolate(coarse, first, weight, element):
-    """Both transfer matrices at one node, or at several spaced like the coarse angles, from these from ``first`` on.
+def interpolate(coarse, first, weight, width, element):
+    """Values at one node, or at several spaced like the coarse angles, from the ``width`` values at each of these.
 
     The number of taps is a multiple of 4; the length of ``element`` sets the number of nodes.
     """
@@ -263,11 +210,9 @@ def interpolate(coarse, first, weight, element):
         w1 = weight[t + 1]
         w2 = weight[t + 2]
         w3 = weight[t + 3]
-        near = coarse[(first + t) * 2 * MATRIX : (first + t + 3) * 2 * MATRIX + size]
+        near = coarse[(first + t) * width : (first + t + 3) * width + size]
         for i in range(size):
-            element[i] += (
-                w0 * near[i] + w1 * near[2 * MATRIX + i] + w2 * near[4 * MATRIX + i] + w3 * near[6 * MATRIX + i]
-            )
+            element[i] += w0 * near[i] + w1 * near[width + i] + w2 * near[2 * width + i] + w3 * near[3 * width + i]
 
 
 @jit

@@ -53,8 +53,65 @@ def depth_end(p):
 
 
 @jit
+def strain_gradient(z, p, gradient):
+    """Total strain at the depth z and its derivative over z [1/Å]; ``gradient`` (7,) receives those over p."""
+    ratio = z / p[RP1] if z < p[RP1] else 0.0
+    width = p[L1] - p[RP1]
+    gradient[:] = 0.0
+    first = 0.0
+    slope = 0.0
+    if z < p[RP1]:
+        t = 1.0 - ratio
+        log = math.log(p[DMAX1] / p[D01])
+        first = p[DMAX1] * math.exp(-log * t * t)
+        gradient[D01] = first * t * t / p[D01]
+        steep = -2.0 * first * log * t
+        gradient[RP1] = steep * ratio / p[RP1]
+        slope = -steep / p[RP1]
+        gradient[DMAX1] = first * (1.0 - t * t) / p[DMAX1]
+    elif width > 0.0:
+        t = (z - p[RP1]) / width
+        log = math.log(p[DMAX1] / DMIN)
+        first = p[DMAX1] * math.exp(-log * t * t)
+        slope = -2.0 * first * log * t / width
+        gradient[RP1] = slope * (t - 1.0)
+        gradient[L1] = -slope * t
+        gradient[DMAX1] = first * (1.0 - t * t) / p[DMAX1]
+    reach = p[L2] - 2.0 * p[RP2]
+    u = p[L2] / reach
+    t = z / p[L2]
+    log = math.log(p[D02] / DMIN)
+    shape = (u * t + 1.0 - u) * t
+    second = p[D02] * math.exp(-log * shape)
+    steep = -log * second * (2.0 * u * t + 1.0 - u) / p[L2]
+    bend = -2.0 * log * second * (t * t - t) / (reach * reach)
+    gradient[D02] = second * (1.0 - shape) / p[D02]
+    gradient[L2] = -steep * t - bend * p[RP2]
+    gradient[RP2] = bend * p[L2]
+    return first + second, slope + steep
+
+
+@jit
+def end_gradient(end, p, gradient):
+    """Derivatives (7,) of the depth at which the layer ends, ``end``, by the implicit function theorem."""
+    _, slope = strain_gradient(end, p, gradient)
+    if end <= p[L1] or slope >= 0.0:
+        gradient[:] = 0.0
+        gradient[L1] = 1.0
+        return
+    for i in range(len(gradient)):
+        gradient[i] /= -slope
+
+
+@jit
 def strain_max(p):
-    """Largest strain of the continuous profile: it lies in [0, Rp1], beyond which both parts fall."""
+    """Largest strain of the continuous profile."""
+    return max(strain(strain_peak(p), p), strain(0.0, p))
+
+
+@jit
+def strain_peak(p):
+    """Depth of the largest strain: it lies in [0, Rp1], beyond which both parts fall."""
     count = 128
     best = 0
     top = strain(0.0, p)
@@ -63,11 +120,6 @@ def strain_max(p):
         if value > top:
             top = value
             best = k
-    if p[L1] <= p[RP1]:  # D1 drops to 0 at Rp1: its maximum is approached from above
-        value = p[DMAX1] + strain(p[RP1], p)
-        if value > top:
-            top = value
-            best = count
     low = p[RP1] * max(best - 1, 0) / count
     high = p[RP1] * min(best + 1, count) / count
     golden = 0.6180339887498949
@@ -78,7 +130,8 @@ def strain_max(p):
             high = right
         else:
             low = left
-    return max(top, strain(0.5 * (low + high), p))
+    middle = 0.5 * (low + high)
+    return middle if strain(middle, p) > strain(0.0, p) else 0.0
 
 
 @jit

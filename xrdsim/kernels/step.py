@@ -1,0 +1,242 @@
+"""One step of the recursion at one angle, in real arithmetic of either precision.
+
+The functions are plain scalar code: the loops of the processor and of the graphics card compile the same lines. All
+floating-point constants take the type of the arguments, so that single precision stays single.
+
+With φ = āh, ā = f − g and x = φ²: cos φ, q = sin φ/φ, q' = dq/dx are entire functions of x, so no branch and no complex
+root, sine or exponential is needed. They are computed once, for σ = 0, and corrected for either polarisation by a
+Taylor step in φ² − ā²h², which is some 1e-5.
+"""
+
+import math
+
+from xrdsim._jit import jit
+
+# cos √x, sin √x/√x and its derivative as polynomials: remainders below 1e-13 for |x| ≤ REACH
+REACH = 1.2
+C1, C2, C3, C4, C5, C6, C7 = ((-1.0) ** n / math.factorial(2 * n) for n in range(1, 8))
+Q1, Q2, Q3, Q4, Q5, Q6, Q7 = ((-1.0) ** n / math.factorial(2 * n + 1) for n in range(1, 8))
+D0, D1, D2, D3, D4, D5, D6 = ((-1.0) ** (n + 1) * (n + 1) / math.factorial(2 * n + 3) for n in range(7))
+
+
+@jit(inline=True)
+def even_functions(a_re, a_im, hh):
+    """cos √x, q = sin √x/√x and dq/dx at x = a²·hh, each as real and imaginary part.
+
+    A polynomial with real coefficients at a complex point is the recurrence b_k = c_k + 2 Re x·b_{k+1} − |x|² b_{k+2}:
+    two multiply-adds a coefficient.
+    """
+    real = type(a_re)
+    two = real(2.0)
+    x_re = (a_re * a_re - a_im * a_im) * hh
+    x_im = two * a_re * a_im * hh
+    r = two * x_re
+    m = -(x_re * x_re + x_im * x_im)
+    b2 = real(C6) + r * real(C7)
+    b1 = real(C5) + r * b2 + m * real(C7)
+    b2 = real(C4) + r * b1 + m * b2
+    b1 = real(C3) + r * b2 + m * b1
+    b2 = real(C2) + r * b1 + m * b2
+    b1 = real(C1) + r * b2 + m * b1
+    c_re = real(1.0) + x_re * b1 + m * b2
+    c_im = x_im * b1
+    b2 = real(Q6) + r * real(Q7)
+    b1 = real(Q5) + r * b2 + m * real(Q7)
+    b2 = real(Q4) + r * b1 + m * b2
+    b1 = real(Q3) + r * b2 + m * b1
+    b2 = real(Q2) + r * b1 + m * b2
+    b1 = real(Q1) + r * b2 + m * b1
+    q_re = real(1.0) + x_re * b1 + m * b2
+    q_im = x_im * b1
+    b2 = real(D5) + r * real(D6)
+    b1 = real(D4) + r * b2 + m * real(D6)
+    b2 = real(D3) + r * b1 + m * b2
+    b1 = real(D2) + r * b2 + m * b1
+    b2 = real(D1) + r * b1 + m * b2
+    return c_re, c_im, q_re, q_im, real(D0) + x_re * b2 + m * b1, x_im * b2
+
+
+@jit(inline=True)
+def double(c_re, c_im, q_re, q_im, d_re, d_im):
+    """The same at 4x: cos 2φ = 2 cos²φ − 1, q(4x) = q cos φ, q'(4x) = (q' cos φ − q²/2)/4."""
+    real = type(c_re)
+    half, quarter = real(0.5), real(0.25)
+    return (
+        real(2.0) * (c_re * c_re - c_im * c_im) - real(1.0),
+        real(4.0) * c_re * c_im,
+        q_re * c_re - q_im * c_im,
+        q_re * c_im + q_im * c_re,
+        quarter * (d_re * c_re - d_im * c_im - half * (q_re * q_re - q_im * q_im)),
+        quarter * (d_re * c_im + d_im * c_re - q_re * q_im),
+    )
+
+
+@jit(inline=True)
+def matrix_of_step(f_re, f_im, s_re, s_im, s2_re, s2_im, c_re, c_im, q_re, q_im, d_re, d_im, h, g, e, alpha, beta):
+    """Elements uu, uv, vu, vv of the step with ā = f − g, σ̄ = σ₀e and c = σ₀(αf + β); s2 = σ₀²."""
+    real = type(f_re)
+    half, two, six = real(0.5), real(2.0), real(6.0)
+    he = h * e
+    k_re = alpha * f_re + beta
+    k_im = alpha * f_im
+    t_re = he * he + k_re * k_re - k_im * k_im
+    t_im = two * k_re * k_im
+    x_re = s2_im * t_im - s2_re * t_re  # φ² − ā²h²
+    x_im = -s2_re * t_im - s2_im * t_re
+    y_re = d_re * x_re - d_im * x_im
+    y_im = d_re * x_im + d_im * x_re
+    p_re = q_re + y_re
+    p_im = q_im + y_im
+    o_re = p_re - half * y_re
+    o_im = p_im - half * y_im
+    w_re = c_re - half * (o_re * x_re - o_im * x_im)
+    w_im = c_im - half * (o_re * x_im + o_im * x_re)
+    # diagonal: cos φ ∓ i·h·ā·q; off-diagonal: σ₀·(−6 q'·(αf + β) ± q·i·h·e)
+    a_re = (f_re - g) * h
+    a_im = f_im * h
+    z_re = p_re * a_re - p_im * a_im
+    z_im = p_re * a_im + p_im * a_re
+    m_re = (p_re * s_re - p_im * s_im) * he
+    m_im = (p_re * s_im + p_im * s_re) * he
+    n_re = d_re * s_re - d_im * s_im
+    n_im = d_re * s_im + d_im * s_re
+    l_re = -six * (n_re * k_re - n_im * k_im)
+    l_im = -six * (n_re * k_im + n_im * k_re)
+    return (
+        w_re + z_im,
+        w_im - z_re,
+        l_re - m_im,
+        l_im + m_re,
+        l_re + m_im,
+        l_im - m_re,
+        w_re - z_im,
+        w_im + z_re,
+    )
+
+
+F0, F1, F2, F3, F4, F5 = ((-1.0) ** n * (n + 1) * (n + 2) / math.factorial(2 * n + 5) for n in range(6))
+
+
+@jit(inline=True)
+def second_derivative(a_re, a_im, hh):
+    """q'' = d²q/dx² at x = a²·hh, |x| ≤ REACH, to 1e-9 of q''(0)."""
+    real = type(a_re)
+    two = real(2.0)
+    x_re = (a_re * a_re - a_im * a_im) * hh
+    x_im = two * a_re * a_im * hh
+    r = two * x_re
+    m = -(x_re * x_re + x_im * x_im)
+    b2 = real(F4) + r * real(F5)
+    b1 = real(F3) + r * b2 + m * real(F5)
+    b2 = real(F2) + r * b1 + m * b2
+    b1 = real(F1) + r * b2 + m * b1
+    return real(F0) + x_re * b1 + m * b2, x_im * b1
+
+
+@jit(inline=True)
+def double_second(c_re, c_im, q_re, q_im, d_re, d_im, b_re, b_im):
+    """q''(4x) = (q'' cos φ − 3/2 q q')/16 from the values at x."""
+    real = type(c_re)
+    unit, more = real(1.0 / 16.0), real(1.5)
+    return (
+        unit * (b_re * c_re - b_im * c_im - more * (q_re * d_re - q_im * d_im)),
+        unit * (b_re * c_im + b_im * c_re - more * (q_re * d_im + q_im * d_re)),
+    )
+
+
+@jit(inline=True)
+def times(a_re, a_im, b_re, b_im):
+    """Product of two complex numbers."""
+    return a_re * b_re - a_im * b_im, a_re * b_im + a_im * b_re
+
+
+@jit(inline=True)
+def generators(f_re, f_im, c_re, c_im, q_re, q_im, d_re, d_im, b_re, b_im, h, g, e, alpha, beta):
+    """What T⁻¹dT of a step T needs, for both polarisations: three complex numbers for each of g, β and e.
+
+    T⁻¹dT = i(ζZ + μU + νL) with Z = [[1, 0], [0, −1]], U = [[0, 1], [0, 0]], L = [[0, 0], [−1, 0]] up to a multiple of
+    the unit matrix, which does not change u/v. For g and e, divided by h: ζ = 1 + σ₀²ζ_g, μ = σ₀μ_g, ν = σ₀ν_g and so
+    on, with ζ = σ₀²ζ_β and ζ = σ₀²ζ_e. Terms of the order σ⁴ and c² of the corrections are left out. For α it is f
+    times that for β, and for h it is (e × that for e − ā × that for g).
+    """
+    real = type(f_re)
+    one, two, six, twelve = real(1.0), real(2.0), real(6.0), real(12.0)
+    he = h * e
+    y_re = (f_re - g) * h
+    y_im = f_im * h
+    k_re = alpha * f_re + beta
+    k_im = alpha * f_im
+    qq_re, qq_im = times(q_re, q_im, q_re, q_im)
+    dc_re, dc_im = times(d_re, d_im, c_re, c_im)
+    w_re = two * dc_re + qq_re  # 2q' cos φ + q²
+    w_im = two * dc_im + qq_im
+    u_re, u_im = times(d_re, d_im, q_re, q_im)
+    u_re *= six
+    u_im *= six
+    v_re, v_im = times(b_re, b_im, c_re, c_im)
+    v_re = twelve * v_re + u_re
+    v_im = twelve * v_im + u_im
+    dd_re, dd_im = times(d_re, d_im, d_re, d_im)
+    bq_re, bq_im = times(b_re, b_im, q_re, q_im)
+    ye_re, ye_im = times(y_re, y_im, twelve * (dd_re - bq_re), twelve * (dd_im - bq_im))
+    n_re, n_im = times(y_re, y_im, ye_re, ye_im)
+    n_re += u_re
+    n_im += u_im
+    yw_re, yw_im = times(y_re, y_im, w_re, w_im)
+    yv_re, yv_im = times(y_re, y_im, v_re, v_im)
+    yu_re, yu_im = times(y_re, y_im, u_re, u_im)
+    yyw_re, yyw_im = times(y_re, y_im, yw_re, yw_im)
+    yqq_re, yqq_im = times(y_re, y_im, qq_re, qq_im)
+    kk_re, kk_im = times(k_re, k_im, k_re, k_im)
+    # g
+    a_re, a_im = times(kk_re + he * he, kk_im, w_re, w_im)
+    o_re, o_im = times(k_re, k_im, ye_re, ye_im)
+    zg_re = a_re + he * o_re
+    zg_im = a_im + he * o_im
+    a_re, a_im = times(k_re, k_im, n_re, n_im)
+    o_re, o_im = times(k_re, k_im, yv_re, yv_im)
+    a_re = -a_re - he * yw_re
+    a_im = -a_im - he * yw_im
+    o_re -= he * qq_re
+    o_im -= he * qq_im
+    mg_re, mg_im = a_re + o_im, a_im - o_re
+    ng_re, ng_im = a_re - o_im, a_im + o_re
+    # β
+    a_re, a_im = times(k_re, k_im, yw_re, yw_im)
+    zb_re = a_re + he * u_re
+    zb_im = a_im + he * u_im
+    mb_re, mb_im = -yu_re - six * dc_im, -yu_im + six * dc_re
+    nb_re, nb_im = -yu_re + six * dc_im, -yu_im - six * dc_re
+    # e
+    a_re, a_im = times(k_re, k_im, u_re, u_im)
+    ze_re = he * yw_re - a_re
+    ze_im = he * yw_im - a_im
+    a_re = one - yyw_re
+    a_im = -yyw_im
+    me_re, me_im = a_re - yqq_im, a_im + yqq_re
+    ne_re, ne_im = a_re + yqq_im, a_im - yqq_re
+    return (
+        zg_re, zg_im, mg_re, mg_im, ng_re, ng_im,
+        zb_re, zb_im, mb_re, mb_im, nb_re, nb_im,
+        ze_re, ze_im, me_re, me_im, ne_re, ne_im,
+    )  # fmt: skip
+
+
+@jit(inline=True)
+def adjoint_action(s11_re, s11_im, s21_re, s21_im, s12_re, s12_im, s22_re, s22_im):
+    """What S⁻¹(·)S does to Z, U and L, det S = 1: diagonal, upper and minus the lower element of each.
+
+    Z → (d, 2q, 2r), U → (s21 s22, s22², s21²), L → (s11 s12, s12², s11²) with d = s11 s22 + s12 s21, q = s12 s22 and
+    r = s11 s21.
+    """
+    a_re, a_im = times(s11_re, s11_im, s22_re, s22_im)
+    o_re, o_im = times(s12_re, s12_im, s21_re, s21_im)
+    q_re, q_im = times(s12_re, s12_im, s22_re, s22_im)
+    r_re, r_im = times(s11_re, s11_im, s21_re, s21_im)
+    return (
+        a_re + o_re, a_im + o_im, q_re + q_re, q_im + q_im, r_re + r_re, r_im + r_im,
+        *times(s21_re, s21_im, s22_re, s22_im), *times(s22_re, s22_im, s22_re, s22_im),
+        *times(s21_re, s21_im, s21_re, s21_im),
+        *times(s11_re, s11_im, s12_re, s12_im), *times(s12_re, s12_im, s12_re, s12_im),
+        *times(s11_re, s11_im, s11_re, s11_im),
+    )  # fmt: skip
