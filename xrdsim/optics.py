@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from xrdsim.crystal import Reflection, Scan
 from xrdsim.errors import ParameterError
-from xrdsim.kernels.reflectivity import BLOCK, OPTICS, Optics, aligned
+from xrdsim.kernels.reflectivity import BLOCK, OPTICS, PHASES, Optics, aligned
 from xrdsim.units import ARCSEC
 
 Complex = NDArray[np.complex128]
@@ -135,7 +135,8 @@ def optics(
     return Optics(
         _blocks(np.array(rows)),
         monochromator,
-        _window(np.arange(ratio) / ratio + taps // 2 - 1, taps, beta),
+        ratio,
+        np.pad(_window(np.arange(ratio) / ratio + taps // 2 - 1, taps, beta), ((0, -ratio % PHASES), (0, 0))),
         np.ascontiguousarray(_parts(np.array(amplitudes(nodes, reflection, convention).substrate)).T),
         grid.points,
         first,

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from xrdsim._jit import jit
 from xrdsim.kernels.convolve import convolve
 from xrdsim.kernels.jacobian import reflect_tangents, tangents
-from xrdsim.kernels.reflectivity import BLOCK, GROUP, MATRIX, WORK, aligned, reflect
-from xrdsim.kernels.slopes import Slopes, fill_steps_and_slopes, widen
+from xrdsim.kernels.reflectivity import BLOCK, GROUP, MATRIX, PHASES, WORK, aligned, reflect
+from xrdsim.kernels.slopes import LEAST, Slopes, at_least, fill_steps_and_slopes, widen
 from xrdsim.kernels.steps import SEGMENTS, Steps, count_steps, fill_steps
 from xrdsim.kernels.strain import depth_end, strain, strain_max
 
@@ -36,7 +36,7 @@ def workspace(most, optics):
         aligned(WORK * BLOCK),
         aligned(2 * MATRIX * BLOCK).reshape(2, MATRIX * BLOCK),
         aligned((len(optics.table) * BLOCK + GROUP) * 2 * MATRIX),
-        aligned(GROUP * 2 * MATRIX),
+        aligned(PHASES * GROUP * 2 * MATRIX),
     )
 
 
@@ -79,7 +79,6 @@ def slopes(most, size, damaged):
         np.zeros((extra, size)),
         np.zeros((extra, size)),
         np.zeros((most, size)),
-        np.zeros((SEGMENTS, size)),
         np.zeros(size),
         np.zeros((5, size)),
     )
@@ -90,13 +89,15 @@ def curve_tangents(params, material, accuracy, optics, most, chunks, out, gradie
     """Reflectivity (n, nodes) of parameters (n, p), and its derivatives (n, nodes, p)."""
     n, size = params.shape
     for chunk in prange(chunks):
-        space = workspace(most, optics)
-        slope = slopes(most, size, material.damaged)
-        tangent = tangents(size, optics)
+        bound = most + SEGMENTS * LEAST
+        space = workspace(bound, optics)
+        slope = slopes(bound, size, material.damaged)
+        tangent = tangents(bound, size, material.damaged, optics)
         p = np.empty(size)
         for i in range(chunk * n // chunks, (chunk + 1) * n // chunks):
             widen(params[i], p)
             count_steps(p, material, accuracy, space.counts)
+            at_least(LEAST, space.counts)
             count = fill_steps_and_slopes(p, material, space.counts, space.steps, slope)
             reflect_tangents(
                 optics, space.counts, space.steps, slope, count, space.block, tangent, out[i], gradient[i]

@@ -23,6 +23,7 @@ from xrdsim.kernels.reflectivity import (
     F_IM,
     F_RE,
     MATRIX,
+    PHASES,
     POLARISATION,
     Q_IM,
     Q_RE,
@@ -34,15 +35,18 @@ from xrdsim.kernels.reflectivity import (
     advance,
     aligned,
     interpolate,
+    interpolate_one,
 )
 from xrdsim.kernels.slopes import Slopes
 from xrdsim.kernels.step import (
     REACH,
+    act,
     adjoint_action,
     double,
     double_second,
     even_functions,
     generators,
+    generators_of_coupling,
     second_derivative,
     times,
 )
@@ -51,9 +55,14 @@ from xrdsim.kernels.steps import SEGMENTS, Steps
 SLOTS = 4
 """Steps whose contributions are added up together."""
 
-GENERATORS = 18
+LANES = 8
+"""M and dM of so many parameters lie side by side: one vector."""
+
+GENERATORS = 14
+SHEET = 2 * MATRIX * LANES
 K = 6  # rows of K of one polarisation: diagonal, upper and minus the lower element
 SOURCE = 2 * K * BLOCK
+THETA = SLOTS * SOURCE
 B_RE, B_IM = BLOCK * WORK, BLOCK * (WORK + 1)
 
 
@@ -62,29 +71,38 @@ class Tangents(NamedTuple):
 
     work: NDArray[np.float64]  # cos φ, q, q' and q''
     generators: NDArray[np.float64]
-    sources: NDArray[np.float64]  # (g, β, e, α, h) × SLOTS × SOURCE
-    thickness: NDArray[np.float64]  # (SOURCE,) for a change of h of a whole segment
+    sources: NDArray[np.float64]  # (g, β, e, α) × SLOTS × SOURCE
+    thickness: NDArray[np.float64]  # (SOURCE,) for a change of h
     total: NDArray[np.float64]  # (p, SOURCE) K of each parameter
-    coarse: NDArray[np.float64]  # M and dM of each parameter, at each coarse angle
-    element: NDArray[np.float64]  # the same at one node
-    factor: NDArray[np.float64]  # (2·MATRIX,)
-    weights: NDArray[np.float64]  # (8,)
+    weights: NDArray[np.float64]  # (batches, 1 or 2, p, 2·SLOTS)
+    active: NDArray[np.int64]  # (batches, 1 or 2, p) which parameters have weights, the first being …
+    number: NDArray[np.int64]  # (batches, 1 or 2) … so many
+    sheets: int
+    coarse: NDArray[np.float64]  # (coarse angles, sheets, 2·MATRIX, LANES)
+    element: NDArray[np.float64]  # (PHASES, sheets, 2·MATRIX, LANES)
+    change: NDArray[np.float64]  # (LANES,)
 
 
 @jit
-def tangents(size, optics):
-    """Make the arrays for so many parameters."""
-    width = (1 + size) * 2 * MATRIX
+def tangents(most, size, damaged, optics):
+    """Make the arrays for up to so many steps and for so many parameters."""
+    sheets = -(-(1 + size) // LANES)
+    width = sheets * 2 * MATRIX * LANES
+    batches = most // SLOTS + SEGMENTS
+    parts = 2 if damaged else 1
     return Tangents(
         aligned((WORK + 2) * BLOCK),
         aligned(GENERATORS * BLOCK),
-        aligned(5 * SLOTS * SOURCE),
+        aligned(2 * parts * THETA),
         aligned(SOURCE),
         aligned(size * SOURCE).reshape(size, SOURCE),
-        aligned(len(optics.table) * BLOCK * width),
-        aligned(width),
-        aligned(2 * MATRIX),
-        np.zeros(2 * SLOTS),
+        np.zeros((batches, parts, size, 2 * SLOTS)),
+        np.zeros((batches, parts, size), np.int64),
+        np.zeros((batches, parts), np.int64),
+        sheets,
+        aligned((len(optics.table) * BLOCK + 1) * width),
+        aligned(PHASES * width),
+        aligned(LANES),
     )
 
 
@@ -131,22 +149,11 @@ def fill_generators(optics, work, rows, h, g, e, alpha, beta):
     """What the step contributes to either polarisation, before it is pulled back."""
     for j in range(BLOCK):
         values = generators(
-            optics[F_RE + j],
-            optics[F_IM + j],
-            work[C_RE + j],
-            work[C_IM + j],
-            work[Q_RE + j],
-            work[Q_IM + j],
-            work[D_RE + j],
-            work[D_IM + j],
-            work[B_RE + j],
-            work[B_IM + j],
-            h,
-            g,
-            e,
-            alpha,
-            beta,
-        )
+            optics[F_RE + j], optics[F_IM + j],
+            work[C_RE + j], work[C_IM + j], work[Q_RE + j], work[Q_IM + j],
+            work[D_RE + j], work[D_IM + j], work[B_RE + j], work[B_IM + j],
+            h, g, e, alpha, beta,
+        )  # fmt: skip
         rows[j] = values[0]
         rows[BLOCK + j] = values[1]
         rows[2 * BLOCK + j] = values[2]
@@ -161,132 +168,190 @@ def fill_generators(optics, work, rows, h, g, e, alpha, beta):
         rows[11 * BLOCK + j] = values[11]
         rows[12 * BLOCK + j] = values[12]
         rows[13 * BLOCK + j] = values[13]
-        rows[14 * BLOCK + j] = values[14]
-        rows[15 * BLOCK + j] = values[15]
-        rows[16 * BLOCK + j] = values[16]
-        rows[17 * BLOCK + j] = values[17]
 
 
 @jit
-def pull_back(optics, sigma, rows, matrix, g, e, damaged, sources, at):
-    """S⁻¹(·)S of a step's contributions to one polarisation, into sources[at:] and SLOTS·SOURCE further each."""
-    theta = SLOTS * SOURCE
+def pull_back(sigma, rows, matrix, h, e, sources):
+    """S⁻¹(·)S of a step's contributions to one polarisation for g and, THETA further, β."""
+    he = h * e
+    half = 0.5 * he
+    square = he * he
+    third = square / 3.0
     for j in range(BLOCK):
-        zd_re, zd_im, zq_re, zq_im, zr_re, zr_im, ud_re, ud_im, uq_re, uq_im, ur_re, ur_im, \
-            ld_re, ld_im, lq_re, lq_im, lr_re, lr_im = adjoint_action(
+        action = adjoint_action(
             matrix[j], matrix[BLOCK + j], matrix[2 * BLOCK + j], matrix[3 * BLOCK + j],
             matrix[4 * BLOCK + j], matrix[5 * BLOCK + j], matrix[6 * BLOCK + j], matrix[7 * BLOCK + j],
         )  # fmt: skip
-        s_re = sigma[S_RE + j]
-        s_im = sigma[S_IM + j]
-        s2_re = sigma[S2_RE + j]
-        s2_im = sigma[S2_IM + j]
-        # g
+        s_re, s_im = sigma[S_RE + j], sigma[S_IM + j]
+        s2_re, s2_im = he * sigma[S2_RE + j], he * sigma[S2_IM + j]
+        zb_re, zb_im = times(s2_re, s2_im, rows[6 * BLOCK + j], rows[7 * BLOCK + j])
         z_re, z_im = times(s2_re, s2_im, rows[j], rows[BLOCK + j])
-        m_re, m_im = times(s_re, s_im, rows[2 * BLOCK + j], rows[3 * BLOCK + j])
-        n_re, n_im = times(s_re, s_im, rows[4 * BLOCK + j], rows[5 * BLOCK + j])
-        z_re += 1.0
-        gd_re = z_re * zd_re - z_im * zd_im + m_re * ud_re - m_im * ud_im + n_re * ld_re - n_im * ld_im
-        gd_im = z_re * zd_im + z_im * zd_re + m_re * ud_im + m_im * ud_re + n_re * ld_im + n_im * ld_re
-        gq_re = z_re * zq_re - z_im * zq_im + m_re * uq_re - m_im * uq_im + n_re * lq_re - n_im * lq_im
-        gq_im = z_re * zq_im + z_im * zq_re + m_re * uq_im + m_im * uq_re + n_re * lq_im + n_im * lq_re
-        gr_re = z_re * zr_re - z_im * zr_im + m_re * ur_re - m_im * ur_im + n_re * lr_re - n_im * lr_im
-        gr_im = z_re * zr_im + z_im * zr_re + m_re * ur_im + m_im * ur_re + n_re * lr_im + n_im * lr_re
-        sources[at + j] = gd_re
-        sources[at + BLOCK + j] = gd_im
-        sources[at + 2 * BLOCK + j] = gq_re
-        sources[at + 3 * BLOCK + j] = gq_im
-        sources[at + 4 * BLOCK + j] = gr_re
-        sources[at + 5 * BLOCK + j] = gr_im
-        # β
-        z_re, z_im = times(s2_re, s2_im, rows[6 * BLOCK + j], rows[7 * BLOCK + j])
-        m_re, m_im = times(s_re, s_im, rows[8 * BLOCK + j], rows[9 * BLOCK + j])
-        n_re, n_im = times(s_re, s_im, rows[10 * BLOCK + j], rows[11 * BLOCK + j])
-        bd_re = z_re * zd_re - z_im * zd_im + m_re * ud_re - m_im * ud_im + n_re * ld_re - n_im * ld_im
-        bd_im = z_re * zd_im + z_im * zd_re + m_re * ud_im + m_im * ud_re + n_re * ld_im + n_im * ld_re
-        bq_re = z_re * zq_re - z_im * zq_im + m_re * uq_re - m_im * uq_im + n_re * lq_re - n_im * lq_im
-        bq_im = z_re * zq_im + z_im * zq_re + m_re * uq_im + m_im * uq_re + n_re * lq_im + n_im * lq_re
-        br_re = z_re * zr_re - z_im * zr_im + m_re * ur_re - m_im * ur_im + n_re * lr_re - n_im * lr_im
-        br_im = z_re * zr_im + z_im * zr_re + m_re * ur_im + m_im * ur_re + n_re * lr_im + n_im * lr_re
-        sources[theta + at + j] = bd_re
-        sources[theta + at + BLOCK + j] = bd_im
-        sources[theta + at + 2 * BLOCK + j] = bq_re
-        sources[theta + at + 3 * BLOCK + j] = bq_im
-        sources[theta + at + 4 * BLOCK + j] = br_re
-        sources[theta + at + 5 * BLOCK + j] = br_im
-        # e, and h from e·(e) − ā·(g)
-        z_re, z_im = times(s2_re, s2_im, rows[12 * BLOCK + j], rows[13 * BLOCK + j])
-        m_re, m_im = times(s_re, s_im, rows[14 * BLOCK + j], rows[15 * BLOCK + j])
-        n_re, n_im = times(s_re, s_im, rows[16 * BLOCK + j], rows[17 * BLOCK + j])
-        ed_re = z_re * zd_re - z_im * zd_im + m_re * ud_re - m_im * ud_im + n_re * ld_re - n_im * ld_im
-        ed_im = z_re * zd_im + z_im * zd_re + m_re * ud_im + m_im * ud_re + n_re * ld_im + n_im * ld_re
-        eq_re = z_re * zq_re - z_im * zq_im + m_re * uq_re - m_im * uq_im + n_re * lq_re - n_im * lq_im
-        eq_im = z_re * zq_im + z_im * zq_re + m_re * uq_im + m_im * uq_re + n_re * lq_im + n_im * lq_re
-        er_re = z_re * zr_re - z_im * zr_im + m_re * ur_re - m_im * ur_im + n_re * lr_re - n_im * lr_im
-        er_im = z_re * zr_im + z_im * zr_re + m_re * ur_im + m_im * ur_re + n_re * lr_im + n_im * lr_re
-        a_re = optics[F_RE + j] - g
-        a_im = optics[F_IM + j]
-        sources[4 * theta + at + j] = e * ed_re - (a_re * gd_re - a_im * gd_im)
-        sources[4 * theta + at + BLOCK + j] = e * ed_im - (a_re * gd_im + a_im * gd_re)
-        sources[4 * theta + at + 2 * BLOCK + j] = e * eq_re - (a_re * gq_re - a_im * gq_im)
-        sources[4 * theta + at + 3 * BLOCK + j] = e * eq_im - (a_re * gq_im + a_im * gq_re)
-        sources[4 * theta + at + 4 * BLOCK + j] = e * er_re - (a_re * gr_re - a_im * gr_im)
-        sources[4 * theta + at + 5 * BLOCK + j] = e * er_im - (a_re * gr_im + a_im * gr_re)
-        if damaged:
-            sources[2 * theta + at + j] = ed_re
-            sources[2 * theta + at + BLOCK + j] = ed_im
-            sources[2 * theta + at + 2 * BLOCK + j] = eq_re
-            sources[2 * theta + at + 3 * BLOCK + j] = eq_im
-            sources[2 * theta + at + 4 * BLOCK + j] = er_re
-            sources[2 * theta + at + 5 * BLOCK + j] = er_im
-            f_re = optics[F_RE + j]
-            sources[3 * theta + at + j] = f_re * bd_re - a_im * bd_im
-            sources[3 * theta + at + BLOCK + j] = f_re * bd_im + a_im * bd_re
-            sources[3 * theta + at + 2 * BLOCK + j] = f_re * bq_re - a_im * bq_im
-            sources[3 * theta + at + 3 * BLOCK + j] = f_re * bq_im + a_im * bq_re
-            sources[3 * theta + at + 4 * BLOCK + j] = f_re * br_re - a_im * br_im
-            sources[3 * theta + at + 5 * BLOCK + j] = f_re * br_im + a_im * br_re
+        y_re, y_im = times(s2_re, s2_im, rows[12 * BLOCK + j], rows[13 * BLOCK + j])
+        # Taylor step of W and q² from σ = 0
+        m_re = rows[2 * BLOCK + j] + square * y_re + third * zb_im
+        m_im = rows[3 * BLOCK + j] + square * y_im - third * zb_re
+        n_re = rows[4 * BLOCK + j] + square * y_re - third * zb_im
+        n_im = rows[5 * BLOCK + j] + square * y_im + third * zb_re
+        m_re, m_im = times(s_re, s_im, m_re, m_im)
+        n_re, n_im = times(s_re, s_im, n_re, n_im)
+        d_re, d_im, q_re, q_im, r_re, r_im = act(action, 1.0 + he * z_re, he * z_im, m_re, m_im, n_re, n_im)
+        sources[j] = d_re
+        sources[BLOCK + j] = d_im
+        sources[2 * BLOCK + j] = q_re
+        sources[3 * BLOCK + j] = q_im
+        sources[4 * BLOCK + j] = r_re
+        sources[5 * BLOCK + j] = r_im
+        m_re, m_im = rows[8 * BLOCK + j] - half * zb_im, rows[9 * BLOCK + j] + half * zb_re  # of cos φ
+        n_re, n_im = rows[10 * BLOCK + j] + half * zb_im, rows[11 * BLOCK + j] - half * zb_re
+        m_re, m_im = times(s_re, s_im, m_re, m_im)
+        n_re, n_im = times(s_re, s_im, n_re, n_im)
+        d_re, d_im, q_re, q_im, r_re, r_im = act(action, zb_re, zb_im, m_re, m_im, n_re, n_im)
+        sources[THETA + j] = d_re
+        sources[THETA + BLOCK + j] = d_im
+        sources[THETA + 2 * BLOCK + j] = q_re
+        sources[THETA + 3 * BLOCK + j] = q_im
+        sources[THETA + 4 * BLOCK + j] = r_re
+        sources[THETA + 5 * BLOCK + j] = r_im
 
 
 @jit
-def add(sources, at, weights, total):
-    """total += Σ weights[n]·sources[at + n·SOURCE :], n = 0 … 7."""
-    w0, w1, w2, w3, w4, w5, w6, w7 = weights
+def pull_back_more(optics, sigma, work, rows, matrix, h, g, e, alpha, beta, sources, thickness):
+    """The same for h, from e·(that for e) − ā·(that for g), and where the layer is damaged for e and α = f·(β)."""
+    square = (h * e) ** 2
+    third = 1.0 / 3.0
+    for j in range(BLOCK):
+        f_re, f_im = optics[F_RE + j], optics[F_IM + j]
+        z_re, z_im, m_re, m_im, n_re, n_im = generators_of_coupling(
+            f_re, f_im,
+            work[C_RE + j], work[C_IM + j], work[Q_RE + j], work[Q_IM + j], work[D_RE + j], work[D_IM + j],
+            h, g, e, alpha, beta,
+        )  # fmt: skip
+        y_re, y_im = (f_re - g) * h, f_im * h
+        s2_re, s2_im = square * sigma[S2_RE + j], square * sigma[S2_IM + j]
+        v_re, v_im = times(s2_re, s2_im, rows[12 * BLOCK + j], rows[13 * BLOCK + j])
+        u_re, u_im = times(s2_re, s2_im, third * rows[6 * BLOCK + j], third * rows[7 * BLOCK + j])
+        x_re, x_im = times(y_re, y_im, v_re + u_im, v_im - u_re)
+        m_re += x_re
+        m_im += x_im
+        x_re, x_im = times(y_re, y_im, v_re - u_im, v_im + u_re)
+        n_re += x_re
+        n_im += x_im
+        z_re, z_im = times(sigma[S2_RE + j], sigma[S2_IM + j], z_re, z_im)
+        m_re, m_im = times(sigma[S_RE + j], sigma[S_IM + j], m_re, m_im)
+        n_re, n_im = times(sigma[S_RE + j], sigma[S_IM + j], n_re, n_im)
+        action = adjoint_action(
+            matrix[j], matrix[BLOCK + j], matrix[2 * BLOCK + j], matrix[3 * BLOCK + j],
+            matrix[4 * BLOCK + j], matrix[5 * BLOCK + j], matrix[6 * BLOCK + j], matrix[7 * BLOCK + j],
+        )  # fmt: skip
+        d_re, d_im, q_re, q_im, r_re, r_im = act(action, z_re, z_im, m_re, m_im, n_re, n_im)
+        a_re = f_re - g
+        x_re, x_im = times(a_re, f_im, sources[j], sources[BLOCK + j])
+        thickness[j] = e * d_re - x_re
+        thickness[BLOCK + j] = e * d_im - x_im
+        x_re, x_im = times(a_re, f_im, sources[2 * BLOCK + j], sources[3 * BLOCK + j])
+        thickness[2 * BLOCK + j] = e * q_re - x_re
+        thickness[3 * BLOCK + j] = e * q_im - x_im
+        x_re, x_im = times(a_re, f_im, sources[4 * BLOCK + j], sources[5 * BLOCK + j])
+        thickness[4 * BLOCK + j] = e * r_re - x_re
+        thickness[5 * BLOCK + j] = e * r_im - x_im
+        if len(sources) > 2 * THETA:
+            sources[2 * THETA + j] = d_re
+            sources[2 * THETA + BLOCK + j] = d_im
+            sources[2 * THETA + 2 * BLOCK + j] = q_re
+            sources[2 * THETA + 3 * BLOCK + j] = q_im
+            sources[2 * THETA + 4 * BLOCK + j] = r_re
+            sources[2 * THETA + 5 * BLOCK + j] = r_im
+            x_re, x_im = times(f_re, f_im, sources[THETA + j], sources[THETA + BLOCK + j])
+            sources[3 * THETA + j] = x_re
+            sources[3 * THETA + BLOCK + j] = x_im
+            x_re, x_im = times(f_re, f_im, sources[THETA + 2 * BLOCK + j], sources[THETA + 3 * BLOCK + j])
+            sources[3 * THETA + 2 * BLOCK + j] = x_re
+            sources[3 * THETA + 3 * BLOCK + j] = x_im
+            x_re, x_im = times(f_re, f_im, sources[THETA + 4 * BLOCK + j], sources[THETA + 5 * BLOCK + j])
+            sources[3 * THETA + 4 * BLOCK + j] = x_re
+            sources[3 * THETA + 5 * BLOCK + j] = x_im
+
+
+@jit
+def add(sources, weights, total):
+    """total += Σ weights[n]·sources[n·SOURCE :], n = 0 … 7."""
+    w0, w1, w2, w3 = weights[0], weights[1], weights[2], weights[3]
+    w4, w5, w6, w7 = weights[4], weights[5], weights[6], weights[7]
     for i in range(SOURCE):
-        near = at + i
         total[i] += (
-            w0 * sources[near]
-            + w1 * sources[near + SOURCE]
-            + w2 * sources[near + 2 * SOURCE]
-            + w3 * sources[near + 3 * SOURCE]
-            + w4 * sources[near + 4 * SOURCE]
-            + w5 * sources[near + 5 * SOURCE]
-            + w6 * sources[near + 6 * SOURCE]
-            + w7 * sources[near + 7 * SOURCE]
+            w0 * sources[i]
+            + w1 * sources[SOURCE + i]
+            + w2 * sources[2 * SOURCE + i]
+            + w3 * sources[3 * SOURCE + i]
+            + w4 * sources[4 * SOURCE + i]
+            + w5 * sources[5 * SOURCE + i]
+            + w6 * sources[6 * SOURCE + i]
+            + w7 * sources[7 * SOURCE + i]
         )
 
 
 @jit
-def collect(steps, slopes, first, count, space):
-    """Add the contributions in the slots, of the steps first, first − 1, …, to the totals of all parameters."""
-    weights = space.weights
-    for q in range(len(space.total)):
-        for part in range(2 if len(slopes.e) > 0 else 1):
-            weights[:] = 0.0
-            for n in range(count):
-                k = first - n
-                if part == 0:
-                    weights[n] = slopes.g[k, q] * steps.h[k]
-                    weights[SLOTS + n] = slopes.beta[k, q]
-                else:
-                    weights[n] = slopes.e[k, q] * steps.h[k]
-                    weights[SLOTS + n] = slopes.alpha[k, q]
-            if weights.any():
-                add(space.sources, 2 * part * SLOTS * SOURCE, weights, space.total[q])
-    for n in range(count):
-        at = (4 * SLOTS + n) * SOURCE
-        for i in range(SOURCE):
-            space.thickness[i] += space.sources[at + i]
+def add_three(sources, a, b, c, first, second, third):
+    """The same for three parameters at once: each source is loaded once."""
+    a0, a1, a2, a3, a4, a5, a6, a7 = a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7]
+    b0, b1, b2, b3, b4, b5, b6, b7 = b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]
+    c0, c1, c2, c3, c4, c5, c6, c7 = c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7]
+    for i in range(SOURCE):
+        x0 = sources[i]
+        x1 = sources[SOURCE + i]
+        x2 = sources[2 * SOURCE + i]
+        x3 = sources[3 * SOURCE + i]
+        x4 = sources[4 * SOURCE + i]
+        x5 = sources[5 * SOURCE + i]
+        x6 = sources[6 * SOURCE + i]
+        x7 = sources[7 * SOURCE + i]
+        first[i] += a0 * x0 + a1 * x1 + a2 * x2 + a3 * x3 + a4 * x4 + a5 * x5 + a6 * x6 + a7 * x7
+        second[i] += b0 * x0 + b1 * x1 + b2 * x2 + b3 * x3 + b4 * x4 + b5 * x5 + b6 * x6 + b7 * x7
+        third[i] += c0 * x0 + c1 * x1 + c2 * x2 + c3 * x3 + c4 * x4 + c5 * x5 + c6 * x6 + c7 * x7
+
+
+@jit
+def pack(counts, steps, slopes, space):
+    """Weights of the slots of each batch of steps, from the substrate up, and the parameters that have any."""
+    size = len(slopes.end)
+    space.weights[:] = 0.0
+    k = counts.sum()
+    batch = 0
+    for s in range(SEGMENTS - 1, -1, -1):
+        for i in range(counts[s]):
+            k -= 1
+            slot = i % SLOTS
+            for q in range(size):
+                space.weights[batch, 0, q, slot] = slopes.g[k, q] * steps.h[k]
+                space.weights[batch, 0, q, SLOTS + slot] = slopes.beta[k, q]
+                if len(slopes.e) > 0:
+                    space.weights[batch, 1, q, slot] = slopes.e[k, q] * steps.h[k]
+                    space.weights[batch, 1, q, SLOTS + slot] = slopes.alpha[k, q]
+            if slot == SLOTS - 1 or i == counts[s] - 1:
+                for part in range(space.weights.shape[1]):
+                    number = 0
+                    for q in range(size):
+                        if space.weights[batch, part, q].any():
+                            space.active[batch, part, number] = q
+                            number += 1
+                    space.number[batch, part] = number
+                batch += 1
+
+
+@jit
+def collect(batch, space):
+    """Add the contributions in the slots to the totals of the parameters."""
+    total = space.total
+    for part in range(space.weights.shape[1]):
+        sources = space.sources[2 * part * THETA : 2 * (part + 1) * THETA]
+        w = space.weights[batch, part]
+        active = space.active[batch, part]
+        number = space.number[batch, part]
+        for n in range(0, number - 2, 3):
+            a, b, c = active[n], active[n + 1], active[n + 2]
+            add_three(sources, w[a], w[b], w[c], total[a], total[b], total[c])
+        for n in range(number - number % 3, number):
+            add(sources, w[active[n]], total[active[n]])
 
 
 @jit
@@ -301,106 +366,137 @@ def transfer_tangents(optics, counts, steps, slopes, count, sigma_matrix, pi_mat
     sigma = optics[POLARISATION : POLARISATION + 4 * BLOCK]
     pi = optics[POLARISATION + 4 * BLOCK : POLARISATION + 8 * BLOCK]
     damaged = len(slopes.e) > 0
-    k = count - 1
+    work, rows = space.work, space.generators
+    k = count
+    batch = 0
     for s in range(SEGMENTS - 1, -1, -1):
-        space.thickness[:] = 0.0
-        slot = 0
         for i in range(counts[s]):
-            h, g, e, alpha, beta = steps.h[k], steps.g[k], steps.e[k], steps.alpha[k], steps.beta[k]
-            fill_functions(optics, space.work, h, g)
-            fill_generators(optics, space.work, space.generators, h, g, e, alpha, beta)
-            at = slot * SOURCE
-            pull_back(optics, sigma, space.generators, sigma_matrix, g, e, damaged, space.sources, at)
-            pull_back(optics, pi, space.generators, pi_matrix, g, e, damaged, space.sources, at + K * BLOCK)
-            advance(optics, sigma, space.work, sigma_matrix, h, g, e, alpha, beta)
-            advance(optics, pi, space.work, pi_matrix, h, g, e, alpha, beta)
-            slot += 1
-            if slot == SLOTS or i == counts[s] - 1:
-                collect(steps, slopes, k + slot - 1, slot, space)
-                slot = 0
             k -= 1
-        for q in range(len(space.total)):
-            weight = slopes.h[s, q]
-            if weight != 0.0:
-                for i in range(SOURCE):
-                    space.total[q, i] += weight * space.thickness[i]
+            slot = i % SLOTS
+            h, g, e, alpha, beta = steps.h[k], steps.g[k], steps.e[k], steps.alpha[k], steps.beta[k]
+            fill_functions(optics, work, h, g)
+            fill_generators(optics, work, rows, h, g, e, alpha, beta)
+            near = space.sources[slot * SOURCE :]
+            far = space.sources[slot * SOURCE + K * BLOCK :]
+            pull_back(sigma, rows, sigma_matrix, h, e, near)
+            pull_back(pi, rows, pi_matrix, h, e, far)
+            last = k == count - 1
+            if damaged or last:
+                above = space.thickness[: K * BLOCK]
+                below = space.thickness[K * BLOCK :]
+                pull_back_more(optics, sigma, work, rows, sigma_matrix, h, g, e, alpha, beta, near, above)
+                pull_back_more(optics, pi, work, rows, pi_matrix, h, g, e, alpha, beta, far, below)
+            if last:
+                for q in range(len(space.total)):
+                    total = space.total[q]
+                    for j in range(SOURCE):
+                        total[j] += slopes.end[q] * space.thickness[j]
+            advance(optics, sigma, work, sigma_matrix, h, g, e, alpha, beta)
+            advance(optics, pi, work, pi_matrix, h, g, e, alpha, beta)
+            if slot == SLOTS - 1 or i == counts[s] - 1:
+                collect(batch, space)
+                batch += 1
 
 
 @jit
-def store(b, matrix, pol, space):
-    """M and dM = iMK of all parameters of one block and polarisation into ``space.coarse``."""
-    size = len(space.total)
-    width = (1 + size) * 2 * MATRIX
+def store(matrix, total, rows):
+    """dM = iMK of one polarisation and parameter, as rows of a block of angles."""
     for j in range(BLOCK):
-        at = (b * BLOCK + j) * width + pol * MATRIX
-        for row in range(MATRIX):
-            space.coarse[at + row] = matrix[row * BLOCK + j]
-        u1 = complex(matrix[j], matrix[BLOCK + j])
-        v1 = complex(matrix[2 * BLOCK + j], matrix[3 * BLOCK + j])
-        u2 = complex(matrix[4 * BLOCK + j], matrix[5 * BLOCK + j])
-        v2 = complex(matrix[6 * BLOCK + j], matrix[7 * BLOCK + j])
-        unit = 1j / (u1 * v2 - u2 * v1)
-        for q in range(size):
-            at += 2 * MATRIX
-            k = pol * K * BLOCK + j
-            diagonal = unit * complex(space.total[q, k], space.total[q, k + BLOCK])
-            upper = unit * complex(space.total[q, k + 2 * BLOCK], space.total[q, k + 3 * BLOCK])
-            lower = -unit * complex(space.total[q, k + 4 * BLOCK], space.total[q, k + 5 * BLOCK])
-            _put(space.coarse, at, u1 * diagonal + u2 * lower)
-            _put(space.coarse, at + 2, v1 * diagonal + v2 * lower)
-            _put(space.coarse, at + 4, u1 * upper - u2 * diagonal)
-            _put(space.coarse, at + 6, v1 * upper - v2 * diagonal)
+        u1_re, u1_im, v1_re, v1_im = matrix[j], matrix[BLOCK + j], matrix[2 * BLOCK + j], matrix[3 * BLOCK + j]
+        u2_re, u2_im = matrix[4 * BLOCK + j], matrix[5 * BLOCK + j]
+        v2_re, v2_im = matrix[6 * BLOCK + j], matrix[7 * BLOCK + j]
+        d_re, d_im = -total[BLOCK + j], total[j]
+        q_re, q_im = -total[3 * BLOCK + j], total[2 * BLOCK + j]
+        r_re, r_im = total[5 * BLOCK + j], -total[4 * BLOCK + j]
+        rows[j] = u1_re * d_re - u1_im * d_im + u2_re * r_re - u2_im * r_im
+        rows[BLOCK + j] = u1_re * d_im + u1_im * d_re + u2_re * r_im + u2_im * r_re
+        rows[2 * BLOCK + j] = v1_re * d_re - v1_im * d_im + v2_re * r_re - v2_im * r_im
+        rows[3 * BLOCK + j] = v1_re * d_im + v1_im * d_re + v2_re * r_im + v2_im * r_re
+        rows[4 * BLOCK + j] = u1_re * q_re - u1_im * q_im - u2_re * d_re + u2_im * d_im
+        rows[5 * BLOCK + j] = u1_re * q_im + u1_im * q_re - u2_re * d_im - u2_im * d_re
+        rows[6 * BLOCK + j] = v1_re * q_re - v1_im * q_im - v2_re * d_re + v2_im * d_im
+        rows[7 * BLOCK + j] = v1_re * q_im + v1_im * q_re - v2_re * d_im - v2_im * d_re
 
 
 @jit
-def _put(array, at, value):
-    array[at] = value.real
-    array[at + 1] = value.imag
+def spread(rows, sheet, lane, coarse):
+    """Rows of a block of angles into one lane of the coarse values, one row after the other at each angle."""
+    width = len(coarse) // BLOCK
+    for j in range(BLOCK):
+        near = coarse[j * width + sheet * SHEET + lane : (j + 1) * width]
+        for row in range(MATRIX):
+            near[row * LANES] = rows[row * BLOCK + j]
 
 
 @jit
 def reflect_tangents(optics, counts, steps, slopes, count, block, space, out, gradient):
     """Reflectivity at the grid nodes and then the cluster nodes, and its derivatives (nodes, p)."""
+    width = space.sheets * SHEET
+    pack(counts, steps, slopes, space)
     for b in range(len(optics.table)):
         transfer_tangents(optics.table[b], counts, steps, slopes, count, block[0], block[1], space)
-        store(b, block[0], 0, space)
-        store(b, block[1], 1, space)
-    ratio = len(optics.weight)
-    for i in range(optics.grid):
-        interpolate(space.coarse, i // ratio, optics.weight[i % ratio], len(space.element), space.element)
-        out[i] = linearise(optics, i, space, gradient)
+        for pol in range(2):
+            at = pol * MATRIX * LANES
+            near = space.coarse[b * BLOCK * width + at : (b + 1) * BLOCK * width + at]
+            spread(block[pol], 0, 0, near)
+            for q in range(len(space.total)):
+                store(block[pol], space.total[q, pol * K * BLOCK : (pol + 1) * K * BLOCK], space.sources)
+                spread(space.sources, (1 + q) // LANES, (1 + q) % LANES, near)
+    ratio = optics.ratio
+    for phase in range(0, ratio, PHASES):
+        for q in range(-(-optics.grid // ratio)):
+            interpolate(space.coarse, q, optics.weight[phase : phase + PHASES], width, space.element)
+            for n in range(min(PHASES, ratio - phase)):
+                i = q * ratio + phase + n
+                if i < optics.grid:
+                    out[i] = linearise(optics, i, space.element[n * width : (n + 1) * width], space, gradient[i])
     for i in range(len(optics.cluster_first)):
-        interpolate(
-            space.coarse, optics.cluster_first[i], optics.cluster_weight[i], len(space.element), space.element
-        )
-        out[optics.grid + i] = linearise(optics, optics.grid + i, space, gradient)
+        near = space.coarse[optics.cluster_first[i] * width :]
+        interpolate_one(near, optics.cluster_weight[i], width, space.element[:width])
+        node = optics.grid + i
+        out[node] = linearise(optics, node, space.element, space, gradient[node])
 
 
 @jit
-def linearise(optics, node, space, gradient):
-    """R at a node, and its derivatives into gradient[node], from M and dM there."""
+def linearise(optics, node, m, space, gradient):
+    """R at a node, and its derivatives (p,), from M and dM there."""
     share = 1.0 / (1.0 + optics.monochromator)
-    m = space.element
     total = 0.0
-    for pol in range(2):
-        at = pol * MATRIX
-        a = complex(optics.substrate[node, 2 * pol], optics.substrate[node, 2 * pol + 1])
-        u = complex(m[at], m[at + 1]) * a + complex(m[at + 4], m[at + 5])
-        v = complex(m[at + 2], m[at + 3]) * a + complex(m[at + 6], m[at + 7])
-        unit = 1.0 / (v.real * v.real + v.imag * v.imag)
-        r = (u.real * u.real + u.imag * u.imag) * unit
-        total += share * r
-        du = 2.0 * share * unit * u.conjugate()
-        dv = -2.0 * share * unit * r * v.conjugate()
-        _put(space.factor, at, (du * a).conjugate())
-        _put(space.factor, at + 2, (dv * a).conjugate())
-        _put(space.factor, at + 4, du.conjugate())
-        _put(space.factor, at + 6, dv.conjugate())
-        share = 1.0 - share
-    for q in range(gradient.shape[1]):
-        at = (1 + q) * 2 * MATRIX
-        change = 0.0
-        for i in range(2 * MATRIX):
-            change += space.factor[i] * m[at + i]
-        gradient[node, q] = change
+    change = space.change
+    for sheet in range(space.sheets):
+        for q in range(LANES):
+            change[q] = 0.0
+        for pol in range(2):
+            one = m[pol * MATRIX * LANES :]
+            a_re = optics.substrate[node, 2 * pol]
+            a_im = optics.substrate[node, 2 * pol + 1]
+            u_re = one[0] * a_re - one[LANES] * a_im + one[4 * LANES]
+            u_im = one[0] * a_im + one[LANES] * a_re + one[5 * LANES]
+            v_re = one[2 * LANES] * a_re - one[3 * LANES] * a_im + one[6 * LANES]
+            v_im = one[2 * LANES] * a_im + one[3 * LANES] * a_re + one[7 * LANES]
+            unit = 1.0 / (v_re * v_re + v_im * v_im)
+            r = (u_re * u_re + u_im * u_im) * unit
+            if sheet == 0:
+                total += share * r
+            # dR = Re[x·du + y·dv], du = dM11 A + dM12, dv = dM21 A + dM22
+            unit *= 2.0 * share
+            x_re, x_im = unit * u_re, unit * u_im
+            y_re, y_im = -unit * r * v_re, -unit * r * v_im
+            xa_re, xa_im = x_re * a_re + x_im * a_im, x_im * a_re - x_re * a_im
+            ya_re, ya_im = y_re * a_re + y_im * a_im, y_im * a_re - y_re * a_im
+            near = m[sheet * SHEET + pol * MATRIX * LANES : sheet * SHEET + (pol + 1) * MATRIX * LANES]
+            for q in range(LANES):
+                change[q] += (
+                    xa_re * near[q]
+                    + xa_im * near[LANES + q]
+                    + ya_re * near[2 * LANES + q]
+                    + ya_im * near[3 * LANES + q]
+                    + x_re * near[4 * LANES + q]
+                    + x_im * near[5 * LANES + q]
+                    + y_re * near[6 * LANES + q]
+                    + y_im * near[7 * LANES + q]
+                )
+            share = 1.0 - share
+        for q in range(max(1 - sheet, 0), min(LANES, len(gradient) + 1 - sheet * LANES)):
+            gradient[sheet * LANES + q - 1] = change[q]
     return total

@@ -49,8 +49,9 @@ WORK = 6
 # rows of the transfer matrix of one polarisation: columns (u, v) that start from (1, 0) and (0, 1)
 MATRIX = 8
 
-# nodes interpolated together
+# nodes interpolated together: spaced like the coarse angles, and between two of them
 GROUP = 8
+PHASES = 3
 
 
 class Optics(NamedTuple):
@@ -62,7 +63,8 @@ class Optics(NamedTuple):
 
     table: NDArray[np.float64]  # (blocks, OPTICS·BLOCK)
     monochromator: float
-    weight: NDArray[np.float64]  # (ratio, taps)
+    ratio: int
+    weight: NDArray[np.float64]  # (ratio, taps), rows continued by zeros to a multiple of PHASES
     substrate: NDArray[np.float64]  # (nodes, 4): A of σ and π, real and imaginary, at the grid and the cluster
     grid: int  # number of grid nodes
     cluster_first: NDArray[np.int64]  # (cluster,)
@@ -173,7 +175,7 @@ def reflect(optics, steps, count, work, block, coarse, element, out):
     """Reflectivity of a layer at the grid nodes and then the cluster nodes.
 
     Workspaces: ``work`` (WORK·BLOCK,), ``block`` (2, MATRIX·BLOCK), ``coarse`` (coarse angles +
-    GROUP) · 2·MATRIX, ``element`` GROUP · 2·MATRIX.
+    GROUP) · 2·MATRIX, ``element`` PHASES · GROUP · 2·MATRIX.
     """
     for b in range(len(optics.table)):
         transfer(optics.table[b], steps, count, work, block[0], block[1])
@@ -181,38 +183,67 @@ def reflect(optics, steps, count, work, block, coarse, element, out):
             for row in range(MATRIX):
                 for j in range(BLOCK):
                     coarse[(b * BLOCK + j) * 2 * MATRIX + p * MATRIX + row] = block[p, row * BLOCK + j]
-    ratio = len(optics.weight)
+    ratio = optics.ratio
     share = 1.0 / (1.0 + optics.monochromator)
-    for phase in range(ratio):
-        quotients = (optics.grid - phase + ratio - 1) // ratio
-        for q in range(0, quotients, GROUP):
-            interpolate(coarse, q, optics.weight[phase], 2 * MATRIX, element)
-            for j in range(min(GROUP, quotients - q)):
-                i = (q + j) * ratio + phase
-                out[i] = intensity(element, j * 2 * MATRIX, optics.substrate, i, share)
-    one = element[: 2 * MATRIX]
+    for phase in range(0, ratio, PHASES):
+        for q in range(0, -(-optics.grid // ratio), GROUP):
+            interpolate(coarse, q, optics.weight[phase : phase + PHASES], 2 * MATRIX, element)
+            for n in range(min(PHASES, ratio - phase)):
+                for j in range(GROUP):
+                    i = (q + j) * ratio + phase + n
+                    if i < optics.grid:
+                        out[i] = intensity(element, (n * GROUP + j) * 2 * MATRIX, optics.substrate, i, share)
     for i in range(len(optics.cluster_first)):
-        interpolate(coarse, optics.cluster_first[i], optics.cluster_weight[i], 2 * MATRIX, one)
-        out[optics.grid + i] = intensity(one, 0, optics.substrate, optics.grid + i, share)
+        near = coarse[optics.cluster_first[i] * 2 * MATRIX :]
+        interpolate_one(near, optics.cluster_weight[i], 2 * MATRIX, element[: 2 * MATRIX])
+        out[optics.grid + i] = intensity(element, 0, optics.substrate, optics.grid + i, share)
 
 
 @jit
 def interpolate(coarse, first, weight, width, element):
-    """Values at one node, or at several spaced like the coarse angles, from the ``width`` values at each of these.
+    """Values at PHASES nodes, or at PHASES times several spaced like the coarse angles, one after the other.
 
-    The number of taps is a multiple of 4; the length of ``element`` sets the number of nodes.
+    ``width`` values at each coarse angle, from angle ``first`` on; ``weight`` (PHASES, taps), the number of taps a
+    multiple of 4. All phases take the same coarse values, which are loaded once.
     """
+    size = len(element) // PHASES
+    one = element[:size]
+    two = element[size : 2 * size]
+    three = element[2 * size : 3 * size]
+    for i in range(size):
+        one[i] = 0.0
+        two[i] = 0.0
+        three[i] = 0.0
+    for t in range(0, weight.shape[1], 4):
+        a0, a1, a2, a3 = weight[0, t], weight[0, t + 1], weight[0, t + 2], weight[0, t + 3]
+        b0, b1, b2, b3 = weight[1, t], weight[1, t + 1], weight[1, t + 2], weight[1, t + 3]
+        c0, c1, c2, c3 = weight[2, t], weight[2, t + 1], weight[2, t + 2], weight[2, t + 3]
+        at = (first + t) * width
+        near0 = coarse[at : at + size]
+        near1 = coarse[at + width : at + width + size]
+        near2 = coarse[at + 2 * width : at + 2 * width + size]
+        near3 = coarse[at + 3 * width : at + 3 * width + size]
+        for i in range(size):
+            x0, x1, x2, x3 = near0[i], near1[i], near2[i], near3[i]
+            one[i] += a0 * x0 + a1 * x1 + a2 * x2 + a3 * x3
+            two[i] += b0 * x0 + b1 * x1 + b2 * x2 + b3 * x3
+            three[i] += c0 * x0 + c1 * x1 + c2 * x2 + c3 * x3
+
+
+@jit
+def interpolate_one(coarse, weight, width, element):
+    """``width`` values at one node from those at its coarse angles."""
     size = len(element)
     for i in range(size):
         element[i] = 0.0
     for t in range(0, len(weight), 4):
-        w0 = weight[t]
-        w1 = weight[t + 1]
-        w2 = weight[t + 2]
-        w3 = weight[t + 3]
-        near = coarse[(first + t) * width : (first + t + 3) * width + size]
+        w0, w1, w2, w3 = weight[t], weight[t + 1], weight[t + 2], weight[t + 3]
+        near0 = coarse[t * width : t * width + size]
+        near1 = coarse[(t + 1) * width : (t + 1) * width + size]
+        near2 = coarse[(t + 2) * width : (t + 2) * width + size]
+        near3 = coarse[(t + 3) * width : (t + 3) * width + size]
         for i in range(size):
-            element[i] += w0 * near[i] + w1 * near[width + i] + w2 * near[2 * width + i] + w3 * near[3 * width + i]
+            element[i] += w0 * near0[i] + w1 * near1[i] + w2 * near2[i] + w3 * near3[i]
 
 
 @jit

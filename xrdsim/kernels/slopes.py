@@ -1,9 +1,10 @@
 """Derivatives of the steps of a continuum over the parameters, for a fixed number of steps in each segment.
 
-A step's coefficients follow from the strains of its two Gauss points, which lie at z = a + (i + ½ ∓ √3/6)h of a segment
-from a to b of n steps, h = (b − a)/n. The edges a and b move with Rp1, L1 and L2 and with the end of the layer, so
+A step's coefficients follow from the strains at its two Gauss points z. The edges between steps stay: the profile goes
+on across them, so that moving them has no effect but on the error of the steps. The end of the layer moves, where the
+strain falls to 0 at once, and with it the thickness and the points of the last step, z = a + (½ ∓ √3/6)h, by
 
-    dε/dp = ∂ε/∂p + ε'(z) dz/dp,   dz/dp = da/dp + (i + ½ ∓ √3/6) dh/dp.
+    dε/dp = ∂ε/∂p + ε'(z) (½ ∓ √3/6) dh/dp.
 
 Where a flank has no width its derivative is one-sided: it is taken NARROWEST wide.
 """
@@ -17,21 +18,23 @@ from numpy.typing import NDArray
 from xrdsim._jit import jit
 from xrdsim.kernels.steps import GAUSS, SEGMENTS, segment_edge
 from xrdsim.kernels.strain import damage, depth_end, end_gradient, strain, strain_gradient, strain_peak
-from xrdsim.parameters import KAPPA, L1, L2, RP1, P
+from xrdsim.parameters import KAPPA, L1, RP1, P
 
 NARROWEST = 1e-5
 """Least width [Å] of either flank of the asymmetric Gaussian."""
 
+LEAST = 3
+"""Least number of steps of a segment: a narrow flank matters little to the curve, but not to its derivatives."""
+
 
 class Slopes(NamedTuple):
-    """Workspace of one thread: derivatives (steps, p) of each step's g, e, α, β and (SEGMENTS, p) of h."""
+    """Workspace of one thread: derivatives (steps, p) of each step's g, e, α and β."""
 
     g: NDArray[np.float64]
     e: NDArray[np.float64]
     alpha: NDArray[np.float64]
     beta: NDArray[np.float64]
-    h: NDArray[np.float64]
-    end: NDArray[np.float64]  # (p,) of the depth at which the layer ends
+    end: NDArray[np.float64]  # (p,) of the depth at which the layer ends, and of h of the last step
     work: NDArray[np.float64]  # (5, p)
 
 
@@ -44,18 +47,11 @@ def widen(p, out):
 
 
 @jit
-def _edge_gradient(i, p, end, out):
-    """Derivatives of the depth of an edge; those of the layer's end are known."""
-    if i == SEGMENTS:
-        out[:] = end
-        return
-    out[:] = 0.0
-    if i == 3:
-        out[L1] = 1.0
-    elif i == 1:
-        out[RP1 if p[RP1] <= p[L2] else L2] = 1.0
-    elif i == 2:
-        out[RP1 if p[RP1] > p[L2] else L2] = 1.0
+def at_least(least, counts):
+    """Raise the numbers of steps of all segments that are not empty."""
+    for s in range(SEGMENTS):
+        if counts[s] > 0:
+            counts[s] = max(counts[s], least)
 
 
 @jit
@@ -82,65 +78,55 @@ def _damage_gradient(eps, gradient, top, top_gradient, p, out):
 def fill_steps_and_slopes(p, material, counts, steps, slopes):
     """Fill the steps of one sample from the surface down and their derivatives; returns the number of steps."""
     size = len(slopes.end)
-    upper, lower, edge, h_gradient, top_gradient = slopes.work
+    damaged = material.damaged
+    upper, lower, top_gradient, de_upper, de_lower = slopes.work
     end = depth_end(p)
     slopes.end[:] = 0.0
     end_gradient(end, p, slopes.end[:7])
     top = 1.0
-    top_gradient[:] = 0.0
     e_upper = e_lower = 1.0
-    damaged = material.damaged
     if damaged:
         peak = strain_peak(p)
         top = strain(peak, p)
+        top_gradient[:] = 0.0
         strain_gradient(peak, p, top_gradient[:7])
-        e_gradient = np.zeros((2, size))
-    else:
-        e_gradient = np.zeros((2, 0))
+    last = counts.sum() - 1
     k = 0
     for s in range(SEGMENTS):
-        n = max(counts[s], 1)
         a = segment_edge(s, p, end)
-        h = (segment_edge(s + 1, p, end) - a) / n
-        _edge_gradient(s + 1, p, slopes.end, h_gradient)
-        _edge_gradient(s, p, slopes.end, edge)
-        for q in range(size):
-            h_gradient[q] = (h_gradient[q] - edge[q]) / n
-            slopes.h[s, q] = h_gradient[q]
+        h = (segment_edge(s + 1, p, end) - a) / max(counts[s], 1)
         factor = GAUSS * h * h
         for i in range(counts[s]):
-            near = i + 0.5 - GAUSS
-            far = i + 0.5 + GAUSS
             upper[:] = 0.0
             lower[:] = 0.0
-            eps_upper, rise = strain_gradient(a + near * h, p, upper[:7])
-            eps_lower, fall = strain_gradient(a + far * h, p, lower[:7])
-            for q in range(size):
-                upper[q] += rise * (edge[q] + near * h_gradient[q])
-                lower[q] += fall * (edge[q] + far * h_gradient[q])
+            eps_upper, rise = strain_gradient(a + (i + 0.5 - GAUSS) * h, p, upper[:7])
+            eps_lower, fall = strain_gradient(a + (i + 0.5 + GAUSS) * h, p, lower[:7])
+            if k == last:
+                for q in range(size):
+                    upper[q] += rise * (0.5 - GAUSS) * slopes.end[q]
+                    lower[q] += fall * (0.5 + GAUSS) * slopes.end[q]
             g_upper, r = _shift(eps_upper, material)
             g_lower, t = _shift(eps_lower, material)
             if damaged:
                 e_upper = damage(eps_upper, top, p)
                 e_lower = damage(eps_lower, top, p)
-                _damage_gradient(eps_upper, upper, top, top_gradient, p, e_gradient[0])
-                _damage_gradient(eps_lower, lower, top, top_gradient, p, e_gradient[1])
+                _damage_gradient(eps_upper, upper, top, top_gradient, p, de_upper)
+                _damage_gradient(eps_lower, lower, top, top_gradient, p, de_lower)
             steps.h[k] = h
             steps.g[k] = 0.5 * (g_upper + g_lower)
             steps.e[k] = 0.5 * (e_upper + e_lower)
             steps.alpha[k] = factor * (e_lower - e_upper)
             steps.beta[k] = factor * (g_lower * e_upper - g_upper * e_lower)
             for q in range(size):
-                du = r * upper[q]
-                dl = t * lower[q]
-                slopes.g[k, q] = 0.5 * (du + dl)
-                slopes.beta[k, q] = factor * (dl * e_upper - du * e_lower)
-                if h > 0.0:
-                    slopes.beta[k, q] += 2.0 * steps.beta[k] * h_gradient[q] / h
+                slopes.g[k, q] = 0.5 * (r * upper[q] + t * lower[q])
+                slopes.beta[k, q] = factor * (t * lower[q] * e_upper - r * upper[q] * e_lower)
                 if damaged:
-                    slopes.e[k, q] = 0.5 * (e_gradient[0, q] + e_gradient[1, q])
-                    slopes.alpha[k, q] = factor * (e_gradient[1, q] - e_gradient[0, q])
-                    slopes.alpha[k, q] += 2.0 * steps.alpha[k] * h_gradient[q] / h
-                    slopes.beta[k, q] += factor * (g_lower * e_gradient[0, q] - g_upper * e_gradient[1, q])
+                    slopes.e[k, q] = 0.5 * (de_upper[q] + de_lower[q])
+                    slopes.alpha[k, q] = factor * (de_lower[q] - de_upper[q])
+                    slopes.beta[k, q] += factor * (g_lower * de_upper[q] - g_upper * de_lower[q])
+                if k == last:
+                    slopes.beta[k, q] += 2.0 * steps.beta[k] * slopes.end[q] / h
+                    if damaged:
+                        slopes.alpha[k, q] += 2.0 * steps.alpha[k] * slopes.end[q] / h
             k += 1
     return k

@@ -152,15 +152,15 @@ def times(a_re, a_im, b_re, b_im):
 
 @jit(inline=True)
 def generators(f_re, f_im, c_re, c_im, q_re, q_im, d_re, d_im, b_re, b_im, h, g, e, alpha, beta):
-    """What T⁻¹dT of a step T needs, for both polarisations: three complex numbers for each of g, β and e.
+    """What T⁻¹dT of a step T is made of for a change of g or β, for both polarisations.
 
-    T⁻¹dT = i(ζZ + μU + νL) with Z = [[1, 0], [0, −1]], U = [[0, 1], [0, 0]], L = [[0, 0], [−1, 0]] up to a multiple of
-    the unit matrix, which does not change u/v. For g and e, divided by h: ζ = 1 + σ₀²ζ_g, μ = σ₀μ_g, ν = σ₀ν_g and so
-    on, with ζ = σ₀²ζ_β and ζ = σ₀²ζ_e. Terms of the order σ⁴ and c² of the corrections are left out. For α it is f
-    times that for β, and for h it is (e × that for e − ā × that for g).
+    T⁻¹dT = i(ζZ + μU + νL) with Z = [[1, 0], [0, −1]], U = [[0, 1], [0, 0]], L = [[0, 0], [−1, 0]], up to a multiple of
+    the unit matrix, which does not change u/v. For g, divided by h: ζ = 1 + (σ₀he)²W, μ = σ₀μ_g, ν = σ₀ν_g; for β:
+    ζ = σ₀²he·U, μ = σ₀μ_β, ν = σ₀ν_β. Returns W, μ_g, ν_g, U, μ_β, ν_β and Y, for the Taylor step in σ, as real and
+    imaginary parts. Terms of the order c·σh, some 1e-7, are left out.
     """
     real = type(f_re)
-    one, two, six, twelve = real(1.0), real(2.0), real(6.0), real(12.0)
+    two, six, twelve, sixth = real(2.0), real(6.0), real(12.0), real(1.0 / 6.0)
     he = h * e
     y_re = (f_re - g) * h
     y_im = f_im * h
@@ -168,7 +168,7 @@ def generators(f_re, f_im, c_re, c_im, q_re, q_im, d_re, d_im, b_re, b_im, h, g,
     k_im = alpha * f_im
     qq_re, qq_im = times(q_re, q_im, q_re, q_im)
     dc_re, dc_im = times(d_re, d_im, c_re, c_im)
-    w_re = two * dc_re + qq_re  # 2q' cos φ + q²
+    w_re = two * dc_re + qq_re
     w_im = two * dc_im + qq_im
     u_re, u_im = times(d_re, d_im, q_re, q_im)
     u_re *= six
@@ -178,47 +178,51 @@ def generators(f_re, f_im, c_re, c_im, q_re, q_im, d_re, d_im, b_re, b_im, h, g,
     v_im = twelve * v_im + u_im
     dd_re, dd_im = times(d_re, d_im, d_re, d_im)
     bq_re, bq_im = times(b_re, b_im, q_re, q_im)
-    ye_re, ye_im = times(y_re, y_im, twelve * (dd_re - bq_re), twelve * (dd_im - bq_im))
-    n_re, n_im = times(y_re, y_im, ye_re, ye_im)
+    n_re, n_im = times(y_re, y_im, twelve * (dd_re - bq_re), twelve * (dd_im - bq_im))
+    n_re, n_im = times(y_re, y_im, n_re, n_im)
     n_re += u_re
     n_im += u_im
     yw_re, yw_im = times(y_re, y_im, w_re, w_im)
     yv_re, yv_im = times(y_re, y_im, v_re, v_im)
     yu_re, yu_im = times(y_re, y_im, u_re, u_im)
-    yyw_re, yyw_im = times(y_re, y_im, yw_re, yw_im)
-    yqq_re, yqq_im = times(y_re, y_im, qq_re, qq_im)
-    kk_re, kk_im = times(k_re, k_im, k_re, k_im)
-    # g
-    a_re, a_im = times(kk_re + he * he, kk_im, w_re, w_im)
-    o_re, o_im = times(k_re, k_im, ye_re, ye_im)
-    zg_re = a_re + he * o_re
-    zg_im = a_im + he * o_im
+    # η = −(κn + he·yW), iξ = he·q² − κ·yV; μ = η + ξ, ν = η − ξ
     a_re, a_im = times(k_re, k_im, n_re, n_im)
     o_re, o_im = times(k_re, k_im, yv_re, yv_im)
-    a_re = -a_re - he * yw_re
-    a_im = -a_im - he * yw_im
+    a_re += he * yw_re
+    a_im += he * yw_im
     o_re -= he * qq_re
     o_im -= he * qq_im
-    mg_re, mg_im = a_re + o_im, a_im - o_re
-    ng_re, ng_im = a_re - o_im, a_im + o_re
-    # β
-    a_re, a_im = times(k_re, k_im, yw_re, yw_im)
-    zb_re = a_re + he * u_re
-    zb_im = a_im + he * u_im
-    mb_re, mb_im = -yu_re - six * dc_im, -yu_im + six * dc_re
-    nb_re, nb_im = -yu_re + six * dc_im, -yu_im - six * dc_re
-    # e
-    a_re, a_im = times(k_re, k_im, u_re, u_im)
-    ze_re = he * yw_re - a_re
-    ze_im = he * yw_im - a_im
-    a_re = one - yyw_re
-    a_im = -yyw_im
-    me_re, me_im = a_re - yqq_im, a_im + yqq_re
-    ne_re, ne_im = a_re + yqq_im, a_im - yqq_re
+    dc_re *= six
+    dc_im *= six
     return (
-        zg_re, zg_im, mg_re, mg_im, ng_re, ng_im,
-        zb_re, zb_im, mb_re, mb_im, nb_re, nb_im,
-        ze_re, ze_im, me_re, me_im, ne_re, ne_im,
+        w_re, w_im, o_im - a_re, -a_im - o_re, -a_re - o_im, o_re - a_im,
+        u_re, u_im, -yu_re - dc_im, dc_re - yu_im, dc_im - yu_re, -yu_im - dc_re,
+        sixth * yv_re, sixth * yv_im,
+    )  # fmt: skip
+
+
+@jit(inline=True)
+def generators_of_coupling(f_re, f_im, c_re, c_im, q_re, q_im, d_re, d_im, h, g, e, alpha, beta):
+    """The same for a change of e, divided by h: ζ = σ₀²ζ_e, μ = σ₀μ_e, ν = σ₀ν_e."""
+    real = type(f_re)
+    one, two, six = real(1.0), real(2.0), real(6.0)
+    he = h * e
+    y_re = (f_re - g) * h
+    y_im = f_im * h
+    k_re = alpha * f_re + beta
+    k_im = alpha * f_im
+    qq_re, qq_im = times(q_re, q_im, q_re, q_im)
+    w_re, w_im = times(d_re, d_im, c_re, c_im)
+    w_re = two * w_re + qq_re
+    w_im = two * w_im + qq_im
+    u_re, u_im = times(d_re, d_im, q_re, q_im)
+    ku_re, ku_im = times(k_re, k_im, six * u_re, six * u_im)
+    yw_re, yw_im = times(y_re, y_im, w_re, w_im)
+    a_re, a_im = times(y_re, y_im, yw_re, yw_im)
+    o_re, o_im = times(y_re, y_im, qq_re, qq_im)
+    return (
+        he * yw_re - ku_re, he * yw_im - ku_im,
+        one - a_re - o_im, o_re - a_im, one - a_re + o_im, -a_im - o_re,
     )  # fmt: skip
 
 
@@ -233,10 +237,29 @@ def adjoint_action(s11_re, s11_im, s21_re, s21_im, s12_re, s12_im, s22_re, s22_i
     o_re, o_im = times(s12_re, s12_im, s21_re, s21_im)
     q_re, q_im = times(s12_re, s12_im, s22_re, s22_im)
     r_re, r_im = times(s11_re, s11_im, s21_re, s21_im)
+    ud_re, ud_im = times(s21_re, s21_im, s22_re, s22_im)
+    uq_re, uq_im = times(s22_re, s22_im, s22_re, s22_im)
+    ur_re, ur_im = times(s21_re, s21_im, s21_re, s21_im)
+    ld_re, ld_im = times(s11_re, s11_im, s12_re, s12_im)
+    lq_re, lq_im = times(s12_re, s12_im, s12_re, s12_im)
+    lr_re, lr_im = times(s11_re, s11_im, s11_re, s11_im)
     return (
         a_re + o_re, a_im + o_im, q_re + q_re, q_im + q_im, r_re + r_re, r_im + r_im,
-        *times(s21_re, s21_im, s22_re, s22_im), *times(s22_re, s22_im, s22_re, s22_im),
-        *times(s21_re, s21_im, s21_re, s21_im),
-        *times(s11_re, s11_im, s12_re, s12_im), *times(s12_re, s12_im, s12_re, s12_im),
-        *times(s11_re, s11_im, s11_re, s11_im),
+        ud_re, ud_im, uq_re, uq_im, ur_re, ur_im, ld_re, ld_im, lq_re, lq_im, lr_re, lr_im,
     )  # fmt: skip
+
+
+@jit(inline=True)
+def act(action, z_re, z_im, m_re, m_im, n_re, n_im):
+    """ζ, μ and ν times what ``adjoint_action`` gives: the elements of S⁻¹(ζZ + μU + νL)S."""
+    zd_re, zd_im, zq_re, zq_im, zr_re, zr_im = action[0], action[1], action[2], action[3], action[4], action[5]
+    ud_re, ud_im, uq_re, uq_im, ur_re, ur_im = action[6], action[7], action[8], action[9], action[10], action[11]
+    ld_re, ld_im, lq_re, lq_im, lr_re, lr_im = action[12], action[13], action[14], action[15], action[16], action[17]
+    return (
+        z_re * zd_re - z_im * zd_im + m_re * ud_re - m_im * ud_im + n_re * ld_re - n_im * ld_im,
+        z_re * zd_im + z_im * zd_re + m_re * ud_im + m_im * ud_re + n_re * ld_im + n_im * ld_re,
+        z_re * zq_re - z_im * zq_im + m_re * uq_re - m_im * uq_im + n_re * lq_re - n_im * lq_im,
+        z_re * zq_im + z_im * zq_re + m_re * uq_im + m_im * uq_re + n_re * lq_im + n_im * lq_re,
+        z_re * zr_re - z_im * zr_im + m_re * ur_re - m_im * ur_im + n_re * lr_re - n_im * lr_im,
+        z_re * zr_im + z_im * zr_re + m_re * ur_im + m_im * ur_re + n_re * lr_im + n_im * lr_re,
+    )
