@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from xrdsim.crystal import GGG_444, Reflection, Scan
     from xrdsim.curves import Curve, read_curve
+    from xrdsim.derivatives import Linearization, finite_difference, jacobian, linearize
     from xrdsim.errors import XrdError
     from xrdsim.generation import generate
-    from xrdsim.model import Curves, depth_end, finite_difference, simulate, strain_profile
+    from xrdsim.model import Curves, depth_end, simulate, strain_profile
     from xrdsim.parameters import ParameterSpace
     from xrdsim.sampling import draw_prior
     from xrdsim.sensitivity import Sensitivity, measure_sensitivity
@@ -22,6 +23,7 @@ _HOMES = {
     "Curves": "model",
     "Dataset": "store",
     "GGG_444": "crystal",
+    "Linearization": "derivatives",
     "ParameterSpace": "parameters",
     "Reflection": "crystal",
     "Scan": "crystal",
@@ -29,8 +31,10 @@ _HOMES = {
     "XrdError": "errors",
     "depth_end": "model",
     "draw_prior": "sampling",
-    "finite_difference": "model",
+    "finite_difference": "derivatives",
     "generate": "generation",
+    "jacobian": "derivatives",
+    "linearize": "derivatives",
     "measure_sensitivity": "sensitivity",
     "open_dataset": "store",
     "read_curve": "curves",
@@ -43,6 +47,7 @@ __all__ = [
     "Curve",
     "Curves",
     "Dataset",
+    "Linearization",
     "ParameterSpace",
     "Reflection",
     "Scan",
@@ -52,6 +57,8 @@ __all__ = [
     "draw_prior",
     "finite_difference",
     "generate",
+    "jacobian",
+    "linearize",
     "measure_sensitivity",
     "open_dataset",
     "read_curve",

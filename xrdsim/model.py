@@ -161,14 +161,14 @@ def simulate(
     DeviceError
         The device is not available.
     """
-    _check_device(device)
+    check_device(device)
     chosen = space or ParameterSpace()
     rows = chosen.check(params)
     n = len(rows)
-    fwhms = _per_sample(fwhm, n, "fwhm", 0.0)
-    scales = _per_sample(scale, n, "scale", 0.0)
-    backgrounds = _per_sample(background, n, "background", 0.0)
-    zeros = _per_sample(zero, n, "zero", -np.inf)
+    fwhms = per_sample(fwhm, n, "fwhm", 0.0)
+    scales = per_sample(scale, n, "scale", 0.0)
+    backgrounds = per_sample(background, n, "background", 0.0)
+    zeros = per_sample(zero, n, "zero", -np.inf)
 
     def forward(grid: Scan, cluster: Array | None = None) -> Forward:
         return prepare(
@@ -180,7 +180,7 @@ def simulate(
             rtol_dex=rtol_dex,
             monochromator=monochromator,
             reflection=reflection,
-            damaged=_damaged(rows),
+            damaged=has_damage(rows),
             thickness=THICKER * chosen.high[L1],
         )
 
@@ -209,7 +209,7 @@ def simulate(
                 zeros[part],
                 scales[part],
                 backgrounds[part],
-                _chunks(len(part)),
+                chunks(len(part)),
                 measured,
             )
             intensity[part] = measured
@@ -242,106 +242,6 @@ def add_noise(curves: Curves, counts: float, scale: float, rng: np.random.Genera
     return replace(curves, intensity=unit * counted)
 
 
-def finite_difference(
-    params: ArrayLike,
-    *,
-    relative: float = 0.01,
-    relative_to: str = "value",
-    floor: float = 1e-10,
-    convention: str = "exact",
-    layers: float | None = None,
-    rtol_dex: float = 1e-4,
-    fwhm: float = 30.0,
-    monochromator: float | None = None,
-    reflection: Reflection = GGG_444,
-    scan: Scan = DEFAULT_SCAN,
-    device: str = "cpu",
-    space: ParameterSpace | None = None,
-) -> Array:
-    """Change of each curve when one parameter changes: mean |Δ log10(I + floor)| over the scan.
-
-    A parameter grows by ``relative`` of its value (Rp2 ≤ 0 away from 0) or of its range; where that would leave the
-    range or break a constraint it shrinks by as much.
-
-    Parameters
-    ----------
-    params : (n, 7 or 9) or one row.
-    relative : size of the change, 0 < relative ≤ 0.5.
-    relative_to : ``value`` or ``range``.
-    floor : added to the intensity, so that vanishing ones do not count.
-    fwhm : of the instrument function [arcsec]; 0 for the reflectivity itself.
-
-    Returns
-    -------
-    (n, 7 or 9), NaN where a value is 0 and the change relative to it, or where no direction is allowed.
-
-    Raises
-    ------
-    ParameterError, DeviceError
-        As ``simulate``.
-    """
-    _check_device(device)
-    if not 0.0 < relative <= 0.5:
-        raise ParameterError(f"relative = {relative:g} must lie within 0 … 0.5")
-    if relative_to not in ("value", "range"):
-        raise ParameterError(f"relative_to = {relative_to!r} is unknown; choose value or range")
-    if not (np.isfinite(floor) and floor >= 0.0):
-        raise ParameterError(f"floor = {floor:g} must be a finite number of at least 0")
-    chosen = space or ParameterSpace()
-    rows = chosen.check(params)
-    if rows.shape[1] == 9:
-        chosen = chosen.with_damage()
-    changed = _changed(rows, chosen, relative, relative_to)
-    width = float(_per_sample(fwhm, 1, "fwhm", 0.0)[0])
-    grid = instrument_nodes(
-        scan, reflection, narrowest=width, widest=width, zero=0.0, thickness=THICKER * chosen.high[L1]
-    )
-    equidistant, cluster = grid_and_cluster(grid)
-    model = prepare(
-        scan,
-        grid=equidistant,
-        cluster=cluster,
-        convention=convention,
-        layers=layers,
-        rtol_dex=rtol_dex,
-        monochromator=monochromator,
-        reflection=reflection,
-        damaged=rows.shape[1] == 9,
-        thickness=THICKER * chosen.high[L1],
-    )
-    everything = np.concatenate([rows, changed[np.isfinite(changed[..., 0])]])
-    chunks = _chunks(len(rows))
-    out = np.empty(changed.shape[:2])
-    batch.differences(
-        rows,
-        changed,
-        model.material,
-        model.accuracy,
-        model.optics,
-        grid,
-        width * FWHM_TO_SIGMA,
-        floor,
-        batch.most_steps(everything, model.material, model.accuracy, chunks),
-        chunks,
-        out,
-    )
-    return out
-
-
-def _changed(rows: Array, space: ParameterSpace, relative: float, relative_to: str) -> Array:
-    """Each row (n, p) with each parameter changed, (n, p, p); NaN where that is not possible."""
-    n, p = rows.shape
-    change = relative * (rows if relative_to == "value" else np.broadcast_to(space.span, rows.shape))
-    diagonal = np.arange(p)
-    out = np.full((n, p, p), np.nan)
-    for sign in (-1.0, 1.0):  # growing last: it wins where both are allowed
-        candidate = np.repeat(rows[:, None, :], p, axis=1)
-        candidate[:, diagonal, diagonal] += sign * change
-        allowed = space.contains(candidate.reshape(-1, p)).reshape(n, p) & (change != 0.0)
-        out[allowed] = candidate[allowed]
-    return out
-
-
 def strain_profile(params: ArrayLike, depth: ArrayLike, *, space: ParameterSpace | None = None) -> Array:
     """Strain (n, depths) of parameters (n, 7 or 9) at depths [Å], 0 beyond the end of the layer."""
     rows = (space or ParameterSpace()).check(params)
@@ -370,27 +270,27 @@ def largest_strain(params: ArrayLike) -> Array:
 def _reflectivity(rows: Array, model: Forward) -> Array:
     """Reflectivity (n, nodes) of checked rows."""
     out = np.empty((len(rows), model.optics.grid + len(model.optics.cluster_first)))
-    chunks = _chunks(len(rows))
-    most = batch.most_steps(rows, model.material, model.accuracy, chunks)
-    batch.curves(rows, model.material, model.accuracy, model.optics, most, chunks, out)
+    number = chunks(len(rows))
+    most = batch.most_steps(rows, model.material, model.accuracy, number)
+    batch.curves(rows, model.material, model.accuracy, model.optics, most, number, out)
     return out
 
 
-def _check_device(device: str) -> None:
+def check_device(device: str) -> None:
     if device != "cpu":
         raise DeviceError(f"device {device!r} is not available; use 'cpu'")
 
 
-def _damaged(rows: Array) -> bool:
+def has_damage(rows: Array) -> bool:
     return rows.shape[1] == 9 and bool(np.any(rows[:, 7] > 0.0))
 
 
-def _chunks(n: int) -> int:
+def chunks(n: int) -> int:
     """Chunks of samples for the parallel loops: some more than threads, to balance their load."""
     return max(1, min(n, 8 * numba.get_num_threads()))
 
 
-def _per_sample(value: ArrayLike, n: int, name: str, low: float) -> Array:
+def per_sample(value: ArrayLike, n: int, name: str, low: float) -> Array:
     try:
         values = np.array(np.broadcast_to(np.asarray(value, dtype=np.float64), (n,)))
     except ValueError:

@@ -8,7 +8,7 @@ from numba import prange
 from numpy.typing import NDArray
 
 from xrdsim._jit import jit
-from xrdsim.kernels.convolve import convolve
+from xrdsim.kernels.convolve import blur, convolve
 from xrdsim.kernels.jacobian import reflect_tangents, tangents
 from xrdsim.kernels.reflectivity import BLOCK, GROUP, MATRIX, PHASES, WORK, aligned, reflect
 from xrdsim.kernels.slopes import LEAST, Slopes, at_least, fill_steps_and_slopes, widen
@@ -71,7 +71,7 @@ def curves(params, material, accuracy, optics, most, chunks, out):
 
 
 @jit
-def slopes(most, size, damaged):
+def make_slopes(most, size, damaged):
     """Make the arrays for derivatives of up to so many steps over ``size`` parameters."""
     extra = most if damaged else 0
     return Slopes(
@@ -85,35 +85,59 @@ def slopes(most, size, damaged):
 
 
 @jit(parallel=True)
-def curve_tangents(params, material, accuracy, optics, most, chunks, out, gradient):
-    """Reflectivity (n, nodes) of parameters (n, p), and its derivatives (n, nodes, p)."""
+def linearise(
+    params, material, accuracy, optics, most, nodes, sigma, zero, scale, nuisance, chunks, reflectivity, seen, slope
+):
+    """Curves of parameters (n, p) as the instrument sees them, and their derivatives.
+
+    Reflectivity (n, points); ``seen`` (n, points) convolved, without scale and background; ``slope`` (n, p + nuisances,
+    points) of scale·seen + background, those over the zero (1), sigma (2), scale (3) or background (4) as asked.
+    """
     n, size = params.shape
     for chunk in prange(chunks):
         bound = most + SEGMENTS * LEAST
         space = workspace(bound, optics)
-        slope = slopes(bound, size, material.damaged)
+        slopes = make_slopes(bound, size, material.damaged)
         tangent = tangents(bound, size, material.damaged, optics)
+        lens = blur(nodes)
+        at_nodes = np.empty((1, len(nodes.angle)))
+        gradient = np.empty((size, len(nodes.angle)))
         p = np.empty(size)
         for i in range(chunk * n // chunks, (chunk + 1) * n // chunks):
             widen(params[i], p)
             count_steps(p, material, accuracy, space.counts)
             at_least(LEAST, space.counts)
-            count = fill_steps_and_slopes(p, material, space.counts, space.steps, slope)
+            count = fill_steps_and_slopes(p, material, space.counts, space.steps, slopes)
             reflect_tangents(
-                optics, space.counts, space.steps, slope, count, space.block, tangent, out[i], gradient[i]
+                optics, space.counts, space.steps, slopes, count, space.block, tangent, at_nodes[0], gradient
             )
+            see(at_nodes, nodes, 0.0, 0.0, lens, reflectivity[i : i + 1])
+            see(at_nodes, nodes, sigma[i], zero[i], lens, seen[i : i + 1])
+            see(gradient, nodes, sigma[i], zero[i], lens, slope[i, :size])
+            for j in range(size):
+                for k in range(nodes.points):
+                    slope[i, j, k] *= scale[i]
+            for j in range(len(nuisance)):
+                row = slope[i, size + j : size + j + 1]
+                if nuisance[j] <= 2:
+                    convolve(at_nodes, nodes, sigma[i], zero[i], nuisance[j], lens, row)
+                    row *= scale[i]
+                elif nuisance[j] == 3:
+                    row[0] = seen[i]
+                else:
+                    row[:] = 1.0
 
 
 @jit(parallel=True)
 def measure(curves, nodes, sigma, zero, scale, background, chunks, out):
     """Intensities (n, angles) from the reflectivity (n, nodes); sigma, zero, scale, background (n,)."""
     n = len(curves)
-    extra = len(nodes.angle) - nodes.grid
     for chunk in prange(chunks):
-        kernel = np.empty(2 * nodes.first + 1)
-        cluster = np.empty(2 * extra)
+        space = blur(nodes)
         for i in range(chunk * n // chunks, (chunk + 1) * n // chunks):
-            convolve(curves[i], nodes, sigma[i], zero[i], scale[i], background[i], kernel, cluster, out[i])
+            convolve(curves[i : i + 1], nodes, sigma[i], zero[i], 0, space, out[i : i + 1])
+            for j in range(nodes.points):
+                out[i, j] = scale[i] * out[i, j] + background[i]
 
 
 @jit(parallel=True)
@@ -123,36 +147,36 @@ def differences(params, changed, material, accuracy, optics, nodes, sigma, floor
     A changed row that starts with NaN gives NaN.
     """
     n = len(params)
-    extra = len(nodes.angle) - nodes.grid
     for chunk in prange(chunks):
         space = workspace(most, optics)
-        kernel = np.empty(2 * nodes.first + 1)
-        cluster = np.empty(2 * extra)
-        reflectivity = np.empty(len(nodes.angle))
-        base = np.empty(nodes.points)
-        other = np.empty(nodes.points)
+        lens = blur(nodes)
+        reflectivity = np.empty((1, len(nodes.angle)))
+        base = np.empty((1, nodes.points))
+        other = np.empty((1, nodes.points))
         for i in range(chunk * n // chunks, (chunk + 1) * n // chunks):
-            curve(params[i], material, accuracy, optics, space, reflectivity)
-            _intensity(reflectivity, nodes, sigma, kernel, cluster, base)
+            curve(params[i], material, accuracy, optics, space, reflectivity[0])
+            see(reflectivity, nodes, sigma, 0.0, lens, base)
             for c in range(changed.shape[1]):
                 if math.isnan(changed[i, c, 0]):
                     out[i, c] = math.nan
                     continue
-                curve(changed[i, c], material, accuracy, optics, space, reflectivity)
-                _intensity(reflectivity, nodes, sigma, kernel, cluster, other)
+                curve(changed[i, c], material, accuracy, optics, space, reflectivity[0])
+                see(reflectivity, nodes, sigma, 0.0, lens, other)
                 total = 0.0
                 for j in range(nodes.points):
-                    total += abs(math.log10(other[j] + floor) - math.log10(base[j] + floor))
+                    total += abs(math.log10(other[0, j] + floor) - math.log10(base[0, j] + floor))
                 out[i, c] = total / nodes.points
 
 
 @jit
-def _intensity(reflectivity, nodes, sigma, kernel, cluster, out):
+def see(curves, nodes, sigma, zero, lens, out):
+    """Curves (m, nodes) as the instrument sees them; without instrument, at the scan's angles."""
     if sigma > 0.0:
-        convolve(reflectivity, nodes, sigma, 0.0, 1.0, 0.0, kernel, cluster, out)
+        convolve(curves, nodes, sigma, zero, 0, lens, out)
     else:
-        for j in range(nodes.points):
-            out[j] = reflectivity[nodes.first + j * nodes.stride]
+        for r in range(len(curves)):
+            for j in range(nodes.points):
+                out[r, j] = curves[r, nodes.first + j * nodes.stride]
 
 
 @jit(parallel=True)

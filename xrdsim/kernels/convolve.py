@@ -39,51 +39,110 @@ class Nodes(NamedTuple):
     weight: NDArray[np.float64]  # quadrature weights [arcsec]
 
 
-@jit
-def convolve(curve, nodes, sigma, zero, scale, background, kernel, cluster, out):
-    """Measured intensity at the scan's angles from the reflectivity at the nodes.
+class Blur(NamedTuple):
+    """Workspace of one thread."""
 
-    ``kernel`` and ``cluster`` are workspaces of at least 2·first + 1 and of twice the cluster's size.
+    kernel: NDArray[np.float64]
+    weighted: NDArray[np.float64]  # (nodes,)
+    cluster: NDArray[np.float64]  # (4, cluster)
+
+
+@jit
+def blur(nodes):
+    """Make the arrays."""
+    extra = len(nodes.angle) - nodes.grid
+    return Blur(np.empty(2 * nodes.first + 5), np.empty(len(nodes.angle) + 4), np.empty((4, extra)))
+
+
+@jit
+def moment(order, x, sigma):
+    """What turns a Gaussian at x = (angle − zero − node)/sigma into its derivative over zero (1) or sigma (2)."""
+    if order == 1:
+        return x / sigma
+    if order == 2:
+        return (x * x - 1.0) / sigma
+    return 1.0
+
+
+@jit
+def convolve(curves, nodes, sigma, zero, order, space, out):
+    """Curves (m, nodes) at the scan's angles, (m, points), seen by the instrument: or the derivative of that.
+
+    ``order`` 0 for the Gaussian itself, 1 and 2 for its derivatives over the zero of angle and over sigma.
     """
     spacing = nodes.step / nodes.stride
     taps = min(nodes.first, math.ceil((REACH * sigma + abs(zero)) / spacing))
     unit = 1.0 / (sigma * math.sqrt(2.0 * math.pi))
-    for t in range(2 * taps + 1):
+    count = 2 * taps + 1
+    padded = -(-count // 4) * 4
+    for t in range(count):
         x = (zero + (t - taps) * spacing) / sigma
-        kernel[t] = unit * math.exp(-0.5 * x * x)
-    for i in range(nodes.points):
-        centre = nodes.first + i * nodes.stride - taps
-        total = 0.0
-        for t in range(2 * taps + 1):
-            total += nodes.weight[centre + t] * curve[centre + t] * kernel[t]
-        out[i] = total
-    extra = len(nodes.angle) - nodes.grid
-    if extra > 0:
-        reach = nodes.angle[nodes.grid + extra - 1]
-        far = reach + REACH * sigma
-        low = max(0, math.ceil((zero - far - nodes.start) / nodes.step))
-        high = min(nodes.points, math.floor((zero + far - nodes.start) / nodes.step) + 1)
-        first = (nodes.start + low * nodes.step - zero) / sigma
-        step = nodes.step / sigma
-        factorised = far * reach < LARGEST_EXPONENT * sigma * sigma
-        for j in range(extra):
-            x = nodes.angle[nodes.grid + j] / sigma
-            cluster[j] = unit * nodes.weight[nodes.grid + j] * curve[nodes.grid + j]
-            if factorised:
-                cluster[j] *= math.exp(first * x - 0.5 * x * x)
-                cluster[extra + j] = math.exp(step * x)
-        for i in range(low, high):
-            a = first + (i - low) * step
+        space.kernel[t] = unit * math.exp(-0.5 * x * x) * moment(order, -x, sigma)
+    space.kernel[count:padded] = 0.0
+    first = nodes.first - taps
+    weighted = space.weighted
+    weighted[nodes.grid :] = 0.0
+    for r in range(len(curves)):
+        row = out[r]
+        curve = curves[r]
+        for j in range(nodes.grid):
+            weighted[j] = nodes.weight[j] * curve[j]
+        row[:] = 0.0
+        for t in range(0, padded, 4):
+            add_taps(weighted[first + t :], space.kernel[t : t + 4], nodes.stride, row)
+    if len(nodes.angle) > nodes.grid:
+        _add_cluster(curves, nodes, sigma, zero, order, unit, space.cluster, out)
+
+
+@jit
+def add_taps(values, kernel, stride, out):
+    """Add four taps of the convolution; a stride of 1 is vectorised."""
+    k0, k1, k2, k3 = kernel[0], kernel[1], kernel[2], kernel[3]
+    if stride == 1:
+        v0, v1, v2, v3 = values, values[1:], values[2:], values[3:]
+        for i in range(len(out)):
+            out[i] += k0 * v0[i] + k1 * v1[i] + k2 * v2[i] + k3 * v3[i]
+    else:
+        for i in range(len(out)):
+            v = values[i * stride : i * stride + 4]
+            out[i] += k0 * v[0] + k1 * v[1] + k2 * v[2] + k3 * v[3]
+
+
+@jit
+def _add_cluster(curves, nodes, sigma, zero, order, unit, work, out):
+    """Add the part of the nodes at the peak."""
+    gauss, ratio, place, factor = work
+    extra = len(gauss)
+    reach = nodes.angle[nodes.grid + extra - 1]
+    far = reach + REACH * sigma
+    low = max(0, math.ceil((zero - far - nodes.start) / nodes.step))
+    high = min(nodes.points, math.floor((zero + far - nodes.start) / nodes.step) + 1)
+    first = (nodes.start + low * nodes.step - zero) / sigma
+    step = nodes.step / sigma
+    factorised = far * reach < LARGEST_EXPONENT * sigma * sigma
+    for j in range(extra):
+        x = nodes.angle[nodes.grid + j] / sigma
+        place[j] = x
+        if factorised:
+            gauss[j] = unit * nodes.weight[nodes.grid + j] * math.exp(first * x - 0.5 * x * x)
+            ratio[j] = math.exp(step * x)
+        else:
+            ratio[j] = unit * nodes.weight[nodes.grid + j]
+    for i in range(low, high):
+        a = first + (i - low) * step
+        scale = 1.0
+        if factorised:
+            scale = math.exp(-0.5 * a * a)
+            for j in range(extra):
+                factor[j] = gauss[j] * moment(order, a - place[j], sigma)
+                gauss[j] *= ratio[j]
+        else:
+            for j in range(extra):
+                x = a - place[j]
+                factor[j] = ratio[j] * math.exp(-0.5 * x * x) * moment(order, x, sigma)
+        for r in range(len(curves)):
+            curve = curves[r, nodes.grid :]
             total = 0.0
-            if factorised:
-                for j in range(extra):
-                    total += cluster[j]
-                    cluster[j] *= cluster[extra + j]
-                total *= math.exp(-0.5 * a * a)
-            else:
-                for j in range(extra):
-                    x = a - nodes.angle[nodes.grid + j] / sigma
-                    total += cluster[j] * math.exp(-0.5 * x * x)
-            out[i] += total
-    for i in range(nodes.points):
-        out[i] = scale * out[i] + background
+            for j in range(extra):
+                total += factor[j] * curve[j]
+            out[r, i] += scale * total

@@ -273,12 +273,12 @@ def pull_back_more(optics, sigma, work, rows, matrix, h, g, e, alpha, beta, sour
 
 
 @jit
-def add(sources, weights, total):
-    """total += Σ weights[n]·sources[n·SOURCE :], n = 0 … 7."""
-    w0, w1, w2, w3 = weights[0], weights[1], weights[2], weights[3]
-    w4, w5, w6, w7 = weights[4], weights[5], weights[6], weights[7]
+def add(sources, weights, q, total):
+    """total[q] += Σ weights[q, n]·sources[n·SOURCE :], n = 0 … 7."""
+    w0, w1, w2, w3 = weights[q, 0], weights[q, 1], weights[q, 2], weights[q, 3]
+    w4, w5, w6, w7 = weights[q, 4], weights[q, 5], weights[q, 6], weights[q, 7]
     for i in range(SOURCE):
-        total[i] += (
+        total[q, i] += (
             w0 * sources[i]
             + w1 * sources[SOURCE + i]
             + w2 * sources[2 * SOURCE + i]
@@ -291,11 +291,14 @@ def add(sources, weights, total):
 
 
 @jit
-def add_three(sources, a, b, c, first, second, third):
+def add_three(sources, weights, q, r, s, total):
     """The same for three parameters at once: each source is loaded once."""
-    a0, a1, a2, a3, a4, a5, a6, a7 = a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7]
-    b0, b1, b2, b3, b4, b5, b6, b7 = b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]
-    c0, c1, c2, c3, c4, c5, c6, c7 = c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7]
+    a0, a1, a2, a3 = weights[q, 0], weights[q, 1], weights[q, 2], weights[q, 3]
+    a4, a5, a6, a7 = weights[q, 4], weights[q, 5], weights[q, 6], weights[q, 7]
+    b0, b1, b2, b3 = weights[r, 0], weights[r, 1], weights[r, 2], weights[r, 3]
+    b4, b5, b6, b7 = weights[r, 4], weights[r, 5], weights[r, 6], weights[r, 7]
+    c0, c1, c2, c3 = weights[s, 0], weights[s, 1], weights[s, 2], weights[s, 3]
+    c4, c5, c6, c7 = weights[s, 4], weights[s, 5], weights[s, 6], weights[s, 7]
     for i in range(SOURCE):
         x0 = sources[i]
         x1 = sources[SOURCE + i]
@@ -305,9 +308,9 @@ def add_three(sources, a, b, c, first, second, third):
         x5 = sources[5 * SOURCE + i]
         x6 = sources[6 * SOURCE + i]
         x7 = sources[7 * SOURCE + i]
-        first[i] += a0 * x0 + a1 * x1 + a2 * x2 + a3 * x3 + a4 * x4 + a5 * x5 + a6 * x6 + a7 * x7
-        second[i] += b0 * x0 + b1 * x1 + b2 * x2 + b3 * x3 + b4 * x4 + b5 * x5 + b6 * x6 + b7 * x7
-        third[i] += c0 * x0 + c1 * x1 + c2 * x2 + c3 * x3 + c4 * x4 + c5 * x5 + c6 * x6 + c7 * x7
+        total[q, i] += a0 * x0 + a1 * x1 + a2 * x2 + a3 * x3 + a4 * x4 + a5 * x5 + a6 * x6 + a7 * x7
+        total[r, i] += b0 * x0 + b1 * x1 + b2 * x2 + b3 * x3 + b4 * x4 + b5 * x5 + b6 * x6 + b7 * x7
+        total[s, i] += c0 * x0 + c1 * x1 + c2 * x2 + c3 * x3 + c4 * x4 + c5 * x5 + c6 * x6 + c7 * x7
 
 
 @jit
@@ -348,10 +351,9 @@ def collect(batch, space):
         active = space.active[batch, part]
         number = space.number[batch, part]
         for n in range(0, number - 2, 3):
-            a, b, c = active[n], active[n + 1], active[n + 2]
-            add_three(sources, w[a], w[b], w[c], total[a], total[b], total[c])
+            add_three(sources, w, active[n], active[n + 1], active[n + 2], total)
         for n in range(number - number % 3, number):
-            add(sources, w[active[n]], total[active[n]])
+            add(sources, w, active[n], total)
 
 
 @jit
@@ -430,7 +432,7 @@ def spread(rows, sheet, lane, coarse):
 
 @jit
 def reflect_tangents(optics, counts, steps, slopes, count, block, space, out, gradient):
-    """Reflectivity at the grid nodes and then the cluster nodes, and its derivatives (nodes, p)."""
+    """Reflectivity at the grid nodes and then the cluster nodes, and its derivatives (p, nodes)."""
     width = space.sheets * SHEET
     pack(counts, steps, slopes, space)
     for b in range(len(optics.table)):
@@ -449,17 +451,17 @@ def reflect_tangents(optics, counts, steps, slopes, count, block, space, out, gr
             for n in range(min(PHASES, ratio - phase)):
                 i = q * ratio + phase + n
                 if i < optics.grid:
-                    out[i] = linearise(optics, i, space.element[n * width : (n + 1) * width], space, gradient[i])
+                    out[i] = linearise(optics, i, space.element[n * width : (n + 1) * width], space, gradient)
     for i in range(len(optics.cluster_first)):
         near = space.coarse[optics.cluster_first[i] * width :]
         interpolate_one(near, optics.cluster_weight[i], width, space.element[:width])
         node = optics.grid + i
-        out[node] = linearise(optics, node, space.element, space, gradient[node])
+        out[node] = linearise(optics, node, space.element, space, gradient)
 
 
 @jit
 def linearise(optics, node, m, space, gradient):
-    """R at a node, and its derivatives (p,), from M and dM there."""
+    """R at a node, and its derivatives, into gradient[:, node], from M and dM there."""
     share = 1.0 / (1.0 + optics.monochromator)
     total = 0.0
     change = space.change
@@ -498,5 +500,5 @@ def linearise(optics, node, m, space, gradient):
                 )
             share = 1.0 - share
         for q in range(max(1 - sheet, 0), min(LANES, len(gradient) + 1 - sheet * LANES)):
-            gradient[sheet * LANES + q - 1] = change[q]
+            gradient[sheet * LANES + q - 1, node] = change[q]
     return total

@@ -12,8 +12,8 @@ import math
 
 from xrdsim._jit import jit
 
-# cos √x, sin √x/√x and its derivative as polynomials: remainders below 1e-13 for |x| ≤ REACH
-REACH = 1.2
+# cos √x, sin √x/√x and its derivative as polynomials: remainders below 2e-12 for |x| ≤ REACH
+REACH = 1.6
 C1, C2, C3, C4, C5, C6, C7 = ((-1.0) ** n / math.factorial(2 * n) for n in range(1, 8))
 Q1, Q2, Q3, Q4, Q5, Q6, Q7 = ((-1.0) ** n / math.factorial(2 * n + 1) for n in range(1, 8))
 D0, D1, D2, D3, D4, D5, D6 = ((-1.0) ** (n + 1) * (n + 1) / math.factorial(2 * n + 3) for n in range(7))

@@ -1,0 +1,277 @@
+"""What a small change of the parameters does to a curve: analytic derivatives and finite differences.
+
+The analytic ones are exact for the steps that the accuracy asks for (``xrdsim.kernels.jacobian``). The finite
+differences are the users' sensitivity measure, and an independent check.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import NotRequired, TypedDict, Unpack
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from xrdsim.crystal import DEFAULT_SCAN, GGG_444, Reflection, Scan
+from xrdsim.errors import ParameterError
+from xrdsim.instrument import grid_and_cluster
+from xrdsim.instrument import nodes as instrument_nodes
+from xrdsim.kernels import batch
+from xrdsim.model import THICKER, Curves, check_device, chunks, per_sample, prepare
+from xrdsim.parameters import ALL_NAMES, L1, ParameterSpace
+from xrdsim.units import FWHM_TO_SIGMA
+
+Array = NDArray[np.float64]
+
+NUISANCES = {"zero": 1, "fwhm": 2, "scale": 3, "background": 4}
+"""What else a measured curve depends on, and its number in the kernels."""
+
+
+class Physics(TypedDict):
+    """Keywords of ``xrdsim.simulate`` that say what is simulated, and how accurately."""
+
+    convention: NotRequired[str]
+    rtol_dex: NotRequired[float]
+    monochromator: NotRequired[float | None]
+    reflection: NotRequired[Reflection]
+    scan: NotRequired[Scan]
+    device: NotRequired[str]
+    space: NotRequired[ParameterSpace | None]
+
+
+@dataclass(frozen=True)
+class Linearization:
+    """Curves and their derivatives.
+
+    Attributes
+    ----------
+    curves : as simulated; the reflectivity differs from that of ``simulate`` within the asked accuracy.
+    names : (k,) of what the intensity is differentiated over: the parameters, then the nuisances.
+    slope : (n, angle, k) derivatives of the intensity.
+    """
+
+    curves: Curves
+    names: tuple[str, ...]
+    slope: Array
+
+    @property
+    def log_slope(self) -> Array:
+        """Derivatives (n, angle, k) of log10 of the intensity."""
+        return self.slope / (math.log(10.0) * self.curves.intensity[:, :, None])
+
+
+def jacobian(
+    params: ArrayLike,
+    *,
+    nuisances: tuple[str, ...] = (),
+    fwhm: ArrayLike = 30.0,
+    scale: ArrayLike = 1.0,
+    background: ArrayLike = 0.0,
+    zero: ArrayLike = 0.0,
+    **physics: Unpack[Physics],
+) -> Array:
+    """Derivatives (n, angle, k) of log10 of the intensity over the parameters, and over the nuisances asked for.
+
+    Parameters and errors are those of ``linearize``.
+    """
+    return linearize(
+        params, nuisances=nuisances, fwhm=fwhm, scale=scale, background=background, zero=zero, **physics
+    ).log_slope
+
+
+def linearize(
+    params: ArrayLike,
+    *,
+    nuisances: tuple[str, ...] = (),
+    fwhm: ArrayLike = 30.0,
+    scale: ArrayLike = 1.0,
+    background: ArrayLike = 0.0,
+    zero: ArrayLike = 0.0,
+    **physics: Unpack[Physics],
+) -> Linearization:
+    """Simulate curves of the continuous profile together with their exact derivatives.
+
+    At the limits of the parameters (Rp1 = 0, L1 = Rp1, Rp2 = 0) the derivatives are one-sided. Fixed sublayers have
+    none: their curve jumps where their number changes.
+
+    Parameters
+    ----------
+    params : (n, 7), (n, 9) with the damage, or one row.
+    nuisances : any of ``zero``, ``fwhm``, ``scale``, ``background``, in the order wanted.
+    fwhm, scale, background, zero : as for ``simulate``. Scalars or (n,).
+    physics : ``convention``, ``rtol_dex``, ``monochromator``, ``reflection``, ``scan``, ``device``, ``space`` of
+        ``simulate``.
+
+    Raises
+    ------
+    ParameterError
+        As ``simulate``; a nuisance that is unknown; ``zero`` or ``fwhm`` without instrument.
+    DeviceError
+        The device is not available.
+    """
+    check_device(physics.get("device", "cpu"))
+    unknown = [name for name in nuisances if name not in NUISANCES]
+    if unknown:
+        raise ParameterError(f"nuisance {unknown[0]!r} is unknown; choose among {', '.join(NUISANCES)}")
+    space = physics.get("space") or ParameterSpace()
+    scan = physics.get("scan", DEFAULT_SCAN)
+    reflection = physics.get("reflection", GGG_444)
+    rows = space.check(params)
+    n, size = rows.shape
+    fwhms = per_sample(fwhm, n, "fwhm", 0.0)
+    zeros = per_sample(zero, n, "zero", -np.inf)
+    scales = per_sample(scale, n, "scale", 0.0)
+    backgrounds = per_sample(background, n, "background", 0.0)
+    thickness = THICKER * space.high[L1]
+    blurred = fwhms > 0.0
+    if not blurred.all() and ({"zero", "fwhm"} & set(nuisances) or zeros[~blurred].any()):
+        raise ParameterError("fwhm = 0 is no instrument; a zero, and a derivative over zero or fwhm, need a width")
+
+    codes = np.array([NUISANCES[name] for name in nuisances], dtype=np.int64)
+    reflectivity = np.empty((n, scan.points))
+    seen = np.empty((n, scan.points))
+    slope = np.empty((n, size + len(codes), scan.points))
+    for part in (np.flatnonzero(blurred), np.flatnonzero(~blurred)):
+        if not len(part):
+            continue
+        grid = instrument_nodes(
+            scan,
+            reflection,
+            narrowest=fwhms[part].min(),
+            widest=fwhms[part].max(),
+            zero=float(np.abs(zeros[part]).max()),
+            thickness=thickness,
+        )
+        equidistant, cluster = grid_and_cluster(grid)
+        model = prepare(
+            scan,
+            grid=equidistant,
+            cluster=cluster,
+            convention=physics.get("convention", "exact"),
+            rtol_dex=physics.get("rtol_dex", 1e-4),
+            monochromator=physics.get("monochromator"),
+            reflection=reflection,
+            damaged=size == 9,
+            thickness=thickness,
+        )
+        number = chunks(len(part))
+        results = tuple(np.empty((len(part), *out.shape[1:])) for out in (reflectivity, seen, slope))
+        batch.linearise(
+            rows[part],
+            model.material,
+            model.accuracy,
+            model.optics,
+            batch.most_steps(rows[part], model.material, model.accuracy, number),
+            grid,
+            fwhms[part] * FWHM_TO_SIGMA,
+            zeros[part],
+            scales[part],
+            codes,
+            number,
+            *results,
+        )
+        reflectivity[part], seen[part], slope[part] = results
+    if "fwhm" in nuisances:
+        slope[:, size + nuisances.index("fwhm")] *= FWHM_TO_SIGMA
+    intensity = scales[:, None] * seen + backgrounds[:, None]
+    curves = Curves(rows, scan.angle, reflectivity, intensity)
+    return Linearization(curves, (*ALL_NAMES[:size], *nuisances), np.swapaxes(slope, 1, 2))
+
+
+def finite_difference(
+    params: ArrayLike,
+    *,
+    relative: float = 0.01,
+    relative_to: str = "value",
+    floor: float = 1e-10,
+    convention: str = "exact",
+    layers: float | None = None,
+    rtol_dex: float = 1e-4,
+    fwhm: float = 30.0,
+    monochromator: float | None = None,
+    reflection: Reflection = GGG_444,
+    scan: Scan = DEFAULT_SCAN,
+    device: str = "cpu",
+    space: ParameterSpace | None = None,
+) -> Array:
+    """Change of each curve when one parameter changes: mean |Δ log10(I + floor)| over the scan.
+
+    A parameter grows by ``relative`` of its value (Rp2 ≤ 0 away from 0) or of its range; where that would leave the
+    range or break a constraint it shrinks by as much.
+
+    Parameters
+    ----------
+    params : (n, 7 or 9) or one row.
+    relative : size of the change, 0 < relative ≤ 0.5.
+    relative_to : ``value`` or ``range``.
+    floor : added to the intensity, so that vanishing ones do not count.
+    fwhm : of the instrument function [arcsec]; 0 for the reflectivity itself.
+
+    Returns
+    -------
+    (n, 7 or 9), NaN where a value is 0 and the change relative to it, or where no direction is allowed.
+
+    Raises
+    ------
+    ParameterError, DeviceError
+        As ``simulate``.
+    """
+    check_device(device)
+    if not 0.0 < relative <= 0.5:
+        raise ParameterError(f"relative = {relative:g} must lie within 0 … 0.5")
+    if relative_to not in ("value", "range"):
+        raise ParameterError(f"relative_to = {relative_to!r} is unknown; choose value or range")
+    if not (np.isfinite(floor) and floor >= 0.0):
+        raise ParameterError(f"floor = {floor:g} must be a finite number of at least 0")
+    chosen = space or ParameterSpace()
+    rows = chosen.check(params)
+    if rows.shape[1] == 9:
+        chosen = chosen.with_damage()
+    changed = _changed(rows, chosen, relative, relative_to)
+    width = float(per_sample(fwhm, 1, "fwhm", 0.0)[0])
+    grid = instrument_nodes(
+        scan, reflection, narrowest=width, widest=width, zero=0.0, thickness=THICKER * chosen.high[L1]
+    )
+    equidistant, cluster = grid_and_cluster(grid)
+    model = prepare(
+        scan,
+        grid=equidistant,
+        cluster=cluster,
+        convention=convention,
+        layers=layers,
+        rtol_dex=rtol_dex,
+        monochromator=monochromator,
+        reflection=reflection,
+        damaged=rows.shape[1] == 9,
+        thickness=THICKER * chosen.high[L1],
+    )
+    everything = np.concatenate([rows, changed[np.isfinite(changed[..., 0])]])
+    chunks = chunks(len(rows))
+    out = np.empty(changed.shape[:2])
+    batch.differences(
+        rows,
+        changed,
+        model.material,
+        model.accuracy,
+        model.optics,
+        grid,
+        width * FWHM_TO_SIGMA,
+        floor,
+        batch.most_steps(everything, model.material, model.accuracy, chunks),
+        chunks,
+        out,
+    )
+    return out
+
+
+def _changed(rows: Array, space: ParameterSpace, relative: float, relative_to: str) -> Array:
+    """Each row (n, p) with each parameter changed, (n, p, p); NaN where that is not possible."""
+    n, p = rows.shape
+    change = relative * (rows if relative_to == "value" else np.broadcast_to(space.span, rows.shape))
+    diagonal = np.arange(p)
+    out = np.full((n, p, p), np.nan)
+    for sign in (-1.0, 1.0):  # growing last: it wins where both are allowed
+        candidate = np.repeat(rows[:, None, :], p, axis=1)
+        candidate[:, diagonal, diagonal] += sign * change
+        allowed = space.contains(candidate.reshape(-1, p)).reshape(n, p) & (change != 0.0)
+        out[allowed] = candidate[allowed]
+    return out
