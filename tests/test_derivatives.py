@@ -1,4 +1,4 @@
-"""Derivatives against finite differences of the same steps, of much finer steps, and at the limits of the parameters."""
+"""Derivatives against finite differences of the same steps, of much finer ones, and at the limits of the parameters."""
 
 import naive
 import numpy as np

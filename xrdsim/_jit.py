@@ -55,7 +55,7 @@ CACHE = _cache_folder()
 
 
 def jit(function: Callable[..., Any] | None = None, *, parallel: bool = False, inline: bool = False) -> Any:
-    """Compile a kernel: ``@jit``, ``@jit(parallel=True)`` or ``@jit(inline=True)`` for the body of a vectorised loop."""
+    """Compile a kernel: ``@jit``, ``@jit(parallel=True)``, or ``@jit(inline=True)`` for the body of a loop."""
     if function is None:
         return lambda inner: jit(inner, parallel=parallel, inline=inline)
     before = config.CACHE_DIR

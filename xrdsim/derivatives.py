@@ -245,7 +245,7 @@ def finite_difference(
         thickness=THICKER * chosen.high[L1],
     )
     everything = np.concatenate([rows, changed[np.isfinite(changed[..., 0])]])
-    chunks = chunks(len(rows))
+    number = chunks(len(rows))
     out = np.empty(changed.shape[:2])
     batch.differences(
         rows,
@@ -256,8 +256,8 @@ def finite_difference(
         grid,
         width * FWHM_TO_SIGMA,
         floor,
-        batch.most_steps(everything, model.material, model.accuracy, chunks),
-        chunks,
+        batch.most_steps(everything, model.material, model.accuracy, number),
+        number,
         out,
     )
     return out

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xrdsim.crystal import DEFAULT_SCAN, GGG_444, Reflection, Scan
+from xrdsim.derivatives import finite_difference
 from xrdsim.errors import ParameterError
 from xrdsim.files import replacing, save_json
-from xrdsim.derivatives import finite_difference
 from xrdsim.parameters import ALL_NAMES, ParameterSpace
 from xrdsim.sampling import draw_prior
 from xrdsim.store import open_dataset

@@ -37,7 +37,6 @@ from xrdsim.kernels.reflectivity import (
     interpolate,
     interpolate_one,
 )
-from xrdsim.kernels.slopes import Slopes
 from xrdsim.kernels.step import (
     REACH,
     act,
@@ -50,7 +49,7 @@ from xrdsim.kernels.step import (
     second_derivative,
     times,
 )
-from xrdsim.kernels.steps import SEGMENTS, Steps
+from xrdsim.kernels.steps import SEGMENTS
 
 SLOTS = 4
 """Steps whose contributions are added up together."""
