@@ -217,11 +217,17 @@ def sensitivity(
     floor: Annotated[float, typer.Option(help="Added to the intensity before the logarithm.")] = 1e-10,
     fwhm: Annotated[float, typer.Option(help="Instrument FWHM in arcsec; 0 for none.")] = 30.0,
     seed: Annotated[int, typer.Option(help="For rows that the dataset does not hold.")] = 0,
+    fisher: Annotated[
+        bool, typer.Option("--fisher", help="What counted curves can tell: Cramér–Rao bounds instead of weights.")
+    ] = False,
+    counts: Annotated[float, typer.Option(help="For --fisher: counts at reflectivity 1.")] = 1e5,
+    background: Annotated[float, typer.Option(help="For --fisher: background in units of reflectivity.")] = 1e-4,
+    mask: Annotated[float, typer.Option(help="For --fisher: half-width [arcsec] left out around the peak.")] = 0.0,
     output: Annotated[Path, typer.Option("--output", "-o", help="Weights; .json and .png beside it.")] = Path(
         "sensitivity.npy"
     ),
 ) -> None:
-    """Measure how much each parameter changes the curve.
+    """Measure how much each parameter changes the curve, or with --fisher how well curves determine it.
 
     Examples:
 
@@ -229,13 +235,25 @@ def sensitivity(
 
         xrd sensitivity big.zarr --samples 5000 -o weights.npy
 
-        xrd sensitivity --prior
+        xrd sensitivity --prior --fisher --counts 1e6
     """
-    from xrdsim.report import save_figure, sensitivity_figure, sensitivity_table
+    from xrdsim.report import fisher_figure, fisher_table, save_figure, sensitivity_figure, sensitivity_table
     from xrdsim.sensitivity import measure_sensitivity, profiles_of
     from xrdsim.terminal import counting, say, show_table
 
     rows, physics = profiles_of(None if prior else dataset, samples, seed)
+    if fisher:
+        from xrdsim.files import save_json
+        from xrdsim.information import fisher as information
+
+        physics.pop("layers", None)  # the derivatives are those of the continuous profile
+        with counting("measuring", "profiles") as progress:
+            told = information(rows, counts, background, fwhm=fwhm, mask=mask, progress=progress, **physics)
+        stem = output.with_name(f"{output.stem}_fisher")
+        figure = save_figure(fisher_figure(told), stem.with_suffix(".png"))
+        show_table(*fisher_table(told))
+        say(f"{len(rows)} profiles → {save_json(stem.with_suffix('.json'), told.to_dict())}, {figure}")
+        return
     with counting("measuring", "profiles") as progress:
         result = measure_sensitivity(rows, relative=relative, floor=floor, fwhm=fwhm, progress=progress, **physics)
     weights, twin = result.save(output)

@@ -19,7 +19,7 @@ FLOORS = [
     ["xrdsim.instrument", "xrdsim.observe"],
     ["xrdsim.model", "xrdsim.peers"],
     ["xrdsim.sampling", "xrdsim.derivatives"],
-    ["xrdsim.store"],
+    ["xrdsim.store", "xrdsim.information"],
     ["xrdsim.sensitivity"],
     ["xrdsim.generation", "xrdsim.bench", "xrdsim.report"],
     ["xrdsim"],

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from xrdsim.derivatives import Linearization, finite_difference, jacobian, linearize
     from xrdsim.errors import XrdError
     from xrdsim.generation import generate
+    from xrdsim.information import Fisher, fisher
     from xrdsim.model import Curves, depth_end, simulate, strain_profile
     from xrdsim.parameters import ParameterSpace
     from xrdsim.sampling import draw_prior
@@ -22,6 +23,7 @@ _HOMES = {
     "Curve": "curves",
     "Curves": "model",
     "Dataset": "store",
+    "Fisher": "information",
     "GGG_444": "crystal",
     "Linearization": "derivatives",
     "ParameterSpace": "parameters",
@@ -32,6 +34,7 @@ _HOMES = {
     "depth_end": "model",
     "draw_prior": "sampling",
     "finite_difference": "derivatives",
+    "fisher": "information",
     "generate": "generation",
     "jacobian": "derivatives",
     "linearize": "derivatives",
@@ -47,6 +50,7 @@ __all__ = [
     "Curve",
     "Curves",
     "Dataset",
+    "Fisher",
     "Linearization",
     "ParameterSpace",
     "Reflection",
@@ -56,6 +60,7 @@ __all__ = [
     "depth_end",
     "draw_prior",
     "finite_difference",
+    "fisher",
     "generate",
     "jacobian",
     "linearize",

@@ -1,5 +1,6 @@
 """Figures and tables of results. Functions take records and return a figure or rows; ``save_figure`` writes."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from xrdsim.errors import OutputError
 from xrdsim.files import replacing, save_json
+from xrdsim.information import Fisher
 from xrdsim.model import Curves, depth_end, strain_profile
 from xrdsim.parameters import ALL_NAMES, TABLE
 from xrdsim.sensitivity import Sensitivity
@@ -110,6 +112,37 @@ def sensitivity_figure(sensitivity: Sensitivity) -> Figure:
     return figure
 
 
+def fisher_figure(fisher: Fisher) -> Figure:
+    """Cramér–Rao bounds of each parameter over the profiles, and the median size of their correlations."""
+    count = len(fisher.span)
+    names = fisher.names[:count]
+    figure = Figure(figsize=(10.0, 4.2), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    share = 100.0 * np.minimum(fisher.relative, 1e3)
+    boxes = left.boxplot(share, whis=(5.0, 95.0), showfliers=False, patch_artist=True, widths=0.6)
+    for box in boxes["boxes"]:
+        box.set(facecolor=PALETTE[0], alpha=0.35)
+    left.axhline(100.0 / np.sqrt(12.0), color=MODEL, lw=1.0, label="the range alone (uniform)")
+    left.set(yscale="log", ylabel="smallest standard deviation [% of range]")
+    left.set_xticks(range(1, count + 1), names)
+    left.set_title(f"{fisher.how['counts']:g} counts at R = 1, background {fisher.how['background']:g}", fontsize=10)
+    left.legend(loc="upper left", fontsize=8)
+    shown = right.imshow(_typical_correlation(fisher), vmin=0.0, vmax=1.0, cmap="Blues")
+    right.set_xticks(range(count), names, rotation=45)
+    right.set_yticks(range(count), names)
+    right.set_title("median |correlation|", fontsize=10)
+    figure.colorbar(shown, ax=right, shrink=0.85)
+    return figure
+
+
+def _typical_correlation(fisher: Fisher) -> Array:
+    """Median size of the correlations (p, p) over the profiles that determine both parameters."""
+    count = len(fisher.span)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a pair that no profile determines is NaN
+        return np.asarray(np.nanmedian(np.abs(fisher.correlation[:, :count, :count]), axis=0))
+
+
 def training_figure(history: Sequence[dict[str, Any]]) -> Figure:
     """Training and validation loss against the epoch; a dotted line where a phase begins."""
     figure = Figure(figsize=(6.5, 3.8), layout="constrained")
@@ -201,6 +234,25 @@ def sensitivity_table(sensitivity: Sensitivity) -> tuple[tuple[str, ...], list[t
         weight = f"{sensitivity.weights[j]:.3f}" if j < len(sensitivity.weights) else "—"
         rows.append((name, weight, *(f"{values[j]:.5f}" for values in numbers)))
     return header, rows
+
+
+def fisher_table(fisher: Fisher) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Header and rows: the bound over the profiles, how often it says more than the range, the closest partner."""
+    count = len(fisher.span)
+    share = fisher.relative
+    typical = _typical_correlation(fisher)
+    typical = np.where(np.isfinite(typical) & ~np.eye(count, dtype=bool), typical, -1.0)
+    rows: list[tuple[str, ...]] = []
+    for i, name in enumerate(fisher.names[:count]):
+        low, middle, high = (
+            f"{100.0 * value:.2g}" for value in np.quantile(share[:, i], (0.1, 0.5, 0.9), method="nearest")
+        )
+        told = 100.0 * np.mean(share[:, i] < 1.0 / np.sqrt(12.0))
+        partner = int(np.argmax(typical[i]))
+        rows.append(
+            (name, middle, f"{low} … {high}", f"{told:.0f} %", f"{fisher.names[partner]} {typical[i, partner]:.2f}")
+        )
+    return ("parameter", "bound, % of range", "10 … 90 % of profiles", "better than the range", "most correlated"), rows
 
 
 def accuracy_table(test: dict[str, Any]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
