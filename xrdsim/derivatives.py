@@ -5,8 +5,9 @@ differences are the users' sensitivity measure, and an independent check.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NotRequired, TypedDict, Unpack
+from typing import Any, NotRequired, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,7 +17,8 @@ from xrdsim.errors import ParameterError
 from xrdsim.instrument import grid_and_cluster
 from xrdsim.instrument import nodes as instrument_nodes
 from xrdsim.kernels import batch
-from xrdsim.model import THICKER, Curves, check_device, chunks, per_sample, prepare
+from xrdsim.kernels.convolve import Nodes
+from xrdsim.model import THICKER, Curves, Forward, check_device, chunks, per_sample, prepare
 from xrdsim.parameters import ALL_NAMES, L1, ParameterSpace
 from xrdsim.units import FWHM_TO_SIGMA
 
@@ -108,73 +110,139 @@ def linearize(
     DeviceError
         The device is not available.
     """
+    task = _prepare(params, nuisances, fwhm, scale, background, zero, physics)
+    n, size = task.rows.shape
+    points = task.scan.points
+    reflectivity = np.empty((n, points))
+    seen = np.empty((n, points))
+    slope = np.empty((n, size + len(nuisances), points))
+    for part, grid, model in _groups(task):
+        results = tuple(np.empty((len(part), *out.shape[1:])) for out in (reflectivity, seen, slope))
+        batch.linearise(*_arguments(task, part, grid, model), *results)
+        reflectivity[part], seen[part], slope[part] = results
+    if "fwhm" in nuisances:
+        slope[:, size + nuisances.index("fwhm")] *= FWHM_TO_SIGMA
+    intensity = task.scale[:, None] * seen + task.background[:, None]
+    curves = Curves(task.rows, task.scan.angle, reflectivity, intensity)
+    return Linearization(curves, (*ALL_NAMES[:size], *nuisances), np.swapaxes(slope, 1, 2))
+
+
+def pull_back(
+    params: ArrayLike,
+    cotangent: ArrayLike,
+    *,
+    nuisances: tuple[str, ...] = (),
+    fwhm: ArrayLike = 30.0,
+    scale: ArrayLike = 1.0,
+    background: ArrayLike = 0.0,
+    zero: ArrayLike = 0.0,
+    **physics: Unpack[Physics],
+) -> Array:
+    """Derivatives (n, k) of Σ cotangent·intensity over the parameters and the nuisances; cotangent (n, angle).
+
+    The array of all derivatives, (n, angle, k), is not formed. Parameters and errors are those of ``linearize``.
+    """
+    task = _prepare(params, nuisances, fwhm, scale, background, zero, physics)
+    n, size = task.rows.shape
+    weight = np.ascontiguousarray(cotangent, dtype=np.float64)
+    if weight.shape != (n, task.scan.points):
+        raise ParameterError(f"the cotangent has the shape {weight.shape}; curves have {(n, task.scan.points)}")
+    out = np.empty((n, size + len(nuisances)))
+    for part, grid, model in _groups(task):
+        result = np.empty((len(part), out.shape[1]))
+        batch.pull_back(*_arguments(task, part, grid, model), weight[part], result)
+        out[part] = result
+    if "fwhm" in nuisances:
+        out[:, size + nuisances.index("fwhm")] *= FWHM_TO_SIGMA
+    return out
+
+
+@dataclass(frozen=True)
+class _Task:
+    """Checked arguments."""
+
+    rows: Array
+    fwhm: Array
+    scale: Array
+    background: Array
+    zero: Array
+    codes: NDArray[np.int64]
+    scan: Scan
+    physics: Physics
+    thickness: float
+
+
+def _prepare(
+    params: ArrayLike,
+    nuisances: tuple[str, ...],
+    fwhm: ArrayLike,
+    scale: ArrayLike,
+    background: ArrayLike,
+    zero: ArrayLike,
+    physics: Physics,
+) -> _Task:
     check_device(physics.get("device", "cpu"))
     unknown = [name for name in nuisances if name not in NUISANCES]
     if unknown:
         raise ParameterError(f"nuisance {unknown[0]!r} is unknown; choose among {', '.join(NUISANCES)}")
     space = physics.get("space") or ParameterSpace()
-    scan = physics.get("scan", DEFAULT_SCAN)
-    reflection = physics.get("reflection", GGG_444)
     rows = space.check(params)
-    n, size = rows.shape
-    fwhms = per_sample(fwhm, n, "fwhm", 0.0)
-    zeros = per_sample(zero, n, "zero", -np.inf)
-    scales = per_sample(scale, n, "scale", 0.0)
-    backgrounds = per_sample(background, n, "background", 0.0)
-    thickness = THICKER * space.high[L1]
-    blurred = fwhms > 0.0
-    if not blurred.all() and ({"zero", "fwhm"} & set(nuisances) or zeros[~blurred].any()):
+    n = len(rows)
+    task = _Task(
+        rows,
+        per_sample(fwhm, n, "fwhm", 0.0),
+        per_sample(scale, n, "scale", 0.0),
+        per_sample(background, n, "background", 0.0),
+        per_sample(zero, n, "zero", -np.inf),
+        np.array([NUISANCES[name] for name in nuisances], dtype=np.int64),
+        physics.get("scan", DEFAULT_SCAN),
+        physics,
+        THICKER * space.high[L1],
+    )
+    sharp = task.fwhm == 0.0
+    if sharp.any() and ({"zero", "fwhm"} & set(nuisances) or task.zero[sharp].any()):
         raise ParameterError("fwhm = 0 is no instrument; a zero, and a derivative over zero or fwhm, need a width")
+    return task
 
-    codes = np.array([NUISANCES[name] for name in nuisances], dtype=np.int64)
-    reflectivity = np.empty((n, scan.points))
-    seen = np.empty((n, scan.points))
-    slope = np.empty((n, size + len(codes), scan.points))
+
+def _groups(task: _Task) -> Iterator[tuple[NDArray[np.int64], Nodes, Forward]]:
+    """Samples seen by an instrument, and those seen without: their indices, where they are simulated, and the model."""
+    physics = task.physics
+    reflection = physics.get("reflection", GGG_444)
+    blurred = task.fwhm > 0.0
     for part in (np.flatnonzero(blurred), np.flatnonzero(~blurred)):
-        if not len(part):
-            continue
-        grid = instrument_nodes(
-            scan,
-            reflection,
-            narrowest=fwhms[part].min(),
-            widest=fwhms[part].max(),
-            zero=float(np.abs(zeros[part]).max()),
-            thickness=thickness,
-        )
-        equidistant, cluster = grid_and_cluster(grid)
-        model = prepare(
-            scan,
-            grid=equidistant,
-            cluster=cluster,
-            convention=physics.get("convention", "exact"),
-            rtol_dex=physics.get("rtol_dex", 1e-4),
-            monochromator=physics.get("monochromator"),
-            reflection=reflection,
-            damaged=size == 9,
-            thickness=thickness,
-        )
-        number = chunks(len(part))
-        results = tuple(np.empty((len(part), *out.shape[1:])) for out in (reflectivity, seen, slope))
-        batch.linearise(
-            rows[part],
-            model.material,
-            model.accuracy,
-            model.optics,
-            batch.most_steps(rows[part], model.material, model.accuracy, number),
-            grid,
-            fwhms[part] * FWHM_TO_SIGMA,
-            zeros[part],
-            scales[part],
-            codes,
-            number,
-            *results,
-        )
-        reflectivity[part], seen[part], slope[part] = results
-    if "fwhm" in nuisances:
-        slope[:, size + nuisances.index("fwhm")] *= FWHM_TO_SIGMA
-    intensity = scales[:, None] * seen + backgrounds[:, None]
-    curves = Curves(rows, scan.angle, reflectivity, intensity)
-    return Linearization(curves, (*ALL_NAMES[:size], *nuisances), np.swapaxes(slope, 1, 2))
+        if len(part):
+            grid = instrument_nodes(
+                task.scan,
+                reflection,
+                narrowest=task.fwhm[part].min(),
+                widest=task.fwhm[part].max(),
+                zero=float(np.abs(task.zero[part]).max()),
+                thickness=task.thickness,
+            )
+            equidistant, cluster = grid_and_cluster(grid)
+            model = prepare(
+                task.scan,
+                grid=equidistant,
+                cluster=cluster,
+                convention=physics.get("convention", "exact"),
+                rtol_dex=physics.get("rtol_dex", 1e-4),
+                monochromator=physics.get("monochromator"),
+                reflection=reflection,
+                damaged=task.rows.shape[1] == 9,
+                thickness=task.thickness,
+            )
+            yield part, grid, model
+
+
+def _arguments(task: _Task, part: NDArray[np.int64], grid: Nodes, model: Forward) -> tuple[Any, ...]:
+    """What both kernels take first."""
+    rows = task.rows[part]
+    number = chunks(len(rows))
+    most = batch.most_steps(rows, model.material, model.accuracy, number)
+    sigma = task.fwhm[part] * FWHM_TO_SIGMA
+    engine = (model.material, model.accuracy, model.optics, most, grid)
+    return (rows, *engine, sigma, task.zero[part], task.scale[part], task.codes, number)
 
 
 def finite_difference(

@@ -8,8 +8,8 @@ from numba import prange
 from numpy.typing import NDArray
 
 from xrdsim._jit import jit
-from xrdsim.kernels.convolve import blur, convolve
-from xrdsim.kernels.jacobian import reflect_tangents, tangents
+from xrdsim.kernels.convolve import Blur, blur, convolve
+from xrdsim.kernels.jacobian import Tangents, reflect_tangents, tangents
 from xrdsim.kernels.reflectivity import BLOCK, GROUP, MATRIX, PHASES, WORK, aligned, reflect
 from xrdsim.kernels.slopes import LEAST, Slopes, at_least, fill_steps_and_slopes, widen
 from xrdsim.kernels.steps import SEGMENTS, Steps, count_steps, fill_steps
@@ -84,6 +84,68 @@ def make_slopes(most, size, damaged):
     )
 
 
+class Linear(NamedTuple):
+    """Arrays of one thread for derivatives of a curve."""
+
+    space: Workspace
+    slopes: Slopes
+    tangents: Tangents
+    lens: Blur
+    at_nodes: NDArray[np.float64]  # (1, nodes)
+    gradient: NDArray[np.float64]  # (p, nodes)
+    p: NDArray[np.float64]
+
+
+@jit
+def linear(most, size, material, optics, nodes):
+    """Make the arrays."""
+    bound = most + SEGMENTS * LEAST
+    return Linear(
+        workspace(bound, optics),
+        make_slopes(bound, size, material.damaged),
+        tangents(bound, size, material.damaged, optics),
+        blur(nodes),
+        np.empty((1, len(nodes.angle))),
+        np.empty((size, len(nodes.angle))),
+        np.empty(size),
+    )
+
+
+@jit
+def linearise_one(params, material, accuracy, optics, nodes, sigma, zero, scale, nuisance, work, seen, slope):
+    """One curve as the instrument sees it, (1, points), and the derivatives (p + nuisances, points) of scale·seen."""
+    size = len(params)
+    widen(params, work.p)
+    count_steps(work.p, material, accuracy, work.space.counts)
+    at_least(LEAST, work.space.counts)
+    count = fill_steps_and_slopes(work.p, material, work.space.counts, work.space.steps, work.slopes)
+    reflect_tangents(
+        optics,
+        work.space.counts,
+        work.space.steps,
+        work.slopes,
+        count,
+        work.space.block,
+        work.tangents,
+        work.at_nodes[0],
+        work.gradient,
+    )
+    see(work.at_nodes, nodes, sigma, zero, work.lens, seen)
+    see(work.gradient, nodes, sigma, zero, work.lens, slope[:size])
+    for j in range(size):
+        for k in range(nodes.points):
+            slope[j, k] *= scale
+    for j in range(len(nuisance)):
+        row = slope[size + j : size + j + 1]
+        if nuisance[j] <= 2:
+            convolve(work.at_nodes, nodes, sigma, zero, nuisance[j], work.lens, row)
+            row *= scale
+        elif nuisance[j] == 3:
+            row[0] = seen[0]
+        else:
+            row[:] = 1.0
+
+
 @jit(parallel=True)
 def linearise(
     params, material, accuracy, optics, most, nodes, sigma, zero, scale, nuisance, chunks, reflectivity, seen, slope
@@ -95,37 +157,55 @@ def linearise(
     """
     n, size = params.shape
     for chunk in prange(chunks):
-        bound = most + SEGMENTS * LEAST
-        space = workspace(bound, optics)
-        slopes = make_slopes(bound, size, material.damaged)
-        tangent = tangents(bound, size, material.damaged, optics)
-        lens = blur(nodes)
-        at_nodes = np.empty((1, len(nodes.angle)))
-        gradient = np.empty((size, len(nodes.angle)))
-        p = np.empty(size)
+        work = linear(most, size, material, optics, nodes)
         for i in range(chunk * n // chunks, (chunk + 1) * n // chunks):
-            widen(params[i], p)
-            count_steps(p, material, accuracy, space.counts)
-            at_least(LEAST, space.counts)
-            count = fill_steps_and_slopes(p, material, space.counts, space.steps, slopes)
-            reflect_tangents(
-                optics, space.counts, space.steps, slopes, count, space.block, tangent, at_nodes[0], gradient
+            linearise_one(
+                params[i],
+                material,
+                accuracy,
+                optics,
+                nodes,
+                sigma[i],
+                zero[i],
+                scale[i],
+                nuisance,
+                work,
+                seen[i : i + 1],
+                slope[i],
             )
-            see(at_nodes, nodes, 0.0, 0.0, lens, reflectivity[i : i + 1])
-            see(at_nodes, nodes, sigma[i], zero[i], lens, seen[i : i + 1])
-            see(gradient, nodes, sigma[i], zero[i], lens, slope[i, :size])
-            for j in range(size):
+            see(work.at_nodes, nodes, 0.0, 0.0, work.lens, reflectivity[i : i + 1])
+
+
+@jit(parallel=True)
+def pull_back(
+    params, material, accuracy, optics, most, nodes, sigma, zero, scale, nuisance, chunks, cotangent, gradient
+):
+    """Derivatives (n, p + nuisances) of Σ cotangent·(scale·seen + background), cotangent (n, points)."""
+    n, size = params.shape
+    for chunk in prange(chunks):
+        work = linear(most, size, material, optics, nodes)
+        seen = np.empty((1, nodes.points))
+        slope = np.empty((size + len(nuisance), nodes.points))
+        for i in range(chunk * n // chunks, (chunk + 1) * n // chunks):
+            linearise_one(
+                params[i],
+                material,
+                accuracy,
+                optics,
+                nodes,
+                sigma[i],
+                zero[i],
+                scale[i],
+                nuisance,
+                work,
+                seen,
+                slope,
+            )
+            for j in range(len(slope)):
+                total = 0.0
                 for k in range(nodes.points):
-                    slope[i, j, k] *= scale[i]
-            for j in range(len(nuisance)):
-                row = slope[i, size + j : size + j + 1]
-                if nuisance[j] <= 2:
-                    convolve(at_nodes, nodes, sigma[i], zero[i], nuisance[j], lens, row)
-                    row *= scale[i]
-                elif nuisance[j] == 3:
-                    row[0] = seen[i]
-                else:
-                    row[:] = 1.0
+                    total += cotangent[i, k] * slope[j, k]
+                gradient[i, j] = total
 
 
 @jit(parallel=True)
