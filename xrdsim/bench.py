@@ -15,7 +15,7 @@ import numpy as np
 from llvmlite import binding
 from numpy.typing import NDArray
 
-from xrdsim import _jit
+from xrdsim import _jit, device
 from xrdsim.crystal import DEFAULT_SCAN
 from xrdsim.model import simulate, strain_profile
 from xrdsim.parameters import DMIN
@@ -148,7 +148,7 @@ def describe_machine() -> dict[str, Any]:
         "threading_layer": numba.threading_layer(),  # type: ignore[attr-defined]
         "vector_bits": _jit.vector_bits(),
         "kernel_cache": _jit.CACHE or "none: every process compiles anew",
-        "cuda": "not supported by this version",
+        "cuda": device.describe(),
     }
 
 

@@ -6,6 +6,7 @@ import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from xrdsim import device as cards
 from xrdsim.crystal import DEFAULT_SCAN, GGG_444, Reflection, Scan
 from xrdsim.errors import DeviceError, ParameterError
 from xrdsim.instrument import grid_and_cluster
@@ -147,7 +148,7 @@ def simulate(
     zero : angle at which the substrate peak appears [arcsec]. Scalar or (n,).
     monochromator : weight of π against σ polarisation; ``None`` takes the convention's default.
     reflection, scan : what is measured, and at which angles.
-    device : ``cpu``.
+    device : ``cpu``, or ``cuda`` for the reflectivity on a graphics card; the instrument is computed on the CPU.
     space : ranges that the parameters must keep; ``None`` takes the default ranges.
 
     Returns
@@ -161,7 +162,7 @@ def simulate(
     DeviceError
         The device is not available.
     """
-    check_device(device)
+    check_device(device, ("cpu", "cuda"))
     chosen = space or ParameterSpace()
     rows = chosen.check(params)
     n = len(rows)
@@ -199,7 +200,7 @@ def simulate(
         model = forward(*grid_and_cluster(grid))
         indices = np.flatnonzero(blurred)
         for part in np.array_split(indices, -(-len(indices) // _ROWS)):
-            at_nodes = _reflectivity(rows[part], model)
+            at_nodes = _reflectivity(rows[part], model, device)
             reflectivity[part] = at_nodes[:, grid.first : grid.first + scan.points * grid.stride : grid.stride]
             measured = np.empty((len(part), scan.points))
             batch.measure(
@@ -215,12 +216,12 @@ def simulate(
             intensity[part] = measured
     sharp = np.flatnonzero(~blurred)
     if len(sharp):
-        reflectivity[sharp] = _reflectivity(rows[sharp], forward(scan))
+        reflectivity[sharp] = _reflectivity(rows[sharp], forward(scan), device)
         for shift in np.unique(zeros[sharp]):
             part = sharp[zeros[sharp] == shift]
             seen = reflectivity[part]
             if shift != 0.0:
-                seen = _reflectivity(rows[part], forward(replace(scan, start=scan.start - shift)))
+                seen = _reflectivity(rows[part], forward(replace(scan, start=scan.start - shift)), device)
             intensity[part] = scales[part, None] * seen + backgrounds[part, None]
     return Curves(rows, scan.angle, reflectivity, intensity)
 
@@ -267,8 +268,10 @@ def largest_strain(params: ArrayLike) -> Array:
     return out
 
 
-def _reflectivity(rows: Array, model: Forward) -> Array:
+def _reflectivity(rows: Array, model: Forward, device: str) -> Array:
     """Reflectivity (n, nodes) of checked rows."""
+    if device == "cuda":
+        return cards.reflectivity(rows, model.material, model.accuracy, model.optics)
     out = np.empty((len(rows), model.optics.grid + len(model.optics.cluster_first)))
     number = chunks(len(rows))
     most = batch.most_steps(rows, model.material, model.accuracy, number)
@@ -276,9 +279,11 @@ def _reflectivity(rows: Array, model: Forward) -> Array:
     return out
 
 
-def check_device(device: str) -> None:
-    if device != "cpu":
-        raise DeviceError(f"device {device!r} is not available; use 'cpu'")
+def check_device(device: str, known: tuple[str, ...] = ("cpu",)) -> None:
+    if device not in known:
+        raise DeviceError(f"device {device!r} is not available for this; use {' or '.join(map(repr, known))}")
+    if device == "cuda":
+        cards.require()
 
 
 def has_damage(rows: Array) -> bool:

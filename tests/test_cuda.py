@@ -1,0 +1,101 @@
+"""The kernels of the graphics card, run by the simulator of numba-cuda without one, against those of the processor.
+
+The simulator must be chosen before Numba is imported: this file, run as a script, is the other process.
+"""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import xrdsim
+from xrdsim import device
+from xrdsim.crystal import Scan
+from xrdsim.errors import DeviceError
+from xrdsim.parameters import L1, L2
+
+ROWS = np.array(
+    [
+        [0.01305, 0.0017, 1200.0, 700.0, 0.004845, 900.0, -100.0],
+        [0.006, 0.006, 900.0, 0.0, 0.002, 850.0, 0.0],
+    ]
+)
+DAMAGED = np.column_stack([ROWS, [0.4, 0.2], [0.8, 2.1]])
+COARSE = Scan(-80.0, 67.0, 30)
+
+CURVES = {
+    "exact": (ROWS, {"fwhm": 0.0}),
+    "linear": (ROWS, {"fwhm": 0.0, "convention": "linear", "monochromator": 0.3}),
+    "damage": (DAMAGED, {"fwhm": 0.0}),
+    "linear layers": (ROWS, {"fwhm": 0.0, "convention": "linear", "layers": 40.0}),
+    "thick damaged layers": (DAMAGED, {"fwhm": 0.0, "layers": 150.0}),
+    "instrument": (ROWS, {"fwhm": 60.0, "zero": 5.0, "scale": 2.0, "background": 1e-4}),
+}
+
+
+def thin():
+    """Ranges of thin layers: few coarse angles suffice."""
+    high = np.array(xrdsim.ParameterSpace().high)
+    high[[L1, L2]] = 1300.0, 1000.0
+    return xrdsim.ParameterSpace(high=tuple(high[:7].tolist()))
+
+
+def curves(name, where):
+    rows, options = CURVES[name]
+    space = thin().with_damage() if rows.shape[1] == 9 else thin()
+    return xrdsim.simulate(rows, scan=COARSE, space=space, device=where, **options)
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory):
+    """What the simulated card computes."""
+    pytest.importorskip("numba_cuda")
+    path = tmp_path_factory.mktemp("cuda") / "simulated.npz"
+    # without compilation: the arrays of the simulator are its own, which compiled functions do not take
+    environment = {**os.environ, "NUMBA_ENABLE_CUDASIM": "1", "NUMBA_DISABLE_JIT": "1"}
+    subprocess.run([sys.executable, __file__, str(path)], env=environment, check=True, timeout=300)
+    with np.load(path) as file:
+        return dict(file)
+
+
+@pytest.mark.parametrize("name", CURVES)
+def test_curves_are_those_of_the_processor(simulated, name):
+    expected = curves(name, "cpu")
+    np.testing.assert_allclose(simulated[name], expected.reflectivity, rtol=1e-8, atol=1e-14)
+    np.testing.assert_allclose(simulated[name + " seen"], expected.intensity, rtol=1e-8, atol=1e-14)
+
+
+def test_blocks_do_not_matter(simulated):
+    np.testing.assert_array_equal(simulated["one by one"], simulated["exact"])
+
+
+def test_the_extra_is_named(monkeypatch, demonstration):
+    monkeypatch.setattr(device, "find_spec", lambda name: None)
+    with pytest.raises(DeviceError, match=r"pip install 'xrdsim\[cuda\]'"):
+        xrdsim.simulate(demonstration, device="cuda")
+    assert device.describe().startswith("none")
+
+
+def test_without_a_card(demonstration):
+    pytest.importorskip("numba_cuda")
+    if device.missing() is None:
+        pytest.skip("there is a CUDA GPU")
+    with pytest.raises(DeviceError, match="no CUDA GPU was found"):
+        xrdsim.simulate(demonstration, device="cuda")
+
+
+def main(path):
+    results = {}
+    for name in CURVES:
+        found = curves(name, "cuda")
+        results[name] = found.reflectivity
+        results[name + " seen"] = found.intensity
+    device.MEMORY = 1
+    results["one by one"] = curves("exact", "cuda").reflectivity
+    np.savez(path, **results)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

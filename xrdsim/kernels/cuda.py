@@ -1,0 +1,143 @@
+"""The reflectivity on a graphics card, in double precision: a thread a sample for its steps, a block a sample for R.
+
+The scalar functions are those of the processor: numba-cuda compiles the same lines for the card. Two things differ.
+There a vector of angles, here a thread has one coarse angle and keeps its transfer matrices in registers; and each
+thread halves the argument of cos φ as often as its own angle needs, not as often as that of a whole block.
+
+Threads that work on neighbouring angles read and write neighbouring numbers: a quantity is a row over the angles.
+"""
+
+from numba import cuda, float64
+
+from xrdsim._jit import jit
+from xrdsim.kernels.reflectivity import (
+    BLOCK,
+    F_IM,
+    F_RE,
+    MATRIX,
+    POLARISATION,
+    S2_IM,
+    S2_RE,
+    S_IM,
+    S_RE,
+    intensity,
+)
+from xrdsim.kernels.step import REACH, double, even_functions, matrix_of_step
+from xrdsim.kernels.steps import Steps, count_steps, fill_steps
+
+PAIR = 2 * MATRIX  # the matrices of both polarisations
+
+UNITY = (1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0)  # a transfer matrix of no steps
+
+THREADS = 128
+"""Threads of a block."""
+
+
+@jit
+def halvings(a_re, h):
+    """How often φ = a·h must be halved for the polynomials in φ² to hold, and h² then."""
+    number = 0
+    hh = h * h
+    while a_re * a_re * hh > REACH:
+        hh *= 0.25
+        number += 1
+    return number, hh
+
+
+@jit(inline=True)
+def column(step, u_re, u_im, v_re, v_im):
+    """A column (u, v) of a transfer matrix times the elements uu, uv, vu, vv of a step."""
+    uu_re, uu_im, uv_re, uv_im, vu_re, vu_im, vv_re, vv_im = step
+    return (
+        uu_re * u_re - uu_im * u_im + uv_re * v_re - uv_im * v_im,
+        uu_re * u_im + uu_im * u_re + uv_re * v_im + uv_im * v_re,
+        vv_re * v_re - vv_im * v_im + vu_re * u_re - vu_im * u_im,
+        vv_re * v_im + vv_im * v_re + vu_re * u_im + vu_im * u_re,
+    )
+
+
+@jit(inline=True)
+def advance(step, m):
+    """A transfer matrix of one polarisation times a step."""
+    return column(step, m[0], m[1], m[2], m[3]) + column(step, m[4], m[5], m[6], m[7])
+
+
+@jit
+def transfer(optics, j, steps, count):
+    """Transfer matrices of σ and π polarisation at angle j of a block, from the substrate to the surface."""
+    f_re, f_im = optics[F_RE + j], optics[F_IM + j]
+    sigma = optics[POLARISATION + j :]
+    pi = optics[POLARISATION + 4 * BLOCK + j :]
+    m_sigma = m_pi = UNITY
+    for k in range(count - 1, -1, -1):
+        h, g, e, alpha, beta = steps[0, k], steps[1, k], steps[2, k], steps[3, k], steps[4, k]
+        number, hh = halvings(f_re - g, h)
+        c_re, c_im, q_re, q_im, d_re, d_im = even_functions(f_re - g, f_im, hh)
+        for _ in range(number):
+            c_re, c_im, q_re, q_im, d_re, d_im = double(c_re, c_im, q_re, q_im, d_re, d_im)
+        step = matrix_of_step(
+            f_re, f_im, sigma[S_RE], sigma[S_IM], sigma[S2_RE], sigma[S2_IM],
+            c_re, c_im, q_re, q_im, d_re, d_im, h, g, e, alpha, beta,
+        )  # fmt: skip
+        m_sigma = advance(step, m_sigma)
+        step = matrix_of_step(
+            f_re, f_im, pi[S_RE], pi[S_IM], pi[S2_RE], pi[S2_IM],
+            c_re, c_im, q_re, q_im, d_re, d_im, h, g, e, alpha, beta,
+        )  # fmt: skip
+        m_pi = advance(step, m_pi)
+    return m_sigma, m_pi
+
+
+@jit
+def taps(optics, node):
+    """First coarse angle of a node, and whether its weights are those of the cluster, and which."""
+    if node < optics.grid:
+        return node // optics.ratio, False, node % optics.ratio
+    return optics.cluster_first[node - optics.grid], True, node - optics.grid
+
+
+@cuda.jit
+def count(params, material, accuracy, counts):
+    """Numbers of steps (n, SEGMENTS): a thread a sample."""
+    i = cuda.grid(1)
+    if i < len(params):
+        count_steps(params[i], material, accuracy, counts[i])
+
+
+@cuda.jit
+def fill(params, material, accuracy, counts, steps):
+    """Coefficients h, g, e, α, β (n, 5, most) of the steps: a thread a sample."""
+    i = cuda.grid(1)
+    if i < len(params):
+        rows = steps[i]
+        fill_steps(params[i], material, accuracy, counts[i], Steps(rows[0], rows[1], rows[2], rows[3], rows[4]))
+
+
+@cuda.jit
+def reflect(counts, steps, optics, coarse, out):
+    """Reflectivity (n, nodes): a block a sample, threads first over coarse angles, then over nodes.
+
+    ``coarse`` (n, PAIR, coarse angles) is workspace.
+    """
+    sample = cuda.blockIdx.x
+    element = cuda.local.array(PAIR, float64)
+    rows = coarse[sample]
+    number = 0
+    for s in range(counts.shape[1]):
+        number += counts[sample, s]
+    for i in range(cuda.threadIdx.x, rows.shape[1], cuda.blockDim.x):
+        sigma, pi = transfer(optics.table[i // BLOCK], i % BLOCK, steps[sample], number)
+        for row in range(MATRIX):
+            rows[row, i] = sigma[row]
+            rows[MATRIX + row, i] = pi[row]
+    cuda.syncthreads()
+    share = 1.0 / (1.0 + optics.monochromator)
+    for node in range(cuda.threadIdx.x, out.shape[1], cuda.blockDim.x):
+        first, in_cluster, which = taps(optics, node)
+        weight = optics.cluster_weight[which] if in_cluster else optics.weight[which]
+        for row in range(PAIR):
+            element[row] = 0.0
+        for t in range(len(weight)):
+            for row in range(PAIR):
+                element[row] += weight[t] * rows[row, first + t]
+        out[sample, node] = intensity(element, 0, optics.substrate, node, share)
