@@ -13,6 +13,7 @@ import pytest
 import xrdsim
 from xrdsim import device
 from xrdsim.crystal import Scan
+from xrdsim.derivatives import NUISANCES, pull_back
 from xrdsim.errors import DeviceError
 from xrdsim.parameters import L1, L2
 
@@ -34,6 +35,14 @@ CURVES = {
     "instrument": (ROWS, {"fwhm": 60.0, "zero": 5.0, "scale": 2.0, "background": 1e-4}),
 }
 
+EVERYTHING = tuple(NUISANCES)
+JACOBIANS = {
+    "slopes": (ROWS, {"fwhm": 0.0, "nuisances": ("background", "scale"), "scale": [2.0, 3.0]}),
+    "slopes, damage": (DAMAGED, {"fwhm": 0.0}),
+    "slopes, linear": (DAMAGED[:1], {"fwhm": 0.0, "convention": "linear", "monochromator": 0.3}),
+    "slopes, instrument": (ROWS, {"fwhm": [60.0, 80.0], "zero": [5.0, -3.0], "scale": 2.0, "nuisances": EVERYTHING}),
+}
+
 
 def thin():
     """Ranges of thin layers: few coarse angles suffice."""
@@ -46,6 +55,12 @@ def curves(name, where):
     rows, options = CURVES[name]
     space = thin().with_damage() if rows.shape[1] == 9 else thin()
     return xrdsim.simulate(rows, scan=COARSE, space=space, device=where, **options)
+
+
+def slopes(name, where):
+    rows, options = JACOBIANS[name]
+    space = thin().with_damage() if rows.shape[1] == 9 else thin()
+    return xrdsim.linearize(rows, scan=COARSE, space=space, device=where, **options)
 
 
 @pytest.fixture(scope="module")
@@ -67,8 +82,26 @@ def test_curves_are_those_of_the_processor(simulated, name):
     np.testing.assert_allclose(simulated[name + " seen"], expected.intensity, rtol=1e-8, atol=1e-14)
 
 
+@pytest.mark.parametrize("name", JACOBIANS)
+def test_derivatives_are_those_of_the_processor(simulated, name):
+    expected = slopes(name, "cpu")
+    np.testing.assert_allclose(simulated[name + ", R"], expected.curves.reflectivity, rtol=1e-8, atol=1e-14)
+    np.testing.assert_allclose(simulated[name + ", I"], expected.curves.intensity, rtol=1e-8, atol=1e-14)
+    norm = np.linalg.norm(expected.slope, axis=1)
+    apart = np.linalg.norm(simulated[name] - expected.slope, axis=1)
+    assert np.all(apart <= 1e-8 * norm + 1e-20)  # D01 has no effect where Rp1 = 0
+
+
 def test_blocks_do_not_matter(simulated):
     np.testing.assert_array_equal(simulated["one by one"], simulated["exact"])
+
+
+@pytest.mark.parametrize(
+    "function", [xrdsim.finite_difference, lambda *p, **how: pull_back(*p, np.ones((1, 30)), **how)]
+)
+def test_what_the_card_does_not_do_is_refused(function, demonstration):
+    with pytest.raises(DeviceError, match="'cuda' is not available for this; use 'cpu'"):
+        function(demonstration, scan=COARSE, device="cuda")
 
 
 def test_the_extra_is_named(monkeypatch, demonstration):
@@ -92,7 +125,13 @@ def main(path):
         found = curves(name, "cuda")
         results[name] = found.reflectivity
         results[name + " seen"] = found.intensity
-    device.MEMORY = 1
+    for name in JACOBIANS:
+        if name == "slopes, instrument":
+            device.MEMORY = 1  # from here on a block has one sample
+        told = slopes(name, "cuda")
+        results[name] = told.slope
+        results[name + ", R"] = told.curves.reflectivity
+        results[name + ", I"] = told.curves.intensity
     results["one by one"] = curves("exact", "cuda").reflectivity
     np.savez(path, **results)
 

@@ -12,6 +12,7 @@ from typing import Any, NotRequired, TypedDict, Unpack
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from xrdsim import device as cards
 from xrdsim.crystal import DEFAULT_SCAN, GGG_444, Reflection, Scan
 from xrdsim.errors import ParameterError
 from xrdsim.instrument import grid_and_cluster
@@ -110,6 +111,9 @@ def linearize(
     DeviceError
         The device is not available.
     """
+    device = physics.get("device", "cpu")
+    check_device(device, ("cpu", "cuda"))
+    linearise = cards.linearise if device == "cuda" else batch.linearise
     task = _prepare(params, nuisances, fwhm, scale, background, zero, physics)
     n, size = task.rows.shape
     points = task.scan.points
@@ -118,7 +122,7 @@ def linearize(
     slope = np.empty((n, size + len(nuisances), points))
     for part, grid, model in _groups(task):
         results = tuple(np.empty((len(part), *out.shape[1:])) for out in (reflectivity, seen, slope))
-        batch.linearise(*_arguments(task, part, grid, model), *results)
+        linearise(*_arguments(task, part, grid, model), *results)
         reflectivity[part], seen[part], slope[part] = results
     if "fwhm" in nuisances:
         slope[:, size + nuisances.index("fwhm")] *= FWHM_TO_SIGMA
@@ -142,6 +146,7 @@ def pull_back(
 
     The array of all derivatives, (n, angle, k), is not formed. Parameters and errors are those of ``linearize``.
     """
+    check_device(physics.get("device", "cpu"))
     task = _prepare(params, nuisances, fwhm, scale, background, zero, physics)
     n, size = task.rows.shape
     weight = np.ascontiguousarray(cotangent, dtype=np.float64)
@@ -181,7 +186,6 @@ def _prepare(
     zero: ArrayLike,
     physics: Physics,
 ) -> _Task:
-    check_device(physics.get("device", "cpu"))
     unknown = [name for name in nuisances if name not in NUISANCES]
     if unknown:
         raise ParameterError(f"nuisance {unknown[0]!r} is unknown; choose among {', '.join(NUISANCES)}")

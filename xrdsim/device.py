@@ -4,7 +4,7 @@
 """
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import Any
 
@@ -12,7 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xrdsim.errors import DeviceError
+from xrdsim.kernels.batch import measure
+from xrdsim.kernels.convolve import Nodes, blur, convolve
 from xrdsim.kernels.reflectivity import BLOCK, MATRIX, Optics
+from xrdsim.kernels.slopes import LEAST, widen
 from xrdsim.kernels.steps import SEGMENTS, Accuracy, Material
 
 Array = NDArray[np.float64]
@@ -73,24 +76,111 @@ def reflectivity(rows: Array, material: Material, accuracy: Accuracy, optics: Op
 
     from xrdsim.kernels.cuda import THREADS, count, fill, reflect
 
-    def counted(part: Array) -> tuple[Any, Any]:
-        params, counts = cuda.to_device(part), cuda.device_array((len(part), SEGMENTS), np.int64)
-        count[-(-len(part) // THREADS), THREADS](params, material, accuracy, counts)
-        return params, counts
-
     angles = optics.table.shape[0] * BLOCK
     out = np.empty((len(rows), len(optics.substrate)))
     table = _on_card(optics)
+    for start in range(0, len(rows), SAMPLES):
+        every = cuda.to_device(rows[start : start + SAMPLES])
+        numbers = cuda.device_array((len(every), SEGMENTS), np.int64)
+        _launch(count, -(-len(every) // THREADS), every, material, accuracy, 0, numbers)
+        most = int(numbers.copy_to_host().sum(axis=1).max())
+        size = _fitting(5 * most + 2 * MATRIX * angles + out.shape[1])
+        for first in range(0, len(every), size):
+            params, counts = every[first : first + size], numbers[first : first + size]
+            n = len(params)
+            steps, seen = cuda.device_array((n, 5, most)), cuda.device_array((n, out.shape[1]))
+            _launch(fill, -(-n // THREADS), params, material, accuracy, counts, steps)
+            _launch(reflect, n, counts, steps, table, cuda.device_array((n, 2 * MATRIX, angles)), seen)
+            out[start + first : start + first + n] = seen.copy_to_host()
+    return out
+
+
+def linearise(
+    rows: Array,
+    material: Material,
+    accuracy: Accuracy,
+    optics: Optics,
+    most: int,
+    nodes: Nodes,
+    sigma: Array,
+    zero: Array,
+    scale: Array,
+    nuisance: NDArray[np.int64],
+    chunks: int,
+    reflectivity: Array,
+    seen: Array,
+    slope: Array,
+) -> None:
+    """What ``batch.linearise`` computes: the reflectivity and its derivatives on the card, the instrument here.
+
+    Either all of the samples have an instrument or none.
+    """
+    size = rows.shape[1]
+    scan = slice(nodes.first, nodes.first + nodes.points * nodes.stride, nodes.stride)
+    lens = blur(nodes)
+    for part, at_nodes, gradient in _gradients(rows, material, accuracy, optics, most + SEGMENTS * LEAST):
+        n = len(at_nodes)
+        reflectivity[part] = at_nodes[:, scan]
+        if sigma[0] > 0.0:
+            one, none = np.ones(n), np.zeros(n * size)
+            measure(at_nodes, nodes, sigma[part], zero[part], one, none, chunks, seen[part])
+            wide = [np.repeat(values[part], size) for values in (sigma, zero, scale)]
+            blurred = np.empty((n * size, nodes.points))
+            measure(gradient.reshape(n * size, -1), nodes, *wide, none, chunks, blurred)
+            slope[part, :size] = blurred.reshape(n, size, -1)
+        else:
+            seen[part] = reflectivity[part]
+            slope[part, :size] = scale[part, None, None] * gradient[:, :, scan]
+        for j, code in enumerate(nuisance.tolist()):
+            change = slope[part, size + j]
+            if code <= 2:
+                for i in range(n):
+                    k = part.start + i
+                    convolve(
+                        at_nodes[i : i + 1], nodes, sigma[k], zero[k], code, lens, slope[k, size + j : size + j + 1]
+                    )
+                change *= scale[part, None]
+            else:
+                change[:] = seen[part] if code == 3 else 1.0
+
+
+def _gradients(
+    rows: Array, material: Material, accuracy: Accuracy, optics: Optics, most: int
+) -> Iterator[tuple[slice, Array, Array]]:
+    """Reflectivity (m, nodes) and derivatives (m, p, nodes) of a part of the rows after the other."""
+    from numba import cuda
+
+    from xrdsim.kernels import cuda_jacobian
+    from xrdsim.kernels.cuda import THREADS, count
+
+    angles, nodes, p = optics.table.shape[0] * BLOCK, len(optics.substrate), rows.shape[1]
+    table = _on_card(optics)
+    wide = np.empty_like(rows)
+    for row, out in zip(rows, wide, strict=True):
+        widen(row, out)
+    size = _fitting((5 + 4 * p) * most + (1 + p) * (2 * MATRIX * angles + nodes))
+    for first in range(0, len(rows), size):
+        part = slice(first, min(first + size, len(rows)))
+        params = cuda.to_device(wide[part])
+        n = len(params)
+        counts = cuda.device_array((n, SEGMENTS), np.int64)
+        steps, slopes = cuda.device_array((n, 5, most)), cuda.device_array((n, 4, most, p))
+        end, work = cuda.device_array((n, p)), cuda.device_array((n, 5, p))
+        grid = -(-n // THREADS)
+        _launch(count, grid, params, material, accuracy, LEAST, counts)
+        _launch(cuda_jacobian.fill, grid, params, material, counts, steps, slopes, end, work)
+        coarse = cuda.device_array((n, 1 + p, MATRIX, angles), np.complex128)
+        out, gradient = cuda.device_array((n, nodes)), cuda.device_array((n, p, nodes))
+        _launch(cuda_jacobian.linearise, n, material, counts, steps, slopes, end, table, coarse, out, gradient)
+        yield part, out.copy_to_host(), gradient.copy_to_host()
+
+
+def _launch(kernel: Any, blocks: int, *arguments: Any) -> None:
+    from xrdsim.kernels.cuda import THREADS
+
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Grid size")  # few samples cannot fill a card
-        for part, params, counts, most in _blocks(rows, counted, lambda most: 5 * most + 2 * MATRIX * angles):
-            n = part.stop - part.start
-            steps = cuda.device_array((n, 5, most))
-            fill[-(-n // THREADS), THREADS](params, material, accuracy, counts, steps)
-            seen = cuda.device_array((n, out.shape[1]))
-            reflect[n, THREADS](counts, steps, table, cuda.device_array((n, 2 * MATRIX, angles)), seen)
-            out[part] = seen.copy_to_host()
-    return out
+        kernel[blocks, THREADS](*arguments)
 
 
 def _on_card(optics: Optics) -> Optics:
@@ -105,20 +195,8 @@ def _on_card(optics: Optics) -> Optics:
     return Optics(*map(copied, optics))
 
 
-def _blocks(
-    rows: Array, counted: Callable[[Array], tuple[Any, Any]], numbers: Callable[[int], int]
-) -> Iterator[tuple[slice, Any, Any, int]]:
-    """Parts of the rows that fit on the card: their parameters and numbers of steps there, and the most steps.
-
-    ``numbers`` of that says how many numbers of double precision a sample needs.
-    """
+def _fitting(numbers: int) -> int:
+    """How many samples that need so many numbers of double precision fit on the card."""
     from numba import cuda
 
-    for start in range(0, len(rows), SAMPLES):
-        params, counts = counted(rows[start : start + SAMPLES])
-        most = int(counts.copy_to_host().sum(axis=1).max())
-        memory = min(MEMORY, cuda.current_context().get_memory_info().free // 2)
-        size = max(1, int(memory // (8 * numbers(most))))
-        for first in range(0, len(counts), size):
-            end = min(first + size, len(counts))
-            yield slice(start + first, start + end), params[first:end], counts[first:end], most
+    return max(1, int(min(MEMORY, cuda.current_context().get_memory_info().free // 2) // (8 * numbers)))

@@ -22,6 +22,7 @@ from xrdsim.kernels.reflectivity import (
     S_RE,
     intensity,
 )
+from xrdsim.kernels.slopes import at_least
 from xrdsim.kernels.step import REACH, double, even_functions, matrix_of_step
 from xrdsim.kernels.steps import Steps, count_steps, fill_steps
 
@@ -97,11 +98,12 @@ def taps(optics, node):
 
 
 @cuda.jit
-def count(params, material, accuracy, counts):
-    """Numbers of steps (n, SEGMENTS): a thread a sample."""
+def count(params, material, accuracy, least, counts):
+    """Numbers of steps (n, SEGMENTS), at least so many in a segment: a thread a sample."""
     i = cuda.grid(1)
     if i < len(params):
         count_steps(params[i], material, accuracy, counts[i])
+        at_least(least, counts[i])
 
 
 @cuda.jit
