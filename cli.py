@@ -357,25 +357,34 @@ def predict(
 def bench(
     seconds: Annotated[float, typer.Option(help="Length of one repeat.")] = 0.15,
     peers: Annotated[bool, typer.Option("--peers", help="Also time xrayutilities, where installed.")] = False,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Also write the figures as JSON.")] = None,
+    output: Annotated[Path | None, typer.Option("--json", "-o", help="Also write all figures as JSON.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Also draw the error against the time of several steps.")] = None,
 ) -> None:
-    """Measure the throughput of the simulator on this machine.
+    """Measure on this machine how fast, how accurate and how close to the processor's peak the simulator is.
 
     Examples:
 
         xrd bench
 
-        xrd bench --peers -o bench.json
+        xrd bench --peers --json bench.json --plot steps.png
     """
-    from xrdsim.bench import measure_throughput, throughput_table, timings_to_dict
+    from xrdsim.bench import measure_steps, measure_throughput, throughput_notes, throughput_table, timings_to_dict
     from xrdsim.files import save_json
+    from xrdsim.report import save_figure, step_figure
     from xrdsim.terminal import counting, say, show_table
 
     with counting("timing", "repeats") as progress:
         timings = measure_throughput(peers=peers, seconds=seconds, progress=progress)
     show_table(*throughput_table(timings))
+    for line in throughput_notes(timings):
+        say(line)
+    costs = None
+    if plot is not None:
+        with counting("steps", "repeats") as progress:
+            costs = measure_steps(seconds=seconds / 3.0, progress=progress)
+        say(f"→ {save_figure(step_figure(costs), plot)}")
     if output is not None:
-        say(f"→ {save_json(output, timings_to_dict(timings))}")
+        say(f"→ {save_json(output, timings_to_dict(timings, costs))}")
 
 
 @app.command()

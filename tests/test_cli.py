@@ -17,7 +17,7 @@ import cli
 import xrdml
 import xrdsim
 from cli import app
-from xrdsim import simulate
+from xrdsim import bench, simulate
 from xrdsim.curves import read_curve
 from xrdsim.parameters import NAMES
 
@@ -217,12 +217,25 @@ def test_info(here):
     assert "threading layer" in xrd("info").output
 
 
-def test_bench(here):
-    result = xrd("bench", "--seconds", 0.005, "-o", "bench.json")
+def test_bench(here, monkeypatch):
+    monkeypatch.setattr(bench, "REPEATS", 2)
+    monkeypatch.setattr(bench, "ROWS", 4)
+    result = xrd("bench", "--seconds", 0.002, "--json", "bench.json", "--plot", "steps.png")
     assert result.exit_code == 0, result.output
-    rows = json.loads(Path("bench.json").read_text())["timings"]
-    assert {row["threads"] for row in rows} >= {1}
-    assert all(row["ms_per_curve"] > 0.0 and row["curves_per_second"] > 0.0 for row in rows)
+    assert "times the curve alone" in result.output
+    found = json.loads(Path("bench.json").read_text())
+    assert {row["threads"] for row in found["timings"]} >= {1}
+    for row in found["timings"]:
+        assert row["ms_per_curve"] > 0.0
+        assert row["curves_per_second"] > 0.0
+        assert 0.0 < row["share_of_peak"] < 2.0
+        assert row["error"] <= row["worst_error"] < (1e-4 if "continuum" in row["name"] else 1.0)
+    assert all(ratio > 1.0 for ratio in found["derivatives_against_curve"].values())
+    layers = [row["error"] for row in found["steps"] if row["layers"] is not None]
+    asked = [row["error"] for row in found["steps"] if row["layers"] is None]
+    assert layers == sorted(layers, reverse=True)
+    assert asked == sorted(asked, reverse=True)
+    assert Path("steps.png").stat().st_size > 10_000
 
 
 def interrupt(command, ready, folder):

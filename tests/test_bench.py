@@ -1,0 +1,194 @@
+"""The counted operations are those of the kernels' own source, run on numbers that count."""
+
+import operator
+
+import numpy as np
+import pytest
+
+from xrdsim import flops
+from xrdsim.crystal import GGG_444, Scan
+from xrdsim.instrument import nodes as instrument_nodes
+from xrdsim.kernels import convolve, jacobian, peak, reflectivity, step
+from xrdsim.kernels.batch import make_slopes
+from xrdsim.kernels.reflectivity import BLOCK, GROUP, MATRIX, OPTICS, PHASES, WORK
+from xrdsim.kernels.slopes import LEAST, at_least, fill_steps_and_slopes
+from xrdsim.kernels.steps import SEGMENTS, Steps, count_steps, fill_steps
+from xrdsim.model import prepare
+
+THIN = np.array([0.012, 0.004, 90.0, 70.0, 0.004, 80.0, -300.0])
+SHORT = Scan(0.0, 4.0, 20)
+
+
+class Counted:
+    """A number that counts the operations on those of its kind that vary from angle to angle."""
+
+    __slots__ = ("value", "varies")
+    done = 0
+
+    def __init__(self, value, varies=False):
+        self.value = value.value if isinstance(value, Counted) else value
+        self.varies = varies
+
+    def __neg__(self):
+        return Counted(-self.value, self.varies)
+
+    def __abs__(self):
+        return Counted(abs(self.value), self.varies)
+
+    def __pow__(self, n):
+        return Counted(self.value**n, self.varies)
+
+    def __lt__(self, other):
+        return self.value < getattr(other, "value", other)
+
+    def __gt__(self, other):
+        return self.value > getattr(other, "value", other)
+
+
+def counting(function, swapped):
+    def run(self, other):
+        value, varies = (other.value, other.varies) if type(other) is Counted else (other, False)
+        varies |= self.varies
+        Counted.done += varies
+        return Counted(function(value, self.value) if swapped else function(self.value, value), varies)
+
+    return run
+
+
+for name in ("add", "sub", "mul", "truediv"):
+    setattr(Counted, f"__{name}__", counting(getattr(operator, name), False))
+    setattr(Counted, f"__r{name}__", counting(getattr(operator, name), True))
+
+
+@pytest.fixture
+def plain(monkeypatch):
+    """Turn the kernels to plain Python; the counting functions, which compile some, come before."""
+
+    def turn():
+        for module in (step, reflectivity, jacobian, convolve):
+            for name, value in list(vars(module).items()):
+                if hasattr(value, "py_func"):
+                    monkeypatch.setattr(module, name, value.py_func)
+
+    return turn
+
+
+class Varying(np.ndarray):
+    """Numbers that count; so do constants put among them."""
+
+    def __setitem__(self, at, value):
+        super().__setitem__(at, Counted(value, True) if isinstance(value, float) else value)
+
+
+def varying(values):
+    """The same numbers, which count."""
+    numbers = np.array([Counted(float(x), True) for x in np.ravel(values)], object)
+    return numbers.reshape(np.shape(values)).view(Varying)
+
+
+def counted(function, *arguments):
+    """Operations of a call."""
+    Counted.done = 0
+    function(*arguments)
+    return Counted.done
+
+
+@pytest.mark.parametrize(
+    ("name", "angles", "coefficients", "expected"),
+    [
+        ("even_functions", 2, 1, flops.EVEN_FUNCTIONS),
+        ("double", 6, 0, flops.DOUBLE),
+        ("matrix_of_step", 12, 5, flops.MATRIX_OF_STEP),
+        ("second_derivative", 2, 1, flops.SECOND_DERIVATIVE),
+        ("double_second", 8, 0, flops.DOUBLE_SECOND),
+        ("generators", 10, 5, flops.GENERATORS),
+    ],
+)
+def test_operations_of_a_step(plain, name, angles, coefficients, expected):
+    plain()
+    arguments = [*varying(np.full(angles, 0.3)), *(Counted(0.2) for _ in range(coefficients))]
+    assert counted(getattr(step, name), *arguments) == expected
+
+
+def test_operations_of_loops(plain):
+    plain()
+
+    def block(rows):
+        return varying(np.full(rows * BLOCK, 0.3))
+
+    he = [Counted(0.2) for _ in range(5)]
+    table, sigma, work, rows, matrix = block(OPTICS), block(4), block(WORK + 2), block(jacobian.GENERATORS), block(8)
+    sources, thickness = block(4 * jacobian.THETA // BLOCK), block(2 * jacobian.K)
+    loops = (
+        (flops.MATRIX_OF_STEP + flops.PRODUCT, reflectivity.advance, (table, sigma, work, matrix, *he)),
+        (flops.PULL_BACK, jacobian.pull_back, (sigma, rows, matrix, he[0], he[1], sources)),
+        (flops.STORE, jacobian.store, (matrix, thickness, work)),
+    )
+    for expected, function, arguments in loops:
+        assert counted(function, *arguments) == BLOCK * expected, function
+    more = (table, sigma, work, rows, matrix, *he)
+    undamaged = counted(jacobian.pull_back_more, *more, sources[: 2 * jacobian.THETA], thickness)
+    assert undamaged == BLOCK * flops.PULL_BACK_MORE
+    assert counted(jacobian.pull_back_more, *more, sources, thickness) == undamaged + BLOCK * flops.DAMAGED
+
+
+def optics_that_count(optics):
+    return optics._replace(table=varying(optics.table), substrate=varying(optics.substrate))
+
+
+def short_model(damaged=False):
+    return prepare(SHORT, cluster=np.array([2.0, 33.0]), rtol_dex=1e-2, thickness=1000.0, damaged=damaged)
+
+
+def test_operations_of_a_curve(plain):
+    model = short_model()
+    counts = np.empty(SEGMENTS, np.int64)
+    steps = Steps(*np.empty((5, count_steps(THIN, model.material, model.accuracy, counts))))
+    count = fill_steps(THIN, model.material, model.accuracy, counts, steps)
+    coarse = (len(model.optics.table) * BLOCK + GROUP) * 2 * MATRIX
+    sizes = ((WORK * BLOCK,), (2, MATRIX * BLOCK), (coarse,), (PHASES * GROUP * 2 * MATRIX,))
+    out = np.empty(model.optics.grid + len(model.optics.cluster_first), object)
+    expected = flops.curve_operations(THIN, model)
+    plain()
+    spaces = [varying(np.ones(size)) for size in sizes]
+    done = counted(reflectivity.reflect, optics_that_count(model.optics), steps, count, *spaces, out)
+    assert done == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize("damage", [(), (0.3, 0.5)])
+def test_operations_of_derivatives(plain, damage):
+    p = np.array([*THIN, *damage])
+    model = short_model(damaged=bool(damage))
+    counts = np.empty(SEGMENTS, np.int64)
+    count_steps(p, model.material, model.accuracy, counts)
+    at_least(LEAST, counts)
+    bound = int(counts.sum())
+    steps = Steps(*np.empty((5, bound)))
+    slopes = make_slopes(bound, len(p), bool(damage))
+    fill_steps_and_slopes(p, model.material, counts, steps, slopes)
+    space = jacobian.tangents(bound, len(p), bool(damage), model.optics)
+    names = ("work", "generators", "sources", "thickness", "total", "coarse", "element", "change")
+    space = space._replace(**{name: varying(getattr(space, name)) for name in names})
+    out = np.empty((1 + len(p), model.optics.grid + len(model.optics.cluster_first)), object)
+    block = varying(np.ones((2, MATRIX * BLOCK)))
+    optics = optics_that_count(model.optics)
+    expected = flops.derivative_operations(p, model)
+    plain()
+    done = counted(jacobian.reflect_tangents, optics, counts, steps, slopes, bound, block, space, out[0], out[1:])
+    assert done == pytest.approx(expected, rel=1e-3)
+
+
+def test_operations_of_the_convolution(plain):
+    nodes = instrument_nodes(SHORT, GGG_444, narrowest=30.0, widest=30.0, zero=0.0, thickness=1000.0)
+    lens = convolve.blur(nodes)
+    lens = lens._replace(weighted=varying(lens.weighted))
+    out = varying(np.zeros((1, nodes.points)))
+    plain()
+    done = counted(convolve.convolve, varying(np.ones((1, len(nodes.angle)))), nodes, 12.0, 0.0, 0, lens, out)
+    assert done + 2 * nodes.points == pytest.approx(flops.convolution_operations(nodes, 12.0), rel=1e-3)
+
+
+def test_chains_of_multiply_adds():
+    out = np.empty(2)
+    peak.multiply_add(np.ones(2), 3, out)
+    np.testing.assert_allclose(out, peak.CHAINS * BLOCK)
