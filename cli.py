@@ -31,6 +31,7 @@ ConventionOption = Annotated[
     Convention, typer.Option(help="'linear' repeats the approximations of earlier simulators.")
 ]
 RtolOption = Annotated[float, typer.Option(help="Accuracy of log10 R of the continuum.")]
+DeviceOption = Annotated[Literal["cpu", "cuda"], typer.Option(help="'cuda': the reflectivity on a graphics card.")]
 LayersOption = Annotated[
     float | None, typer.Option(help="Sublayers of this thickness in Å; default: the continuous profile.")
 ]
@@ -83,6 +84,7 @@ def simulate(
     monochromator: Annotated[float | None, typer.Option(help="Weight of π against σ polarisation.")] = None,
     reflection: ReflectionFile = None,
     scan: ScanFile = None,
+    device: DeviceOption = "cpu",
 ) -> None:
     """Simulate rocking curves of given parameters.
 
@@ -118,6 +120,7 @@ def simulate(
         background=background,
         zero=zero,
         monochromator=monochromator,
+        device=device,
         **_experiment(reflection, scan),
     )
     if counts is not None:
@@ -158,6 +161,7 @@ def gen(
     rtol_dex: RtolOption = 1e-4,
     reflection: ReflectionFile = None,
     scan: ScanFile = None,
+    device: DeviceOption = "cpu",
     workers: Annotated[int, typer.Option(help="Blocks in work at once; the cores are shared among them.")] = 1,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted dataset.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing dataset.")] = False,
@@ -193,6 +197,7 @@ def gen(
             sensitivity=measured,
             sensitivity_origin=origin,
             test_rows=test_rows,
+            device=device,
             workers=workers,
             resume=resume,
             overwrite=overwrite,

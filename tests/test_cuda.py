@@ -14,7 +14,7 @@ import xrdsim
 from xrdsim import device
 from xrdsim.crystal import Scan
 from xrdsim.derivatives import NUISANCES, pull_back
-from xrdsim.errors import DeviceError
+from xrdsim.errors import DeviceError, StoreError
 from xrdsim.parameters import L1, L2
 
 ROWS = np.array(
@@ -117,6 +117,23 @@ def test_without_a_card(demonstration):
         pytest.skip("there is a CUDA GPU")
     with pytest.raises(DeviceError, match="no CUDA GPU was found"):
         xrdsim.simulate(demonstration, device="cuda")
+
+
+def test_a_dataset_belongs_to_its_device(tmp_path, monkeypatch):
+    asked = []
+
+    def flat(rows, material, accuracy, optics):
+        asked.append(len(rows))
+        return np.ones((len(rows), len(optics.substrate)))
+
+    monkeypatch.setattr(device, "missing", lambda: None)
+    monkeypatch.setattr(device, "reflectivity", flat)
+    settings = {"n": 5, "test_rows": 3, "sampler": "grid", "scan": COARSE}
+    dataset = xrdsim.generate(tmp_path / "d.zarr", device="cuda", **settings)
+    assert sorted(asked) == [3, 5]
+    assert dataset.config.device == "cuda"
+    with pytest.raises(StoreError, match="begun with device = cuda, not cpu"):
+        xrdsim.generate(tmp_path / "d.zarr", resume=True, **settings)
 
 
 def main(path):

@@ -45,6 +45,7 @@ class Configuration:
     interval : positions of the permuted grid that each block examines.
     sensitivity : (7,) range-relative sensitivities behind ``counts``, or None; ``sensitivity_origin`` their origin.
     margin, base_fwhm : continuation of the scan and width of the instrument [arcsec].
+    device : ``cpu`` or ``cuda``, whose curves differ in the last digits.
     version : of the program.
     """
 
@@ -68,6 +69,7 @@ class Configuration:
     interval: int
     margin: float = MARGIN
     base_fwhm: float = BASE_FWHM
+    device: str = "cpu"
     version: str = field(default_factory=partial(version, "xrdsim"))
 
     @property

@@ -22,7 +22,7 @@ from xrdsim.configuration import Configuration, Part
 from xrdsim.crystal import DEFAULT_SCAN, GGG_444, Reflection, Scan
 from xrdsim.errors import ParameterError, StoreError, StoreExistsError, XrdError
 from xrdsim.grid import Grid, adaptive_counts, grid_counts, make_grid, rounded, storable
-from xrdsim.model import largest_strain, prepare, simulate
+from xrdsim.model import check_device, largest_strain, prepare, simulate
 from xrdsim.parameters import ParameterSpace
 from xrdsim.sampling import Sampler, draw_grid, draw_prior, positions_per_block
 from xrdsim.sensitivity import measure_sensitivity
@@ -53,6 +53,7 @@ def generate(
     sensitivity: Any = None,
     sensitivity_origin: Mapping[str, Any] | None = None,
     test_rows: int = 2000,
+    device: str = "cpu",
     workers: int = 1,
     resume: bool = False,
     overwrite: bool = False,
@@ -78,6 +79,7 @@ def generate(
     sensitivity : range-relative sensitivities for ``adaptive``, (7,) or a ``Sensitivity``; ``None`` measures them on
         256 profiles of the prior.
     sensitivity_origin : where an array of sensitivities comes from, JSON-able, to be stored with the dataset.
+    device : ``cpu``, or ``cuda`` for the reflectivity on a graphics card.
     workers : blocks in work at once; they share the cores.
     resume : continue an incomplete dataset of the same configuration; a complete one is left as it is.
     overwrite : replace an existing dataset.
@@ -98,7 +100,10 @@ def generate(
         ``resume`` with another configuration, or of a dataset of another schema version.
     OutputError
         The path cannot be written.
+    DeviceError
+        The device is not available.
     """
+    check_device(device, ("cpu", "cuda"))
     target = Path(path)
     if resume and overwrite:
         raise ParameterError("resume and overwrite exclude each other; give one of them")
@@ -145,6 +150,7 @@ def generate(
         sensitivity_origin=origin,
         counts=tuple(int(count) for count in counts),
         interval=positions_per_block(grid, n, block_size, _order(seed), reflection, scan),
+        device=device,
     )
     if begun is not None:
         _check_same(target, begun, config)
@@ -251,6 +257,7 @@ def _make_block(path: Path, config: Configuration, grid: Grid, part: Part, block
         reflection=config.reflection,
         scan=config.stored_scan,
         fwhm=config.base_fwhm,
+        device=config.device,
         space=space,
     ).intensity
     bad = ~np.isfinite(curves).all(axis=1)
