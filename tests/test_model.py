@@ -92,6 +92,7 @@ def test_text_is_no_parameter():
     ("option", "words"),
     [
         ({"convention": "approximate"}, "convention 'approximate'"),
+        ({"precision": "half"}, "precision 'half' is unknown"),
         ({"layers": 0.0}, "layers = 0"),
         ({"layers": np.nan}, "layers = nan"),
         ({"rtol_dex": 0.5}, "rtol_dex = 0.5"),

@@ -159,3 +159,13 @@ def test_an_independent_program_agrees(demonstration):
     difference = np.log10(curve) - np.log10(xrayutilities_curve(model, ANGLE))
     assert np.abs(difference).max() <= 1e-3
     assert np.sqrt(np.mean(difference**2)) <= 3e-4
+
+
+def test_single_precision_is_good_enough_where_it_is_offered(prior):
+    rows = np.concatenate([prior, narrow_flanks()])
+    double = simulate(rows, fwhm=0).reflectivity
+    single = simulate(rows, fwhm=0, precision="single").reflectivity
+    for a, b in zip(double, single, strict=True):
+        strong = a > 1e-7
+        assert rms_dex(a[strong], b[strong]) <= 2e-3
+    assert rms_dex(double, single).max() > 1e-6  # it is not the same code in disguise

@@ -26,6 +26,9 @@ THICKER = 1.2
 THICKEST_PHASE = 0.0062
 """Largest |σ|h of a step: 100 Å in GGG 444."""
 
+SINGLE = 1e-3
+"""Accuracy [dex] of the steps in single precision."""
+
 _ROWS = 4096  # rows simulated at once: bounds the memory of the nodes beside the result
 
 
@@ -68,6 +71,7 @@ def prepare(
     reflection: Reflection = GGG_444,
     damaged: bool = False,
     thickness: float | None = None,
+    precision: str = "double",
 ) -> Forward:
     """Prepare the kernels for the angles of ``grid``, the scan by default, and ``cluster``; accurate on the scan.
 
@@ -86,6 +90,10 @@ def prepare(
         raise ParameterError(f"layers = {layers} must be a thickness of at least 1 Å, or None for the continuum")
     if not 1e-8 <= rtol_dex <= 1e-2:
         raise ParameterError(f"rtol_dex = {rtol_dex:g} must lie within 1e-8 … 1e-2")
+    if precision not in ("double", "single"):
+        raise ParameterError(f"precision {precision!r} is unknown; choose double or single")
+    if precision == "single":
+        rtol_dex = max(rtol_dex, SINGLE)
     if monochromator is None:
         monochromator = monochromator_factor(reflection, chosen)
     if not 0.0 <= monochromator <= 1.0:
@@ -97,7 +105,8 @@ def prepare(
         chosen,
         monochromator=float(monochromator),
         thickness=thickness or THICKER * PROFILE[L1].high,
-        error=1e-11 if layers is not None else 0.002 * rtol_dex,
+        error=1e-11 if layers is not None else 0.001 * rtol_dex,
+        single=precision == "single",
     )
     ends = amplitudes(np.array([scan.start, scan.last]), reflection, chosen)
     # measured against finer steps, worst of the prior and of narrow flanks (benchmarks/accuracy.py); a factor E(z)
@@ -131,6 +140,7 @@ def simulate(
     reflection: Reflection = GGG_444,
     scan: Scan = DEFAULT_SCAN,
     device: str = "cpu",
+    precision: str = "double",
     space: ParameterSpace | None = None,
 ) -> Curves:
     """Simulate rocking curves of strain profiles.
@@ -149,6 +159,7 @@ def simulate(
     monochromator : weight of π against σ polarisation; ``None`` takes the convention's default.
     reflection, scan : what is measured, and at which angles.
     device : ``cpu``, or ``cuda`` for the reflectivity on a graphics card; the instrument is computed on the CPU.
+    precision : ``double``, or ``single`` for half the time and errors up to 2e-3 dex where R > 1e-7 (CPU only).
     space : ranges that the parameters must keep; ``None`` takes the default ranges.
 
     Returns
@@ -183,8 +194,11 @@ def simulate(
             reflection=reflection,
             damaged=has_damage(rows),
             thickness=THICKER * chosen.high[L1],
+            precision=precision,
         )
 
+    if precision == "single" and device != "cpu":
+        raise ParameterError("precision single is for device cpu; leave one of the two out")
     reflectivity = np.empty((n, scan.points))
     intensity = np.empty((n, scan.points))
     blurred = fwhms > 0.0
@@ -268,7 +282,7 @@ def largest_strain(params: ArrayLike) -> Array:
     return out
 
 
-def _reflectivity(rows: Array, model: Forward, device: str) -> Array:
+def _reflectivity(rows: Array, model: Forward, device: str = "cpu") -> Array:
     """Reflectivity (n, nodes) of checked rows."""
     if device == "cuda":
         return cards.reflectivity(rows, model.material, model.accuracy, model.optics)

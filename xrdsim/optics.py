@@ -10,6 +10,7 @@ The layer's transfer matrix is computed on a coarse grid of angles; this module 
 """
 
 import math
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -100,6 +101,7 @@ def optics(
     monochromator: float,
     thickness: float,
     error: float,
+    single: bool = False,
 ) -> Optics:
     """Prepare the kernels for nodes on a grid and a cluster of others within it [arcsec].
 
@@ -111,6 +113,7 @@ def optics(
     ----------
     thickness : of the thickest layer [Å].
     error : relative error of the interpolated elements.
+    single : for kernels of single precision.
 
     Raises
     ------
@@ -118,10 +121,7 @@ def optics(
         The angles, continued by half the taps, leave 0 < θ < 90°.
     """
     nu = highest_frequency(thickness, reflection)
-    beta = -math.log(error)
-    taps = 4 * max(4, round(0.5 * beta))
-    finest = (1.0 - 2.0 * beta / (math.pi * taps)) / (2.0 * nu)
-    ratio = max(1, math.floor(finest / grid.step))
+    taps, ratio = min(_samplings(nu, -math.log(error), grid), key=lambda pair: _work(*pair, grid.points))
     spacing = ratio * grid.step
     beta = 0.5 * math.pi * taps * (1.0 - 2.0 * nu * spacing)
     quotients = -(-grid.points // ratio)
@@ -132,7 +132,7 @@ def optics(
     place = (cluster - start) / spacing
     first = np.floor(place).astype(np.int64) - (taps // 2 - 1)
     nodes = np.concatenate([grid.angle, cluster])
-    return Optics(
+    double = Optics(
         _blocks(np.array(rows)),
         monochromator,
         ratio,
@@ -142,6 +142,29 @@ def optics(
         first,
         _window(place - first, taps, beta),
     )
+    return in_single(double) if single else double
+
+
+def in_single(optics: Optics) -> Optics:
+    """The same in single precision."""
+    table = aligned(optics.table.size, np.empty(0, np.float32)).reshape(optics.table.shape)
+    table[:] = optics.table
+    small = {name: getattr(optics, name).astype(np.float32) for name in ("weight", "substrate", "cluster_weight")}
+    return optics._replace(table=table, **small)
+
+
+def _samplings(nu: float, beta: float, grid: Scan) -> Iterator[tuple[int, int]]:
+    """Numbers of taps, and of grid steps between coarse angles, that reach exp(−β)."""
+    for taps in range(16, 68, 4):
+        room = 1.0 - 2.0 * beta / (math.pi * taps)
+        if room > 0.0:
+            yield taps, max(1, math.floor(room / (2.0 * nu * grid.step)))
+
+
+def _work(taps: int, ratio: int, points: int) -> float:
+    """Relative time for a curve; the recursion at one angle costs as much as some 800 taps (measured)."""
+    blocks = math.ceil((math.ceil(points / ratio) + taps) / BLOCK)
+    return 800.0 * blocks * BLOCK + points * taps * math.ceil(ratio / PHASES) * PHASES / ratio
 
 
 def _kappa(reflection: Reflection) -> float:
@@ -171,6 +194,6 @@ def _blocks(rows: Complex) -> NDArray[np.float64]:
     """Rows in blocks of BLOCK angles, the last padded with its last angle."""
     blocks = -(-rows.shape[1] // BLOCK)
     padded = np.pad(rows, ((0, 0), (0, blocks * BLOCK - rows.shape[1])), mode="edge")
-    table: NDArray[np.float64] = aligned(blocks * OPTICS * BLOCK).reshape(blocks, OPTICS, BLOCK)
+    table: NDArray[np.float64] = aligned(blocks * OPTICS * BLOCK, rows.real).reshape(blocks, OPTICS, BLOCK)
     table[:] = _parts(padded).reshape(OPTICS, blocks, BLOCK).transpose(1, 0, 2)
     return table.reshape(blocks, OPTICS * BLOCK)

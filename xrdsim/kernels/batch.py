@@ -29,14 +29,17 @@ class Workspace(NamedTuple):
 
 @jit
 def workspace(most, optics):
-    """Make the arrays."""
+    """Make the arrays, of the precision of the optics."""
+    kind = optics.table.dtype
     return Workspace(
         np.empty(SEGMENTS, np.int64),
-        Steps(np.empty(most), np.empty(most), np.empty(most), np.empty(most), np.empty(most)),
-        aligned(WORK * BLOCK),
-        aligned(2 * MATRIX * BLOCK).reshape(2, MATRIX * BLOCK),
-        aligned((len(optics.table) * BLOCK + GROUP) * 2 * MATRIX),
-        aligned(PHASES * GROUP * 2 * MATRIX),
+        Steps(
+            np.empty(most, kind), np.empty(most, kind), np.empty(most, kind), np.empty(most, kind), np.empty(most, kind)
+        ),
+        aligned(WORK * BLOCK, optics.table),
+        aligned(2 * MATRIX * BLOCK, optics.table).reshape(2, MATRIX * BLOCK),
+        aligned((len(optics.table) * BLOCK + GROUP) * 2 * MATRIX, optics.table),
+        aligned(PHASES * GROUP * 2 * MATRIX, optics.table),
     )
 
 

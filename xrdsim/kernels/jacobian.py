@@ -90,18 +90,18 @@ def tangents(most, size, damaged, optics):
     batches = most // SLOTS + SEGMENTS
     parts = 2 if damaged else 1
     return Tangents(
-        aligned((WORK + 2) * BLOCK),
-        aligned(GENERATORS * BLOCK),
-        aligned(2 * parts * THETA),
-        aligned(SOURCE),
-        aligned(size * SOURCE).reshape(size, SOURCE),
+        aligned((WORK + 2) * BLOCK, optics.table),
+        aligned(GENERATORS * BLOCK, optics.table),
+        aligned(2 * parts * THETA, optics.table),
+        aligned(SOURCE, optics.table),
+        aligned(size * SOURCE, optics.table).reshape(size, SOURCE),
         np.zeros((batches, parts, size, 2 * SLOTS)),
         np.zeros((batches, parts, size), np.int64),
         np.zeros((batches, parts), np.int64),
         sheets,
-        aligned((len(optics.table) * BLOCK + 1) * width),
-        aligned(PHASES * width),
-        aligned(LANES),
+        aligned((len(optics.table) * BLOCK + 1) * width, optics.table),
+        aligned(PHASES * width, optics.table),
+        aligned(LANES, optics.table),
     )
 
 

@@ -51,7 +51,7 @@ MATRIX = 8
 
 # nodes interpolated together: spaced like the coarse angles, and between two of them
 GROUP = 8
-PHASES = 3
+PHASES = 4
 
 
 class Optics(NamedTuple):
@@ -72,23 +72,24 @@ class Optics(NamedTuple):
 
 
 @jit
-def aligned(n):
-    """Zeros at an address that is a multiple of 64 bytes, so that no vector lies across two lines of the cache."""
-    whole = np.zeros(n + 8)
-    first = (64 - whole.ctypes.data % 64) % 64 // 8
+def aligned(n, like):
+    """Zeros of the type of ``like`` at a multiple of 64 bytes, so that no vector lies across two lines of the cache."""
+    whole = np.zeros(n + 16, like.dtype)
+    first = (64 - whole.ctypes.data % 64) % 64 // whole.itemsize
     return whole[first : first + n]
 
 
 @jit
 def fill_functions(optics, work, h, g):
     """Rows C, Q, D: cos φ, q = sin φ/φ and dq/d(φ²) for φ = (f − g)h."""
+    quarter = type(h)(0.25)
     largest = max(abs(optics[F_RE] - g), abs(optics[F_RE + BLOCK - 1] - g)) * h
     largest *= largest
     hh = h * h
     doublings = 0
     while largest > REACH:
-        largest *= 0.25
-        hh *= 0.25
+        largest *= quarter
+        hh *= quarter
         doublings += 1
     for j in range(BLOCK):
         c_re, c_im, q_re, q_im, d_re, d_im = even_functions(optics[F_RE + j] - g, optics[F_IM + j], hh)
@@ -184,7 +185,7 @@ def reflect(optics, steps, count, work, block, coarse, element, out):
                 for j in range(BLOCK):
                     coarse[(b * BLOCK + j) * 2 * MATRIX + p * MATRIX + row] = block[p, row * BLOCK + j]
     ratio = optics.ratio
-    share = 1.0 / (1.0 + optics.monochromator)
+    share = coarse.dtype.type(1.0 / (1.0 + optics.monochromator))
     for phase in range(0, ratio, PHASES):
         for q in range(0, -(-optics.grid // ratio), GROUP):
             interpolate(coarse, q, optics.weight[phase : phase + PHASES], 2 * MATRIX, element)
@@ -210,14 +211,17 @@ def interpolate(coarse, first, weight, width, element):
     one = element[:size]
     two = element[size : 2 * size]
     three = element[2 * size : 3 * size]
+    four = element[3 * size : 4 * size]
     for i in range(size):
         one[i] = 0.0
         two[i] = 0.0
         three[i] = 0.0
+        four[i] = 0.0
     for t in range(0, weight.shape[1], 4):
         a0, a1, a2, a3 = weight[0, t], weight[0, t + 1], weight[0, t + 2], weight[0, t + 3]
         b0, b1, b2, b3 = weight[1, t], weight[1, t + 1], weight[1, t + 2], weight[1, t + 3]
         c0, c1, c2, c3 = weight[2, t], weight[2, t + 1], weight[2, t + 2], weight[2, t + 3]
+        d0, d1, d2, d3 = weight[3, t], weight[3, t + 1], weight[3, t + 2], weight[3, t + 3]
         at = (first + t) * width
         near0 = coarse[at : at + size]
         near1 = coarse[at + width : at + width + size]
@@ -228,6 +232,7 @@ def interpolate(coarse, first, weight, width, element):
             one[i] += a0 * x0 + a1 * x1 + a2 * x2 + a3 * x3
             two[i] += b0 * x0 + b1 * x1 + b2 * x2 + b3 * x3
             three[i] += c0 * x0 + c1 * x1 + c2 * x2 + c3 * x3
+            four[i] += d0 * x0 + d1 * x1 + d2 * x2 + d3 * x3
 
 
 @jit
@@ -254,7 +259,7 @@ def intensity(element, at, substrate, node, sigma_share):
     """
     s = ratio_squared(element, at, substrate[node, 0], substrate[node, 1])
     p = ratio_squared(element, at + MATRIX, substrate[node, 2], substrate[node, 3])
-    return sigma_share * s + (1.0 - sigma_share) * p
+    return sigma_share * s + (type(s)(1.0) - sigma_share) * p
 
 
 @jit
