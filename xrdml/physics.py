@@ -52,7 +52,7 @@ class _LogIntensity(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, physics: Physics, params: Tensor, *measured: Tensor) -> Tensor:
         rows, *columns = (value.detach().cpu().double().numpy() for value in (params, *measured))
-        keywords = dict(zip(NUISANCES, columns, strict=True))
+        keywords: Any = dict(zip(NUISANCES, columns, strict=True))
         intensity = simulate(rows, **keywords, **physics).intensity
         ctx.physics, ctx.rows, ctx.keywords, ctx.intensity = physics, rows, keywords, intensity
         return torch.from_numpy(np.log10(intensity)).to(params)
