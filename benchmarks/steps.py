@@ -1,0 +1,80 @@
+"""Error against time per curve: midpoint layers, the steps, and the same steps by the Magnus method.
+
+    python benchmarks/steps.py docs/steps.png
+
+The fourth-order Magnus method has sin φ/φ where the step has 3 j₁(φ)/φ. It runs in another process, on a copy of the
+package with that one factor replaced, in turns with the package itself.
+"""
+
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import xrdsim
+from xrdsim.bench import StepCost
+from xrdsim.report import save_figure, step_figure
+
+STEP = ("n_re = d_re * s_re - d_im * s_im", "n_im = d_re * s_im + d_im * s_re")
+MAGNUS = ("n_re = (q_re * s_re - q_im * s_im) / -six", "n_im = (q_re * s_im + q_im * s_re) / -six")
+ROUNDS = 3
+MEASURE = (
+    "import json; from dataclasses import asdict; from xrdsim.bench import measure_steps; "
+    "print(json.dumps([asdict(cost) for cost in measure_steps(seconds=0.02)]))"
+)
+
+
+def with_magnus(folder):
+    """Copy the package into a folder and replace the factor."""
+    copy = Path(folder) / "xrdsim"
+    shutil.copytree(Path(xrdsim.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    source = copy / "kernels" / "step.py"
+    text = source.read_text(encoding="utf-8")
+    for ours, other in zip(STEP, MAGNUS, strict=True):
+        assert text.count(ours) == 1, f"{ours!r} is not in step.py"
+        text = text.replace(ours, other)
+    source.write_text(text, encoding="utf-8")
+
+
+def measured(folder):
+    """Costs by the package in a folder."""
+    done = subprocess.run([sys.executable, "-c", MEASURE], cwd=folder, capture_output=True, text=True, check=True)
+    return [StepCost(**cost) for cost in json.loads(done.stdout)]
+
+
+def median(rounds):
+    """The same costs, with the median time."""
+    return [
+        replace(costs[0], ms_per_curve=statistics.median(c.ms_per_curve for c in costs))
+        for costs in zip(*rounds, strict=True)
+    ]
+
+
+def main(path):
+    ours, others = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        with_magnus(folder)
+        for _ in range(ROUNDS):
+            ours.append(measured(Path(xrdsim.__file__).parents[1]))
+            others.append(measured(folder))
+    costs = median(ours)
+    magnus = [cost for cost in median(others) if cost.layers is None]
+    figure = step_figure(costs)
+    axes = figure.axes[0]
+    time = [cost.ms_per_curve for cost in magnus]
+    error = [cost.error for cost in magnus]
+    axes.plot(time, error, "s--", ms=4, lw=1.2, color="#047857", label="the same steps, Magnus")
+    axes.vlines(time, error, [cost.worst_error for cost in magnus], color="#047857", lw=1.0)
+    axes.legend(frameon=False)
+    save_figure(figure, path)
+    for name, row in [("", cost) for cost in costs] + [("Magnus", cost) for cost in magnus]:
+        what = f"{row.rtol_dex:.0e}" if row.layers is None else f"{row.layers:g} Å"
+        print(f"{name:6s} {what:>8s} {row.ms_per_curve:7.3f} ms {row.error:8.1e} {row.worst_error:8.1e}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
