@@ -6,6 +6,7 @@ The simulator must be chosen before Numba is imported: this file, run as a scrip
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from xrdsim import device
 from xrdsim.crystal import Scan
 from xrdsim.derivatives import NUISANCES, pull_back
 from xrdsim.errors import DeviceError, StoreError
+from xrdsim.model import prepare
 from xrdsim.parameters import L1, L2
 
 ROWS = np.array(
@@ -104,6 +106,34 @@ def test_what_the_card_does_not_do_is_refused(function, demonstration):
         function(demonstration, scan=COARSE, device="cuda")
 
 
+@pytest.mark.parametrize("capability", [(7, 5), (9, 0)])
+def test_the_kernels_compile(monkeypatch, capability):
+    pytest.importorskip("numba_cuda")
+    from numba import cuda, typeof, types
+    from numba.cuda import dispatcher
+
+    from xrdsim.kernels.cuda import count, fill, reflect
+    from xrdsim.kernels.cuda_jacobian import fill as fill_slopes
+    from xrdsim.kernels.cuda_jacobian import linearise
+
+    if not device.has_compiler():
+        pytest.skip("the compiler of the CUDA toolkit is not installed")
+    monkeypatch.setattr(dispatcher, "get_current_device", lambda: SimpleNamespace(compute_capability=capability))
+    model = prepare(COARSE)
+    material, accuracy, optics = (typeof(record) for record in (model.material, model.accuracy, model.optics))
+    real = [types.Array(types.float64, rank, "C") for rank in range(5)]
+    counts, coarse = types.Array(types.int64, 2, "C"), types.Array(types.complex128, 4, "C")
+    for kernel, signature in (
+        (count, (real[2], material, accuracy, types.int64, counts)),
+        (fill, (real[2], material, accuracy, counts, real[3])),
+        (reflect, (counts, real[3], optics, real[3], real[2])),
+        (fill_slopes, (real[2], material, counts, real[3], real[4], real[2], real[3])),
+        (linearise, (material, counts, real[3], real[4], real[2], optics, coarse, real[2], real[3])),
+    ):
+        code, _ = cuda.compile_ptx(kernel.py_func, signature, cc=capability)
+        assert f"sm_{capability[0]}{capability[1]}" in code
+
+
 def test_the_extra_is_named(monkeypatch, demonstration):
     monkeypatch.setattr(device, "find_spec", lambda name: None)
     with pytest.raises(DeviceError, match=r"pip install 'xrdsim\[cuda\]'"):
@@ -134,6 +164,16 @@ def test_a_dataset_belongs_to_its_device(tmp_path, monkeypatch):
     assert dataset.config.device == "cuda"
     with pytest.raises(StoreError, match="begun with device = cuda, not cpu"):
         xrdsim.generate(tmp_path / "d.zarr", resume=True, **settings)
+
+
+def test_the_compiler_is_named(monkeypatch, demonstration):
+    pytest.importorskip("numba_cuda")
+    from numba import cuda
+
+    monkeypatch.setattr(cuda, "cuda_error", lambda: None)
+    monkeypatch.setattr(device, "has_compiler", lambda: False)
+    with pytest.raises(DeviceError, match=r"pip install 'numba-cuda\[cu13\]'"):
+        xrdsim.simulate(demonstration, device="cuda")
 
 
 def main(path):

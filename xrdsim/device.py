@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xrdsim._jit import config
 from xrdsim.errors import DeviceError
 from xrdsim.kernels.batch import measure
 from xrdsim.kernels.convolve import Nodes, blur, convolve
@@ -37,12 +38,29 @@ def missing() -> str | None:
         return f"device 'cuda' is not installed completely ({error}); pip install 'xrdsim[cuda]', or use 'cpu'"
     if cuda.cuda_error() is not None:
         return "device 'cuda': no CUDA GPU was found, or its driver is missing; use 'cpu'"
-    if not cuda.is_available():
+    if not (simulated() or has_compiler()):
         return (
             "device 'cuda' needs the compiler of the CUDA toolkit: pip install 'numba-cuda[cu13]', 'numba-cuda[cu12]' "
             "for older drivers; or use 'cpu'"
         )
     return None
+
+
+def simulated() -> bool:
+    """Whether the card is the simulator of numba-cuda."""
+    return bool(config.ENABLE_CUDASIM)
+
+
+def has_compiler() -> bool:
+    """Whether the libraries of the CUDA toolkit are found that compile and link kernels."""
+    from cuda.pathfinder import DynamicLibNotFoundError, load_nvidia_dynamic_lib
+
+    try:
+        for name in ("nvvm", "nvrtc", "nvJitLink"):
+            load_nvidia_dynamic_lib(name)
+    except DynamicLibNotFoundError:
+        return False
+    return True
 
 
 def require() -> None:
@@ -65,8 +83,9 @@ def describe() -> str:
         return f"none: {reason}"
     from numba import cuda
 
-    device = cuda.get_current_device()
-    name = getattr(device, "name", "simulator")
+    if simulated():
+        return "simulator"
+    name = cuda.get_current_device().name
     return name.decode() if isinstance(name, bytes) else str(name)
 
 
