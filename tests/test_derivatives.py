@@ -47,7 +47,8 @@ class FixedSteps:
         steps.beta[:] = GAUSS * h**2 * (g_lower * e_upper - g_upper * e_lower)
         out = np.empty(DEFAULT_SCAN.points)
         space = self.space
-        reflect(self.model.optics, steps, len(h), space.work, space.block, space.coarse, space.element, out)
+        arrays = (space.substrate, space.work, space.block, space.coarse, space.element)
+        reflect(self.model.optics, steps, len(h), *arrays, out)
         return np.log10(out)
 
     @staticmethod

@@ -12,7 +12,7 @@ FLOORS = [
     ["xrdsim.errors", "xrdsim.units", "xrdsim._jit", "xrdsim.terminal"],
     ["xrdsim.files", "xrdsim.parameters", "xrdsim.crystal"],
     ["xrdsim.curves", "xrdsim.tables", "xrdsim.kernels.strain", "xrdsim.configuration"],
-    ["xrdsim.kernels.step", "xrdsim.kernels.steps", "xrdsim.kernels.convolve", "xrdsim.grid"],
+    ["xrdsim.kernels.step", "xrdsim.kernels.film", "xrdsim.kernels.steps", "xrdsim.kernels.convolve", "xrdsim.grid"],
     ["xrdsim.kernels.reflectivity", "xrdsim.kernels.slopes"],
     ["xrdsim.kernels.jacobian", "xrdsim.kernels.cuda", "xrdsim.kernels.peak", "xrdsim.optics"],
     ["xrdsim.kernels.batch", "xrdsim.kernels.observe", "xrdsim.kernels.cuda_jacobian"],

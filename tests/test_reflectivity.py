@@ -107,7 +107,7 @@ def sublayer_curve(thickness, strain, angle, reflection=GGG_444, convention=Conv
     space = batch.workspace(1, prepared)
     out = np.empty(len(angle))
     steps = Steps(thickness, g, ones, zeros, zeros)
-    reflect(prepared, steps, len(strain), space.work, space.block, space.coarse, space.element, out)
+    reflect(prepared, steps, len(strain), prepared.substrate, space.work, space.block, space.coarse, space.element, out)
     return out
 
 

@@ -12,6 +12,14 @@ record, built in Python or read from a TOML file::
     chih = [-12.66065e-6, 3.26115e-6]
     source = "who computed the susceptibilities, from what"
 
+    [reflection.film]                     # optional: a film of another crystal on it, strained at its surface
+    crystal = "YIG"
+    lattice = 12.376
+    thickness = 31500.0                   # Å in all
+    chi0 = [-3.030806e-5, 2.00993e-6]
+    chih = [-8.89309e-6, 8.11552e-7]
+    source = "…"
+
     [scan]
     start = -80.36471944                  # arcsec from the substrate peak
     step = 4.018235972
@@ -20,7 +28,7 @@ record, built in Python or read from a TOML file::
 
 import math
 import tomllib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -29,6 +37,42 @@ from numpy.typing import NDArray
 
 from xrdsim.errors import ParameterError
 from xrdsim.units import ARCSEC
+
+
+@dataclass(frozen=True)
+class Film:
+    """A film grown on the substrate, of which only the part at its surface is strained.
+
+    Parameters
+    ----------
+    crystal : name, for messages and files.
+    lattice : lattice constant along the surface normal where it is not strained by implantation [Å].
+    thickness : of the whole film, the strained part included [Å].
+    chi0, chih : Fourier coefficients of the susceptibility, as of a ``Reflection``.
+    source : where they come from.
+
+    Raises
+    ------
+    ParameterError
+        A value has the wrong sign.
+    """
+
+    crystal: str
+    lattice: float
+    thickness: float
+    chi0: complex
+    chih: complex
+    source: str
+
+    def __post_init__(self) -> None:
+        if not (self.lattice > 0.0 and self.thickness > 0.0):
+            raise ParameterError(
+                f"film: lattice {self.lattice:g} Å and thickness {self.thickness:g} Å must be positive"
+            )
+        if self.chi0.imag <= 0.0 or self.chi0.real >= 0.0:
+            raise ParameterError(f"film: chi0 = {self.chi0:g} must have a negative real and a positive imaginary part")
+        if self.chih == 0.0:
+            raise ParameterError("film: chih must not be 0")
 
 
 @dataclass(frozen=True)
@@ -45,6 +89,7 @@ class Reflection:
     source : where the susceptibilities come from; databases differ by 2–3 %.
     chih_linear : χh of the σ and the π polarisation in the ``linear`` convention, whose signs and polarisation
         factor differ; ``None`` derives them from ``chih``.
+    film : on this crystal, which then is the substrate; ``exact`` convention only.
 
     Raises
     ------
@@ -60,6 +105,7 @@ class Reflection:
     chih: complex
     source: str
     chih_linear: tuple[complex, complex] | None = None
+    film: Film | None = None
 
     def __post_init__(self) -> None:
         if not (self.lattice > 0.0 and self.wavelength > 0.0):
@@ -85,6 +131,16 @@ class Reflection:
     def h0(self) -> float:
         """Length of the reciprocal lattice vector [1/Å]."""
         return 2.0 * math.pi * math.sqrt(sum(index * index for index in self.hkl)) / self.lattice
+
+    @property
+    def strained(self) -> "Film | Reflection":
+        """Whose lattice and susceptibilities the strained layer has."""
+        return self.film or self
+
+    @property
+    def h0_strained(self) -> float:
+        """Length of the reciprocal lattice vector [1/Å] of the strained layer at ε = 0."""
+        return self.h0 * self.lattice / self.strained.lattice
 
     @property
     def theta_bragg(self) -> float:
@@ -125,6 +181,9 @@ class Reflection:
                 values[name] = complex(*values[name])
             if values.get("chih_linear") is not None:
                 values["chih_linear"] = tuple(complex(*pair) for pair in values["chih_linear"])
+            if values.get("film") is not None:
+                film = dict(values["film"])
+                values["film"] = Film(**{**film, **{name: complex(*film[name]) for name in ("chi0", "chih")}})
             return cls(**values)
         except (KeyError, TypeError) as error:
             raise ParameterError(f"{where}: [reflection] is incomplete or malformed: {error}") from error
@@ -137,6 +196,11 @@ class Reflection:
             values[name] = [values[name].real, values[name].imag]
         if self.chih_linear is not None:
             values["chih_linear"] = [[value.real, value.imag] for value in self.chih_linear]
+        if self.film is None:
+            del values["film"]
+        else:
+            film = asdict(self.film)
+            values["film"] = {**film, **{name: [film[name].real, film[name].imag] for name in ("chi0", "chih")}}
         return values
 
 
@@ -220,6 +284,19 @@ GGG_444 = Reflection(
     chih_linear=(12.66065e-6 + 3.26115e-6j, 12.66065e-6 + 2.04984e-6j),
 )
 """Gadolinium gallium garnet, 444, Cu Kα1."""
+
+YIG_ON_GGG_444 = replace(
+    GGG_444,
+    film=Film(
+        crystal="YIG",
+        lattice=12.376,
+        thickness=31500.0,
+        chi0=-3.030806e-5 + 2.00993e-6j,
+        chih=-8.89309e-6 + 8.11552e-7j,
+        source="X-ray susceptibilities of Y3Fe5O12 at Cu Kα1, as used for implanted garnet films",
+    ),
+)
+"""Yttrium iron garnet, 3.15 µm thick, on gadolinium gallium garnet."""
 
 DEFAULT_SCAN = Scan()
 """701 points of 4.018″ from −80.4″ to 2732.4″: strains up to 0.0277."""

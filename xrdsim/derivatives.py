@@ -19,7 +19,7 @@ from xrdsim.instrument import grid_and_cluster
 from xrdsim.instrument import nodes as instrument_nodes
 from xrdsim.kernels import batch
 from xrdsim.kernels.convolve import Nodes
-from xrdsim.model import THICKER, Curves, Forward, check_device, chunks, per_sample, prepare
+from xrdsim.model import THICKER, Curves, Forward, check_device, check_film, chunks, per_sample, prepare
 from xrdsim.parameters import ALL_NAMES, L1, ParameterSpace
 from xrdsim.units import FWHM_TO_SIGMA
 
@@ -191,6 +191,7 @@ def _prepare(
         raise ParameterError(f"nuisance {unknown[0]!r} is unknown; choose among {', '.join(NUISANCES)}")
     space = physics.get("space") or ParameterSpace()
     rows = space.check(params)
+    check_film(rows, physics.get("reflection", GGG_444), physics.get("device", "cpu"))
     n = len(rows)
     task = _Task(
         rows,
@@ -296,6 +297,7 @@ def finite_difference(
         raise ParameterError(f"floor = {floor:g} must be a finite number of at least 0")
     chosen = space or ParameterSpace()
     rows = chosen.check(params)
+    check_film(rows, reflection, device)
     if rows.shape[1] == 9:
         chosen = chosen.with_damage()
     changed = _changed(rows, chosen, relative, relative_to)

@@ -33,6 +33,8 @@ def nodes(
     """
     if narrowest <= 0.0:
         return Nodes(scan.points, scan.start, scan.step, 1, 0, scan.points, scan.angle, np.ones(scan.points))
+    if reflection.film is not None:
+        thickness = max(thickness, reflection.film.thickness)
     spacing_limit = min(PART_OF_FRINGE / highest_frequency(thickness, reflection), narrowest / 3.0)
     stride = max(1, math.ceil(scan.step / spacing_limit - 1e-9))
     spacing = scan.step / stride

@@ -176,6 +176,7 @@ def simulate(
     check_device(device, ("cpu", "cuda"))
     chosen = space or ParameterSpace()
     rows = chosen.check(params)
+    check_film(rows, reflection, device)
     n = len(rows)
     fwhms = per_sample(fwhm, n, "fwhm", 0.0)
     scales = per_sample(scale, n, "scale", 0.0)
@@ -298,6 +299,27 @@ def check_device(device: str, known: tuple[str, ...] = ("cpu",)) -> None:
         raise DeviceError(f"device {device!r} is not available for this; use {' or '.join(map(repr, known))}")
     if device == "cuda":
         cards.require()
+
+
+def check_film(rows: Array, reflection: Reflection, device: str = "cpu") -> None:
+    """Check that a film holds the strained layers, and runs where asked.
+
+    Raises
+    ------
+    ParameterError
+        It does not.
+    """
+    if reflection.film is None:
+        return
+    if device != "cpu":
+        raise ParameterError("a film on a substrate is simulated on device cpu")
+    ends = np.empty(len(rows))
+    batch.ends(rows, ends)
+    if ends.max() > reflection.film.thickness:
+        raise ParameterError(
+            f"the strained layer ends at {ends.max():.0f} Å, below the film of {reflection.film.thickness:g} Å; "
+            "make L1 smaller or the film thicker"
+        )
 
 
 def has_damage(rows: Array) -> bool:

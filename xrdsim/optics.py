@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from xrdsim.crystal import Reflection, Scan
+from xrdsim.crystal import Film, Reflection, Scan
 from xrdsim.errors import ParameterError
 from xrdsim.kernels.reflectivity import BLOCK, OPTICS, PHASES, Optics, aligned
 from xrdsim.units import ARCSEC
@@ -48,7 +48,7 @@ class Amplitudes(NamedTuple):
 
     f: Complex  # a at ε = 0 [1/Å]
     sigma: tuple[Complex, Complex]  # σ₀ [1/Å]
-    substrate: tuple[Complex, Complex]  # A
+    substrate: tuple[Complex, Complex]  # A of the substrate
 
 
 def highest_frequency(thickness: float, reflection: Reflection) -> float:
@@ -59,7 +59,7 @@ def highest_frequency(thickness: float, reflection: Reflection) -> float:
 def coupling(reflection: Reflection, convention: Convention) -> float:
     """Factor of the strain in a [1/Å]: g = coupling·ε/(1 + ε) (``exact``) or coupling·ε."""
     if convention is Convention.EXACT:
-        return 0.5 * reflection.h0
+        return 0.5 * reflection.h0_strained
     return 0.5 * _kappa(reflection) * math.tan(reflection.theta_bragg)
 
 
@@ -80,16 +80,29 @@ def amplitudes(angle: NDArray[np.float64], reflection: Reflection, convention: C
                 f"angles {angle.min():g} … {angle.max():g} arcsec from the substrate peak at "
                 f"{math.degrees(reflection.theta_substrate):.3f}° leave 0 … 90°; shorten the scan"
             )
-        sine = np.sin(theta)
-        f = 0.5 * (reflection.h0 - k * reflection.chi0 / sine - 2.0 * k * sine)
-        sigma, pi = (0.5 * k * reflection.chih / sine * factor for factor in (1.0, np.abs(np.cos(2.0 * theta))))
-    else:
-        sine_b = math.sin(theta_b)
-        f = np.asarray(0.5 * (_kappa(reflection) * angle * ARCSEC - 1j * k * reflection.chi0.imag / sine_b))
-        factors = (1.0, abs(math.cos(2.0 * theta_b)))
-        chis = reflection.susceptibilities_linear
-        sigma, pi = (np.full(angle.shape, 0.5 * k * c * chi / sine_b) for c, chi in zip(factors, chis, strict=True))
-    return Amplitudes(f, (sigma, pi), (_substrate(f, sigma), _substrate(f, pi)))
+        f, sigma = _exact(theta, k, reflection.h0_strained, reflection.strained)
+        if reflection.film is None:
+            return Amplitudes(f, sigma, (_substrate(f, sigma[0]), _substrate(f, sigma[1])))
+        below, coupled = _exact(theta, k, reflection.h0, reflection)
+        return Amplitudes(f, sigma, (_substrate(below, coupled[0]), _substrate(below, coupled[1])))
+    if reflection.film is not None:
+        raise ParameterError("a film on a substrate needs convention exact: linear has one lattice only")
+    sine_b = math.sin(theta_b)
+    f = np.asarray(0.5 * (_kappa(reflection) * angle * ARCSEC - 1j * k * reflection.chi0.imag / sine_b))
+    factors = (1.0, abs(math.cos(2.0 * theta_b)))
+    chis = reflection.susceptibilities_linear
+    s, p = (np.full(angle.shape, 0.5 * k * c * chi / sine_b) for c, chi in zip(factors, chis, strict=True))
+    return Amplitudes(f, (s, p), (_substrate(f, s), _substrate(f, p)))
+
+
+def _exact(
+    theta: NDArray[np.float64], k: float, h0: float, crystal: Reflection | Film
+) -> tuple[Complex, tuple[Complex, Complex]]:
+    """a at ε = 0, and σ₀ of both polarisations, of a crystal at the glancing angles."""
+    sine = np.sin(theta)
+    f = 0.5 * (h0 - k * crystal.chi0 / sine - 2.0 * k * sine)
+    sigma = 0.5 * k * crystal.chih / sine
+    return f, (sigma, sigma * np.abs(np.cos(2.0 * theta)))
 
 
 def optics(
@@ -121,7 +134,7 @@ def optics(
         The angles, continued by half the taps, leave 0 < θ < 90°.
     """
     nu = highest_frequency(thickness, reflection)
-    taps, ratio = min(_samplings(nu, -math.log(error), grid), key=lambda pair: _work(*pair, grid.points))
+    taps, ratio = min(_samplings(nu, -math.log(error), grid), key=lambda pair: _work(pair[0], pair[1], grid.points))
     spacing = ratio * grid.step
     beta = 0.5 * math.pi * taps * (1.0 - 2.0 * nu * spacing)
     quotients = -(-grid.points // ratio)
@@ -131,13 +144,15 @@ def optics(
 
     place = (cluster - start) / spacing
     first = np.floor(place).astype(np.int64) - (taps // 2 - 1)
-    nodes = np.concatenate([grid.angle, cluster])
+    at_nodes = amplitudes(np.concatenate([grid.angle, cluster]), reflection, convention)
     double = Optics(
         _blocks(np.array(rows)),
         monochromator,
         ratio,
         np.pad(_window(np.arange(ratio) / ratio + taps // 2 - 1, taps, beta), ((0, -ratio % PHASES), (0, 0))),
-        np.ascontiguousarray(_parts(np.array(amplitudes(nodes, reflection, convention).substrate)).T),
+        np.ascontiguousarray(_parts(np.array(at_nodes.substrate)).T),
+        0.0 if reflection.film is None else reflection.film.thickness,
+        np.ascontiguousarray(np.array([at_nodes.f, *at_nodes.sigma]).T[: 0 if reflection.film is None else None]),
         grid.points,
         first,
         _window(place - first, taps, beta),

@@ -32,13 +32,16 @@ def xrayutilities_model(name: str, thickness: Array, strain: Array, reflection: 
     except ImportError:
         raise XrdError("xrayutilities is not installed; pip install 'xrdsim[test]' brings it") from None
     spacing = 2.0 * np.pi / reflection.h0 * ORDER
+    strained = 2.0 * np.pi / reflection.h0_strained * ORDER
 
-    def layer(eps: float, height: float) -> Any:
-        lattice = xu.materials.SGLattice(123, spacing, spacing * (1.0 + eps), atoms=["Ga"], pos=["1a"])
-        return xu.simpack.Layer(xu.materials.Crystal(f"strain {eps:.6f}", lattice), height)
+    def layer(normal: float, height: float) -> Any:
+        lattice = xu.materials.SGLattice(123, spacing, normal, atoms=["Ga"], pos=["1a"])
+        return xu.simpack.Layer(xu.materials.Crystal(f"c = {normal:.6f} Å", lattice), height)
 
-    layers = [layer(0.0, np.inf)]
-    layers += [layer(eps, height) for height, eps in zip(thickness[::-1], strain[::-1], strict=True)]
+    layers = [layer(spacing, np.inf)]
+    if reflection.film is not None:
+        layers.append(layer(strained, reflection.film.thickness - thickness.sum()))
+    layers += [layer(strained * (1.0 + eps), h) for h, eps in zip(thickness[::-1], strain[::-1], strict=True)]
     energy = xu.utilities.lam2en(reflection.wavelength)
     experiment = xu.HXRD((1, 0, 0), (0, 0, 1), en=energy)
     mono = monochromator_factor(reflection, Convention.EXACT)
@@ -47,14 +50,16 @@ def xrayutilities_model(name: str, thickness: Array, strain: Array, reflection: 
     model.set_hkl((0, 0, ORDER))
     count = len(layers)
     cosine = abs(np.cos(2.0 * reflection.theta_bragg))
-    # the simple model absorbs in its layers with the opposite sign
-    chi0, chih = reflection.chi0, reflection.chih
-    if name == "SimpleDynamicalCoplanarModel":
-        chi0, chih = chi0.conjugate(), chih.conjugate()
-    model.chi0 = np.full(count, chi0)
+    chi0, chih = (
+        np.array([getattr(reflection, name)] + [getattr(reflection.strained, name)] * (count - 1))
+        for name in ("chi0", "chih")
+    )
+    if name == "SimpleDynamicalCoplanarModel":  # it absorbs in its layers with the opposite sign
+        chi0, chih = chi0.conj(), chih.conj()
+    model.chi0 = chi0
     for table in (model.chih, model.chimh):
-        table["S"] = np.full(count, chih)
-        table["P"] = np.full(count, chih * cosine)
+        table["S"] = chih
+        table["P"] = chih * cosine
     return model
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from xrdsim._jit import jit
 from xrdsim.kernels.convolve import Blur, blur, convolve
+from xrdsim.kernels.film import through_film
 from xrdsim.kernels.jacobian import Tangents, reflect_tangents, tangents
 from xrdsim.kernels.reflectivity import BLOCK, GROUP, MATRIX, PHASES, WORK, aligned, reflect
 from xrdsim.kernels.slopes import LEAST, Slopes, at_least, fill_steps_and_slopes, widen
@@ -21,6 +22,7 @@ class Workspace(NamedTuple):
 
     counts: NDArray[np.int64]
     steps: Steps
+    substrate: NDArray[np.float64]  # (nodes, 4) amplitude ratio below the strained layer
     work: NDArray[np.float64]
     block: NDArray[np.float64]
     coarse: NDArray[np.float64]
@@ -36,6 +38,7 @@ def workspace(most, optics):
         Steps(
             np.empty(most, kind), np.empty(most, kind), np.empty(most, kind), np.empty(most, kind), np.empty(most, kind)
         ),
+        optics.substrate.copy(),
         aligned(WORK * BLOCK, optics.table),
         aligned(2 * MATRIX * BLOCK, optics.table).reshape(2, MATRIX * BLOCK),
         aligned((len(optics.table) * BLOCK + GROUP) * 2 * MATRIX, optics.table),
@@ -48,7 +51,18 @@ def curve(p, material, accuracy, optics, space, out):
     """Reflectivity of one sample at all nodes."""
     count_steps(p, material, accuracy, space.counts)
     count = fill_steps(p, material, accuracy, space.counts, space.steps)
-    reflect(optics, space.steps, count, space.work, space.block, space.coarse, space.element, out)
+    below(optics, space, count)
+    reflect(optics, space.steps, count, space.substrate, space.work, space.block, space.coarse, space.element, out)
+
+
+@jit
+def below(optics, space, count):
+    """Amplitude ratio below the layer of so many steps: of the substrate, or of the rest of the film on it."""
+    if optics.film_thickness > 0.0:
+        layer = 0.0
+        for k in range(count):
+            layer += space.steps.h[k]
+        through_film(optics, optics.film_thickness - layer, space.substrate)
 
 
 @jit(parallel=True)
@@ -122,8 +136,10 @@ def linearise_one(params, material, accuracy, optics, nodes, sigma, zero, scale,
     count_steps(work.p, material, accuracy, work.space.counts)
     at_least(LEAST, work.space.counts)
     count = fill_steps_and_slopes(work.p, material, work.space.counts, work.space.steps, work.slopes)
+    below(optics, work.space, count)
     reflect_tangents(
         optics,
+        work.space.substrate,
         work.space.counts,
         work.space.steps,
         work.slopes,

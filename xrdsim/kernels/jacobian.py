@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xrdsim._jit import jit
+from xrdsim.kernels.film import slope_of_film
 from xrdsim.kernels.reflectivity import (
     BLOCK,
     C_IM,
@@ -430,7 +431,7 @@ def spread(rows, sheet, lane, coarse):
 
 
 @jit
-def reflect_tangents(optics, counts, steps, slopes, count, block, space, out, gradient):
+def reflect_tangents(optics, substrate, counts, steps, slopes, count, block, space, out, gradient):
     """Reflectivity at the grid nodes and then the cluster nodes, and its derivatives (p, nodes)."""
     width = space.sheets * SHEET
     pack(counts, steps, slopes, space)
@@ -450,27 +451,29 @@ def reflect_tangents(optics, counts, steps, slopes, count, block, space, out, gr
             for n in range(min(PHASES, ratio - phase)):
                 i = q * ratio + phase + n
                 if i < optics.grid:
-                    out[i] = linearise(optics, i, space.element[n * width : (n + 1) * width], space, gradient)
+                    near = space.element[n * width : (n + 1) * width]
+                    out[i] = linearise(optics, substrate, i, near, slopes.end, space, gradient)
     for i in range(len(optics.cluster_first)):
         near = space.coarse[optics.cluster_first[i] * width :]
         interpolate_one(near, optics.cluster_weight[i], width, space.element[:width])
         node = optics.grid + i
-        out[node] = linearise(optics, node, space.element, space, gradient)
+        out[node] = linearise(optics, substrate, node, space.element, slopes.end, space, gradient)
 
 
 @jit
-def linearise(optics, node, m, space, gradient):
+def linearise(optics, substrate, node, m, end, space, gradient):
     """R at a node, and its derivatives, into gradient[:, node], from M and dM there."""
     share = 1.0 / (1.0 + optics.monochromator)
     total = 0.0
+    thinner = 0.0  # dR for a thinner rest of the film
     change = space.change
     for sheet in range(space.sheets):
         for q in range(LANES):
             change[q] = 0.0
         for pol in range(2):
             one = m[pol * MATRIX * LANES :]
-            a_re = optics.substrate[node, 2 * pol]
-            a_im = optics.substrate[node, 2 * pol + 1]
+            a_re = substrate[node, 2 * pol]
+            a_im = substrate[node, 2 * pol + 1]
             u_re = one[0] * a_re - one[LANES] * a_im + one[4 * LANES]
             u_im = one[0] * a_im + one[LANES] * a_re + one[5 * LANES]
             v_re = one[2 * LANES] * a_re - one[3 * LANES] * a_im + one[6 * LANES]
@@ -479,6 +482,12 @@ def linearise(optics, node, m, space, gradient):
             r = (u_re * u_re + u_im * u_im) * unit
             if sheet == 0:
                 total += share * r
+                if optics.film_thickness > 0.0:
+                    slope = slope_of_film(optics, node, pol, complex(a_re, a_im))
+                    du = complex(one[0], one[LANES]) * slope
+                    dv = complex(one[2 * LANES], one[3 * LANES]) * slope
+                    scale = 2.0 * share * unit
+                    thinner -= scale * (u_re * du.real + u_im * du.imag - r * (v_re * dv.real + v_im * dv.imag))
             # dR = Re[x·du + y·dv], du = dM11 A + dM12, dv = dM21 A + dM22
             unit *= 2.0 * share
             x_re, x_im = unit * u_re, unit * u_im
@@ -499,5 +508,5 @@ def linearise(optics, node, m, space, gradient):
                 )
             share = 1.0 - share
         for q in range(max(1 - sheet, 0), min(LANES, len(gradient) + 1 - sheet * LANES)):
-            gradient[sheet * LANES + q - 1, node] = change[q]
+            gradient[sheet * LANES + q - 1, node] = change[q] + thinner * end[sheet * LANES + q - 1]
     return total

@@ -66,6 +66,8 @@ class Optics(NamedTuple):
     ratio: int
     weight: NDArray[np.float64]  # (ratio, taps), rows continued by zeros to a multiple of PHASES
     substrate: NDArray[np.float64]  # (nodes, 4): A of σ and π, real and imaginary, at the grid and the cluster
+    film_thickness: float  # [Å] of a film on the substrate in all; 0 for none
+    film: NDArray[np.complex128]  # (nodes, 3): f and σ₀ of σ and π there, no rows without film
     grid: int  # number of grid nodes
     cluster_first: NDArray[np.int64]  # (cluster,)
     cluster_weight: NDArray[np.float64]  # (cluster, taps)
@@ -172,11 +174,11 @@ def transfer(optics, steps, count, work, sigma_matrix, pi_matrix):
 
 
 @jit
-def reflect(optics, steps, count, work, block, coarse, element, out):
+def reflect(optics, steps, count, substrate, work, block, coarse, element, out):
     """Reflectivity of a layer at the grid nodes and then the cluster nodes.
 
-    Workspaces: ``work`` (WORK·BLOCK,), ``block`` (2, MATRIX·BLOCK), ``coarse`` (coarse angles +
-    GROUP) · 2·MATRIX, ``element`` PHASES · GROUP · 2·MATRIX.
+    ``substrate`` (nodes, 4) is the amplitude ratio below the layer. Workspaces: ``work`` (WORK·BLOCK,), ``block``
+    (2, MATRIX·BLOCK), ``coarse`` (coarse angles + GROUP) · 2·MATRIX, ``element`` PHASES · GROUP · 2·MATRIX.
     """
     for b in range(len(optics.table)):
         transfer(optics.table[b], steps, count, work, block[0], block[1])
@@ -193,11 +195,11 @@ def reflect(optics, steps, count, work, block, coarse, element, out):
                 for j in range(GROUP):
                     i = (q + j) * ratio + phase + n
                     if i < optics.grid:
-                        out[i] = intensity(element, (n * GROUP + j) * 2 * MATRIX, optics.substrate, i, share)
+                        out[i] = intensity(element, (n * GROUP + j) * 2 * MATRIX, substrate, i, share)
     for i in range(len(optics.cluster_first)):
         near = coarse[optics.cluster_first[i] * 2 * MATRIX :]
         interpolate_one(near, optics.cluster_weight[i], 2 * MATRIX, element[: 2 * MATRIX])
-        out[optics.grid + i] = intensity(element, 0, optics.substrate, optics.grid + i, share)
+        out[optics.grid + i] = intensity(element, 0, substrate, optics.grid + i, share)
 
 
 @jit
