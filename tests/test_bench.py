@@ -151,7 +151,8 @@ def test_operations_of_a_curve(plain):
     expected = flops.curve_operations(THIN, model)
     plain()
     spaces = [varying(np.ones(size)) for size in sizes]
-    done = counted(reflectivity.reflect, optics_that_count(model.optics), steps, count, *spaces, out)
+    optics = optics_that_count(model.optics)
+    done = counted(reflectivity.reflect, optics, steps, count, optics.substrate, *spaces, out)
     assert done == pytest.approx(expected, rel=1e-3)
 
 
@@ -174,7 +175,8 @@ def test_operations_of_derivatives(plain, damage):
     optics = optics_that_count(model.optics)
     expected = flops.derivative_operations(p, model)
     plain()
-    done = counted(jacobian.reflect_tangents, optics, counts, steps, slopes, bound, block, space, out[0], out[1:])
+    arguments = (optics, optics.substrate, counts, steps, slopes, bound, block, space, out[0], out[1:])
+    done = counted(jacobian.reflect_tangents, *arguments)
     assert done == pytest.approx(expected, rel=1e-3)
 
 
