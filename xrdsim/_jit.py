@@ -1,7 +1,7 @@
 """The one decorator that compiles kernels.
 
 ``fastmath`` leaves out ``nnan`` and ``ninf``, which would break the NaN that marks a failed sample. The compiled
-code is cached in a folder named by the hash of all kernel sources, because Numba itself only notices a change in the
+code is cached in a folder named by the hash of all that the kernels are made of, because Numba itself only notices a change in the
 file of the function, not in the files of the functions it calls. On processors with 512-bit vectors they are used:
 Numba would choose 256-bit ones.
 """
@@ -31,7 +31,8 @@ def _use_wide_vectors() -> None:
 def _cache_folder() -> str | None:
     """Folder for compiled kernels, or None where nothing can be written."""
     digest = hashlib.sha256(numba.__version__.encode())
-    for source in sorted(Path(__file__).parent.glob("kernels/*.py")):
+    here = Path(__file__)
+    for source in (here, here.with_name("parameters.py"), *sorted(here.parent.glob("kernels/*.py"))):
         digest.update(source.read_bytes())
     root = config.CACHE_DIR or os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     folder = Path(root) / "xrdsim" / digest.hexdigest()[:16]
