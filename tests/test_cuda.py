@@ -13,9 +13,9 @@ import pytest
 
 import xrdsim
 from xrdsim import device
-from xrdsim.crystal import Scan
+from xrdsim.crystal import YIG_ON_GGG_444, Scan
 from xrdsim.derivatives import NUISANCES, pull_back
-from xrdsim.errors import DeviceError, StoreError
+from xrdsim.errors import DeviceError, ParameterError, StoreError
 from xrdsim.model import prepare
 from xrdsim.parameters import L1, L2
 
@@ -174,6 +174,14 @@ def test_the_compiler_is_named(monkeypatch, demonstration):
     monkeypatch.setattr(device, "has_compiler", lambda: False)
     with pytest.raises(DeviceError, match=r"pip install 'numba-cuda\[cu13\]'"):
         xrdsim.simulate(demonstration, device="cuda")
+
+
+@pytest.mark.parametrize("function", [xrdsim.simulate, xrdsim.jacobian])
+def test_a_film_is_refused(function, monkeypatch, demonstration):
+    pytest.importorskip("numba_cuda")
+    monkeypatch.setattr(device, "missing", lambda: None)
+    with pytest.raises(ParameterError, match="a film on a substrate is simulated on device cpu"):
+        function(demonstration, reflection=YIG_ON_GGG_444, device="cuda")
 
 
 def main(path):

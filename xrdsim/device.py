@@ -203,17 +203,8 @@ def _launch(kernel: Any, blocks: int, *arguments: Any) -> None:
 
 
 def _on_card(optics: Optics) -> Optics:
-    """A copy on the card, with one row in place of none.
-
-    Raises
-    ------
-    DeviceError
-        There is a film on the substrate, which the card's kernels do not know.
-    """
+    """A copy on the card, with one row in place of none."""
     from numba import cuda
-
-    if getattr(optics, "film_thickness", 0.0) > 0.0:
-        raise DeviceError("a film on a substrate is not simulated on device 'cuda'; use 'cpu'")
 
     def copied(field: Any) -> Any:
         if not isinstance(field, np.ndarray):
