@@ -120,7 +120,7 @@ def test_operations_of_loops(plain):
     table, sigma, work, rows, matrix = block(OPTICS), block(4), block(WORK + 2), block(jacobian.GENERATORS), block(8)
     sources, thickness = block(4 * jacobian.THETA // BLOCK), block(2 * jacobian.K)
     loops = (
-        (flops.MATRIX_OF_STEP + flops.PRODUCT, reflectivity.advance, (table, sigma, work, matrix, *he)),
+        (flops.MATRIX_OF_STEP + flops.PRODUCT, reflectivity.advance, (table, sigma, work, matrix, *he, BLOCK)),
         (flops.PULL_BACK, jacobian.pull_back, (sigma, rows, matrix, he[0], he[1], sources)),
         (flops.STORE, jacobian.store, (matrix, thickness, work)),
     )

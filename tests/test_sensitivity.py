@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
+from xrdsim.derivatives import finite_difference
 from xrdsim.errors import OutputError, ParameterError
-from xrdsim.model import finite_difference
 from xrdsim.parameters import NAMES
 from xrdsim.sampling import draw_prior
 from xrdsim.sensitivity import measure_sensitivity, read_range_sensitivity

@@ -1,9 +1,9 @@
 """The one decorator that compiles kernels.
 
 ``fastmath`` leaves out ``nnan`` and ``ninf``, which would break the NaN that marks a failed sample. The compiled
-code is cached in a folder named by the hash of all that the kernels are made of, because Numba itself only notices a change in the
-file of the function, not in the files of the functions it calls. On processors with 512-bit vectors they are used:
-Numba would choose 256-bit ones.
+code is cached in a folder named by the hash of all that the kernels are made of, because Numba itself only notices a
+change in the file of the function, not in the files of the functions it calls. On processors with 512-bit vectors they
+are used: Numba would choose 256-bit ones.
 """
 
 import hashlib

@@ -85,10 +85,9 @@ def curve_operations(p: Array, model: Forward) -> int:
     steps = _steps(count_steps(p, model.material, model.accuracy, counts))
     count = fill_steps(p, model.material, model.accuracy, counts, steps)
     optics = model.optics
-    blocks = len(optics.table)
-    doublings = _doublings(steps, count, optics)
+    widths = np.minimum(BLOCK, optics.coarse - BLOCK * np.arange(len(optics.table)))
     step = SHIFT + EVEN_FUNCTIONS + 2 * (MATRIX_OF_STEP + PRODUCT)
-    transfer = BLOCK * (blocks * count * step + DOUBLE * doublings)
+    transfer = optics.coarse * count * step + DOUBLE * (widths @ _doublings(steps, count, optics, widths))
     ratio, taps = len(optics.weight), optics.weight.shape[1]
     groups = -(-optics.grid // (optics.ratio * GROUP))
     extra = len(optics.cluster_first)
@@ -115,7 +114,7 @@ def derivative_operations(p: Array, model: Forward) -> int:
     functions = 2 * SHIFT + EVEN_FUNCTIONS + SECOND_DERIVATIVE
     step = functions + GENERATORS + 2 * (PULL_BACK + MATRIX_OF_STEP + PRODUCT)
     more = 2 * (PULL_BACK_MORE + DAMAGED) * count if damaged else 2 * PULL_BACK_MORE
-    doublings = _doublings(steps, count, optics)
+    doublings = int(_doublings(steps, count, optics, np.full(blocks, BLOCK)).sum())
     transfer = BLOCK * (blocks * (count * step + more + 2 * size * STORE) + (DOUBLE + DOUBLE_SECOND) * doublings)
     sums = blocks * SOURCE * (16 * active + 2 * size)
     nodes = optics.grid + len(optics.cluster_first)
@@ -146,9 +145,11 @@ def _batches(counts: NDArray[np.int64]) -> int:
     return int(sum(-(-int(count) // SLOTS) for count in counts))
 
 
-def _doublings(steps: Steps, count: int, optics: Optics) -> int:
-    """Doublings of the angle of a block of coarse angles, over all steps and blocks."""
-    first, last = optics.table[:, F_RE, None], optics.table[:, F_RE + BLOCK - 1, None]
+def _doublings(steps: Steps, count: int, optics: Optics, widths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Doublings of the angle of each block of so many coarse angles, over all steps."""
+    first = optics.table[:, F_RE, None]
+    last = np.take_along_axis(optics.table, F_RE + widths[:, None] - 1, axis=1)
     h, g = steps.h[:count], steps.g[:count]
     largest = (np.maximum(np.abs(first - g), np.abs(last - g)) * h) ** 2
-    return int(np.maximum(0, np.ceil(np.log(largest / REACH) / math.log(4.0))).sum())
+    needed = np.maximum(0, np.ceil(np.log(largest / REACH) / math.log(4.0)))
+    return np.asarray(needed.sum(axis=1), dtype=np.int64)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from xrdsim.crystal import Film, Reflection, Scan
 from xrdsim.errors import ParameterError
-from xrdsim.kernels.reflectivity import BLOCK, OPTICS, PHASES, Optics, aligned
+from xrdsim.kernels.reflectivity import BLOCK, LANES, OPTICS, PHASES, Optics, aligned
 from xrdsim.units import ARCSEC
 
 Complex = NDArray[np.complex128]
@@ -147,6 +147,7 @@ def optics(
     at_nodes = amplitudes(np.concatenate([grid.angle, cluster]), reflection, convention)
     double = Optics(
         _blocks(np.array(rows)),
+        -(-(quotients + taps - 1) // LANES) * LANES,
         monochromator,
         ratio,
         np.pad(_window(np.arange(ratio) / ratio + taps // 2 - 1, taps, beta), ((0, -ratio % PHASES), (0, 0))),
@@ -178,8 +179,8 @@ def _samplings(nu: float, beta: float, grid: Scan) -> Iterator[tuple[int, int]]:
 
 def _work(taps: int, ratio: int, points: int) -> float:
     """Relative time for a curve; the recursion at one angle costs as much as some 800 taps (measured)."""
-    blocks = math.ceil((math.ceil(points / ratio) + taps) / BLOCK)
-    return 800.0 * blocks * BLOCK + points * taps * math.ceil(ratio / PHASES) * PHASES / ratio
+    coarse = math.ceil((math.ceil(points / ratio) + taps - 1) / LANES) * LANES
+    return 800.0 * coarse + points * taps * math.ceil(ratio / PHASES) * PHASES / ratio
 
 
 def _kappa(reflection: Reflection) -> float:

@@ -23,6 +23,7 @@ from xrdsim.kernels.reflectivity import (
     D_RE,
     F_IM,
     F_RE,
+    LANES,
     MATRIX,
     PHASES,
     POLARISATION,
@@ -55,9 +56,6 @@ from xrdsim.kernels.steps import SEGMENTS
 SLOTS = 4
 """Steps whose contributions are added up together."""
 
-LANES = 8
-"""M and dM of so many parameters lie side by side: one vector."""
-
 GENERATORS = 14
 SHEET = 2 * MATRIX * LANES
 K = 6  # rows of K of one polarisation: diagonal, upper and minus the lower element
@@ -78,7 +76,7 @@ class Tangents(NamedTuple):
     active: NDArray[np.int64]  # (batches, 1 or 2, p) which parameters have weights, the first being …
     number: NDArray[np.int64]  # (batches, 1 or 2) … so many
     sheets: int
-    coarse: NDArray[np.float64]  # (coarse angles, sheets, 2·MATRIX, LANES)
+    coarse: NDArray[np.float64]  # (coarse angles, sheets, 2·MATRIX, LANES): M and dM side by side
     element: NDArray[np.float64]  # (PHASES, sheets, 2·MATRIX, LANES)
     change: NDArray[np.float64]  # (LANES,)
 
@@ -107,9 +105,9 @@ def tangents(most, size, damaged, optics):
 
 
 @jit
-def fill_functions(optics, work, h, g):
+def fill_functions(optics, work, h, g, width):
     """Rows C, Q, D, B: cos φ, q = sin φ/φ and its first two derivatives over φ², φ = (f − g)h."""
-    largest = max(abs(optics[F_RE] - g), abs(optics[F_RE + BLOCK - 1] - g)) * h
+    largest = max(abs(optics[F_RE] - g), abs(optics[F_RE + width - 1] - g)) * h
     largest *= largest
     hh = h * h
     doublings = 0
@@ -376,7 +374,7 @@ def transfer_tangents(optics, counts, steps, slopes, count, sigma_matrix, pi_mat
             k -= 1
             slot = i % SLOTS
             h, g, e, alpha, beta = steps.h[k], steps.g[k], steps.e[k], steps.alpha[k], steps.beta[k]
-            fill_functions(optics, work, h, g)
+            fill_functions(optics, work, h, g, BLOCK)
             fill_generators(optics, work, rows, h, g, e, alpha, beta)
             near = space.sources[slot * SOURCE :]
             far = space.sources[slot * SOURCE + K * BLOCK :]
@@ -393,8 +391,8 @@ def transfer_tangents(optics, counts, steps, slopes, count, sigma_matrix, pi_mat
                     total = space.total[q]
                     for j in range(SOURCE):
                         total[j] += slopes.end[q] * space.thickness[j]
-            advance(optics, sigma, work, sigma_matrix, h, g, e, alpha, beta)
-            advance(optics, pi, work, pi_matrix, h, g, e, alpha, beta)
+            advance(optics, sigma, work, sigma_matrix, h, g, e, alpha, beta, BLOCK)
+            advance(optics, pi, work, pi_matrix, h, g, e, alpha, beta, BLOCK)
             if slot == SLOTS - 1 or i == counts[s] - 1:
                 collect(batch, space)
                 batch += 1

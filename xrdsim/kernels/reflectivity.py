@@ -35,6 +35,7 @@ from xrdsim._jit import jit
 from xrdsim.kernels.step import REACH, double, even_functions, matrix_of_step
 
 BLOCK = 32
+LANES = 8  # of a vector
 
 # rows of the optics of a block: f = a(ε = 0), then for each polarisation σ₀ and σ₀²
 F_RE, F_IM = 0, BLOCK
@@ -62,6 +63,7 @@ class Optics(NamedTuple):
     """
 
     table: NDArray[np.float64]  # (blocks, OPTICS·BLOCK)
+    coarse: int  # number of coarse angles, a multiple of LANES
     monochromator: float
     ratio: int
     weight: NDArray[np.float64]  # (ratio, taps), rows continued by zeros to a multiple of PHASES
@@ -82,10 +84,10 @@ def aligned(n, like):
 
 
 @jit
-def fill_functions(optics, work, h, g):
+def fill_functions(optics, work, h, g, width):
     """Rows C, Q, D: cos φ, q = sin φ/φ and dq/d(φ²) for φ = (f − g)h."""
     quarter = type(h)(0.25)
-    largest = max(abs(optics[F_RE] - g), abs(optics[F_RE + BLOCK - 1] - g)) * h
+    largest = max(abs(optics[F_RE] - g), abs(optics[F_RE + width - 1] - g)) * h
     largest *= largest
     hh = h * h
     doublings = 0
@@ -93,7 +95,7 @@ def fill_functions(optics, work, h, g):
         largest *= quarter
         hh *= quarter
         doublings += 1
-    for j in range(BLOCK):
+    for j in range(width):
         c_re, c_im, q_re, q_im, d_re, d_im = even_functions(optics[F_RE + j] - g, optics[F_IM + j], hh)
         work[C_RE + j] = c_re
         work[C_IM + j] = c_im
@@ -102,7 +104,7 @@ def fill_functions(optics, work, h, g):
         work[D_RE + j] = d_re
         work[D_IM + j] = d_im
     for _ in range(doublings):
-        for j in range(BLOCK):
+        for j in range(width):
             c_re, c_im, q_re, q_im, d_re, d_im = double(
                 work[C_RE + j], work[C_IM + j], work[Q_RE + j], work[Q_IM + j], work[D_RE + j], work[D_IM + j]
             )
@@ -115,9 +117,9 @@ def fill_functions(optics, work, h, g):
 
 
 @jit
-def advance(optics, sigma, work, matrix, h, g, e, alpha, beta):
+def advance(optics, sigma, work, matrix, h, g, e, alpha, beta, width):
     """Multiply one polarisation's transfer matrix by a step."""
-    for j in range(BLOCK):
+    for j in range(width):
         uu_re, uu_im, uv_re, uv_im, vu_re, vu_im, vv_re, vv_im = matrix_of_step(
             optics[F_RE + j],
             optics[F_IM + j],
@@ -156,7 +158,7 @@ def advance(optics, sigma, work, matrix, h, g, e, alpha, beta):
 
 
 @jit
-def transfer(optics, steps, count, work, sigma_matrix, pi_matrix):
+def transfer(optics, steps, count, work, sigma_matrix, pi_matrix, width):
     """Transfer matrices of both polarisations of one block of coarse angles, from the substrate to the surface."""
     for matrix in (sigma_matrix, pi_matrix):
         matrix[:] = 0.0
@@ -168,9 +170,9 @@ def transfer(optics, steps, count, work, sigma_matrix, pi_matrix):
     for k in range(count - 1, -1, -1):
         h = steps.h[k]
         g = steps.g[k]
-        fill_functions(optics, work, h, g)
-        advance(optics, sigma, work, sigma_matrix, h, g, steps.e[k], steps.alpha[k], steps.beta[k])
-        advance(optics, pi, work, pi_matrix, h, g, steps.e[k], steps.alpha[k], steps.beta[k])
+        fill_functions(optics, work, h, g, width)
+        advance(optics, sigma, work, sigma_matrix, h, g, steps.e[k], steps.alpha[k], steps.beta[k], width)
+        advance(optics, pi, work, pi_matrix, h, g, steps.e[k], steps.alpha[k], steps.beta[k], width)
 
 
 @jit
@@ -181,7 +183,7 @@ def reflect(optics, steps, count, substrate, work, block, coarse, element, out):
     (2, MATRIX·BLOCK), ``coarse`` (coarse angles + GROUP) · 2·MATRIX, ``element`` PHASES · GROUP · 2·MATRIX.
     """
     for b in range(len(optics.table)):
-        transfer(optics.table[b], steps, count, work, block[0], block[1])
+        transfer(optics.table[b], steps, count, work, block[0], block[1], min(BLOCK, optics.coarse - b * BLOCK))
         for p in range(2):
             for row in range(MATRIX):
                 for j in range(BLOCK):
