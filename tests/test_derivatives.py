@@ -1,11 +1,14 @@
 """Derivatives against finite differences of the same steps, of much finer ones, and at the limits of the parameters."""
 
+import itertools
+
+import mpmath as mp
 import naive
 import numpy as np
 import pytest
 
 import xrdsim
-from xrdsim.crystal import DEFAULT_SCAN, Scan
+from xrdsim.crystal import DEFAULT_SCAN, GGG_444, Scan
 from xrdsim.derivatives import NUISANCES, jacobian, linearize
 from xrdsim.errors import ParameterError
 from xrdsim.kernels import batch
@@ -13,6 +16,7 @@ from xrdsim.kernels.reflectivity import reflect
 from xrdsim.kernels.slopes import LEAST
 from xrdsim.kernels.steps import GAUSS, SEGMENTS, count_steps, segment_edge
 from xrdsim.model import prepare
+from xrdsim.optics import Convention, amplitudes
 from xrdsim.parameters import D01, DMAX1, L1, L2, RP1, RP2
 
 
@@ -199,3 +203,84 @@ def test_choices_without_meaning_are_refused(demonstration):
         jacobian(demonstration, fwhm=0.0, nuisances=("zero",))
     with pytest.raises(xrdsim.XrdError, match="device 'abacus'"):
         jacobian(demonstration, device="abacus")
+
+
+class Multiprecision:
+    """R of the same steps at single angles with 40 digits: exact sine and cosine, no interpolation, no Taylor step."""
+
+    def __init__(self, p, angles, damaged):
+        mp.mp.dps = 40
+        steps = FixedSteps(p, damaged)
+        self.upper = [mp.mpf(float(z)) for z in steps.upper]
+        self.coupling = mp.mpf(steps.model.material.coupling)
+        at = amplitudes(angles, GGG_444, Convention.EXACT)
+        self.angles = [
+            (mp.mpc(f), [(mp.mpc(s[i]), mp.mpc(a[i])) for s, a in zip(at.sigma, at.substrate, strict=True)])
+            for i, f in enumerate(at.f)
+        ]
+        self.peak = self.depth_of_peak(p) if damaged else None
+
+    @staticmethod
+    def depth_of_peak(p):
+        depth = np.linspace(0.0, p[RP1], 200001)
+        return mp.mpf(float(depth[np.argmax(naive.strain(depth, p))]))
+
+    @staticmethod
+    def strain(z, p):
+        dmax1, d01, l1, rp1, d02, l2, rp2 = p[:7]
+        if z < rp1:
+            first = dmax1 * mp.exp(-mp.log(dmax1 / d01) * (1 - z / rp1) ** 2)
+        else:
+            first = dmax1 * mp.exp(-mp.log(dmax1 / mp.mpf(naive.DMIN)) * ((z - rp1) / (l1 - rp1)) ** 2)
+        u, t = l2 / (l2 - 2 * rp2), z / l2
+        return first + d02 * mp.exp(-mp.log(d02 / mp.mpf(naive.DMIN)) * (u * t**2 + (1 - u) * t))
+
+    def log_reflectivity(self, p):
+        """log10 R at the angles."""
+        start = mp.mpf(float(naive.depth_end([float(x) for x in p])))
+        end = mp.findroot(lambda z: self.strain(z, p) - mp.mpf(naive.DMIN), start)
+        edges = [*self.upper, end]
+        top = self.strain(self.peak, p) if self.peak is not None else None
+        gauss = mp.sqrt(3) / 6
+        steps = []
+        for low, high in itertools.pairwise(edges):
+            h = high - low
+            eps = [self.strain(low + (mp.mpf("0.5") + sign * gauss) * h, p) for sign in (-1, 1)]
+            g = [self.coupling * x / (1 + x) for x in eps]
+            e = [1 - p[7] * (x / top) ** p[8] for x in eps] if top is not None else [mp.mpf(1)] * 2
+            steps.append((h, g, e))
+        out = []
+        for f, polarisations in self.angles:
+            total = 0
+            for (sigma, ratio), weight in zip(polarisations, (1, abs(np.cos(2 * GGG_444.theta_bragg))), strict=True):
+                u, v = ratio, mp.mpc(1)
+                for h, (g_u, g_l), (e_u, e_l) in reversed(steps):
+                    a, s = f - (g_u + g_l) / 2, sigma * (e_u + e_l) / 2
+                    c = gauss * h**2 * ((f - g_u) * sigma * e_l - (f - g_l) * sigma * e_u)
+                    phi = mp.sqrt((a**2 - s**2) * h**2 - c**2)
+                    at_zero = a * h  # the factor of the last term is taken at σ = 0
+                    last = 3 * (mp.sin(at_zero) / at_zero - mp.cos(at_zero)) / at_zero**2
+                    cos, sinc = mp.cos(phi), mp.sin(phi) / phi
+                    u, v = (
+                        cos * u - 1j * h * sinc * (a * u - s * v) + c * last * v,
+                        cos * v - 1j * h * sinc * (s * u - a * v) + c * last * u,
+                    )
+                total += weight * abs(u / v) ** 2
+            out.append(mp.log10(total / (1 + abs(np.cos(2 * GGG_444.theta_bragg)))))
+        return out
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_derivatives_in_multiprecision(demonstration, damaged):
+    p = np.array([*demonstration, 0.35, 0.6] if damaged else demonstration)
+    picked = [60, 400]
+    got = linearize(p, fwhm=0.0)
+    slope = got.log_slope[0]
+    exact = Multiprecision(p, DEFAULT_SCAN.angle[picked], damaged)
+    row = [mp.mpf(float(x)) for x in p]
+    for i in range(len(p)):
+        step = row[i] * mp.mpf(10) ** -15
+        up, down = (exact.log_reflectivity([*row[:i], row[i] + sign * step, *row[i + 1 :]]) for sign in (1, -1))
+        expected = np.array([float((b - a) / (2 * step)) for a, b in zip(down, up, strict=True)])
+        size = np.sqrt(np.mean(slope[:, i] ** 2))
+        np.testing.assert_allclose(slope[picked, i], expected, atol=1e-6 * size, rtol=1e-6)

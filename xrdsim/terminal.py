@@ -30,13 +30,19 @@ def warn(text: str) -> None:
 
 
 def show_table(columns: Row, rows: Sequence[Row]) -> None:
-    """A table; the first column is left-aligned, the others right. Empty column names leave the header out."""
+    """A table; the first column is left-aligned, the others right. Empty column names leave the header out.
+
+    It is folded to the width of a terminal, but not in a file.
+    """
     table = Table(box=box.SIMPLE_HEAD, show_header=any(columns))
     for i, column in enumerate(columns):
         table.add_column(column, justify="left" if i == 0 or not any(columns) else "right", overflow="fold")
     for row in rows:
         table.add_row(*(escape(cell) for cell in row))
-    Console().print(table)
+    console = Console()
+    if not console.is_terminal:
+        console.width = 200
+    console.print(table)
 
 
 @contextmanager
