@@ -121,15 +121,15 @@ def test_operations_of_loops(plain):
     sources, thickness = block(4 * jacobian.THETA // BLOCK), block(2 * jacobian.K)
     loops = (
         (flops.MATRIX_OF_STEP + flops.PRODUCT, reflectivity.advance, (table, sigma, work, matrix, *he, BLOCK)),
-        (flops.PULL_BACK, jacobian.pull_back, (sigma, rows, matrix, he[0], he[1], sources)),
+        (flops.PULL_BACK, jacobian.pull_back, (sigma, rows, matrix, he[0], he[1], sources, BLOCK)),
         (flops.STORE, jacobian.store, (matrix, thickness, work)),
     )
     for expected, function, arguments in loops:
         assert counted(function, *arguments) == BLOCK * expected, function
     more = (table, sigma, work, rows, matrix, *he)
-    undamaged = counted(jacobian.pull_back_more, *more, sources[: 2 * jacobian.THETA], thickness)
+    undamaged = counted(jacobian.pull_back_more, *more, sources[: 2 * jacobian.THETA], thickness, BLOCK)
     assert undamaged == BLOCK * flops.PULL_BACK_MORE
-    assert counted(jacobian.pull_back_more, *more, sources, thickness) == undamaged + BLOCK * flops.DAMAGED
+    assert counted(jacobian.pull_back_more, *more, sources, thickness, BLOCK) == undamaged + BLOCK * flops.DAMAGED
 
 
 def optics_that_count(optics):

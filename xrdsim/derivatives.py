@@ -19,7 +19,18 @@ from xrdsim.instrument import grid_and_cluster
 from xrdsim.instrument import nodes as instrument_nodes
 from xrdsim.kernels import batch
 from xrdsim.kernels.convolve import Nodes
-from xrdsim.model import THICKER, Curves, Forward, check_device, check_film, chunks, per_sample, prepare
+from xrdsim.model import (
+    THICKER,
+    Curves,
+    Forward,
+    by_thickness,
+    check_device,
+    check_film,
+    chunks,
+    per_sample,
+    prepare,
+    simulate,
+)
 from xrdsim.parameters import ALL_NAMES, L1, ParameterSpace
 from xrdsim.units import FWHM_TO_SIGMA
 
@@ -27,6 +38,8 @@ Array = NDArray[np.float64]
 
 NUISANCES = {"zero": 1, "fwhm": 2, "scale": 3, "background": 4}
 """What else a measured curve depends on, and its number in the kernels."""
+
+_ROWS = 256  # profiles changed at once: bounds the memory of their curves
 
 
 class Physics(TypedDict):
@@ -211,21 +224,23 @@ def _prepare(
 
 
 def _groups(task: _Task) -> Iterator[tuple[NDArray[np.int64], Nodes, Forward]]:
-    """Samples seen by an instrument, and those seen without: their indices, where they are simulated, and the model."""
+    """Samples simulated alike: their indices, at which nodes, and the model."""
     physics = task.physics
     reflection = physics.get("reflection", GGG_444)
     blurred = task.fwhm > 0.0
-    for part in (np.flatnonzero(blurred), np.flatnonzero(~blurred)):
-        if len(part):
-            grid = instrument_nodes(
-                task.scan,
-                reflection,
-                narrowest=task.fwhm[part].min(),
-                widest=task.fwhm[part].max(),
-                zero=float(np.abs(task.zero[part]).max()),
-                thickness=task.thickness,
-            )
-            equidistant, cluster = grid_and_cluster(grid)
+    for some in (np.flatnonzero(blurred), np.flatnonzero(~blurred)):
+        if not len(some):
+            continue
+        grid = instrument_nodes(
+            task.scan,
+            reflection,
+            narrowest=task.fwhm[some].min(),
+            widest=task.fwhm[some].max(),
+            zero=float(np.abs(task.zero[some]).max()),
+            thickness=task.thickness,
+        )
+        equidistant, cluster = grid_and_cluster(grid)
+        for part, thickness in by_thickness(task.rows[some], task.thickness):
             model = prepare(
                 task.scan,
                 grid=equidistant,
@@ -235,9 +250,9 @@ def _groups(task: _Task) -> Iterator[tuple[NDArray[np.int64], Nodes, Forward]]:
                 monochromator=physics.get("monochromator"),
                 reflection=reflection,
                 damaged=task.rows.shape[1] == 9,
-                thickness=task.thickness,
+                thickness=thickness,
             )
-            yield part, grid, model
+            yield some[part], grid, model
 
 
 def _arguments(task: _Task, part: NDArray[np.int64], grid: Nodes, model: Forward) -> tuple[Any, ...]:
@@ -288,7 +303,6 @@ def finite_difference(
     ParameterError, DeviceError
         As ``simulate``.
     """
-    check_device(device)
     if not 0.0 < relative <= 0.5:
         raise ParameterError(f"relative = {relative:g} must lie within 0 … 0.5")
     if relative_to not in ("value", "range"):
@@ -297,43 +311,28 @@ def finite_difference(
         raise ParameterError(f"floor = {floor:g} must be a finite number of at least 0")
     chosen = space or ParameterSpace()
     rows = chosen.check(params)
-    check_film(rows, reflection, device)
     if rows.shape[1] == 9:
         chosen = chosen.with_damage()
     changed = _changed(rows, chosen, relative, relative_to)
-    width = float(per_sample(fwhm, 1, "fwhm", 0.0)[0])
-    grid = instrument_nodes(
-        scan, reflection, narrowest=width, widest=width, zero=0.0, thickness=THICKER * chosen.high[L1]
-    )
-    equidistant, cluster = grid_and_cluster(grid)
-    model = prepare(
-        scan,
-        grid=equidistant,
-        cluster=cluster,
-        convention=convention,
-        layers=layers,
-        rtol_dex=rtol_dex,
-        monochromator=monochromator,
-        reflection=reflection,
-        damaged=rows.shape[1] == 9,
-        thickness=THICKER * chosen.high[L1],
-    )
-    everything = np.concatenate([rows, changed[np.isfinite(changed[..., 0])]])
-    number = chunks(len(rows))
-    out = np.empty(changed.shape[:2])
-    batch.differences(
-        rows,
-        changed,
-        model.material,
-        model.accuracy,
-        model.optics,
-        grid,
-        width * FWHM_TO_SIGMA,
-        floor,
-        batch.most_steps(everything, model.material, model.accuracy, number),
-        number,
-        out,
-    )
+    out = np.full(changed.shape[:2], np.nan)
+    for first in range(0, len(rows), _ROWS):
+        part = slice(first, first + _ROWS)
+        possible = np.isfinite(changed[part, :, 0])
+        curves = simulate(
+            np.concatenate([rows[part], changed[part][possible]]),
+            convention=convention,
+            layers=layers,
+            rtol_dex=rtol_dex,
+            fwhm=fwhm,
+            monochromator=monochromator,
+            reflection=reflection,
+            scan=scan,
+            device=device,
+            space=chosen,
+        )
+        level = np.log10(curves.intensity + floor)
+        before, after = level[: len(possible)], level[len(possible) :]
+        out[part][possible] = np.abs(after - before[np.nonzero(possible)[0]]).mean(axis=1)
     return out
 
 

@@ -22,7 +22,7 @@ from xrdsim.kernels.reflectivity import BLOCK, F_RE, GROUP, MATRIX, Optics
 from xrdsim.kernels.slopes import LEAST, at_least, fill_steps_and_slopes, widen
 from xrdsim.kernels.step import REACH
 from xrdsim.kernels.steps import SEGMENTS, Steps, count_steps, fill_steps
-from xrdsim.model import THICKER, Forward, prepare
+from xrdsim.model import THICKER, Forward, by_thickness, prepare
 from xrdsim.parameters import L1, PROFILE
 from xrdsim.units import FWHM_TO_SIGMA
 
@@ -65,18 +65,22 @@ def operations(
         DEFAULT_SCAN, GGG_444, narrowest=fwhm, widest=fwhm, zero=0.0, thickness=THICKER * PROFILE[L1].high
     )
     equidistant, cluster = grid_and_cluster(grid)
-    model = prepare(
-        DEFAULT_SCAN,
-        grid=equidistant,
-        cluster=cluster,
-        convention=convention,
-        layers=layers,
-        rtol_dex=rtol_dex,
-        damaged=params.shape[1] == 9,
-    )
     one = derivative_operations if derivatives else curve_operations
+    total = 0
+    for part, thickness in by_thickness(params, THICKER * PROFILE[L1].high, layers):
+        model = prepare(
+            DEFAULT_SCAN,
+            grid=equidistant,
+            cluster=cluster,
+            convention=convention,
+            layers=layers,
+            rtol_dex=rtol_dex,
+            damaged=params.shape[1] == 9,
+            thickness=thickness,
+        )
+        total += sum(one(row, model) for row in params[part])
     seen = convolution_operations(grid, fwhm * FWHM_TO_SIGMA) if fwhm > 0.0 else 0
-    return seen + sum(one(row, model) for row in params) / len(params)
+    return seen + total / len(params)
 
 
 def curve_operations(p: Array, model: Forward) -> int:
@@ -114,8 +118,9 @@ def derivative_operations(p: Array, model: Forward) -> int:
     functions = 2 * SHIFT + EVEN_FUNCTIONS + SECOND_DERIVATIVE
     step = functions + GENERATORS + 2 * (PULL_BACK + MATRIX_OF_STEP + PRODUCT)
     more = 2 * (PULL_BACK_MORE + DAMAGED) * count if damaged else 2 * PULL_BACK_MORE
-    doublings = int(_doublings(steps, count, optics, np.full(blocks, BLOCK)).sum())
-    transfer = BLOCK * (blocks * (count * step + more + 2 * size * STORE) + (DOUBLE + DOUBLE_SECOND) * doublings)
+    widths = np.minimum(BLOCK, optics.coarse - BLOCK * np.arange(blocks))
+    transfer = optics.coarse * (count * step + more) + BLOCK * blocks * 2 * size * STORE
+    transfer += (DOUBLE + DOUBLE_SECOND) * (widths @ _doublings(steps, count, optics, widths))
     sums = blocks * SOURCE * (16 * active + 2 * size)
     nodes = optics.grid + len(optics.cluster_first)
     values = len(optics.weight) * -(-optics.grid // optics.ratio) + len(optics.cluster_first)

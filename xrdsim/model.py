@@ -1,5 +1,6 @@
 """The forward model: parameters → strain → reflectivity → measured intensity."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numba
@@ -22,6 +23,9 @@ Array = NDArray[np.float64]
 
 THICKER = 1.2
 """A layer is at most so much thicker than L1: the slowest tail, a Gaussian of small strain, ends there."""
+
+THICKNESSES = (3000.0, 4000.0, 5000.0, 6000.0, 6800.0)
+"""Layers [Å] that are simulated with fewer coarse angles than the thickest need."""
 
 THICKEST_PHASE = 0.0062
 """Largest |σ|h of a step: 100 Å in GGG 444."""
@@ -183,20 +187,27 @@ def simulate(
     backgrounds = per_sample(background, n, "background", 0.0)
     zeros = per_sample(zero, n, "zero", -np.inf)
 
-    def forward(grid: Scan, cluster: Array | None = None) -> Forward:
-        return prepare(
-            scan,
-            grid=grid,
-            cluster=cluster,
-            convention=convention,
-            layers=layers,
-            rtol_dex=rtol_dex,
-            monochromator=monochromator,
-            reflection=reflection,
-            damaged=has_damage(rows),
-            thickness=THICKER * chosen.high[L1],
-            precision=precision,
-        )
+    thickest = THICKER * chosen.high[L1]
+
+    def reflect(part: NDArray[np.int64], grid: Scan, cluster: Array | None = None) -> Array:
+        """Reflectivity of some rows at the nodes."""
+        out = np.empty((len(part), grid.points + (0 if cluster is None else len(cluster))))
+        for some, thickness in by_thickness(rows[part], thickest, layers):
+            model = prepare(
+                scan,
+                grid=grid,
+                cluster=cluster,
+                convention=convention,
+                layers=layers,
+                rtol_dex=rtol_dex,
+                monochromator=monochromator,
+                reflection=reflection,
+                damaged=has_damage(rows),
+                thickness=thickness,
+                precision=precision,
+            )
+            out[some] = _reflectivity(rows[part[some]], model, device)
+        return out
 
     if precision == "single" and device != "cpu":
         raise ParameterError("precision single is for device cpu; leave one of the two out")
@@ -210,12 +221,11 @@ def simulate(
             narrowest=fwhms[blurred].min(),
             widest=fwhms[blurred].max(),
             zero=float(np.abs(zeros).max()),
-            thickness=THICKER * chosen.high[L1],
+            thickness=thickest,
         )
-        model = forward(*grid_and_cluster(grid))
         indices = np.flatnonzero(blurred)
         for part in np.array_split(indices, -(-len(indices) // _ROWS)):
-            at_nodes = _reflectivity(rows[part], model, device)
+            at_nodes = reflect(part, *grid_and_cluster(grid))
             reflectivity[part] = at_nodes[:, grid.first : grid.first + scan.points * grid.stride : grid.stride]
             measured = np.empty((len(part), scan.points))
             batch.measure(
@@ -231,14 +241,29 @@ def simulate(
             intensity[part] = measured
     sharp = np.flatnonzero(~blurred)
     if len(sharp):
-        reflectivity[sharp] = _reflectivity(rows[sharp], forward(scan), device)
+        reflectivity[sharp] = reflect(sharp, scan)
         for shift in np.unique(zeros[sharp]):
             part = sharp[zeros[sharp] == shift]
             seen = reflectivity[part]
             if shift != 0.0:
-                seen = _reflectivity(rows[part], forward(replace(scan, start=scan.start - shift)), device)
+                seen = reflect(part, replace(scan, start=scan.start - shift))
             intensity[part] = scales[part, None] * seen + backgrounds[part, None]
     return Curves(rows, scan.angle, reflectivity, intensity)
+
+
+def by_thickness(
+    rows: Array, thickest: float, layers: float | None = None
+) -> Iterator[tuple[NDArray[np.int64], float]]:
+    """Indices of the rows whose layer is not thicker than each of THICKNESSES, or than ``thickest``, and this bound.
+
+    A thinner layer needs fewer coarse angles. The group of a row depends on nothing but the row.
+    """
+    ends = np.empty(len(rows))
+    batch.ends(rows, ends)
+    bounds = np.array([bound for bound in THICKNESSES if bound < thickest] + [thickest])
+    group = np.minimum(np.searchsorted(bounds, ends + (layers or 1.0)), len(bounds) - 1)
+    for i in np.unique(group):
+        yield np.flatnonzero(group == i), float(bounds[i])
 
 
 def add_noise(curves: Curves, counts: float, scale: float, rng: np.random.Generator) -> Curves:

@@ -1,6 +1,5 @@
 """Loops over samples: parallel, in chunks with one workspace each. Results do not depend on the number of chunks."""
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -237,34 +236,6 @@ def measure(curves, nodes, sigma, zero, scale, background, chunks, out):
             convolve(curves[i : i + 1], nodes, sigma[i], zero[i], 0, space, out[i : i + 1])
             for j in range(nodes.points):
                 out[i, j] = scale[i] * out[i, j] + background[i]
-
-
-@jit(parallel=True)
-def differences(params, changed, material, accuracy, optics, nodes, sigma, floor, most, chunks, out):
-    """Mean |Δ log10(I + floor)| over the scan between params (n, p) and each of changed (n, c, p), into out (n, c).
-
-    A changed row that starts with NaN gives NaN.
-    """
-    n = len(params)
-    for chunk in prange(chunks):
-        space = workspace(most, optics)
-        lens = blur(nodes)
-        reflectivity = np.empty((1, len(nodes.angle)))
-        base = np.empty((1, nodes.points))
-        other = np.empty((1, nodes.points))
-        for i in range(chunk * n // chunks, (chunk + 1) * n // chunks):
-            curve(params[i], material, accuracy, optics, space, reflectivity[0])
-            see(reflectivity, nodes, sigma, 0.0, lens, base)
-            for c in range(changed.shape[1]):
-                if math.isnan(changed[i, c, 0]):
-                    out[i, c] = math.nan
-                    continue
-                curve(changed[i, c], material, accuracy, optics, space, reflectivity[0])
-                see(reflectivity, nodes, sigma, 0.0, lens, other)
-                total = 0.0
-                for j in range(nodes.points):
-                    total += abs(math.log10(other[0, j] + floor) - math.log10(base[0, j] + floor))
-                out[i, c] = total / nodes.points
 
 
 @jit

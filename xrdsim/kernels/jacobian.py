@@ -115,7 +115,7 @@ def fill_functions(optics, work, h, g, width):
         largest *= 0.25
         hh *= 0.25
         doublings += 1
-    for j in range(BLOCK):
+    for j in range(width):
         c_re, c_im, q_re, q_im, d_re, d_im = even_functions(optics[F_RE + j] - g, optics[F_IM + j], hh)
         b_re, b_im = second_derivative(optics[F_RE + j] - g, optics[F_IM + j], hh)
         work[C_RE + j] = c_re
@@ -127,7 +127,7 @@ def fill_functions(optics, work, h, g, width):
         work[B_RE + j] = b_re
         work[B_IM + j] = b_im
     for _ in range(doublings):
-        for j in range(BLOCK):
+        for j in range(width):
             c_re, c_im, q_re, q_im = work[C_RE + j], work[C_IM + j], work[Q_RE + j], work[Q_IM + j]
             d_re, d_im = work[D_RE + j], work[D_IM + j]
             b_re, b_im = double_second(c_re, c_im, q_re, q_im, d_re, d_im, work[B_RE + j], work[B_IM + j])
@@ -143,9 +143,9 @@ def fill_functions(optics, work, h, g, width):
 
 
 @jit
-def fill_generators(optics, work, rows, h, g, e, alpha, beta):
+def fill_generators(optics, work, rows, h, g, e, alpha, beta, width):
     """What the step contributes to either polarisation, before it is pulled back."""
-    for j in range(BLOCK):
+    for j in range(width):
         values = generators(
             optics[F_RE + j], optics[F_IM + j],
             work[C_RE + j], work[C_IM + j], work[Q_RE + j], work[Q_IM + j],
@@ -169,13 +169,13 @@ def fill_generators(optics, work, rows, h, g, e, alpha, beta):
 
 
 @jit
-def pull_back(sigma, rows, matrix, h, e, sources):
+def pull_back(sigma, rows, matrix, h, e, sources, width):
     """S⁻¹(·)S of a step's contributions to one polarisation for g and, THETA further, β."""
     he = h * e
     half = 0.5 * he
     square = he * he
     third = square / 3.0
-    for j in range(BLOCK):
+    for j in range(width):
         action = adjoint_action(
             matrix[j], matrix[BLOCK + j], matrix[2 * BLOCK + j], matrix[3 * BLOCK + j],
             matrix[4 * BLOCK + j], matrix[5 * BLOCK + j], matrix[6 * BLOCK + j], matrix[7 * BLOCK + j],
@@ -213,11 +213,11 @@ def pull_back(sigma, rows, matrix, h, e, sources):
 
 
 @jit
-def pull_back_more(optics, sigma, work, rows, matrix, h, g, e, alpha, beta, sources, thickness):
+def pull_back_more(optics, sigma, work, rows, matrix, h, g, e, alpha, beta, sources, thickness, width):
     """The same for h, from e·(that for e) − ā·(that for g), and where the layer is damaged for e and α = f·(β)."""
     square = (h * e) ** 2
     third = 1.0 / 3.0
-    for j in range(BLOCK):
+    for j in range(width):
         f_re, f_im = optics[F_RE + j], optics[F_IM + j]
         z_re, z_im, m_re, m_im, n_re, n_im = generators_of_coupling(
             f_re, f_im,
@@ -355,7 +355,7 @@ def collect(batch, space):
 
 
 @jit
-def transfer_tangents(optics, counts, steps, slopes, count, sigma_matrix, pi_matrix, space):
+def transfer_tangents(optics, counts, steps, slopes, count, sigma_matrix, pi_matrix, space, width):
     """Transfer matrices of a block of coarse angles, and K of each parameter in ``space.total``."""
     for matrix in (sigma_matrix, pi_matrix):
         matrix[:] = 0.0
@@ -374,25 +374,25 @@ def transfer_tangents(optics, counts, steps, slopes, count, sigma_matrix, pi_mat
             k -= 1
             slot = i % SLOTS
             h, g, e, alpha, beta = steps.h[k], steps.g[k], steps.e[k], steps.alpha[k], steps.beta[k]
-            fill_functions(optics, work, h, g, BLOCK)
-            fill_generators(optics, work, rows, h, g, e, alpha, beta)
+            fill_functions(optics, work, h, g, width)
+            fill_generators(optics, work, rows, h, g, e, alpha, beta, width)
             near = space.sources[slot * SOURCE :]
             far = space.sources[slot * SOURCE + K * BLOCK :]
-            pull_back(sigma, rows, sigma_matrix, h, e, near)
-            pull_back(pi, rows, pi_matrix, h, e, far)
+            pull_back(sigma, rows, sigma_matrix, h, e, near, width)
+            pull_back(pi, rows, pi_matrix, h, e, far, width)
             last = k == count - 1
             if damaged or last:
                 above = space.thickness[: K * BLOCK]
                 below = space.thickness[K * BLOCK :]
-                pull_back_more(optics, sigma, work, rows, sigma_matrix, h, g, e, alpha, beta, near, above)
-                pull_back_more(optics, pi, work, rows, pi_matrix, h, g, e, alpha, beta, far, below)
+                pull_back_more(optics, sigma, work, rows, sigma_matrix, h, g, e, alpha, beta, near, above, width)
+                pull_back_more(optics, pi, work, rows, pi_matrix, h, g, e, alpha, beta, far, below, width)
             if last:
                 for q in range(len(space.total)):
                     total = space.total[q]
                     for j in range(SOURCE):
                         total[j] += slopes.end[q] * space.thickness[j]
-            advance(optics, sigma, work, sigma_matrix, h, g, e, alpha, beta, BLOCK)
-            advance(optics, pi, work, pi_matrix, h, g, e, alpha, beta, BLOCK)
+            advance(optics, sigma, work, sigma_matrix, h, g, e, alpha, beta, width)
+            advance(optics, pi, work, pi_matrix, h, g, e, alpha, beta, width)
             if slot == SLOTS - 1 or i == counts[s] - 1:
                 collect(batch, space)
                 batch += 1
@@ -431,13 +431,14 @@ def spread(rows, sheet, lane, coarse):
 @jit
 def reflect_tangents(optics, substrate, counts, steps, slopes, count, block, space, out, gradient):
     """Reflectivity at the grid nodes and then the cluster nodes, and its derivatives (p, nodes)."""
-    width = space.sheets * SHEET
+    values = space.sheets * SHEET
     pack(counts, steps, slopes, space)
     for b in range(len(optics.table)):
-        transfer_tangents(optics.table[b], counts, steps, slopes, count, block[0], block[1], space)
+        width = min(BLOCK, optics.coarse - b * BLOCK)
+        transfer_tangents(optics.table[b], counts, steps, slopes, count, block[0], block[1], space, width)
         for pol in range(2):
             at = pol * MATRIX * LANES
-            near = space.coarse[b * BLOCK * width + at : (b + 1) * BLOCK * width + at]
+            near = space.coarse[b * BLOCK * values + at : (b + 1) * BLOCK * values + at]
             spread(block[pol], 0, 0, near)
             for q in range(len(space.total)):
                 store(block[pol], space.total[q, pol * K * BLOCK : (pol + 1) * K * BLOCK], space.sources)
@@ -445,15 +446,15 @@ def reflect_tangents(optics, substrate, counts, steps, slopes, count, block, spa
     ratio = optics.ratio
     for phase in range(0, ratio, PHASES):
         for q in range(-(-optics.grid // ratio)):
-            interpolate(space.coarse, q, optics.weight[phase : phase + PHASES], width, space.element)
+            interpolate(space.coarse, q, optics.weight[phase : phase + PHASES], values, space.element)
             for n in range(min(PHASES, ratio - phase)):
                 i = q * ratio + phase + n
                 if i < optics.grid:
-                    near = space.element[n * width : (n + 1) * width]
+                    near = space.element[n * values : (n + 1) * values]
                     out[i] = linearise(optics, substrate, i, near, slopes.end, space, gradient)
     for i in range(len(optics.cluster_first)):
-        near = space.coarse[optics.cluster_first[i] * width :]
-        interpolate_one(near, optics.cluster_weight[i], width, space.element[:width])
+        near = space.coarse[optics.cluster_first[i] * values :]
+        interpolate_one(near, optics.cluster_weight[i], values, space.element[:values])
         node = optics.grid + i
         out[node] = linearise(optics, substrate, node, space.element, slopes.end, space, gradient)
 
