@@ -162,8 +162,9 @@ def gen(
     reflection: ReflectionFile = None,
     scan: ScanFile = None,
     device: DeviceOption = "cpu",
+    block_size: Annotated[int, typer.Option(help="Rows made, written and repaired together.")] = 2048,
     workers: Annotated[int, typer.Option(help="Blocks in work at once; the cores are shared among them.")] = 1,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted dataset.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Make what is missing or damaged.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing dataset.")] = False,
 ) -> None:
     """Write a training set of simulated curves.
@@ -198,6 +199,7 @@ def gen(
             sensitivity_origin=origin,
             test_rows=test_rows,
             device=device,
+            block_size=block_size,
             workers=workers,
             resume=resume,
             overwrite=overwrite,
@@ -208,6 +210,30 @@ def gen(
     counts = ", ".join(f"{k} {v}" for k, v in zip(dataset.names, dataset.config.counts, strict=True))
     say(f"{n} training and {test_rows} test curves of {len(dataset.angle)} angles, {size:.0f} MB → {output}")
     say(f"grid values: {counts}")
+
+
+@app.command()
+@_command()
+def verify(
+    dataset: Annotated[Path, typer.Argument(help="Complete or not.")] = Path("dataset.zarr"),
+) -> None:
+    """Compare every block of a dataset with its checksum; exit code 1 if anything is missing or damaged.
+
+    Examples:
+
+        xrd verify
+
+        xrd verify big.zarr || xrd gen --adaptive -n 500000 -o big.zarr --resume
+    """
+    from xrdsim.integrity import verify as check
+    from xrdsim.terminal import counting, say
+
+    with counting("reading", "blocks") as progress:
+        found = check(dataset, progress)
+    for line in found.lines():
+        say(line)
+    if not found.intact:
+        raise typer.Exit(1)
 
 
 @app.command()

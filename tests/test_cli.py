@@ -48,7 +48,7 @@ def refused(*arguments, code=1):
 
 def test_help_of_every_command_has_examples():
     listed = xrd("--help").output
-    for command in ("simulate", "gen", "sensitivity", "train", "predict", "bench", "info"):
+    for command in ("simulate", "gen", "verify", "sensitivity", "train", "predict", "bench", "info"):
         assert command in listed
         text = xrd(command, "--help").output
         assert f"xrd {command}" in text
@@ -154,6 +154,12 @@ def test_sensitivity_writes_weights_twin_and_chart(workshop):
     assert weights.mean() == pytest.approx(1.0)
     assert json.loads((workshop / "sensitivity.json").read_text())["how"]["profiles"] == 60
     assert (workshop / "sensitivity.png").stat().st_size > 5000
+
+
+def test_verify(workshop):
+    result = xrd("verify", workshop / "dataset.zarr")
+    assert result.exit_code == 0
+    assert "dataset.zarr: 2 blocks, all as they were written" in result.output
 
 
 def test_gen_takes_measured_sensitivities(workshop):

@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 FLOORS = [
     ["xrdsim.errors", "xrdsim.units", "xrdsim._jit", "xrdsim.terminal"],
-    ["xrdsim.files", "xrdsim.parameters", "xrdsim.crystal"],
+    ["xrdsim.files", "xrdsim.lock", "xrdsim.parameters", "xrdsim.crystal"],
     ["xrdsim.curves", "xrdsim.tables", "xrdsim.kernels.strain", "xrdsim.configuration"],
     ["xrdsim.kernels.step", "xrdsim.kernels.film", "xrdsim.kernels.steps", "xrdsim.kernels.convolve", "xrdsim.grid"],
     ["xrdsim.kernels.reflectivity", "xrdsim.kernels.slopes"],
@@ -20,7 +20,7 @@ FLOORS = [
     ["xrdsim.model", "xrdsim.peers"],
     ["xrdsim.sampling", "xrdsim.derivatives", "xrdsim.flops"],
     ["xrdsim.store", "xrdsim.information", "xrdsim.bench"],
-    ["xrdsim.sensitivity"],
+    ["xrdsim.sensitivity", "xrdsim.integrity"],
     ["xrdsim.generation", "xrdsim.report"],
     ["xrdsim"],
     ["xrdml.process", "xrdml.losses", "xrdml.nets", "xrdml.data", "xrdml.physics"],

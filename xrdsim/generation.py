@@ -22,6 +22,8 @@ from xrdsim.configuration import Configuration, Part
 from xrdsim.crystal import DEFAULT_SCAN, GGG_444, Reflection, Scan
 from xrdsim.errors import ParameterError, StoreError, StoreExistsError, XrdError
 from xrdsim.grid import Grid, adaptive_counts, grid_counts, make_grid, rounded, storable
+from xrdsim.integrity import record_machine, repair
+from xrdsim.lock import only_writer
 from xrdsim.model import check_device, largest_strain, prepare, simulate
 from xrdsim.parameters import ParameterSpace
 from xrdsim.sampling import Sampler, draw_grid, draw_prior, positions_per_block
@@ -81,7 +83,8 @@ def generate(
     sensitivity_origin : where an array of sensitivities comes from, JSON-able, to be stored with the dataset.
     device : ``cpu``, or ``cuda`` for the reflectivity on a graphics card.
     workers : blocks in work at once; they share the cores.
-    resume : continue an incomplete dataset of the same configuration; a complete one is left as it is.
+    resume : continue a dataset of the same configuration: missing and damaged blocks are made, all others left as they
+        are.
     overwrite : replace an existing dataset.
     block_size : rows of a block, at most 256 or a multiple of 256.
     progress : called with the rows done and the rows in all, from the calling thread.
@@ -97,7 +100,8 @@ def generate(
     StoreExistsError
         The path exists and neither ``resume`` nor ``overwrite`` was given, or it is no dataset.
     StoreError
-        ``resume`` with another configuration, or of a dataset of another schema version.
+        ``resume`` with another configuration, or of a dataset of another schema version; or another process writes to
+        the path.
     OutputError
         The path cannot be written.
     DeviceError
@@ -154,11 +158,18 @@ def generate(
     )
     if begun is not None:
         _check_same(target, begun, config)
-    with store.writing(target):
-        if overwrite and store.is_ours(target):
+    with store.writing(target), only_writer(target):
+        begun = _begun(target, resume, overwrite)  # another process may have made it since
+        if begun is not None:
+            _check_same(target, begun, config)
+            for fault in repair(target):
+                _LOG.warning("%s: %s; it is made anew", target, fault)
+        elif store.is_ours(target):
             store.remove(target)
         if not store.is_complete(target):
             store.prepare(target, config)
+            if record_machine(target, config):
+                _LOG.warning("%s was begun on another machine: curves may differ in the last digits", target)
             _run(target, config, grid, _safe_workers(workers), progress)
             store.finish(target)
     return store.open_dataset(target)

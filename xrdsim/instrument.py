@@ -8,6 +8,7 @@ dense over the plateau of total reflection and sparse outside.
 """
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ PART_OF_FRINGE = 0.12
 """Largest grid spacing in periods of the transfer matrix, which are two fringes: 5″ for 8400 Å of GGG 444."""
 
 
+@lru_cache(maxsize=64)  # a fit asks for the same again and again
 def nodes(
     scan: Scan, reflection: Reflection, *, narrowest: float, widest: float, zero: float, thickness: float
 ) -> Nodes:

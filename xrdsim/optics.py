@@ -12,6 +12,7 @@ The layer's transfer matrix is computed on a coarse grid of angles; this module 
 import math
 from collections.abc import Iterator
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -133,6 +134,23 @@ def optics(
     ParameterError
         The angles, continued by half the taps, leave 0 < θ < 90°.
     """
+    return _optics(
+        grid, cluster.tobytes(), reflection, convention, float(monochromator), float(thickness), float(error), single
+    )
+
+
+@lru_cache(maxsize=64)  # a fit asks for the same again and again
+def _optics(
+    grid: Scan,
+    cluster_bytes: bytes,
+    reflection: Reflection,
+    convention: Convention,
+    monochromator: float,
+    thickness: float,
+    error: float,
+    single: bool,
+) -> Optics:
+    cluster = np.frombuffer(cluster_bytes)
     nu = highest_frequency(thickness, reflection)
     taps, ratio = min(_samplings(nu, -math.log(error), grid), key=lambda pair: _work(pair[0], pair[1], grid.points))
     spacing = ratio * grid.step

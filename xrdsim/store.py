@@ -168,7 +168,7 @@ def prepare(path: str | Path, config: Configuration) -> None:
         zarr.create_group(Path(path), zarr_format=3, attributes=description | stored)
     for leftover in Path(path).rglob("*.partial"):
         leftover.unlink()
-    group = _group(path, "r+")
+    group = _group(path, "r+", consolidated=False)
     table = TABLE[: len(config.space.low)]
     _coordinate(
         group,
@@ -223,20 +223,61 @@ def write_block(
     """Write one block and, when all of it is on disk, its marker."""
     group = _group(path, "r+")
     rows = config.rows(part, block)
-    checksum = 0
     for name, values in (("parameters", params), ("reflectivity", curves)):
-        stored = np.ascontiguousarray(values, dtype="<f4")
-        _array(group, part.prefix + name)[rows] = stored
-        checksum = zlib.crc32(stored.data, checksum)
-    _array(group, f"{part.prefix}block_checksum")[block] = checksum or 1
+        _array(group, part.prefix + name)[rows] = np.ascontiguousarray(values, dtype="<f4")
+    _array(group, f"{part.prefix}block_checksum")[block] = block_checksum(params, curves)
+
+
+def block_checksum(params: ArrayLike, curves: ArrayLike) -> int:
+    """CRC-32 of the bytes of a block's parameters and curves; never 0."""
+    checksum = 0
+    for values in (params, curves):
+        checksum = zlib.crc32(np.ascontiguousarray(values, dtype="<f4").data, checksum)
+    return checksum or 1
+
+
+def markers(path: str | Path, config: Configuration, part: Part) -> NDArray[np.uint32]:
+    """Stored checksums of the blocks, 0 where a block is not marked as written or its marker cannot be read."""
+    found = np.zeros(config.blocks(part), np.uint32)
+    folder = Path(path) / f"{part.prefix}block_checksum" / "c"  # uncompressed chunks of one number
+    for block in range(len(found)):
+        try:
+            content = (folder / str(block)).read_bytes()
+        except OSError:
+            continue
+        if len(content) == found.itemsize:
+            found[block] = int.from_bytes(content, "little")
+    return found
 
 
 def missing_blocks(path: str | Path, config: Configuration, part: Part) -> NDArray[np.int64]:
     """Blocks that are not marked as written."""
-    group, name = _group(path), f"{part.prefix}block_checksum"
-    if name not in group:
-        return np.arange(config.blocks(part))
-    return np.flatnonzero(np.asarray(_array(group, name)[:]) == 0)
+    return np.flatnonzero(markers(path, config, part) == 0)
+
+
+def read_block(path: str | Path, config: Configuration, part: Part, block: int) -> Rows:
+    """Rows of one block of a dataset, complete or not; whatever Zarr raises where they cannot be read."""
+    group, rows = _group(path, consolidated=False), config.rows(part, block)
+    params, curves = (np.asarray(_array(group, part.prefix + name)[rows]) for name in ("parameters", "reflectivity"))
+    return Rows(params, curves)
+
+
+def discard_block(path: str | Path, part: Part, block: int) -> None:
+    """Remove the marker of a block and then what is stored of it, readable or not."""
+    root = Path(path)
+    (root / f"{part.prefix}block_checksum" / "c" / str(block)).unlink(missing_ok=True)
+    for name in ("parameters", "reflectivity"):
+        shutil.rmtree(root / (part.prefix + name) / "c" / str(block), ignore_errors=True)
+
+
+def read_attribute(path: str | Path, name: str) -> Any:
+    """An attribute of the dataset beside its description, or None."""
+    return _attributes(path).get(name)
+
+
+def write_attribute(path: str | Path, name: str, value: Any) -> None:
+    """Write an attribute of a dataset, which then is not complete until ``finish``."""
+    _group(path, "r+", consolidated=False).update_attributes({name: value})
 
 
 def is_complete(path: str | Path) -> bool:
@@ -245,6 +286,11 @@ def is_complete(path: str | Path) -> bool:
         return False
     config = read_configuration(path)
     return not any(len(missing_blocks(path, config, part)) for part in Part)
+
+
+def unfinish(path: str | Path) -> None:
+    """Remove the consolidated metadata, which ``finish`` writes again."""
+    _group(path, "r+", consolidated=False).update_attributes({})
 
 
 def finish(path: str | Path) -> None:
@@ -287,8 +333,9 @@ def _attributes(path: str | Path) -> dict[str, Any]:
     return attributes if isinstance(attributes, dict) else {}
 
 
-def _group(path: str | Path, mode: Any = "r") -> zarr.Group:
-    return zarr.open_group(Path(path), mode=mode, zarr_format=3)
+def _group(path: str | Path, mode: Any = "r", *, consolidated: bool | None = None) -> zarr.Group:
+    """The root group; with ``consolidated=False`` every array is described by its own file."""
+    return zarr.open_group(Path(path), mode=mode, zarr_format=3, use_consolidated=consolidated)
 
 
 def _array(group: zarr.Group, name: str) -> zarr.Array[Any]:

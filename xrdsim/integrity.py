@@ -1,0 +1,242 @@
+"""What is on disk against what was written: checksums of blocks, descriptions of arrays, and who made what.
+
+The description of every array follows from the configuration, so a damaged one is made anew; so is a block whose bytes
+do not have the checksum that was stored when it was written. ``generate(resume=True)`` does both.
+"""
+
+import importlib.metadata
+import json
+import platform
+import tempfile
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numba
+from llvmlite import binding
+
+from xrdsim import store
+from xrdsim.configuration import Configuration, Part
+
+MADE_ON = "made_on"
+"""Attribute of a dataset: which blocks were made on which processor, by which versions."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A block, or with ``block=None`` a description, that is not what was written.
+
+    Attributes
+    ----------
+    where : name of the array, or of the part of the rows.
+    block : number of the block.
+    reason : what was found.
+    """
+
+    where: str
+    block: int | None
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.where} {'' if self.block is None else f'block {self.block}'}: {self.reason}".replace(" :", ":")
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What ``verify`` found.
+
+    Attributes
+    ----------
+    path, config : the dataset.
+    faults : damaged blocks and descriptions.
+    missing : blocks (part, number) that are not marked as written.
+    blocks : number of blocks that a complete dataset has.
+    """
+
+    path: Path
+    config: Configuration
+    faults: tuple[Fault, ...]
+    missing: tuple[tuple[Part, int], ...]
+    blocks: int
+
+    @property
+    def intact(self) -> bool:
+        """Whether every block is there and every byte is what was written."""
+        return not self.faults and not self.missing
+
+    def lines(self) -> list[str]:
+        """What was found, in words."""
+        lines = [f"damaged: {fault}" for fault in self.faults]
+        for part in Part:
+            numbers = {block for missing, block in self.missing if missing is part}
+            if numbers:
+                lines.append(f"missing: {part} block {_ranges(numbers)}")
+        if self.intact:
+            return [f"{self.path}: {self.blocks} blocks, all as they were written"]
+        counts = f"{len(self.faults)} damaged, {len(self.missing)} of {self.blocks} blocks missing"
+        return [*lines, f"{self.path}: {counts}; the command that made it and --resume makes them"]
+
+
+def verify(path: str | Path, progress: Callable[[int, int], None] | None = None) -> Verification:
+    """Read every block of a dataset, complete or not, and compare it with its checksum; nothing is changed.
+
+    Parameters
+    ----------
+    path : the dataset.
+    progress : called with the blocks read and the blocks in all.
+
+    Raises
+    ------
+    StoreError
+        The path is not a dataset.
+    """
+    config = store.read_configuration(path)
+    faults = _damaged_descriptions(path, config)
+    damaged, missing = _check_blocks(path, config, progress, {fault.where for fault in faults})
+    blocks = sum(config.blocks(part) for part in Part)
+    return Verification(Path(path), config, (*faults, *damaged), tuple(missing), blocks)
+
+
+def repair(path: str | Path) -> tuple[Fault, ...]:
+    """Make damaged descriptions anew and discard damaged blocks, which are then missing; the faults that were found.
+
+    What a kill left of blocks that were never marked is removed too.
+    """
+    config = store.read_configuration(path)
+    faults = _damaged_descriptions(path, config)
+    if faults:
+        store.unfinish(path)
+        for fault in faults:
+            if fault.where != "zarr.json":
+                (Path(path) / fault.where / "zarr.json").unlink(missing_ok=True)
+        store.prepare(path, config)
+    damaged, missing = _check_blocks(path, config)
+    for part, block in (*missing, *((Part(fault.where), fault.block) for fault in damaged if fault.block is not None)):
+        store.discard_block(path, part, block)
+    return (*faults, *damaged)
+
+
+def record_machine(path: str | Path, config: Configuration) -> bool:
+    """Note that this machine makes the blocks that are missing now; whether other machines made the rest.
+
+    The note is the same however often the work was interrupted on one machine.
+    """
+    here = {"processor": _processor(), "versions": _versions()}
+    missing = {str(part): set(store.missing_blocks(path, config, part).tolist()) for part in Part}
+    made = store.read_attribute(path, MADE_ON) or []
+    for entry in made:
+        blocks = {part: _numbers(entry["blocks"].get(part, "")) - missing[part] for part in missing}
+        if {key: entry[key] for key in here} == here:
+            missing = {part: missing[part] | blocks[part] for part in missing}
+            blocks = {part: set() for part in missing}
+        entry["blocks"] = {part: _ranges(blocks[part]) for part in blocks}
+    others = [entry for entry in made if any(entry["blocks"].values())]
+    mine: dict[str, Any] = {**here, "blocks": {part: _ranges(numbers) for part, numbers in missing.items()}}
+    store.write_attribute(path, MADE_ON, [*others, mine] if any(mine["blocks"].values()) else others)
+    return bool(others)
+
+
+def _damaged_descriptions(path: str | Path, config: Configuration) -> tuple[Fault, ...]:
+    """Arrays whose description, and coordinates whose values, are not those that follow from the configuration."""
+    faults = []
+    with tempfile.TemporaryDirectory() as folder:
+        model = Path(folder) / "model.zarr"
+        store.prepare(model, config)
+        described = {file.parent.name: json.loads(file.read_bytes()) for file in sorted(model.glob("*/zarr.json"))}
+        for name, expected in described.items():
+            found = _content(Path(path) / name / "zarr.json")
+            values = [file.relative_to(model) for file in sorted((model / name).glob("c/*"))]
+            if found is None:
+                faults.append(Fault(name, None, "its zarr.json is missing or cannot be read"))
+            elif found != expected:
+                faults.append(Fault(name, None, "its zarr.json is not what was written"))
+            elif any(_bytes(Path(path) / file) != (model / file).read_bytes() for file in values):
+                faults.append(Fault(name, None, "its values are not what was written"))
+    root = _content(Path(path) / "zarr.json") or {}
+    consolidated = root.get("consolidated_metadata", {})
+    if consolidated and consolidated.get("metadata") != described:
+        faults.append(Fault("zarr.json", None, "the consolidated metadata are not what was written"))
+    return tuple(faults)
+
+
+def _check_blocks(
+    path: str | Path,
+    config: Configuration,
+    progress: Callable[[int, int], None] | None = None,
+    undescribed: Collection[str] = (),
+) -> tuple[list[Fault], list[tuple[Part, int]]]:
+    """Damaged blocks and missing blocks; parts with an undescribed array are left out."""
+    damaged, missing = [], []
+    total, done = sum(config.blocks(part) for part in Part), 0
+    for part in Part:
+        unreadable = {part.prefix + name for name in ("parameters", "reflectivity")} & set(undescribed)
+        for block, marker in enumerate(store.markers(path, config, part).tolist()):
+            if marker == 0:
+                missing.append((part, block))
+            elif not unreadable:
+                reason = _check_block(path, config, part, block, marker)
+                if reason:
+                    damaged.append(Fault(str(part), block, reason))
+            done += 1
+            if progress:
+                progress(done, total)
+    return damaged, missing
+
+
+def _check_block(path: str | Path, config: Configuration, part: Part, block: int, marker: int) -> str:
+    """What is wrong with a block, or nothing."""
+    for name in ("parameters", "reflectivity"):
+        if not (Path(path) / (part.prefix + name) / "c" / str(block) / "0").is_file():
+            return f"the file of {part.prefix}{name} is missing"
+    try:
+        rows = store.read_block(path, config, part, block)
+    except Exception as error:  # codecs raise what they like
+        return f"cannot be read ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no details'})"
+    checksum = store.block_checksum(rows.params, rows.reflectivity)
+    return "" if checksum == marker else f"has the checksum {checksum:08x}, {marker:08x} was stored"
+
+
+def _bytes(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
+
+
+def _content(path: Path) -> dict[str, Any] | None:
+    """The object in a JSON file, or None where there is none that can be read."""
+    try:
+        content = json.loads(_bytes(path) or b"")
+    except ValueError:
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def _processor() -> str:
+    return str(numba.config.CPU_NAME or binding.get_host_cpu_name())  # type: ignore[attr-defined]
+
+
+def _versions() -> dict[str, str]:
+    names = ("xrdsim", "numpy", "numba", "llvmlite", "zarr")
+    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in names}
+
+
+def _ranges(numbers: set[int]) -> str:
+    """``{0, 1, 2, 5}`` as ``0-2,5``."""
+    runs: list[list[int]] = []
+    for number in sorted(numbers):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1] = [runs[-1][0], number]
+        else:
+            runs.append([number])
+    return ",".join("-".join(map(str, run)) for run in runs)
+
+
+def _numbers(ranges: str) -> set[int]:
+    """Inverse of ``_ranges``."""
+    found: set[int] = set()
+    for run in filter(None, ranges.split(",")):
+        first, _, last = run.partition("-")
+        found |= set(range(int(first), int(last or first) + 1))
+    return found
