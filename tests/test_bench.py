@@ -8,7 +8,7 @@ import pytest
 from xrdsim import flops
 from xrdsim.crystal import GGG_444, Scan
 from xrdsim.instrument import nodes as instrument_nodes
-from xrdsim.kernels import convolve, jacobian, peak, reflectivity, step
+from xrdsim.kernels import contributions, convolve, jacobian, peak, reflectivity, step
 from xrdsim.kernels.batch import make_slopes
 from xrdsim.kernels.reflectivity import BLOCK, GROUP, MATRIX, OPTICS, PHASES, WORK
 from xrdsim.kernels.slopes import LEAST, at_least, fill_steps_and_slopes
@@ -65,7 +65,7 @@ def plain(monkeypatch):
     """Turn the kernels to plain Python; the counting functions, which compile some, come before."""
 
     def turn():
-        for module in (step, reflectivity, jacobian, convolve):
+        for module in (step, reflectivity, contributions, jacobian, convolve):
             for name, value in list(vars(module).items()):
                 if hasattr(value, "py_func"):
                     monkeypatch.setattr(module, name, value.py_func)
@@ -117,19 +117,25 @@ def test_operations_of_loops(plain):
         return varying(np.full(rows * BLOCK, 0.3))
 
     he = [Counted(0.2) for _ in range(5)]
-    table, sigma, work, rows, matrix = block(OPTICS), block(4), block(WORK + 2), block(jacobian.GENERATORS), block(8)
-    sources, thickness = block(4 * jacobian.THETA // BLOCK), block(2 * jacobian.K)
+    table, sigma, work, rows, matrix = (
+        block(OPTICS),
+        block(4),
+        block(WORK + 2),
+        block(contributions.GENERATORS),
+        block(8),
+    )
+    sources, thickness = block(4 * contributions.THETA // BLOCK), block(2 * contributions.K)
     loops = (
         (flops.MATRIX_OF_STEP + flops.PRODUCT, reflectivity.advance, (table, sigma, work, matrix, *he, BLOCK)),
-        (flops.PULL_BACK, jacobian.pull_back, (sigma, rows, matrix, he[0], he[1], sources, BLOCK)),
+        (flops.PULL_BACK, contributions.pull_back, (sigma, rows, matrix, he[0], he[1], sources, BLOCK)),
         (flops.STORE, jacobian.store, (matrix, thickness, work)),
     )
     for expected, function, arguments in loops:
         assert counted(function, *arguments) == BLOCK * expected, function
     more = (table, sigma, work, rows, matrix, *he)
-    undamaged = counted(jacobian.pull_back_more, *more, sources[: 2 * jacobian.THETA], thickness, BLOCK)
+    undamaged = counted(contributions.pull_back_more, *more, sources[: 2 * contributions.THETA], thickness, BLOCK)
     assert undamaged == BLOCK * flops.PULL_BACK_MORE
-    assert counted(jacobian.pull_back_more, *more, sources, thickness, BLOCK) == undamaged + BLOCK * flops.DAMAGED
+    assert counted(contributions.pull_back_more, *more, sources, thickness, BLOCK) == undamaged + BLOCK * flops.DAMAGED
 
 
 def optics_that_count(optics):

@@ -15,9 +15,10 @@ from xrdsim.crystal import DEFAULT_SCAN, GGG_444
 from xrdsim.instrument import grid_and_cluster
 from xrdsim.instrument import nodes as instrument_nodes
 from xrdsim.kernels import batch
+from xrdsim.kernels.contributions import SLOTS, SOURCE
 from xrdsim.kernels.convolve import REACH as WIDTHS
 from xrdsim.kernels.convolve import Nodes
-from xrdsim.kernels.jacobian import SHEET, SLOTS, SOURCE, pack, tangents
+from xrdsim.kernels.jacobian import SHEET, pack, tangents
 from xrdsim.kernels.reflectivity import BLOCK, F_RE, GROUP, MATRIX, Optics
 from xrdsim.kernels.slopes import LEAST, at_least, fill_steps_and_slopes, widen
 from xrdsim.kernels.step import REACH
