@@ -238,6 +238,31 @@ def verify(
 
 @app.command()
 @_command()
+def export_data(
+    dataset: Annotated[Path, typer.Argument(help="Made by `xrd gen`.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file.")],
+    form: Annotated[
+        Literal["npz", "hdf5", "csv"] | None, typer.Option("--format", help="Default: by the suffix of the file.")
+    ] = None,
+) -> None:
+    """Write a dataset as one file for other programs.
+
+    Examples:
+
+        xrd export-data dataset.zarr -o dataset.npz
+
+        xrd export-data dataset.zarr --format hdf5 -o dataset.h5
+    """
+    from xrdsim.export import export
+    from xrdsim.store import open_dataset
+    from xrdsim.terminal import say
+
+    written = export(open_dataset(dataset), output, form)
+    say(f"{written.stat().st_size / 1e6:.1f} MB → {written}")
+
+
+@app.command()
+@_command()
 def sensitivity(
     dataset: Annotated[Path, typer.Argument(help="Its test rows, drawn from the prior, are measured.")] = Path(
         "dataset.zarr"
@@ -421,17 +446,27 @@ def bench(
 @app.command()
 @_command()
 def info(
+    dataset: Annotated[Path | None, typer.Argument(help="Complete or not; without it: this installation.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    plot: Annotated[Path | None, typer.Option(help="Draw curves and parameters of the dataset.")] = None,
 ) -> None:
-    """Show versions, processor, threads and vector width.
+    """Show a dataset, or versions, processor, threads and vector width.
 
-    Example:
+    Examples:
 
         xrd info
+
+        xrd info dataset.zarr --plot dataset.png
     """
     from xrdsim.bench import describe_machine
+    from xrdsim.errors import ParameterError
     from xrdsim.terminal import say, show_table
 
+    if dataset is not None:
+        _show_dataset(dataset, as_json, plot)
+        return
+    if plot is not None:
+        raise ParameterError("--plot draws a dataset; give its path")
     machine = describe_machine()
     if as_json:
         say(json.dumps(machine, indent=2))
@@ -441,6 +476,24 @@ def info(
         text = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
         rows.append((key.replace("_", " "), text))
     show_table(("", ""), rows)
+
+
+def _show_dataset(path: Path, as_json: bool, plot: Path | None) -> None:
+    from xrdsim.integrity import describe
+    from xrdsim.report import dataset_figure, dataset_table, range_table, save_figure
+    from xrdsim.store import open_dataset
+    from xrdsim.terminal import say, show_table
+
+    described = describe(path)
+    if as_json:
+        say(json.dumps(described, indent=2))
+    else:
+        show_table(*dataset_table(described))
+        show_table(*range_table(described))
+    if plot is not None:
+        figure = save_figure(dataset_figure(open_dataset(path)), plot)
+        if not as_json:
+            say(f"figure → {figure}")
 
 
 def _experiment(reflection: Path | None, scan: Path | None) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def refused(*arguments, code=1):
 
 def test_help_of_every_command_has_examples():
     listed = xrd("--help").output
-    for command in ("simulate", "gen", "verify", "sensitivity", "train", "predict", "bench", "info"):
+    for command in ("simulate", "gen", "verify", "export-data", "sensitivity", "train", "predict", "bench", "info"):
         assert command in listed
         text = xrd(command, "--help").output
         assert f"xrd {command}" in text
@@ -160,6 +160,21 @@ def test_verify(workshop):
     result = xrd("verify", workshop / "dataset.zarr")
     assert result.exit_code == 0
     assert "dataset.zarr: 2 blocks, all as they were written" in result.output
+
+
+def test_export_and_info_of_a_dataset(workshop, here):
+    data = workshop / "dataset.zarr"
+    result = xrd("export-data", data, "-o", "d.npz")
+    assert result.exit_code == 0, result.output
+    assert "MB → d.npz" in result.output
+    assert "suffix" in refused("export-data", data, "-o", "d.xml")
+    result = xrd("info", data, "--plot", "d.png")
+    assert result.exit_code == 0, result.output
+    assert "600 to learn from" in result.output
+    assert Path("d.png").stat().st_size > 20_000
+    assert json.loads(xrd("info", data, "--json").output)["complete"]
+    assert "nowhere.zarr does not exist" in refused("info", "nowhere.zarr")
+    assert "give its path" in refused("info", "--plot", "d.png")
 
 
 def test_gen_takes_measured_sensitivities(workshop):

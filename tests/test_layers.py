@@ -21,7 +21,7 @@ FLOORS = [
     ["xrdsim.model", "xrdsim.peers"],
     ["xrdsim.sampling", "xrdsim.derivatives", "xrdsim.flops"],
     ["xrdsim.store", "xrdsim.information", "xrdsim.bench"],
-    ["xrdsim.sensitivity", "xrdsim.integrity"],
+    ["xrdsim.sensitivity", "xrdsim.integrity", "xrdsim.export"],
     ["xrdsim.generation", "xrdsim.report"],
     ["xrdsim"],
     ["xrdml.process", "xrdml.losses", "xrdml.nets", "xrdml.data", "xrdml.physics"],

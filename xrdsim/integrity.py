@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numba
+import numpy as np
 from llvmlite import binding
 
 from xrdsim import store
@@ -96,6 +97,39 @@ def verify(path: str | Path, progress: Callable[[int, int], None] | None = None)
     damaged, missing = _check_blocks(path, config, progress, {fault.where for fault in faults})
     blocks = sum(config.blocks(part) for part in Part)
     return Verification(Path(path), config, (*faults, *damaged), tuple(missing), blocks)
+
+
+def describe(path: str | Path) -> dict[str, Any]:
+    """How far a dataset is, how it was made, the ranges, and the space on disk, for JSON.
+
+    Raises
+    ------
+    StoreError
+        The path is not a dataset.
+    """
+    config = store.read_configuration(path)
+    missing = sum(len(store.missing_blocks(path, config, part)) for part in Part)
+    blocks = sum(config.blocks(part) for part in Part)
+    complete = store.is_complete(path)
+    ranges = {
+        name: {"low": low, "high": high}
+        for name, low, high in zip(config.space.names, config.space.low, config.space.high, strict=True)
+    }
+    if complete:
+        rows = store.open_dataset(path).parameters[:]
+        for name, least, most in zip(ranges, np.min(rows, axis=0), np.max(rows, axis=0), strict=True):
+            ranges[name] |= {"least": float(least), "most": float(most)}
+    return {
+        "path": str(path),
+        "complete": complete,
+        "blocks": blocks,
+        "missing": missing,
+        "bytes": sum(file.stat().st_size for file in Path(path).rglob("*") if file.is_file()),
+        "ranges": ranges,
+        "configuration": config.to_dict(),
+        "stored_scan": config.stored_scan.to_dict(),
+        MADE_ON: store.read_attribute(path, MADE_ON) or [],
+    }
 
 
 def repair(path: str | Path) -> tuple[Fault, ...]:

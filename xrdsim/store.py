@@ -262,6 +262,12 @@ def read_block(path: str | Path, config: Configuration, part: Part, block: int) 
     return Rows(params, curves)
 
 
+def sample_arrays(path: str | Path, part: Part) -> dict[str, zarr.Array[Any]]:
+    """The arrays of a complete dataset that have a row a sample of this part, by name."""
+    found = sorted(_group(path).arrays())
+    return {name: array for name, array in found if _dimensions(array)[0] == f"{part.prefix}sample"}
+
+
 def discard_block(path: str | Path, part: Part, block: int) -> None:
     """Remove the marker of a block and then what is stored of it, readable or not."""
     root = Path(path)
@@ -343,6 +349,10 @@ def _array(group: zarr.Group, name: str) -> zarr.Array[Any]:
     if not isinstance(array, zarr.Array):
         raise StoreError(f"{group.store_path}: {name} is not an array; make the dataset again")
     return array
+
+
+def _dimensions(array: zarr.Array[Any]) -> tuple[str | None, ...]:
+    return getattr(array.metadata, "dimension_names", None) or (None,)
 
 
 def _coordinate(group: zarr.Group, name: str, values: Any, **attributes: Any) -> None:
