@@ -14,7 +14,7 @@ SAMPLE := --param Dmax1=0.0113 --param D01=0.0016 --param L1=5400 --param Rp1=33
 demo: .venv/installed
 	rm -rf demo && mkdir demo
 	$(XRD) simulate $(SAMPLE) --fwhm 40 --background 1e-4 --counts 500000 --text demo/measured.xy -o demo/truth.npz --plot demo/truth.png
-	$(XRD) gen --adaptive --jitter -n 16000 -o demo/dataset.zarr
+	$(XRD) gen --adaptive -n 16000 -o demo/dataset.zarr
 	$(XRD) sensitivity demo/dataset.zarr --samples 500 -o demo/sensitivity.npy
 	$(XRD) train demo/dataset.zarr --weights demo/sensitivity.npy --epochs 14 -o demo/run
 	$(XRD) predict demo/measured.xy --model demo/run -o demo/result

@@ -32,6 +32,14 @@ ConventionOption = Annotated[
 ]
 RtolOption = Annotated[float, typer.Option(help="Accuracy of log10 R of the continuum.")]
 DeviceOption = Annotated[Literal["cpu", "cuda"], typer.Option(help="'cuda': the reflectivity on a graphics card.")]
+SamplerOption = Annotated[
+    Literal["grid", "adaptive", "sobol", "edge", "jeffreys"] | None,
+    typer.Option(help="Where rows lie: docs/sampling.md; default: grid."),
+]
+JitterOption = Annotated[bool, typer.Option("--jitter/--no-jitter", help="Anywhere in the grid cells, or on the grid.")]
+EdgeOption = Annotated[
+    str | None, typer.Option(help="For --sampler edge: favour the extremes of these, NAME,NAME; default: Rp2,L2.")
+]
 LayersOption = Annotated[
     float | None, typer.Option(help="Sublayers of this thickness in Å; default: the continuous profile.")
 ]
@@ -144,12 +152,10 @@ def gen(
     n: Annotated[int, typer.Option("-n", "--rows", help="Training rows.")] = 20000,
     output: Annotated[Path, typer.Option("--output", "-o", help="The dataset.")] = Path("dataset.zarr"),
     adaptive: Annotated[bool, typer.Option("--adaptive", help="Short for --sampler adaptive.")] = False,
-    sampler: Annotated[
-        Literal["grid", "adaptive"] | None,
-        typer.Option(help="'adaptive': more values of the parameters that change the curve most; default: grid."),
-    ] = None,
+    sampler: SamplerOption = None,
     values: Annotated[int, typer.Option(help="Mean number of grid values a parameter.")] = 20,
-    jitter: Annotated[bool, typer.Option("--jitter", help="Move each row at random inside its grid cell.")] = False,
+    jitter: JitterOption = True,
+    edge: EdgeOption = None,
     sensitivity: Annotated[
         Path | None, typer.Option(help="sensitivity.json for --adaptive; default: measured on a pilot set.")
     ] = None,
@@ -177,11 +183,12 @@ def gen(
     """
     from xrdsim.errors import ParameterError
     from xrdsim.generation import generate
+    from xrdsim.samplers import EDGE
     from xrdsim.sensitivity import read_range_sensitivity
     from xrdsim.terminal import counting, say
 
-    if adaptive and sampler == "grid":
-        raise ParameterError("--adaptive and --sampler grid exclude each other")
+    if adaptive and sampler not in (None, "adaptive"):
+        raise ParameterError(f"--adaptive and --sampler {sampler} exclude each other")
     measured, origin = (None, None) if sensitivity is None else read_range_sensitivity(sensitivity)
     with counting("simulating", "curves") as progress:
         dataset = generate(
@@ -191,6 +198,7 @@ def gen(
             seed=seed,
             values=values,
             jitter=jitter,
+            edge=tuple(_names(edge) or EDGE),
             convention=convention,
             layers=layers,
             rtol_dex=rtol_dex,
@@ -207,9 +215,10 @@ def gen(
             **_experiment(reflection, scan),
         )
     size = sum(file.stat().st_size for file in output.rglob("*") if file.is_file()) / 1e6
-    counts = ", ".join(f"{k} {v}" for k, v in zip(dataset.names, dataset.config.counts, strict=True))
     say(f"{n} training and {test_rows} test curves of {len(dataset.angle)} angles, {size:.0f} MB → {output}")
-    say(f"grid values: {counts}")
+    if dataset.config.counts:
+        counts = zip(dataset.names, dataset.config.counts, strict=True)
+        say("grid values: " + ", ".join(f"{name} {count}" for name, count in counts))
 
 
 @app.command()
@@ -362,7 +371,7 @@ def train(
             seed=seed,
             device=device,
             resume=resume,
-            fine=[name.strip() for name in fine.split(",")] if fine else None,
+            fine=_names(fine),
             progress=progress,
         )
     figure = save_figure(training_figure(result.metrics["history"]), result.path / "loss.png")
@@ -506,6 +515,11 @@ def _experiment(reflection: Path | None, scan: Path | None) -> dict[str, Any]:
     if scan is not None:
         found["scan"] = Scan.from_toml(scan)
     return found
+
+
+def _names(text: str | None) -> list[str] | None:
+    """Names separated by commas."""
+    return [name.strip() for name in text.split(",")] if text else None
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ def config():
 @pytest.fixture(scope="module")
 def rows(prior, config):
     curves = simulate(prior, scan=config.stored_scan, fwhm=20.0, rtol_dex=1e-3).intensity
-    return Rows(prior.astype(np.float32), curves.astype(np.float32))
+    return Rows(prior.astype(np.float32), curves.astype(np.float32), np.ones(len(prior), np.float32))
 
 
 def test_a_noiseless_measurement_is_the_simulated_curve(prior, rows, config):

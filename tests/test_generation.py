@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import xarray
 
-from xrdsim import generation, store
+from xrdsim import generation, samplers, store
 from xrdsim.configuration import Part
 from xrdsim.crystal import Scan
 from xrdsim.errors import OutputError, ParameterError, StoreError, StoreExistsError
@@ -25,6 +25,7 @@ from xrdsim.store import open_dataset
 
 SENSITIVITY = [3.0, 0.6, 0.8, 0.9, 0.5, 0.6, 0.1]
 QUICK = {"n": 300, "test_rows": 70, "block_size": 64, "rtol_dex": 1e-3, "sensitivity": SENSITIVITY}
+BARE = QUICK | {"jitter": False}
 
 
 def files(path):
@@ -47,7 +48,8 @@ def test_rows_are_what_the_configuration_says(path):
     assert test.params.shape == (70, 7)
     config = dataset.config
     grid = make_grid(config.space, config.counts)
-    assert all(np.isin(rows.params[:, j], axis).all() for j, axis in enumerate(grid.axes))
+    assert config.jitter
+    assert not np.isin(rows.params[:, 0], grid.axes[0]).any()
     assert len(np.unique(rows.params, axis=0)) == 300
     assert not np.isin(test.params[:, 0], grid.axes[0]).any()
     for params in (rows.params, test.params):
@@ -75,6 +77,15 @@ def test_xarray_opens_it_without_warnings(path):
 def test_two_workers_write_the_same_bytes(path, tmp_path):
     generate(tmp_path / "two.zarr", **QUICK, workers=2)
     assert files(tmp_path / "two.zarr") == files(path)
+
+
+def test_without_jitter_rows_are_points_of_the_grid(tmp_path):
+    dataset = generate(tmp_path / "d.zarr", **(BARE | {"n": 40, "test_rows": 5}))
+    grid = make_grid(dataset.config.space, dataset.config.counts)
+    rows = dataset.load().params
+    assert not dataset.config.jitter
+    assert all(np.isin(rows[:, j], axis).all() for j, axis in enumerate(grid.axes))
+    assert len(np.unique(rows, axis=0)) == 40
 
 
 def test_another_seed_gives_other_rows(path, tmp_path):
@@ -188,7 +199,7 @@ def test_a_refused_call_leaves_the_old_dataset(tmp_path):
     [
         ({"n": 30}, "n = 20, not 30"),
         ({"seed": 9}, "seed = 0, not 9"),
-        ({"jitter": True}, "jitter = False, not True"),
+        ({"jitter": False}, "jitter = True, not False"),
         ({"sampler": "grid"}, "sampler = adaptive, not grid"),
         ({"sensitivity": [1.0] * 7}, r"sensitivity = \[3.0, .* not \[1.0, "),
         ({"scan": Scan(points=500)}, "scan = "),
@@ -205,9 +216,9 @@ def test_resuming_another_configuration_names_the_difference(tmp_path_factory, c
 # --- choices
 
 
-def test_the_equal_grid_jitter_and_damage(tmp_path):
+def test_the_equal_grid_and_damage(tmp_path):
     small = QUICK | {"n": 40, "test_rows": 5}
-    dataset = generate(tmp_path / "d.zarr", **small, sampler="grid", jitter=True, damage=True, values=5)
+    dataset = generate(tmp_path / "d.zarr", **small, sampler="grid", damage=True, values=5)
     rows = dataset.load()
     assert dataset.names[7:] == ("kappa", "p")
     assert dataset.config.counts == (5,) * 9
@@ -237,11 +248,11 @@ def test_sensitivity_is_measured_or_taken_from_a_record(tmp_path, monkeypatch):
     taken = generate(tmp_path / "taken.zarr", **(small | {"sensitivity": record}), damage=True)
     assert taken.config.sensitivity == tuple(SENSITIVITY)
     assert taken.config.sensitivity_origin == {"profiles": 12}
-    monkeypatch.setattr(generation, "_PILOT_ROWS", 16)
+    monkeypatch.setattr(samplers, "_PILOT_ROWS", 16)
     measured = generate(tmp_path / "measured.zarr", **small)
     assert measured.config.sensitivity_origin["profiles"] == 16
     assert measured.config.counts[0] == max(measured.config.counts)
-    monkeypatch.setattr(generation, "measure_sensitivity", None)  # resuming takes the stored one
+    monkeypatch.setattr(samplers, "measure_sensitivity", None)  # resuming takes the stored one
     assert generate(tmp_path / "measured.zarr", **small, resume=True).config == measured.config
 
 
@@ -253,7 +264,7 @@ def test_sensitivity_is_measured_or_taken_from_a_record(tmp_path, monkeypatch):
         ({"workers": 0}, "workers = 0"),
         ({"seed": -1}, "seed = -1"),
         ({"block_size": 300}, "block_size = 300"),
-        ({"sampler": "sobolev"}, "sampler 'sobolev' is unknown; choose grid or adaptive"),
+        ({"sampler": "sobolev"}, "sampler 'sobolev' is unknown; choose grid, adaptive, sobol"),
         ({"convention": "quadratic"}, "convention 'quadratic'"),
         ({"layers": -5.0}, "layers = -5"),
         ({"monochromator": 2.0}, "monochromator = 2"),

@@ -52,6 +52,7 @@ DAMAGE = {
     [
         "reflectivity/c/1/0",
         "parameters/c/2/0",
+        "density/c/1",
         "test_reflectivity/c/0/0",
         "block_checksum/c/1",
         "reflectivity/zarr.json",

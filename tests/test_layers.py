@@ -22,6 +22,7 @@ FLOORS = [
     ["xrdsim.sampling", "xrdsim.derivatives", "xrdsim.flops"],
     ["xrdsim.store", "xrdsim.information", "xrdsim.bench"],
     ["xrdsim.sensitivity", "xrdsim.integrity", "xrdsim.export"],
+    ["xrdsim.samplers"],
     ["xrdsim.generation", "xrdsim.report"],
     ["xrdsim"],
     ["xrdml.process", "xrdml.losses", "xrdml.nets", "xrdml.data", "xrdml.physics"],

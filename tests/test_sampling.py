@@ -168,31 +168,48 @@ def test_the_permutation_of_a_huge_range_stays_inside():
     assert max(ranks.tolist()) < size
 
 
-@pytest.mark.parametrize("jitter", [False, True])
-def test_blocks_draw_valid_points_and_never_the_same(jitter):
-    grid = make_grid(SPACE, grid_counts(SPACE, 6))
+@pytest.mark.parametrize("cells", [False, True])
+def test_blocks_draw_valid_points_and_never_the_same(cells):
+    grid = make_grid(SPACE, grid_counts(SPACE, 6), cells=cells)
     interval = positions_per_block(grid, 640, 64, KEYS, GGG_444, DEFAULT_SCAN)
-    blocks = [draw_grid(grid, 64, block=b, interval=interval, keys=KEYS, jitter=jitter, rng=rng(b)) for b in range(10)]
+    blocks = [draw_grid(grid, 64, block=b, interval=interval, keys=KEYS, rng=rng(b)) for b in range(10)]
     rows = np.concatenate(blocks)
     assert rows.shape == (640, 7)
     assert distinct(rows)
     assert np.array_equal(rows, rounded(rows))
     assert np.all(SPACE.contains(rows))
     assert np.all(in_window(rows))
-    assert on_axes(grid, rows) is not jitter
-    again = draw_grid(grid, 64, block=4, interval=interval, keys=KEYS, jitter=jitter, rng=rng(4))
+    assert on_axes(grid, rows) is not cells
+    again = draw_grid(grid, 64, block=4, interval=interval, keys=KEYS, rng=rng(4))
     assert np.array_equal(again, blocks[4])
 
 
-def test_jitter_stays_inside_the_cell():
-    grid = make_grid(SPACE, grid_counts(SPACE, 6))
-    common = {"block": 2, "interval": 2000, "keys": KEYS}
-    bare = draw_grid(grid, 300, **common, rng=rng())
-    moved = draw_grid(grid, 300, **common, jitter=True, rng=rng())
-    cells = np.abs(moved - bare) / (SPACE.span / 5)
-    assert np.all(cells <= 0.5 + 1e-5)
-    assert np.mean(cells > 0.0) > 0.95
-    assert 0.15 < cells.mean() < 0.3
+def nearest(grid, rows):
+    """Index on every axis of the cell that each row lies in."""
+    return np.stack([np.abs(rows[:, j, None] - axis).argmin(axis=1) for j, axis in enumerate(grid.axes)], axis=1)
+
+
+def test_cells_are_those_that_touch_the_region_and_each_is_drawn_once():
+    counts = [4, 4, 4, 4, 4, 4, 2]
+    grid = make_grid(SPACE, counts, cells=True)
+    centres = {tuple(row) for row in nearest(grid, grid_points(grid, np.arange(grid.size)))}
+    assert len(centres) == grid.size > make_grid(SPACE, counts).size
+    inside = draw_prior(20000, rng=rng())
+    assert {tuple(row) for row in nearest(grid, inside)} <= centres
+    drawn = draw_grid(grid, 40, block=0, interval=grid.size, keys=KEYS, rng=rng())
+    assert distinct(nearest(grid, drawn))
+
+
+def test_cells_are_drawn_with_the_density_of_the_prior():
+    grid = make_grid(SPACE, [9, 5, 6, 7, 5, 6, 3], cells=True)
+    prior, blocks = draw_prior(40000, rng=rng()), range(4)
+    rows = np.concatenate(
+        [draw_grid(grid, 700, block=b, interval=grid.size // 4, keys=KEYS, rng=rng(b)) for b in blocks]
+    )
+    for power in (1, 2):
+        ours, theirs = (((part - SPACE.low) / SPACE.span) ** power for part in (rows, prior))
+        deviation = np.hypot(ours.std(axis=0) / len(ours) ** 0.5, theirs.std(axis=0) / len(theirs) ** 0.5)
+        assert np.all(np.abs(ours.mean(axis=0) - theirs.mean(axis=0)) < 4.0 * deviation)
 
 
 def test_the_drawn_points_are_spread_over_the_whole_grid():

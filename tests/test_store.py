@@ -12,7 +12,7 @@ from xrdsim.configuration import Configuration, Part
 from xrdsim.crystal import DEFAULT_SCAN, GGG_444
 from xrdsim.errors import StoreError
 from xrdsim.parameters import NAMES, ParameterSpace
-from xrdsim.store import open_dataset
+from xrdsim.store import Rows, open_dataset
 
 
 def configuration(space=None, **changes):
@@ -36,6 +36,7 @@ def configuration(space=None, **changes):
         "sensitivity_origin": None,
         "counts": (9,) * len(space.low),
         "interval": 500,
+        "density": True,
     }
     return Configuration(**(values | changes))
 
@@ -45,17 +46,21 @@ def contents(config, part):
     rng = np.random.default_rng(len(part))
     n = config.size(part)
     params = rng.random((n, len(config.space.low)), dtype=np.float32)
-    return params, rng.random((n, config.stored_scan.points), dtype=np.float32)
+    curves = rng.random((n, config.stored_scan.points), dtype=np.float32)
+    return Rows(params, curves, rng.random(n, dtype=np.float32) if config.density else np.ones(n, np.float32))
+
+
+def part_of(rows, chosen):
+    return Rows(rows.params[chosen], rows.reflectivity[chosen], rows.density[chosen])
 
 
 def fill(path, config, *, leave_out=()):
     store.prepare(path, config)
     for part in Part:
-        params, curves = contents(config, part)
         for block in range(config.blocks(part)):
             if (part, block) not in leave_out:
-                rows = config.rows(part, block)
-                store.write_block(path, config, part, block, params[rows], curves[rows])
+                rows = part_of(contents(config, part), config.rows(part, block))
+                store.write_block(path, config, part, block, rows)
     if not leave_out:
         store.finish(path)
     return config
@@ -79,15 +84,16 @@ def test_a_dataset_gives_back_what_was_written(path):
     assert dataset.angle[0] <= DEFAULT_SCAN.start - 150.0
     assert dataset.angle[-1] >= DEFAULT_SCAN.last + 150.0
     for part in Part:
-        params, curves = contents(config, part)
+        written = contents(config, part)
         rows = dataset.load(part)
-        assert rows.params.dtype == rows.reflectivity.dtype == np.float32
-        np.testing.assert_array_equal(rows.params, params)
-        np.testing.assert_array_equal(rows.reflectivity, curves)
+        assert rows.params.dtype == rows.reflectivity.dtype == rows.density.dtype == np.float32
+        np.testing.assert_array_equal(rows.params, written.params)
+        np.testing.assert_array_equal(rows.reflectivity, written.reflectivity)
+        np.testing.assert_array_equal(rows.density, written.density)
         blocks = list(dataset.blocks(part))
         assert [len(block.params) for block in blocks] == ([64, 64, 22] if part is Part.TRAIN else [40])
-        np.testing.assert_array_equal(np.concatenate([block.reflectivity for block in blocks]), curves)
-    np.testing.assert_array_equal(dataset.load(rows=slice(60, 70)).params, contents(config, Part.TRAIN)[0][60:70])
+        np.testing.assert_array_equal(np.concatenate([block.reflectivity for block in blocks]), written.reflectivity)
+    np.testing.assert_array_equal(dataset.load(rows=slice(60, 70)).params, contents(config, Part.TRAIN).params[60:70])
 
 
 def test_xarray_opens_it_without_warnings(path):  # a warning is an error in this test suite
@@ -106,12 +112,32 @@ def test_xarray_opens_it_without_warnings(path):  # a warning is an error in thi
         assert opened.angle.attrs["units"] == "arcsec"
         assert all("long_name" in opened[name].attrs for name in opened.variables)
         np.testing.assert_array_equal(
-            opened.parameters.sel(parameter="Rp1").values, contents(configuration(), Part.TRAIN)[0][:, 3]
+            opened.parameters.sel(parameter="Rp1").values, contents(configuration(), Part.TRAIN).params[:, 3]
         )
         assert opened.attrs["configuration"]["base_fwhm"] == 20.0
         assert opened.attrs["stored_scan"]["points"] == 777
         assert opened.attrs["schema_version"] == store.SCHEMA_VERSION
         assert opened.attrs["version"]
+
+
+def test_a_dataset_without_densities_counts_every_row_once(tmp_path):
+    fill(tmp_path / "d.zarr", configuration(density=False, n=10, test_rows=3))
+    assert not list(tmp_path.rglob("*density*"))
+    dataset = open_dataset(tmp_path / "d.zarr")
+    assert dataset.density is None
+    assert dataset.load(rows=slice(2, 6)).density.tolist() == [1.0] * 4
+    assert dataset.load("test").density.tolist() == [1.0] * 3
+
+
+def test_a_configuration_of_an_earlier_version_is_read(tmp_path):
+    fill(tmp_path / "d.zarr", configuration(density=False, n=5, test_rows=2))
+    description = tmp_path / "d.zarr" / "zarr.json"
+    content = json.loads(description.read_text())
+    for name in ("edge", "pilot", "density"):
+        del content["attributes"]["configuration"][name]
+    del content["attributes"]["configuration"]["space"]["ties"]
+    description.write_text(json.dumps(content))
+    assert open_dataset(tmp_path / "d.zarr").config == configuration(density=False, n=5, test_rows=2)
 
 
 def test_a_block_is_one_shard(path):
@@ -150,9 +176,7 @@ def test_a_partly_written_dataset_is_refused(tmp_path):
     assert store.missing_blocks(path, config, Part.TRAIN).tolist() == [1]
     assert not store.is_complete(path)
     for part, block in ((Part.TRAIN, 1), (Part.TEST, 0)):
-        params, curves = contents(config, part)
-        rows = config.rows(part, block)
-        store.write_block(path, config, part, block, params[rows], curves[rows])
+        store.write_block(path, config, part, block, part_of(contents(config, part), config.rows(part, block)))
     with pytest.raises(StoreError, match="4 of 4 blocks"):  # the metadata is still missing
         open_dataset(path)
     store.finish(path)

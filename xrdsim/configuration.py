@@ -35,16 +35,19 @@ class Configuration:
 
     Attributes
     ----------
-    sampler : ``grid`` or ``adaptive``.
+    sampler : a name of ``xrdsim.sampling.Sampler``.
     n, test_rows, block_size : rows to learn from, rows to test on, rows in a block of either.
     seed : of all random streams.
-    values, counts : mean number of grid values per parameter, and the numbers (7 or 9).
-    jitter : whether points are moved inside their grid cell.
+    values, counts : mean number of grid values per parameter, and the numbers (7 or 9, or none without a grid).
+    jitter : whether rows lie anywhere in their grid cell.
     space, reflection, scan : what was simulated; ``scan`` is the window, without the margin.
     convention, layers, rtol_dex, monochromator : as in ``simulate``.
-    interval : positions of the permuted grid that each block examines.
+    interval : positions of the permuted grid, or of a sequence, that each block examines.
     sensitivity : (7,) range-relative sensitivities behind ``counts``, or None; ``sensitivity_origin`` their origin.
     margin, base_fwhm : continuation of the scan and width of the instrument [arcsec].
+    edge : parameters whose extremes the sampler ``edge`` favours.
+    density : whether the density of every row is stored; datasets of earlier versions do not have it.
+    pilot : what a sampler measured beforehand, see ``xrdsim.samplers.Plan``.
     device : ``cpu`` or ``cuda``, whose curves differ in the last digits.
     version : of the program.
     """
@@ -69,6 +72,9 @@ class Configuration:
     interval: int
     margin: float = MARGIN
     base_fwhm: float = BASE_FWHM
+    edge: tuple[str, ...] = ()
+    pilot: tuple[float, ...] = ()
+    density: bool = False
     device: str = "cpu"
     version: str = field(default_factory=partial(version, "xrdsim"))
 
@@ -103,7 +109,8 @@ class Configuration:
         values["space"] = ParameterSpace(**values["space"])
         values["scan"] = Scan(**values["scan"])
         values["reflection"] = Reflection.from_dict(values["reflection"])
-        values["counts"] = tuple(values["counts"])
+        for name in ("counts", "edge", "pilot"):
+            values[name] = tuple(values.get(name, ()))
         if values["sensitivity"] is not None:
             values["sensitivity"] = tuple(values["sensitivity"])
         return cls(**values)

@@ -15,25 +15,20 @@ import numpy as np
 from dask.base import compute
 from dask.callbacks import Callback
 from dask.delayed import delayed
-from numpy.typing import NDArray
 
 from xrdsim import store
 from xrdsim.configuration import Configuration, Part
 from xrdsim.crystal import DEFAULT_SCAN, GGG_444, Reflection, Scan
 from xrdsim.errors import ParameterError, StoreError, StoreExistsError, XrdError
-from xrdsim.grid import Grid, adaptive_counts, grid_counts, make_grid, rounded, storable
 from xrdsim.integrity import record_machine, repair
 from xrdsim.lock import only_writer
 from xrdsim.model import check_device, largest_strain, prepare, simulate
 from xrdsim.parameters import ParameterSpace
-from xrdsim.sampling import Sampler, draw_grid, draw_prior, positions_per_block
-from xrdsim.sensitivity import measure_sensitivity
+from xrdsim.samplers import EDGE, Plan, make_plan
+from xrdsim.sampling import Sampler
 from xrdsim.store import Dataset
 
 _LOG = logging.getLogger(__name__)
-
-_TEST, _PILOT, _ORDER = 1, 2, 3  # random streams beside those of the blocks
-_PILOT_ROWS = 256
 
 
 def generate(
@@ -43,7 +38,8 @@ def generate(
     sampler: str = Sampler.ADAPTIVE,
     seed: int = 0,
     values: int = 20,
-    jitter: bool = False,
+    jitter: bool = True,
+    edge: tuple[str, ...] = EDGE,
     space: ParameterSpace | None = None,
     reflection: Reflection = GGG_444,
     scan: Scan = DEFAULT_SCAN,
@@ -71,10 +67,12 @@ def generate(
     ----------
     path : folder to make; missing parents are made too.
     n, test_rows : rows to learn from, and rows to test on, drawn from the prior.
-    sampler : ``grid`` with equal numbers of values, or ``adaptive`` with numbers proportional to the sensitivity.
+    sampler : ``grid`` with equal numbers of values, ``adaptive`` with numbers proportional to the sensitivity,
+        ``sobol``, ``edge`` or ``jeffreys``; see ``xrdsim.samplers``.
     seed : of everything random, ≥ 0.
     values : mean number of grid values per parameter; the grid has about values⁷ points, of which n are drawn.
-    jitter : move each point at random inside its grid cell.
+    jitter : draw a random place in each grid cell; without, rows have the values of the grid and no others.
+    edge : names of the parameters whose extremes the sampler ``edge`` favours.
     space : ranges of the parameters; ``None`` takes the default ones.
     reflection, scan, convention, layers, rtol_dex, monochromator : as in ``simulate``.
     damage : add the default ranges of kappa and p as columns 8 and 9.
@@ -114,15 +112,18 @@ def generate(
     begun = _begun(target, resume, overwrite)
     if begun is not None and begun.sensitivity is not None and sensitivity is None:
         sensitivity, sensitivity_origin = begun.sensitivity, begun.sensitivity_origin
+    if begun is not None and not begun.density:  # of an earlier version, whose default was another
+        if begun.jitter:
+            raise StoreError(
+                f"{target} was begun by an earlier version, whose rule of jitter this one does not have: it can be "
+                "read, not continued; make it again with --overwrite"
+            )
+        jitter = False
     for name, value, low in (("n", n, 1), ("test_rows", test_rows, 1), ("workers", workers, 1), ("seed", seed, 0)):
         if value != int(value) or value < low:
             raise ParameterError(f"{name} = {value} must be a whole number of at least {low}")
     if block_size < 1 or (block_size > store.CHUNK_ROWS and block_size % store.CHUNK_ROWS):
         raise ParameterError(f"block_size = {block_size} must lie within 1 … 256 or be a multiple of 256")
-    try:
-        sampler = Sampler(sampler)
-    except ValueError:
-        raise ParameterError(f"sampler {sampler!r} is unknown; choose {' or '.join(Sampler)}") from None
     space = space or ParameterSpace()
     space = space.with_damage() if damage else space
     physics: dict[str, Any] = {
@@ -133,27 +134,39 @@ def generate(
         "reflection": reflection,
     }
     physics["monochromator"] = prepare(scan, **physics).optics.monochromator  # refuses what simulate would refuse
-    numbers: tuple[float, ...] | None = None
-    origin: dict[str, Any] | None = None
-    if sampler is Sampler.ADAPTIVE:
-        numbers, origin = _sensitivity(sensitivity, sensitivity_origin, space, scan, seed, physics)
-    counts = grid_counts(space, values) if numbers is None else adaptive_counts(space, values, numbers)
-    grid = make_grid(space, counts)
+    plan = make_plan(
+        sampler,
+        n=n,
+        seed=seed,
+        values=values,
+        jitter=jitter,
+        space=space,
+        edge=edge,
+        sensitivity=sensitivity,
+        sensitivity_origin=sensitivity_origin,
+        pilot=begun.pilot if begun is not None and begun.sampler == sampler else (),
+        block_size=block_size,
+        scan=scan,
+        **physics,
+    )
     config = Configuration(
-        sampler=str(sampler),
+        sampler=str(plan.sampler),
         n=int(n),
         seed=int(seed),
         values=int(values),
-        jitter=bool(jitter),
+        jitter=plan.grid is not None and plan.grid.cells,
         space=space,
         scan=scan,
         **physics,
         test_rows=int(test_rows),
         block_size=int(block_size),
-        sensitivity=numbers,
-        sensitivity_origin=origin,
-        counts=tuple(int(count) for count in counts),
-        interval=positions_per_block(grid, n, block_size, _order(seed), reflection, scan),
+        sensitivity=plan.sensitivity,
+        sensitivity_origin=plan.sensitivity_origin,
+        counts=() if plan.grid is None else tuple(len(axis) for axis in plan.grid.axes),
+        interval=plan.interval,
+        edge=plan.edge,
+        pilot=plan.pilot,
+        density=begun is None or begun.density,
         device=device,
     )
     if begun is not None:
@@ -170,7 +183,7 @@ def generate(
             store.prepare(target, config)
             if record_machine(target, config):
                 _LOG.warning("%s was begun on another machine: curves may differ in the last digits", target)
-            _run(target, config, grid, _safe_workers(workers), progress)
+            _run(target, config, plan, _safe_workers(workers), progress)
             store.finish(target)
     return store.open_dataset(target)
 
@@ -199,22 +212,8 @@ def _check_same(path: Path, begun: Configuration, config: Configuration) -> None
             )
 
 
-def _sensitivity(
-    given: Any, origin: Mapping[str, Any] | None, space: ParameterSpace, scan: Scan, seed: int, physics: dict[str, Any]
-) -> tuple[tuple[float, ...], dict[str, Any]]:
-    """Range-relative sensitivities of the seven profile parameters and their origin."""
-    if given is None:
-        undamaged = ParameterSpace(space.low[:7], space.high[:7], space.strain_sum)
-        rng = _stream(seed, 0, _PILOT)
-        pilot = draw_prior(_PILOT_ROWS, space=undamaged, reflection=physics["reflection"], scan=scan, rng=rng)
-        given = measure_sensitivity(pilot, space=undamaged, scan=scan, **physics)
-    if hasattr(given, "range_mean"):
-        given, origin = given.range_mean[:7], given.how
-    return tuple(np.asarray(given, dtype=np.float64).ravel().tolist()), dict(origin or {"given": "by the caller"})
-
-
 def _run(
-    path: Path, config: Configuration, grid: Grid, workers: int, progress: Callable[[int, int], None] | None
+    path: Path, config: Configuration, plan: Plan, workers: int, progress: Callable[[int, int], None] | None
 ) -> None:
     """Make the missing blocks, those of the test rows first."""
     total = config.n + config.test_rows
@@ -236,29 +235,16 @@ def _run(
         for part in (Part.TEST, Part.TRAIN):
             keys = todo[part]
             task = delayed(_make_block, pure=False)
-            tasks = [task(path, config, grid, part, block, threads, dask_key_name=key) for key, block in keys.items()]
+            tasks = [task(path, config, plan, part, block, threads, dask_key_name=key) for key, block in keys.items()]
             compute(*tasks, scheduler="threads", pool=pool, num_workers=workers)  # type: ignore[no-untyped-call]
 
 
-def _make_block(path: Path, config: Configuration, grid: Grid, part: Part, block: int, threads: int) -> int:
+def _make_block(path: Path, config: Configuration, plan: Plan, part: Part, block: int, threads: int) -> int:
     """Draw, simulate and write one block; the number of its rows."""
     numba.set_num_threads(threads)
     n = _rows(config, part, block)
-    experiment: dict[str, Any] = {"reflection": config.reflection, "scan": config.scan}
-    space = storable(config.space)
-    if part is Part.TEST:
-        params = rounded(draw_prior(n, space=space, rng=_stream(config.seed, block, _TEST), **experiment))
-    else:
-        params = draw_grid(
-            grid,
-            n,
-            block=block,
-            interval=config.interval,
-            keys=_order(config.seed),
-            jitter=config.jitter,
-            rng=_stream(config.seed, block),
-            **experiment,
-        )
+    drawn = (plan.draw if part is Part.TRAIN else plan.draw_test)(block, n)
+    params = drawn.params
     curves = simulate(
         params,
         convention=config.convention,
@@ -269,28 +255,20 @@ def _make_block(path: Path, config: Configuration, grid: Grid, part: Part, block
         scan=config.stored_scan,
         fwhm=config.base_fwhm,
         device=config.device,
-        space=space,
+        space=plan.space,
     ).intensity
     bad = ~np.isfinite(curves).all(axis=1)
     if bad.any():
         raise XrdError(f"the simulation of {params[bad][0].tolist()} failed; please report these parameters")
     with store.writing(path):
-        store.write_block(path, config, part, block, params, curves)
+        stored = store.Rows(*(values.astype(np.float32) for values in (params, curves, drawn.density)))
+        store.write_block(path, config, part, block, stored)
     return n
 
 
 def _rows(config: Configuration, part: Part, block: int) -> int:
     rows = config.rows(part, block)
     return int(rows.stop - rows.start)
-
-
-def _stream(seed: int, *key: int) -> np.random.Generator:
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=key)))
-
-
-def _order(seed: int) -> NDArray[np.uint64]:
-    """Keys of the permutation of the grid's points."""
-    return np.asarray(np.random.SeedSequence(seed, spawn_key=(0, _ORDER)).generate_state(8, np.uint64), np.uint64)
 
 
 def _safe_workers(workers: int) -> int:

@@ -30,7 +30,8 @@ def storable(space: ParameterSpace) -> ParameterSpace:
     low32, high32 = low.astype(np.float32), high.astype(np.float32)
     low32 = np.where(low32 < low, np.nextafter(low32, up), low32)
     high32 = np.where(high32 > high, np.nextafter(high32, down), high32)
-    return ParameterSpace(tuple(low32.tolist()), tuple(np.maximum(low32, high32).tolist()), space.strain_sum)
+    high32 = np.maximum(low32, high32)
+    return ParameterSpace(tuple(low32.tolist()), tuple(high32.tolist()), space.strain_sum, space.ties)
 
 
 def rounded(params: Array) -> Array:
@@ -100,6 +101,9 @@ class _Group:
 class Grid:
     """The points of an equidistant grid that keep the constraints, counted but never listed.
 
+    A point is the centre of its cell, of one step in every direction; a grid of cells also has the points that break
+    the constraints while part of their cell keeps them.
+
     The constraints tie (D01, Dmax1, D02) and (L1, Rp1, L2), independently of each other; the other axes are free. A
     point's rank is a mixed-radix number of its rank in either group and its indices on the free axes.
 
@@ -109,22 +113,32 @@ class Grid:
     axes : the values of each parameter, rounded to float32, as float64.
     groups : the two tied groups.
     size : number of points.
+    cells : whether a place in the cell is meant, rather than the point.
     """
 
     space: ParameterSpace
     axes: tuple[Array, ...]
     groups: tuple[_Group, ...]
     size: int
+    cells: bool = False
+
+    @property
+    def step(self) -> Array:
+        """Distance between the values of each parameter."""
+        return np.asarray(self.space.span / np.maximum([len(axis) - 1 for axis in self.axes], 1))
 
 
-def make_grid(space: ParameterSpace, counts: ArrayLike) -> Grid:
-    """Count the points of the grid with these numbers of values (7 or 9) over the ranges.
+def make_grid(space: ParameterSpace, counts: ArrayLike, *, cells: bool = False) -> Grid:
+    """Count the points of the grid with these numbers of values (7 or 9) over the ranges, or its cells.
 
     Raises
     ------
     ParameterError
-        Two values of a parameter are the same float32, no point keeps the constraints, or 2⁶³ and more do.
+        Two values of a parameter are the same float32, no point keeps the constraints, 2⁶³ and more do, or a parameter
+        is tied to another.
     """
+    for name, other in space.ties:
+        raise ParameterError(f"a grid cannot tie {name} to {other}; choose another sampler, or leave the tie out")
     space = storable(space)
     numbers = [int(count) for count in np.asarray(counts)]
     axes = tuple(
@@ -139,13 +153,18 @@ def make_grid(space: ParameterSpace, counts: ArrayLike) -> Grid:
     # every other parameter at the value that leaves most freedom
     easy = np.array(space.low)
     easy[DMAX1], easy[L1] = space.high[DMAX1], space.high[L1]
+    tested = axes
+    if cells:  # a cell belongs to the grid if its most favourable corner does
+        half = np.where(easy > space.low, 0.5, -0.5) * space.span / np.maximum(np.array(numbers) - 1, 1)
+        limits = zip(axes, half, space.low, space.high, strict=True)
+        tested = tuple(np.clip(axis + shift, low, high) for axis, shift, low, high in limits)
 
     def allowed(pivot: int, other: int) -> NDArray[np.bool_]:
         """(values of pivot, values of other) whether the pair keeps the constraints."""
-        rows = np.tile(easy, (len(axes[other]), 1))
-        rows[:, other] = axes[other]
-        table = np.empty((len(axes[pivot]), len(rows)), bool)
-        for i, value in enumerate(axes[pivot]):
+        rows = np.tile(easy, (len(tested[other]), 1))
+        rows[:, other] = tested[other]
+        table = np.empty((len(tested[pivot]), len(rows)), bool)
+        for i, value in enumerate(tested[pivot]):
             rows[:, pivot] = value
             table[i] = space.contains(rows)
         return table
@@ -160,7 +179,7 @@ def make_grid(space: ParameterSpace, counts: ArrayLike) -> Grid:
         raise ParameterError(f"no point of the grid with {numbers} values keeps the constraints; take more values")
     if size >= 2**63:
         raise ParameterError(f"the grid with {numbers} values has {size:.3g} points, 2^63 or more; take fewer values")
-    return Grid(space, axes, groups, size)
+    return Grid(space, axes, groups, size, cells)
 
 
 def grid_points(grid: Grid, ranks: ArrayLike) -> Array:

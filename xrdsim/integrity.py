@@ -204,7 +204,7 @@ def _check_blocks(
     damaged, missing = [], []
     total, done = sum(config.blocks(part) for part in Part), 0
     for part in Part:
-        unreadable = {part.prefix + name for name in ("parameters", "reflectivity")} & set(undescribed)
+        unreadable = {part.prefix + name for name in store.stored_names(config)} & set(undescribed)
         for block, marker in enumerate(store.markers(path, config, part).tolist()):
             if marker == 0:
                 missing.append((part, block))
@@ -220,14 +220,15 @@ def _check_blocks(
 
 def _check_block(path: str | Path, config: Configuration, part: Part, block: int, marker: int) -> str:
     """What is wrong with a block, or nothing."""
-    for name in ("parameters", "reflectivity"):
-        if not (Path(path) / (part.prefix + name) / "c" / str(block) / "0").is_file():
+    for name in store.stored_names(config):
+        shard = Path(path) / (part.prefix + name) / "c" / str(block)
+        if not (shard.is_file() or (shard / "0").is_file()):
             return f"the file of {part.prefix}{name} is missing"
     try:
         rows = store.read_block(path, config, part, block)
     except Exception as error:  # codecs raise what they like
         return f"cannot be read ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no details'})"
-    checksum = store.block_checksum(rows.params, rows.reflectivity)
+    checksum = store.block_checksum(config, rows)
     return "" if checksum == marker else f"has the checksum {checksum:08x}, {marker:08x} was stored"
 
 

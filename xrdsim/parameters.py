@@ -84,19 +84,23 @@ class ParameterSpace:
     ----------
     low, high : tuples of 7 floats, or of 9 with damage, in the order and units of the table.
     strain_sum : largest allowed D01 + D02.
+    ties : pairs (name, other) of parameters with the same range, of which the first takes the value of the second in
+        all that is drawn. Vectors that break a tie still lie in the space.
 
     Raises
     ------
     ParameterError
         A range is empty, leaves the physical domain (Dmax1 and D02 > DMIN, D01 ≥ DMIN, lengths > 0, Rp1 ≥ 0,
-        Rp2 ≤ 0) or leaves no valid vector.
+        Rp2 ≤ 0) or leaves no valid vector; or a tie of unknown, equal, already tied or differently ranged parameters.
     """
 
     low: tuple[float, ...] = field(default_factory=_lows)
     high: tuple[float, ...] = field(default_factory=_highs)
     strain_sum: float = STRAIN_SUM
+    ties: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "ties", tuple((name, other) for name, other in self.ties))
         object.__setattr__(self, "low", tuple(float(value) for value in self.low))
         object.__setattr__(self, "high", tuple(float(value) for value in self.high))
         if len(self.low) != len(self.high) or len(self.low) not in (7, 9):
@@ -128,6 +132,19 @@ class ParameterSpace:
         for ok, constraint in zip(corner, CONSTRAINTS, strict=True):
             if not ok:
                 raise ParameterError(f"no vector in these ranges keeps {constraint}; widen them")
+        self._check_ties()
+
+    def _check_ties(self) -> None:
+        followers = [name for name, _ in self.ties]
+        for name, other in self.ties:
+            tie = f'the tie {name} = "{other}"'
+            if name not in self.names or other not in self.names or name == other:
+                raise ParameterError(f"{tie} must name two of the parameters {', '.join(self.names)}")
+            if other in followers or followers.count(name) > 1:
+                raise ParameterError(f"{tie} follows a parameter that is tied itself, or ties {name} twice")
+            i, j = self.names.index(name), self.names.index(other)
+            if TABLE[i].unit != TABLE[j].unit or (self.low[i], self.high[i]) != (self.low[j], self.high[j]):
+                raise ParameterError(f"{tie} needs two parameters of the same unit and range")
 
     @property
     def damage(self) -> bool:
@@ -144,6 +161,18 @@ class ParameterSpace:
         """Width of each range."""
         return np.subtract(self.high, self.low, dtype=np.float64)
 
+    @property
+    def free(self) -> list[int]:
+        """Columns that are neither fixed nor tied."""
+        followers = [name for name, _ in self.ties]
+        return [j for j, name in enumerate(self.names) if self.span[j] > 0.0 and name not in followers]
+
+    def tied(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The rows (n, 7 or 9), in place, with the tied parameters set."""
+        for name, other in self.ties:
+            rows[:, self.names.index(name)] = rows[:, self.names.index(other)]
+        return rows
+
     def with_damage(self) -> "ParameterSpace":
         """The same ranges with the default ones of kappa and p added."""
         if self.damage:
@@ -152,6 +181,7 @@ class ParameterSpace:
             self.low + tuple(parameter.low for parameter in DAMAGE),
             self.high + tuple(parameter.high for parameter in DAMAGE),
             self.strain_sum,
+            self.ties,
         )
 
     def check(self, params: ArrayLike) -> NDArray[np.float64]:

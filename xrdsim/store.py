@@ -3,6 +3,7 @@
 ====================== ============================ =========================================================
 parameters             (sample, parameter) float32  what was simulated, in the order and units of the table
 reflectivity           (sample, angle) float32      its curve, seen by a narrow base instrument
+density                (sample,) float32            sampling density of the row relative to the prior's
 test_parameters, …     (test_sample, …) float32     the same for test rows, drawn from the prior
 angle, parameter       coordinates                  angle [arcsec] of the scan continued at both ends; names
 block_checksum         (block,) uint32              CRC-32 of a block's bytes, 0 until it is completely written
@@ -26,7 +27,7 @@ from typing import Any
 
 import numpy as np
 import zarr
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from zarr.codecs import ZstdCodec
 
 from xrdsim.configuration import Configuration, Part
@@ -44,10 +45,11 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Rows of a dataset: params (n, 7 or 9) and reflectivity (n, angle), float32."""
+    """Rows of a dataset: params (n, 7 or 9), reflectivity (n, angle) and sampling density (n,), float32."""
 
     params: Floats
     reflectivity: Floats
+    density: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +62,8 @@ class Dataset:
     angle : (angle,) [arcsec] of the stored curves.
     names : parameter names in the order of the columns.
     parameters, reflectivity, test_parameters, test_reflectivity : Zarr arrays, by rows.
+    density, test_density : the same, of the sampling density relative to the prior's; None if it was not stored,
+        which ``load`` reads as 1.
     """
 
     path: Path
@@ -70,6 +74,8 @@ class Dataset:
     reflectivity: zarr.Array[Any]
     test_parameters: zarr.Array[Any]
     test_reflectivity: zarr.Array[Any]
+    density: zarr.Array[Any] | None = None
+    test_density: zarr.Array[Any] | None = None
 
     def __len__(self) -> int:
         return self.config.n
@@ -77,10 +83,18 @@ class Dataset:
     def load(self, part: str = Part.TRAIN, rows: slice = slice(None)) -> Rows:
         """Read rows into memory; all of them by default."""
         test = Part(part) is Part.TEST
-        params, curves = (
-            (self.test_parameters, self.test_reflectivity) if test else (self.parameters, self.reflectivity)
+        params, curves, density = (
+            (self.test_parameters, self.test_reflectivity, self.test_density)
+            if test
+            else (self.parameters, self.reflectivity, self.density)
         )
-        return Rows(np.asarray(params[rows], np.float32), np.asarray(curves[rows], np.float32))
+        read = np.asarray(params[rows], np.float32)
+        ones = np.ones(len(read), np.float32)
+        return Rows(
+            read,
+            np.asarray(curves[rows], np.float32),
+            ones if density is None else np.asarray(density[rows], np.float32),
+        )
 
     def blocks(self, part: str = Part.TRAIN) -> Iterator[Rows]:
         """Read block by block, in order: each read is one whole shard."""
@@ -124,7 +138,7 @@ def open_dataset(path: str | Path = "dataset.zarr") -> Dataset:
         config,
         np.asarray(_array(group, "angle")[:], np.float64),
         config.space.names,
-        *(_array(group, name) for name in ("parameters", "reflectivity", "test_parameters", "test_reflectivity")),
+        **{part.prefix + name: _array(group, part.prefix + name) for part in Part for name in stored_names(config)},
     )
 
 
@@ -188,22 +202,26 @@ def prepare(path: str | Path, config: Configuration) -> None:
     for part in Part:
         n, prefix = config.size(part), part.prefix
         kind = "profiles to learn from" if part is Part.TRAIN else "test profiles, drawn from the prior"
-        for name, dimension, width, unit in (
-            ("parameters", "parameter", len(table), "1 or Å"),
-            ("reflectivity", "angle", config.stored_scan.points, "1"),
-        ):
+        forms: dict[str, tuple[dict[str, int], str]] = {
+            "parameters": ({"parameter": len(table)}, "1 or Å"),
+            "reflectivity": ({"angle": config.stored_scan.points}, "1"),
+            "density": ({}, "1"),
+        }
+        for name in stored_names(config):
+            widths, unit = forms[name]
             if prefix + name not in group:
                 group.create_array(
                     prefix + name,
                     dtype="float32",
-                    shape=(n, width),
-                    shards=(config.block_size, width),
-                    chunks=(min(CHUNK_ROWS, config.block_size), width),
+                    shape=(n, *widths.values()),
+                    shards=(config.block_size, *widths.values()),
+                    chunks=(min(CHUNK_ROWS, config.block_size), *widths.values()),
                     compressors=ZstdCodec(level=1),
                     fill_value=float("nan"),
-                    dimension_names=(f"{prefix}sample", dimension),
+                    dimension_names=(f"{prefix}sample", *widths),
                     attributes={"units": unit, "long_name": f"{name} of {kind}"},
                 )
+        checked = ", ".join(stored_names(config)) if config.density else "parameters and reflectivity"
         if f"{prefix}block_checksum" not in group:
             group.create_array(
                 f"{prefix}block_checksum",
@@ -213,25 +231,27 @@ def prepare(path: str | Path, config: Configuration) -> None:
                 compressors=None,
                 fill_value=0,
                 dimension_names=(f"{prefix}block",),
-                attributes={"units": "1", "long_name": "CRC-32 of parameters and reflectivity, 0 if not written"},
+                attributes={"units": "1", "long_name": f"CRC-32 of {checked}, 0 if not written"},
             )
 
 
-def write_block(
-    path: str | Path, config: Configuration, part: Part, block: int, params: ArrayLike, curves: ArrayLike
-) -> None:
+def stored_names(config: Configuration) -> tuple[str, ...]:
+    """Names of the arrays that have a shard in every block; those of the test rows have a prefix."""
+    return ("parameters", "reflectivity", "density") if config.density else ("parameters", "reflectivity")
+
+
+def write_block(path: str | Path, config: Configuration, part: Part, block: int, rows: Rows) -> None:
     """Write one block and, when all of it is on disk, its marker."""
-    group = _group(path, "r+")
-    rows = config.rows(part, block)
-    for name, values in (("parameters", params), ("reflectivity", curves)):
-        _array(group, part.prefix + name)[rows] = np.ascontiguousarray(values, dtype="<f4")
-    _array(group, f"{part.prefix}block_checksum")[block] = block_checksum(params, curves)
+    group, where = _group(path, "r+"), config.rows(part, block)
+    for name, values in zip(stored_names(config), (rows.params, rows.reflectivity, rows.density), strict=False):
+        _array(group, part.prefix + name)[where] = np.ascontiguousarray(values, dtype="<f4")
+    _array(group, f"{part.prefix}block_checksum")[block] = block_checksum(config, rows)
 
 
-def block_checksum(params: ArrayLike, curves: ArrayLike) -> int:
-    """CRC-32 of the bytes of a block's parameters and curves; never 0."""
+def block_checksum(config: Configuration, rows: Rows) -> int:
+    """CRC-32 of the bytes of what is stored of a block's rows; never 0."""
     checksum = 0
-    for values in (params, curves):
+    for _, values in zip(stored_names(config), (rows.params, rows.reflectivity, rows.density), strict=False):
         checksum = zlib.crc32(np.ascontiguousarray(values, dtype="<f4").data, checksum)
     return checksum or 1
 
@@ -258,8 +278,8 @@ def missing_blocks(path: str | Path, config: Configuration, part: Part) -> NDArr
 def read_block(path: str | Path, config: Configuration, part: Part, block: int) -> Rows:
     """Rows of one block of a dataset, complete or not; whatever Zarr raises where they cannot be read."""
     group, rows = _group(path, consolidated=False), config.rows(part, block)
-    params, curves = (np.asarray(_array(group, part.prefix + name)[rows]) for name in ("parameters", "reflectivity"))
-    return Rows(params, curves)
+    read = [np.asarray(_array(group, part.prefix + name)[rows]) for name in stored_names(config)]
+    return Rows(read[0], read[1], read[2] if config.density else np.ones(len(read[0]), np.float32))
 
 
 def sample_arrays(path: str | Path, part: Part) -> dict[str, zarr.Array[Any]]:
@@ -271,7 +291,8 @@ def sample_arrays(path: str | Path, part: Part) -> dict[str, zarr.Array[Any]]:
 def discard_block(path: str | Path, part: Part, block: int) -> None:
     """Remove the marker of a block and then what is stored of it, readable or not."""
     root = Path(path)
-    (root / f"{part.prefix}block_checksum" / "c" / str(block)).unlink(missing_ok=True)
+    for name in ("block_checksum", "density"):
+        (root / (part.prefix + name) / "c" / str(block)).unlink(missing_ok=True)
     for name in ("parameters", "reflectivity"):
         shutil.rmtree(root / (part.prefix + name) / "c" / str(block), ignore_errors=True)
 
