@@ -11,7 +11,7 @@ from xrdsim.parameters import RP2
 
 
 def test_information_is_its_definition(demonstration):
-    got = fisher(demonstration, 1e5, 1e-4, free=("scale",))
+    got = fisher(demonstration, 1e5, 1e-4, free=("scale",), rtol_dex=1e-6)
     p = np.asarray(demonstration, dtype=float)
 
     def intensity(p, scale=1.0):

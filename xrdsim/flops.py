@@ -34,11 +34,9 @@ EVEN_FUNCTIONS = 88
 DOUBLE = 28
 MATRIX_OF_STEP = 76
 PRODUCT = 56  # matrix of a step times the transfer matrix
-SECOND_DERIVATIVE = 30
-DOUBLE_SECOND = 18
-GENERATORS = 120
-PULL_BACK = 269
-PULL_BACK_MORE = 284  # for the thickness
+GENERATORS = 101
+PULL_BACK = 256
+PULL_BACK_MORE = 271  # for the thickness
 DAMAGED = 18  # more of it where the layer is damaged
 STORE = 56
 INTENSITY = 49  # of a node
@@ -116,12 +114,11 @@ def derivative_operations(p: Array, model: Forward) -> int:
     pack(counts, steps, slopes, space)
     active = int(space.number[: _batches(counts)].sum())
 
-    functions = 2 * SHIFT + EVEN_FUNCTIONS + SECOND_DERIVATIVE
-    step = functions + GENERATORS + 2 * (PULL_BACK + MATRIX_OF_STEP + PRODUCT)
+    step = SHIFT + EVEN_FUNCTIONS + GENERATORS + 2 * (PULL_BACK + MATRIX_OF_STEP + PRODUCT)
     more = 2 * (PULL_BACK_MORE + DAMAGED) * count if damaged else 2 * PULL_BACK_MORE
     widths = np.minimum(BLOCK, optics.coarse - BLOCK * np.arange(blocks))
     transfer = optics.coarse * (count * step + more) + BLOCK * blocks * 2 * size * STORE
-    transfer += (DOUBLE + DOUBLE_SECOND) * (widths @ _doublings(steps, count, optics, widths))
+    transfer += DOUBLE * (widths @ _doublings(steps, count, optics, widths))
     sums = blocks * SOURCE * (16 * active + 2 * size)
     nodes = optics.grid + len(optics.cluster_first)
     values = len(optics.weight) * -(-optics.grid // optics.ratio) + len(optics.cluster_first)

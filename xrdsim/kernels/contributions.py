@@ -22,67 +22,22 @@ from xrdsim.kernels.reflectivity import (
     S2_RE,
     S_IM,
     S_RE,
-    WORK,
 )
 from xrdsim.kernels.step import (
-    REACH,
     act,
     adjoint_action,
-    double,
-    double_second,
-    even_functions,
     generators,
     generators_of_coupling,
-    second_derivative,
     times,
 )
 
 SLOTS = 4
 """Steps whose contributions are added up together."""
 
-GENERATORS = 14
+GENERATORS = 13
 K = 6  # rows of K of one polarisation: diagonal, upper and minus the lower element
 SOURCE = 2 * K * BLOCK
 THETA = SLOTS * SOURCE
-B_RE, B_IM = BLOCK * WORK, BLOCK * (WORK + 1)
-
-
-@jit
-def fill_functions(optics, work, h, g, width):
-    """Rows C, Q, D, B: cos φ, q = sin φ/φ and its first two derivatives over φ², φ = (f − g)h."""
-    largest = max(abs(optics[F_RE] - g), abs(optics[F_RE + width - 1] - g)) * h
-    largest *= largest
-    hh = h * h
-    doublings = 0
-    while largest > REACH:
-        largest *= 0.25
-        hh *= 0.25
-        doublings += 1
-    for j in range(width):
-        c_re, c_im, q_re, q_im, d_re, d_im = even_functions(optics[F_RE + j] - g, optics[F_IM + j], hh)
-        b_re, b_im = second_derivative(optics[F_RE + j] - g, optics[F_IM + j], hh)
-        work[C_RE + j] = c_re
-        work[C_IM + j] = c_im
-        work[Q_RE + j] = q_re
-        work[Q_IM + j] = q_im
-        work[D_RE + j] = d_re
-        work[D_IM + j] = d_im
-        work[B_RE + j] = b_re
-        work[B_IM + j] = b_im
-    for _ in range(doublings):
-        for j in range(width):
-            c_re, c_im, q_re, q_im = work[C_RE + j], work[C_IM + j], work[Q_RE + j], work[Q_IM + j]
-            d_re, d_im = work[D_RE + j], work[D_IM + j]
-            b_re, b_im = double_second(c_re, c_im, q_re, q_im, d_re, d_im, work[B_RE + j], work[B_IM + j])
-            c_re, c_im, q_re, q_im, d_re, d_im = double(c_re, c_im, q_re, q_im, d_re, d_im)
-            work[C_RE + j] = c_re
-            work[C_IM + j] = c_im
-            work[Q_RE + j] = q_re
-            work[Q_IM + j] = q_im
-            work[D_RE + j] = d_re
-            work[D_IM + j] = d_im
-            work[B_RE + j] = b_re
-            work[B_IM + j] = b_im
 
 
 @jit
@@ -92,8 +47,7 @@ def fill_generators(optics, work, rows, h, g, e, alpha, beta, width):
         values = generators(
             optics[F_RE + j], optics[F_IM + j],
             work[C_RE + j], work[C_IM + j], work[Q_RE + j], work[Q_IM + j],
-            work[D_RE + j], work[D_IM + j], work[B_RE + j], work[B_IM + j],
-            h, g, e, alpha, beta,
+            work[D_RE + j], work[D_IM + j], h, g, e, alpha, beta,
         )  # fmt: skip
         rows[j] = values[0]
         rows[BLOCK + j] = values[1]
@@ -108,7 +62,6 @@ def fill_generators(optics, work, rows, h, g, e, alpha, beta, width):
         rows[10 * BLOCK + j] = values[10]
         rows[11 * BLOCK + j] = values[11]
         rows[12 * BLOCK + j] = values[12]
-        rows[13 * BLOCK + j] = values[13]
 
 
 @jit
@@ -127,7 +80,7 @@ def pull_back(sigma, rows, matrix, h, e, sources, width):
         s2_re, s2_im = he * sigma[S2_RE + j], he * sigma[S2_IM + j]
         zb_re, zb_im = times(s2_re, s2_im, rows[6 * BLOCK + j], rows[7 * BLOCK + j])
         z_re, z_im = times(s2_re, s2_im, rows[j], rows[BLOCK + j])
-        y_re, y_im = times(s2_re, s2_im, rows[12 * BLOCK + j], rows[13 * BLOCK + j])
+        y_re, y_im = s2_re * rows[12 * BLOCK + j], s2_im * rows[12 * BLOCK + j]
         # Taylor step of W and q² from σ = 0
         m_re = rows[2 * BLOCK + j] + square * y_re + third * zb_im
         m_im = rows[3 * BLOCK + j] + square * y_im - third * zb_re
@@ -169,7 +122,7 @@ def pull_back_more(optics, sigma, work, rows, matrix, h, g, e, alpha, beta, sour
         )  # fmt: skip
         y_re, y_im = (f_re - g) * h, f_im * h
         s2_re, s2_im = square * sigma[S2_RE + j], square * sigma[S2_IM + j]
-        v_re, v_im = times(s2_re, s2_im, rows[12 * BLOCK + j], rows[13 * BLOCK + j])
+        v_re, v_im = s2_re * rows[12 * BLOCK + j], s2_im * rows[12 * BLOCK + j]
         u_re, u_im = times(s2_re, s2_im, third * rows[6 * BLOCK + j], third * rows[7 * BLOCK + j])
         x_re, x_im = times(y_re, y_im, v_re + u_im, v_im - u_re)
         m_re += x_re

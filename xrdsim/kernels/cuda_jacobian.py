@@ -15,12 +15,10 @@ from xrdsim.kernels.step import (
     act,
     adjoint_action,
     double,
-    double_second,
     even_functions,
     generators,
     generators_of_coupling,
     matrix_of_step,
-    second_derivative,
 )
 from xrdsim.kernels.steps import Steps
 
@@ -53,18 +51,16 @@ def transfer_tangents(optics, at, j, steps, slopes, end, damaged, count, total):
         h, g, e, alpha, beta = steps[0, k], steps[1, k], steps[2, k], steps[3, k], steps[4, k]
         number, hh = halvings(f.real - g, h)
         c_re, c_im, q_re, q_im, d_re, d_im = even_functions(f.real - g, f.imag, hh)
-        b_re, b_im = second_derivative(f.real - g, f.imag, hh)
         for _ in range(number):
-            b_re, b_im = double_second(c_re, c_im, q_re, q_im, d_re, d_im, b_re, b_im)
             c_re, c_im, q_re, q_im, d_re, d_im = double(c_re, c_im, q_re, q_im, d_re, d_im)
         action = adjoint_action(m[0], m[1], m[2], m[3], m[4], m[5], m[6], m[7])
         parts = generators(
-            f.real, f.imag, c_re, c_im, q_re, q_im, d_re, d_im, b_re, b_im, h, g, e, alpha, beta
+            f.real, f.imag, c_re, c_im, q_re, q_im, d_re, d_im, h, g, e, alpha, beta
         )  # fmt: skip
         he = h * e
         third = 1j * he * he / 3.0
         w, u = he * s2 * complex(parts[0], parts[1]), he * s2 * complex(parts[6], parts[7])
-        y = he * s2 * complex(parts[12], parts[13])
+        y = he * s2 * parts[12]
         of_g = pulled_back(
             action,
             1.0 + he * w,

@@ -20,7 +20,6 @@ from xrdsim.kernels.contributions import (
     SOURCE,
     THETA,
     K,
-    fill_functions,
     fill_generators,
     pull_back,
     pull_back_more,
@@ -35,6 +34,7 @@ from xrdsim.kernels.reflectivity import (
     WORK,
     advance,
     aligned,
+    fill_functions,
     interpolate,
     interpolate_one,
 )
@@ -46,7 +46,7 @@ SHEET = 2 * MATRIX * LANES
 class Tangents(NamedTuple):
     """Workspace of one thread beside that of the curve."""
 
-    work: NDArray[np.float64]  # cos φ, q, q' and q''
+    work: NDArray[np.float64]  # cos φ, q and q'
     generators: NDArray[np.float64]
     sources: NDArray[np.float64]  # (g, β, e, α) × SLOTS × SOURCE
     thickness: NDArray[np.float64]  # (SOURCE,) for a change of h
@@ -68,7 +68,7 @@ def tangents(most, size, damaged, optics):
     batches = most // SLOTS + SEGMENTS
     parts = 2 if damaged else 1
     return Tangents(
-        aligned((WORK + 2) * BLOCK, optics.table),
+        aligned(WORK * BLOCK, optics.table),
         aligned(GENERATORS * BLOCK, optics.table),
         aligned(2 * parts * THETA, optics.table),
         aligned(SOURCE, optics.table),
