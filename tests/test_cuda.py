@@ -157,7 +157,7 @@ def test_a_dataset_belongs_to_its_device(tmp_path, monkeypatch):
     monkeypatch.setattr(device, "reflectivity", flat)
     settings = {"n": 5, "test_rows": 3, "sampler": "grid", "scan": COARSE}
     dataset = xrdsim.generate(tmp_path / "d.zarr", device="cuda", **settings)
-    assert sorted(asked) == [3, 5]
+    assert sum(asked) == 3 + 5  # all rows of both blocks, those of like thickness at once
     assert dataset.config.device == "cuda"
     with pytest.raises(StoreError, match="begun with device = cuda, not cpu"):
         xrdsim.generate(tmp_path / "d.zarr", resume=True, **settings)
