@@ -40,6 +40,13 @@ JitterOption = Annotated[bool, typer.Option("--jitter/--no-jitter", help="Anywhe
 EdgeOption = Annotated[
     str | None, typer.Option(help="For --sampler edge: favour the extremes of these, NAME,NAME; default: Rp2,L2.")
 ]
+SpaceOption = Annotated[
+    Path | None, typer.Option(help="TOML file with \\[ranges], \\[ties], \\[constraints]; default: docs/physics.md.")
+]
+AroundOption = Annotated[
+    Path | None, typer.Option(help="Only near this sample: JSON of NAME: value, or a result.json of `xrd predict`.")
+]
+WidthOption = Annotated[str, typer.Option(help="For --around: full width in parts of each range.")]
 LayersOption = Annotated[
     float | None, typer.Option(help="Sublayers of this thickness in Å; default: the continuous profile.")
 ]
@@ -156,6 +163,9 @@ def gen(
     values: Annotated[int, typer.Option(help="Mean number of grid values a parameter.")] = 20,
     jitter: JitterOption = True,
     edge: EdgeOption = None,
+    space: SpaceOption = None,
+    around: AroundOption = None,
+    width: WidthOption = "20%",
     sensitivity: Annotated[
         Path | None, typer.Option(help="sensitivity.json for --adaptive; default: measured on a pilot set.")
     ] = None,
@@ -180,6 +190,8 @@ def gen(
         xrd gen --adaptive -n 20000
 
         xrd gen --adaptive -n 500000 --sensitivity sensitivity.json -o big.zarr --resume
+
+        xrd gen --sampler sobol --around result/result.json --width 20% -o near.zarr
     """
     from xrdsim.errors import ParameterError
     from xrdsim.generation import generate
@@ -199,6 +211,7 @@ def gen(
             values=values,
             jitter=jitter,
             edge=tuple(_names(edge) or EDGE),
+            space=_space(space, around, width),
             convention=convention,
             layers=layers,
             rtol_dex=rtol_dex,
@@ -268,6 +281,67 @@ def export_data(
 
     written = export(open_dataset(dataset), output, form)
     say(f"{written.stat().st_size / 1e6:.1f} MB → {written}")
+
+
+@app.command()
+@_command()
+def sample(
+    sampler: SamplerOption = None,
+    n: Annotated[int, typer.Option("-n", "--rows", help="Rows to draw.")] = 20000,
+    plot: Annotated[Path | None, typer.Option(help="Draw marginals and pairs (.png, .svg, .pdf).")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the rows and densities (.csv).")] = None,
+    values: Annotated[int, typer.Option(help="Mean number of grid values a parameter.")] = 20,
+    jitter: JitterOption = True,
+    edge: EdgeOption = None,
+    space: SpaceOption = None,
+    around: AroundOption = None,
+    width: WidthOption = "20%",
+    damage: Annotated[bool, typer.Option("--damage", help="Add the damage kappa, p.")] = False,
+    sensitivity: Annotated[
+        Path | None, typer.Option(help="sensitivity.json for --sampler adaptive; default: measured on a pilot set.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Same seed and settings: the rows of `xrd gen`.")] = 0,
+    reflection: ReflectionFile = None,
+    scan: ScanFile = None,
+) -> None:
+    """Draw the rows of a sampler without simulating their curves.
+
+    Examples:
+
+        xrd sample --sampler jeffreys -n 2000 --plot jeffreys.png
+
+        xrd sample --sampler sobol -n 1000 -o rows.csv
+    """
+    from xrdsim.coverage import coverage_figure, write_rows
+    from xrdsim.parameters import ParameterSpace
+    from xrdsim.report import save_figure
+    from xrdsim.samplers import EDGE
+    from xrdsim.samplers import sample as run
+    from xrdsim.sensitivity import read_range_sensitivity
+    from xrdsim.terminal import say
+
+    chosen = sampler or "grid"
+    ranges = _space(space, around, width) or ParameterSpace()
+    measured, origin = (None, None) if sensitivity is None else read_range_sensitivity(sensitivity)
+    drawn = run(
+        chosen,
+        n,
+        seed=seed,
+        values=values,
+        jitter=jitter,
+        edge=tuple(_names(edge) or EDGE),
+        space=ranges.with_damage() if damage else ranges,
+        sensitivity=measured,
+        sensitivity_origin=origin,
+        **_experiment(reflection, scan),
+    )
+    weights = 1.0 / drawn.density
+    worth = weights.sum() ** 2 / (weights**2).sum()
+    say(f"{n} rows of {chosen}; weighted back to the prior they are worth {worth:.0f} of its own")
+    if plot is not None:
+        say(f"figure → {save_figure(coverage_figure(drawn, f'{chosen}, {n} rows'), plot)}")
+    if output is not None:
+        say(f"rows → {write_rows(output, drawn)}")
 
 
 @app.command()
@@ -515,6 +589,14 @@ def _experiment(reflection: Path | None, scan: Path | None) -> dict[str, Any]:
     if scan is not None:
         found["scan"] = Scan.from_toml(scan)
     return found
+
+
+def _space(path: Path | None, known: Path | None, width: str) -> Any:
+    """The ranges that files describe, or None."""
+    from xrdsim.spaces import around, parse_width, read_space
+
+    space = None if path is None else read_space(path)
+    return space if known is None else around(known, parse_width(width), space)
 
 
 def _names(text: str | None) -> list[str] | None:

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS = [
     ["xrdsim.errors", "xrdsim.units", "xrdsim._jit", "xrdsim.terminal"],
     ["xrdsim.files", "xrdsim.lock", "xrdsim.parameters", "xrdsim.crystal"],
-    ["xrdsim.curves", "xrdsim.tables", "xrdsim.kernels.strain", "xrdsim.configuration"],
+    ["xrdsim.curves", "xrdsim.tables", "xrdsim.spaces", "xrdsim.kernels.strain", "xrdsim.configuration"],
     ["xrdsim.kernels.step", "xrdsim.kernels.film", "xrdsim.kernels.steps", "xrdsim.kernels.convolve", "xrdsim.grid"],
     ["xrdsim.kernels.reflectivity", "xrdsim.kernels.slopes"],
     ["xrdsim.kernels.contributions", "xrdsim.kernels.cuda", "xrdsim.kernels.peak", "xrdsim.optics"],
@@ -24,6 +24,7 @@ FLOORS = [
     ["xrdsim.sensitivity", "xrdsim.integrity", "xrdsim.export"],
     ["xrdsim.samplers"],
     ["xrdsim.generation", "xrdsim.report"],
+    ["xrdsim.coverage"],
     ["xrdsim"],
     ["xrdml.process", "xrdml.losses", "xrdml.nets", "xrdml.data", "xrdml.physics"],
     ["xrdml.checkpoint"],

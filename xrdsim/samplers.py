@@ -327,7 +327,15 @@ def _sensitivity(
         undamaged = ParameterSpace(space.low[:7], space.high[:7], space.strain_sum)
         window = {name: physics[name] for name in ("reflection", "scan")}
         pilot = draw_prior(_PILOT_ROWS, space=undamaged, rng=stream(seed, 0, _PILOT), **window)
-        given = measure_sensitivity(pilot, space=undamaged, **physics)
+        default = ParameterSpace()  # lets the fixed parameters change, too
+        low, high = np.minimum(undamaged.low, default.low), np.maximum(undamaged.high, default.high)
+        free = undamaged.span > 0.0
+        wide = ParameterSpace(
+            tuple(np.where(free, undamaged.low, low).tolist()),
+            tuple(np.where(free, undamaged.high, high).tolist()),
+            space.strain_sum,
+        )
+        given = measure_sensitivity(pilot, space=wide, **physics)
     if hasattr(given, "range_mean"):
         given, origin = given.range_mean[:7], given.how
     return tuple(np.asarray(given, dtype=np.float64).ravel().tolist()), dict(origin or {"given": "by the caller"})

@@ -17,6 +17,8 @@ Array = NDArray[np.float64]
 def read_table(path: str | Path) -> Array:
     """Parameters (n, 7 or 9) from a CSV file with the parameter names as header, in any order of columns.
 
+    A column ``density``, which `xrd sample` writes, is passed over.
+
     Raises
     ------
     ParameterError
@@ -32,7 +34,7 @@ def read_table(path: str | Path) -> Array:
     if len(lines) < 2:
         raise ParameterError(f"{path} needs a header with the names {', '.join(NAMES)} and at least one row of values")
     header = [name.strip() for name in lines[0][1]]
-    columns = _columns(header, str(path))
+    columns = [header.index(name) for name in _ordered([given for given in header if given != "density"], str(path))]
     out = np.empty((len(lines) - 1, len(columns)))
     for i, (number, fields) in enumerate(lines[1:]):
         if len(fields) != len(header):
@@ -65,12 +67,11 @@ def parse_assignments(assignments: Sequence[str]) -> Array:
         except ValueError:
             raise ParameterError(f"--param {text}: {value!r} is not a number") from None
         names.append(name.strip())
-    columns = _columns(names, "--param")
-    return np.array([[values[column] for column in columns]])
+    return np.array([[values[names.index(name)] for name in _ordered(names, "--param")]])
 
 
-def _columns(names: list[str], where: str) -> list[int]:
-    """Position in ``names`` of each parameter, in the order of the table."""
+def _ordered(names: list[str], where: str) -> tuple[str, ...]:
+    """The names of the parameters that are given, in the order of the table."""
     for name in names:
         if name not in ALL_NAMES:
             close = difflib.get_close_matches(name, ALL_NAMES, n=1, cutoff=0.4)
@@ -82,4 +83,4 @@ def _columns(names: list[str], where: str) -> list[int]:
     missing = [name for name in wanted if name not in names]
     if missing:
         raise ParameterError(f"{where}: {', '.join(missing)} missing; needed are {', '.join(wanted)}")
-    return [names.index(name) for name in wanted]
+    return wanted
