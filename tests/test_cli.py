@@ -48,7 +48,18 @@ def refused(*arguments, code=1):
 
 def test_help_of_every_command_has_examples():
     listed = xrd("--help").output
-    for command in ("simulate", "gen", "verify", "export-data", "sensitivity", "train", "predict", "bench", "info"):
+    for command in (
+        "simulate",
+        "gen",
+        "sample",
+        "verify",
+        "export-data",
+        "sensitivity",
+        "train",
+        "predict",
+        "bench",
+        "info",
+    ):
         assert command in listed
         text = xrd(command, "--help").output
         assert f"xrd {command}" in text

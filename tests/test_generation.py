@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -211,6 +212,23 @@ def test_resuming_another_configuration_names_the_difference(tmp_path_factory, c
         generate(target, **small)
     with pytest.raises(StoreError, match=f"was begun with {message}"):
         generate(target, **(small | change), resume=True)
+
+
+def test_a_dataset_of_an_earlier_version_is_continued_by_its_own_rules(tmp_path):
+    small = BARE | {"n": 40, "test_rows": 5, "block_size": 16}
+    new = generate(tmp_path / "new.zarr", **small)
+    older = replace(new.config, density=False)
+    store.prepare(tmp_path / "older.zarr", older)
+    del small["jitter"]
+    continued = generate(tmp_path / "older.zarr", **small, resume=True)
+    assert continued.config == older
+    assert continued.density is None
+    for part in Part:
+        np.testing.assert_array_equal(continued.load(part).params, new.load(part).params)
+        np.testing.assert_array_equal(continued.load(part).density, new.load(part).density)
+    store.prepare(tmp_path / "jitter.zarr", replace(older, jitter=True))
+    with pytest.raises(StoreError, match="whose rule of jitter this one does not have"):
+        generate(tmp_path / "jitter.zarr", **small, resume=True)
 
 
 # --- choices

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from xrdsim.information import Fisher, fisher
     from xrdsim.model import Curves, depth_end, simulate, strain_profile
     from xrdsim.parameters import ParameterSpace
+    from xrdsim.samplers import Sample, sample
     from xrdsim.sampling import draw_prior
     from xrdsim.sensitivity import Sensitivity, measure_sensitivity
     from xrdsim.store import Dataset, open_dataset
@@ -28,6 +29,7 @@ _HOMES = {
     "Linearization": "derivatives",
     "ParameterSpace": "parameters",
     "Reflection": "crystal",
+    "Sample": "samplers",
     "Scan": "crystal",
     "Sensitivity": "sensitivity",
     "XrdError": "errors",
@@ -41,6 +43,7 @@ _HOMES = {
     "measure_sensitivity": "sensitivity",
     "open_dataset": "store",
     "read_curve": "curves",
+    "sample": "samplers",
     "simulate": "model",
     "strain_profile": "model",
 }
@@ -54,6 +57,7 @@ __all__ = [
     "Linearization",
     "ParameterSpace",
     "Reflection",
+    "Sample",
     "Scan",
     "Sensitivity",
     "XrdError",
@@ -67,6 +71,7 @@ __all__ = [
     "measure_sensitivity",
     "open_dataset",
     "read_curve",
+    "sample",
     "simulate",
     "strain_profile",
 ]
