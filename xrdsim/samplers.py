@@ -14,7 +14,7 @@ weights 1/density is a mean over the prior. The bare points of a grid (without j
 edge: g = ½ + ½·(e^(−t/w) + e^(−(1−t)/w)) / (2w(1 − e^(−1/w))) with w = 0.05, by rejection; 0.5 … 5.5 a parameter.
 
 jeffreys: F is the Fisher information of 1e5 counts over a background of 1e-4 about the profile's free parameters in
-parts of their ranges, from the analytic derivatives of a coarse scan. √det F spans 13 decades over the default prior,
+parts of their ranges, from the analytic derivatives of a coarse scan. √det F spans 13 decades and more of the prior,
 so its fourth root is taken, between its 5 % and its 90 % quantile over a pilot sample of the prior. Then 40 % of the
 prior's vectors are accepted, and n rows weighted back to the prior are worth 0.44·n of its own.
 
@@ -51,7 +51,7 @@ _PILOT_ROWS = 256
 
 _EDGE_WIDTH = 0.05
 _EDGE_PILOT = 32768
-_FISHER_PILOT = 512
+_FISHER_PILOT = 2048
 _TEMPER, _LOWEST, _HIGHEST = 0.25, 0.05, 0.9
 _FISHER_STEP = 12.0  # arcsec
 _CANDIDATES = 256
