@@ -235,6 +235,29 @@ def gen(
 
 
 @app.command()
+@_command("continue with `xrd append DATASET -n 0`")
+def append(
+    dataset: Annotated[Path, typer.Argument(help="Made by `xrd gen`.")] = Path("dataset.zarr"),
+    n: Annotated[int, typer.Option("-n", "--rows", help="Further training rows; 0: complete it only.")] = 20000,
+    workers: Annotated[int, typer.Option(help="Blocks in work at once; the cores are shared among them.")] = 1,
+) -> None:
+    """Extend a dataset by further training curves of the same kind, as if it had been made with all of them at once.
+
+    Examples:
+
+        xrd append dataset.zarr -n 20000
+
+        xrd append dataset.zarr -n 0
+    """
+    from xrdsim.generation import append as run
+    from xrdsim.terminal import counting, say
+
+    with counting("simulating", "curves") as progress:
+        extended = run(dataset, n, workers=workers, progress=progress)
+    say(f"{len(extended)} training curves → {dataset}")
+
+
+@app.command()
 @_command()
 def verify(
     dataset: Annotated[Path, typer.Argument(help="Complete or not.")] = Path("dataset.zarr"),

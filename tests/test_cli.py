@@ -48,18 +48,8 @@ def refused(*arguments, code=1):
 
 def test_help_of_every_command_has_examples():
     listed = xrd("--help").output
-    for command in (
-        "simulate",
-        "gen",
-        "sample",
-        "verify",
-        "export-data",
-        "sensitivity",
-        "train",
-        "predict",
-        "bench",
-        "info",
-    ):
+    data = ("gen", "append", "sample", "verify", "export-data", "info")
+    for command in ("simulate", *data, "sensitivity", "train", "predict", "bench"):
         assert command in listed
         text = xrd(command, "--help").output
         assert f"xrd {command}" in text

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from xrdsim.curves import Curve, read_curve
     from xrdsim.derivatives import Linearization, finite_difference, jacobian, linearize
     from xrdsim.errors import XrdError
-    from xrdsim.generation import generate
+    from xrdsim.generation import append, generate
     from xrdsim.information import Fisher, fisher
     from xrdsim.model import Curves, depth_end, simulate, strain_profile
     from xrdsim.parameters import ParameterSpace
@@ -33,6 +33,7 @@ _HOMES = {
     "Scan": "crystal",
     "Sensitivity": "sensitivity",
     "XrdError": "errors",
+    "append": "generation",
     "depth_end": "model",
     "draw_prior": "sampling",
     "finite_difference": "derivatives",
@@ -61,6 +62,7 @@ __all__ = [
     "Scan",
     "Sensitivity",
     "XrdError",
+    "append",
     "depth_end",
     "draw_prior",
     "finite_difference",

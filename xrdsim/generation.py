@@ -30,6 +30,26 @@ from xrdsim.store import Dataset
 
 _LOG = logging.getLogger(__name__)
 
+_CHOICES = (  # arguments of generate that a configuration keeps, beside n
+    "sampler",
+    "seed",
+    "values",
+    "jitter",
+    "edge",
+    "space",
+    "reflection",
+    "scan",
+    "convention",
+    "layers",
+    "rtol_dex",
+    "monochromator",
+    "sensitivity",
+    "sensitivity_origin",
+    "test_rows",
+    "device",
+    "block_size",
+)
+
 
 def generate(
     path: str | Path = "dataset.zarr",
@@ -55,6 +75,7 @@ def generate(
     workers: int = 1,
     resume: bool = False,
     overwrite: bool = False,
+    extend: bool = False,
     block_size: int = 2048,
     progress: Callable[[int, int], None] | None = None,
 ) -> Dataset:
@@ -84,6 +105,7 @@ def generate(
     resume : continue a dataset of the same configuration: missing and damaged blocks are made, all others left as they
         are.
     overwrite : replace an existing dataset.
+    extend : with ``resume``, n may be larger than that of the dataset, which then gets further blocks.
     block_size : rows of a block, at most 256 or a multiple of 256.
     progress : called with the rows done and the rows in all, from the calling thread.
 
@@ -170,11 +192,13 @@ def generate(
         device=device,
     )
     if begun is not None:
-        _check_same(target, begun, config)
+        _check_same(target, begun, config, extend)
     with store.writing(target), only_writer(target):
         begun = _begun(target, resume, overwrite)  # another process may have made it since
         if begun is not None:
-            _check_same(target, begun, config)
+            _check_same(target, begun, config, extend)
+            if config != begun:
+                store.extend(target, begun, config)
             for fault in repair(target):
                 _LOG.warning("%s: %s; it is made anew", target, fault)
         elif store.is_ours(target):
@@ -202,9 +226,42 @@ def _begun(path: Path, resume: bool, overwrite: bool) -> Configuration | None:
     return store.read_configuration(path) if resume else None
 
 
-def _check_same(path: Path, begun: Configuration, config: Configuration) -> None:
+def append(
+    path: str | Path, n: int, *, workers: int = 1, progress: Callable[[int, int], None] | None = None
+) -> Dataset:
+    """Extend a dataset by n rows of the same configuration: the bytes are those of one made with all rows at once.
+
+    An incomplete dataset is first completed, with n = 0 no more than that.
+
+    Parameters
+    ----------
+    path : the dataset.
+    n : number of further training rows; the test rows stay.
+    workers, progress : as in ``generate``.
+
+    Raises
+    ------
+    StoreError
+        The path is not a dataset, or other settings than n would differ at the larger size.
+    ParameterError
+        The grid of the dataset has too few points.
+    OutputError, DeviceError
+        As ``generate``.
+    """
+    if n != int(n) or n < 0:
+        raise ParameterError(f"n = {n} further rows must be a whole number of at least 0")
+    begun = store.read_configuration(path)
+    choices: dict[str, Any] = {name: getattr(begun, name) for name in _CHOICES}
+    return generate(path, n=begun.n + int(n), **choices, workers=workers, resume=True, extend=True, progress=progress)
+
+
+def _check_same(path: Path, begun: Configuration, config: Configuration, extend: bool = False) -> None:
+    """Refuse another configuration; to extend, n may grow, and what depends on it while a block is not full."""
     old, new = begun.to_dict(), config.to_dict()
+    grows = ("n", "interval") if begun.n < begun.block_size else ("n",)
     for key in new:
+        if extend and key in grows and config.n > begun.n:
+            continue
         if old[key] != new[key]:
             raise StoreError(
                 f"{path} was begun with {key} = {old[key]}, not {new[key]}: --resume needs the same configuration; "

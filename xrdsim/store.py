@@ -282,6 +282,20 @@ def read_block(path: str | Path, config: Configuration, part: Part, block: int) 
     return Rows(read[0], read[1], read[2] if config.density else np.ones(len(read[0]), np.float32))
 
 
+def extend(path: str | Path, config: Configuration, longer: Configuration) -> None:
+    """Make room for more rows to learn from; the last block, where it is not full, is to be made anew.
+
+    A kill at any point leaves a dataset of either configuration, incomplete.
+    """
+    unfinish(path)
+    if config.n % config.block_size:
+        discard_block(path, Part.TRAIN, config.n // config.block_size)
+    write_attribute(path, "configuration", longer.to_dict())
+    for name in (*stored_names(longer), "block_checksum"):
+        (Path(path) / name / "zarr.json").unlink(missing_ok=True)
+    prepare(path, longer)
+
+
 def sample_arrays(path: str | Path, part: Part) -> dict[str, zarr.Array[Any]]:
     """The arrays of a complete dataset that have a row a sample of this part, by name."""
     found = sorted(_group(path).arrays())
