@@ -34,19 +34,23 @@ def damaged(rows, rng):
     return np.column_stack([rows, kappa, p])
 
 
-def main(count):
+def vectors(count):
+    """What both errors are measured on, by name."""
     rng = np.random.default_rng(2026)
     prior = draw_prior(count, rng=rng)
     flanks = narrow(draw_prior(count, rng=rng), rng)
-    sets = {
+    return {
         "prior": prior,
         "narrow flanks": flanks,
         "prior, damage": damaged(prior, rng),
         "narrow flanks, damage": damaged(flanks, rng),
     }
+
+
+def main(count):
     print(f"{count} vectors each; RMS error of log10 R over 701 angles, against rtol_dex = {FINEST:g}")
     print(f"{'':24s} {'asked':>8s} {'median':>8s} {'99 %':>8s} {'largest':>8s}  above what was asked")
-    for name, rows in sets.items():
+    for name, rows in vectors(count).items():
         best = np.log10(simulate(rows, fwhm=0, rtol_dex=FINEST).reflectivity)
         for asked in ASKED:
             curves = np.log10(simulate(rows, fwhm=0, rtol_dex=asked).reflectivity)

@@ -9,27 +9,17 @@ Prints the relative error of ∂log10 R/∂p, the norm over the scan of each par
 import sys
 
 import numpy as np
-from accuracy import damaged, narrow
+from accuracy import vectors
 
 from xrdsim.derivatives import jacobian
-from xrdsim.sampling import draw_prior
 
 ASKED = (1e-3, 1e-4, 1e-5)
 FINEST = 1e-7
 
 
 def main(count):
-    rng = np.random.default_rng(2026)
-    prior = draw_prior(count, rng=rng)
-    flanks = narrow(draw_prior(count, rng=rng), rng)
-    sets = {
-        "prior": prior,
-        "narrow flanks": flanks,
-        "prior, damage": damaged(prior, rng),
-        "narrow flanks, damage": damaged(flanks, rng),
-    }
     print(f"{'':24s} {'asked':>8s} {'median':>8s} {'99 %':>8s} {'largest':>8s}")
-    for name, rows in sets.items():
+    for name, rows in vectors(count).items():
         best = jacobian(rows, fwhm=0, rtol_dex=FINEST)
         for asked in ASKED:
             error = np.linalg.norm(jacobian(rows, fwhm=0, rtol_dex=asked) - best, axis=1)
