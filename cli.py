@@ -194,6 +194,7 @@ def gen(
         xrd gen --sampler sobol --around result/result.json --width 20% -o near.zarr
     """
     from xrdsim.errors import ParameterError
+    from xrdsim.files import size_of
     from xrdsim.generation import generate
     from xrdsim.samplers import EDGE
     from xrdsim.sensitivity import read_range_sensitivity
@@ -227,7 +228,7 @@ def gen(
             progress=progress,
             **_experiment(reflection, scan),
         )
-    size = sum(file.stat().st_size for file in output.rglob("*") if file.is_file()) / 1e6
+    size = size_of(output) / 1e6
     say(f"{n} training and {test_rows} test curves of {len(dataset.angle)} angles, {size:.0f} MB → {output}")
     if dataset.config.counts:
         counts = zip(dataset.names, dataset.config.counts, strict=True)

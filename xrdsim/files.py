@@ -64,3 +64,8 @@ def save_arrays(path: str | Path, **arrays: NDArray[np.float64]) -> Path:
     with replacing(target) as temporary:
         np.savez(temporary, **arrays)  # type: ignore[arg-type]
     return target
+
+
+def size_of(folder: str | Path) -> int:
+    """Bytes of all files in a folder and below."""
+    return sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file())

@@ -19,6 +19,7 @@ from llvmlite import binding
 
 from xrdsim import store
 from xrdsim.configuration import Configuration, Part
+from xrdsim.files import size_of
 
 MADE_ON = "made_on"
 """Attribute of a dataset: which blocks were made on which processor, by which versions."""
@@ -124,7 +125,7 @@ def describe(path: str | Path) -> dict[str, Any]:
         "complete": complete,
         "blocks": blocks,
         "missing": missing,
-        "bytes": sum(file.stat().st_size for file in Path(path).rglob("*") if file.is_file()),
+        "bytes": size_of(path),
         "ranges": ranges,
         "configuration": config.to_dict(),
         "stored_scan": config.stored_scan.to_dict(),
