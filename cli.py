@@ -441,6 +441,9 @@ def train(
     fine: Annotated[
         str | None, typer.Option(help="Parameters that the hierarchical model corrects; default: the most sensitive.")
     ] = None,
+    undo_sampler: Annotated[
+        bool, typer.Option("--undo-sampler", help="Weight every row by 1/density, as if the rows came from the prior.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Of the split, the weights and the noise.")] = 0,
     device: Annotated[str, typer.Option(help="'cpu' or 'cuda'.")] = "cpu",
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")] = False,
@@ -470,6 +473,7 @@ def train(
             device=device,
             resume=resume,
             fine=_names(fine),
+            undo_sampler=undo_sampler,
             progress=progress,
         )
     figure = save_figure(training_figure(result.metrics["history"]), result.path / "loss.png")

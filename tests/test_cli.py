@@ -189,6 +189,14 @@ def test_train_leaves_a_loss_plot_and_metrics(workshop):
     assert "test" in json.loads((workshop / "run" / "metrics.json").read_text())
 
 
+def test_train_undoes_the_sampler(workshop):
+    folder = workshop / "undone"
+    result = xrd("train", workshop / "dataset.zarr", "--undo-sampler", "--epochs", 1, "-o", folder)
+    assert result.exit_code == 0, result.output
+    assert json.loads((folder / "model.json").read_text())["training"]["undo_sampler"]
+    assert "undo_sampler = True" in refused("train", workshop / "dataset.zarr", "--epochs", 1, "-o", folder, "--resume")
+
+
 def test_predict_writes_results(workshop):
     xrd(
         "simulate", *PARAM, "--counts", 3e5, "--background", 1e-4, "--text", workshop / "m.xy", "-o", workshop / "m.npz"

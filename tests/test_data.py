@@ -5,11 +5,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from xrdml.data import DEX, Measurement, batches, draw_batch, network_input, split, stream
+from xrdml.data import DEX, Measurement, batches, draw_batch, importance, network_input, split, stream
 from xrdsim import simulate
 from xrdsim.crystal import DEFAULT_SCAN
 from xrdsim.errors import ParameterError
 from xrdsim.observe import Windowed
+from xrdsim.parameters import NAMES
+from xrdsim.samplers import make_plan, sample
 from xrdsim.store import Rows
 
 ANGLE = DEFAULT_SCAN.angle
@@ -83,22 +85,44 @@ def test_split_is_by_row_and_fixed():
 
 
 def test_batches_cover_the_rows_and_depend_on_seed_and_epoch_only(rows, config):
-    index = np.arange(30)
+    index, weight = np.arange(30), np.arange(32, dtype=np.float32)
 
     def epoch(number, seed=0):
-        return list(batches(rows, index, config, Measurement(), 8, seed, number))
+        return list(batches(rows, index, weight, config, Measurement(), 8, seed, number))
 
     first, again, second, other = epoch(0), epoch(0), epoch(1), epoch(0, seed=1)
     assert len(first) == 3
-    assert all(inputs.shape == (8, 2, 701) and params.shape == (8, 7) for inputs, params in first)
-    for (a, b), (c, d) in zip(first, again, strict=True):
-        np.testing.assert_array_equal(a, c)
-        np.testing.assert_array_equal(b, d)
+    assert all(inputs.shape == (8, 2, 701) and params.shape == (8, 7) for inputs, params, _ in first)
+    for one, same in zip(first, again, strict=True):
+        for a, b in zip(one, same, strict=True):
+            np.testing.assert_array_equal(a, b)
+        np.testing.assert_array_equal(rows.params[one[2].astype(int)], one[1])
     assert not np.array_equal(first[0][0], second[0][0])
     assert not np.array_equal(first[0][0], other[0][0])
-    assert len(np.unique(np.concatenate([params for _, params in first]), axis=0)) == 24
-    few = list(batches(rows, index[:3], config, Measurement(), 3, 0, 0))
-    assert [len(params) for _, params in few] == [3]
+    assert len(np.unique(np.concatenate([params for _, params, _ in first]), axis=0)) == 24
+    few = list(batches(rows, index[:3], weight, config, Measurement(), 3, 0, 0))
+    assert [len(params) for _, params, _ in few] == [3]
+
+
+def test_importance_recovers_the_mean_of_the_prior():
+    drawn, plan = sample("edge", 40000), make_plan("edge", n=1)
+    prior = plan.draw_test(0, 40000).params
+    every = np.arange(len(drawn.params))
+    weight = importance(drawn.density.astype(np.float32), every)
+    assert weight.mean() == pytest.approx(1.0, abs=1e-6)
+    for column in (NAMES.index("Rp2"), NAMES.index("L2")):
+        for power in (1, 2):
+            favoured, wanted = ((x[:, column] / plan.space.span[column]) ** power for x in (drawn.params, prior))
+            recovered = (weight * favoured).mean()
+            error = np.sqrt(wanted.var() / len(wanted) + (weight * (favoured - recovered)).var() / len(favoured))
+            assert abs(recovered - wanted.mean()) < 4.0 * error < 0.02
+            assert power == 1 or abs(favoured.mean() - wanted.mean()) > 4.0 * error
+
+
+def test_importance_has_mean_one_over_the_indexed_rows():
+    density = np.array([0.5, 2.0, 1.0, 4.0], np.float32)
+    np.testing.assert_allclose(importance(density, np.array([0, 1])), [1.6, 0.4, 0.8, 0.2])
+    np.testing.assert_array_equal(importance(np.ones(7, np.float32), np.arange(3)), np.ones(7))
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,19 @@ def test_loss_is_the_weighted_sum_of_deviations_in_ranges():
     assert float(loss) == pytest.approx(3.0 * 0.5 + 0.5 * 0.5, rel=1e-4)
 
 
+def test_importance_weights_the_samples_and_ones_change_nothing():
+    generator = torch.Generator().manual_seed(0)
+    predicted, true = torch.rand((2, 9, 2), generator=generator)
+    span, weights = torch.tensor([2.0, 3.0]), torch.tensor([1.0, 2.0])
+    each = torch.stack([weighted_loss(predicted[i : i + 1], true[i : i + 1], span, weights) for i in range(9)])
+    importance = torch.arange(9.0) / 4.0
+    loss = weighted_loss(predicted, true, span, weights, importance)
+    assert float(loss) == pytest.approx(float((importance * each).mean()), rel=1e-6)
+    assert torch.equal(
+        weighted_loss(predicted, true, span, weights, torch.ones(9)), weighted_loss(predicted, true, span, weights)
+    )
+
+
 def test_a_range_of_no_width_does_not_count():
     loss = weighted_loss(torch.tensor([[1.0]]), torch.tensor([[0.0]]), torch.tensor([0.0]), torch.tensor([1.0]))
     assert float(loss) == 0.0

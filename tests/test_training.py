@@ -123,6 +123,38 @@ def test_hierarchical_trains_its_second_phase_alone_and_resumes(dataset, tmp_pat
     assert state["fine.out.weight"].any()
 
 
+def test_undo_sampler_changes_nothing_where_every_density_is_one(run, dataset, tmp_path):
+    assert same(tensors(run), tensors(train(dataset, output=tmp_path / "run", undo_sampler=True, **FAST)))
+
+
+def test_validation_is_of_the_prior_and_undo_sampler_weights_the_training(tmp_path, monkeypatch):
+    data = generate(tmp_path / "edge.zarr", n=200, test_rows=2, sampler="edge", rtol_dex=1e-2)
+    given = []
+
+    def loss(predicted, true, span, weights, importance):
+        given.append((predicted.requires_grad, true, importance))
+        return losses.weighted_loss(predicted, true, span, weights, importance)
+
+    monkeypatch.setattr(MODULE, "weighted_loss", loss)
+    density = {tuple(params): value for params, value in zip(data.parameters[:], data.density[:], strict=True)}
+    for undo in (False, True):
+        given.clear()
+        train(data, output=tmp_path / f"run-{undo}", epochs=1, batch_size=180, undo_sampler=undo)
+        for training, true, importance in given:
+            expected = np.array([1.0 / density[tuple(row)] for row in true.numpy()])
+            expected = expected / expected.mean() if undo or not training else np.ones(len(true))
+            np.testing.assert_allclose(importance.numpy(), expected, rtol=1e-5)
+
+
+def test_trainings_of_earlier_versions_are_continued(run, dataset, tmp_path):
+    folder = copy(run, tmp_path)
+    state = torch.load(folder / "state.pt", weights_only=True)
+    settings = json.loads(state["settings"])
+    del settings["undo_sampler"]
+    torch.save(state | {"settings": json.dumps(settings)}, folder / "state.pt")
+    assert train(dataset, output=folder, resume=True, **FAST).metrics == run.metrics
+
+
 def test_fine_by_name_or_default(dataset, tmp_path):
     one = {"epochs": 1, "model": "hierarchical"}
     run = train(dataset, output=tmp_path / "named", fine=["L2", "Rp1"], **one)
@@ -197,7 +229,8 @@ def test_refuses_an_absent_gpu(dataset, tmp_path):
 def test_refuses_to_overwrite_and_to_resume_something_else(run, dataset, tmp_path):
     with pytest.raises(CheckpointError, match=r"--resume.*another folder"):
         train(dataset, output=run.path, **FAST)
-    for change in ({"epochs": 3}, {"lr": 1e-4}, {"weights": [2, 1, 1, 1, 1, 1, 1]}, {"model": "hierarchical"}):
+    changes = [{"epochs": 3}, {"lr": 1e-4}, {"undo_sampler": True}]
+    for change in (*changes, {"weights": [2, 1, 1, 1, 1, 1, 1]}, {"model": "hierarchical"}):
         with pytest.raises(CheckpointError, match=next(iter(change)) if "model" not in change else "definition"):
             train(dataset, output=run.path, resume=True, **FAST | change)
     other = generate(tmp_path / "other.zarr", n=100, test_rows=2, seed=1, sensitivity=np.ones(7), rtol_dex=1e-3)

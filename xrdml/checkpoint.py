@@ -34,6 +34,8 @@ WEIGHTS, CARD, STATE = "model.safetensors", "model.json", "state.pt"
 
 State = dict[str, Any]
 
+_EARLIER: State = {"undo_sampler": False}  # settings of trainings before they could be chosen
+
 
 @dataclass(frozen=True, eq=False)
 class TrainedModel:
@@ -224,7 +226,7 @@ def load_state(folder: Path, settings: dict[str, Any]) -> State:
     path = folder / STATE
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        before = json.loads(state["settings"])
+        before = _EARLIER | json.loads(state["settings"])
     except FileNotFoundError:
         raise CheckpointError(f"{folder} holds no training to resume ({STATE} is missing); leave out resume") from None
     except XrdError:

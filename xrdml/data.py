@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from xrdsim.configuration import Configuration
 from xrdsim.errors import ParameterError
 from xrdsim.observe import PEAK_MASK, Windowed, observe, to_window
-from xrdsim.store import Rows
+from xrdsim.store import Floats, Rows
 
 DEX = 0.5
 """Typical standard deviation of log10 intensity along a curve: the unit of the network input."""
@@ -115,16 +115,26 @@ def stream(seed: int, *key: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
 
 
+def importance(density: Floats, index: NDArray[np.int64]) -> Floats:
+    """Weight of every row that undoes its sampler, 1/density, in units of the mean over the indexed rows.
+
+    A weighted mean over the indexed rows is then a mean over the prior.
+    """
+    weight = 1.0 / density.astype(np.float64)
+    return np.asarray(weight / weight[index].mean(), np.float32)
+
+
 def batches(
     rows: Rows,
     index: NDArray[np.int64],
+    weight: Floats,
     config: Configuration,
     measurement: Measurement,
     size: int,
     seed: int,
     epoch: int,
-) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-    """Shuffle the indexed rows and yield them measured, as network input and parameters.
+) -> Iterator[tuple[Floats, Floats, Floats]]:
+    """Shuffle the indexed rows and yield them measured, as network input, parameters and weights.
 
     Every batch has its own random stream, so an epoch does not depend on those before it. The next batch is measured in
     a second thread while the caller works on the present one; it leaves half of the cores to the caller, because the
@@ -133,10 +143,11 @@ def batches(
     order = stream(seed, _EPOCH, epoch).permutation(index)
     count = max(len(order) // size, 1)
 
-    def measure(batch: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def measure(batch: int) -> tuple[Floats, Floats, Floats]:
         chosen = order[batch * size : (batch + 1) * size]
         rng = stream(seed, _EPOCH, epoch, batch)
-        return draw_batch(rows.reflectivity[chosen], config, measurement, rng), rows.params[chosen]
+        inputs = draw_batch(rows.reflectivity[chosen], config, measurement, rng)
+        return inputs, rows.params[chosen], weight[chosen]
 
     threads = max(numba.get_num_threads() // 2, 1)
     with ThreadPoolExecutor(1, initializer=numba.set_num_threads, initargs=(threads,)) as thread:

@@ -17,7 +17,14 @@ BETA = 0.01
 """Deviation, as part of a range, below which the loss is quadratic."""
 
 
-def weighted_loss(predicted: Tensor, true: Tensor, span: Tensor, weights: Tensor, beta: float = BETA) -> Tensor:
+def weighted_loss(
+    predicted: Tensor,
+    true: Tensor,
+    span: Tensor,
+    weights: Tensor,
+    importance: Tensor | None = None,
+    beta: float = BETA,
+) -> Tensor:
     """Mean over samples of Σ_j w_j·ℓ(Δp_j / range_j).
 
     Parameters
@@ -25,10 +32,12 @@ def weighted_loss(predicted: Tensor, true: Tensor, span: Tensor, weights: Tensor
     predicted, true : (n, p) parameters in their units.
     span : (p,) width of their ranges; one of width 0 does not count.
     weights : (p,).
+    importance : (n,) factor of each sample; ``None`` for ones.
     """
     scaled = (predicted - true) / torch.where(span > 0.0, span, torch.inf)
     each = functional.smooth_l1_loss(scaled, torch.zeros_like(scaled), beta=beta, reduction="none")
-    return (each @ weights).mean()
+    loss = each @ weights
+    return loss.mean() if importance is None else (importance * loss).mean()
 
 
 def load_weights(source: str | Path | ArrayLike | None, names: tuple[str, ...]) -> NDArray[np.float64]:

@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from xrdml.checkpoint import CARD, STATE, definition, estimate, load_state, save_model, save_state
-from xrdml.data import Measurement, batches, draw_batch, split, stream
+from xrdml.data import Measurement, batches, draw_batch, importance, split, stream
 from xrdml.evaluate import test_errors
 from xrdml.losses import load_weights, weighted_loss
 from xrdml.nets import Architecture, Model, build, to_parameters
@@ -80,6 +80,7 @@ def train(
     measurement: Measurement | None = None,
     fine: Sequence[str] | None = None,
     patience: int = 6,
+    undo_sampler: bool = False,
     progress: Callable[[Progress], None] | None = None,
 ) -> Run:
     """Train a network on a dataset and evaluate it on the dataset's test rows.
@@ -100,6 +101,8 @@ def train(
     measurement : prior of the measurement model; ``None`` for the default one.
     fine : names of the parameters that the hierarchical model corrects; ``None`` for the three of the largest weights.
     patience : epochs without a better validation loss after which a phase ends.
+    undo_sampler : weight every row by 1/density, as if the rows came from the prior. The validation loss always is that
+        of the prior.
     progress : called after every batch.
 
     Returns
@@ -133,7 +136,7 @@ def train(
     corrected = _fine(model, fine, None if weights is None else loss_weights, space.names)
     architecture = Architecture(model, config.scan.points, len(space.low), corrected)
     settings: dict[str, Any] = {"weights": loss_weights.tolist(), "epochs": epochs, "batch_size": batch_size, "lr": lr}
-    settings |= {"patience": patience, "seed": seed, "dataset": config.to_dict()}
+    settings |= {"patience": patience, "undo_sampler": undo_sampler, "seed": seed, "dataset": config.to_dict()}
     settings["definition"] = definition(architecture, config, prior)
     folder = _folder(output, model, resume)
     state: dict[str, Any] = {"phase": 0, "epoch": 0, "stale": 0, "best_loss": math.inf, "history": []}
@@ -147,13 +150,15 @@ def train(
     parts = split(len(rows.params), seed)
     held = draw_batch(rows.reflectivity[parts.validation], config, prior, stream(seed, _VALIDATION))
     truth = torch.from_numpy(rows.params[parts.validation])
+    of_prior = torch.from_numpy(importance(rows.density, parts.validation)[parts.validation])
+    weight = importance(rows.density, parts.train) if undo_sampler else np.ones(len(rows.params), np.float32)
     span, factors = (torch.tensor(x, dtype=torch.float32, device=where) for x in (space.span, loss_weights))
     size = min(batch_size, len(parts.train))
     count = len(parts.train) // size
     phases = [("all", epochs)] if model == Model.WEIGHTED else [("coarse", epochs), ("fine", -(-epochs // 2))]
 
-    def loss_of(params: Tensor, true: Tensor) -> Tensor:
-        return weighted_loss(params.to(where), true.to(where), span, factors)
+    def loss_of(params: Tensor, true: Tensor, row_weight: Tensor) -> Tensor:
+        return weighted_loss(params.to(where), true.to(where), span, factors, row_weight.to(where))
 
     try:
         while state["phase"] < len(phases):
@@ -170,13 +175,13 @@ def train(
                 net.eval()
                 trained.train()
                 began, total = time.perf_counter(), 0.0
-                drawn = batches(rows, parts.train, config, prior, size, seed, len(state["history"]))
-                for batch, (inputs, true) in enumerate(drawn, start=1):
+                drawn = batches(rows, parts.train, weight, config, prior, size, seed, len(state["history"]))
+                for batch, (inputs, *known) in enumerate(drawn, start=1):
                     for group in optimizer.param_groups:
                         group["lr"] = lr * _schedule(epoch * count + batch, planned * count)
                     with torch.autocast(where.type, torch.bfloat16, enabled=where.type == "cuda"):
                         unit = net(torch.from_numpy(inputs).to(where))
-                    loss = loss_of(to_parameters(unit.float(), space), torch.from_numpy(true))
+                    loss = loss_of(to_parameters(unit.float(), space), *map(torch.from_numpy, known))
                     total += float(loss.detach())
                     if not math.isfinite(total):
                         raise TrainingError(
@@ -191,7 +196,7 @@ def train(
                         rate = batch * size / (time.perf_counter() - began)
                         progress(Progress(phase, epoch + 1, planned, batch, count, total / batch, rate))
                 net.eval()
-                validation = float(loss_of(torch.from_numpy(estimate(net, held, space)).float(), truth))
+                validation = float(loss_of(torch.from_numpy(estimate(net, held, space)).float(), truth, of_prior))
                 state["history"].append(
                     {"phase": phase, "epoch": epoch + 1, "loss": total / count, "validation": validation}
                 )
