@@ -444,6 +444,9 @@ def train(
     undo_sampler: Annotated[
         bool, typer.Option("--undo-sampler", help="Weight every row by 1/density, as if the rows came from the prior.")
     ] = False,
+    memory: Annotated[
+        float, typer.Option(help="Bytes of curves held in memory; of more, some blocks at a time are read.")
+    ] = 4e9,
     seed: Annotated[int, typer.Option(help="Of the split, the weights and the noise.")] = 0,
     device: Annotated[str, typer.Option(help="'cpu' or 'cuda'.")] = "cpu",
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")] = False,
@@ -474,6 +477,7 @@ def train(
             resume=resume,
             fine=_names(fine),
             undo_sampler=undo_sampler,
+            memory=memory,
             progress=progress,
         )
     figure = save_figure(training_figure(result.metrics["history"]), result.path / "loss.png")

@@ -1,12 +1,26 @@
 """The measurement model: what a network sees of a stored curve."""
 
+import importlib
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
-from xrdml.data import DEX, Measurement, batches, draw_batch, importance, network_input, split, stream
-from xrdsim import simulate
+from xrdml.data import (
+    DEX,
+    Measurement,
+    Source,
+    batches,
+    draw_batch,
+    importance,
+    network_input,
+    open_source,
+    shuffled,
+    split,
+    stream,
+)
+from xrdsim import generate, simulate
 from xrdsim.crystal import DEFAULT_SCAN
 from xrdsim.errors import ParameterError
 from xrdsim.observe import Windowed
@@ -19,13 +33,25 @@ ANGLE = DEFAULT_SCAN.angle
 
 @pytest.fixture(scope="module")
 def config():
-    return SimpleNamespace(scan=DEFAULT_SCAN, stored_scan=DEFAULT_SCAN.extended(150.0), base_fwhm=20.0)
+    return SimpleNamespace(scan=DEFAULT_SCAN, stored_scan=DEFAULT_SCAN.extended(150.0), base_fwhm=20.0, block_size=2048)
 
 
 @pytest.fixture(scope="module")
 def rows(prior, config):
     curves = simulate(prior, scan=config.stored_scan, fwhm=20.0, rtol_dex=1e-3).intensity
     return Rows(prior.astype(np.float32), curves.astype(np.float32), np.ones(len(prior), np.float32))
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    """300 rows in 10 blocks."""
+    path = tmp_path_factory.mktemp("data") / "dataset.zarr"
+    return generate(path, n=300, test_rows=2, rtol_dex=1e-2, block_size=32)
+
+
+@pytest.fixture
+def small_buffer(monkeypatch):
+    monkeypatch.setattr(importlib.import_module("xrdml.data"), "BUFFER", 96)  # 3 blocks
 
 
 def test_a_noiseless_measurement_is_the_simulated_curve(prior, rows, config):
@@ -86,9 +112,10 @@ def test_split_is_by_row_and_fixed():
 
 def test_batches_cover_the_rows_and_depend_on_seed_and_epoch_only(rows, config):
     index, weight = np.arange(30), np.arange(32, dtype=np.float32)
+    source = Source(SimpleNamespace(config=config), rows.params, rows.density, rows.reflectivity)
 
     def epoch(number, seed=0):
-        return list(batches(rows, index, weight, config, Measurement(), 8, seed, number))
+        return list(batches(source, index, weight, Measurement(), 8, seed, number))
 
     first, again, second, other = epoch(0), epoch(0), epoch(1), epoch(0, seed=1)
     assert len(first) == 3
@@ -100,8 +127,54 @@ def test_batches_cover_the_rows_and_depend_on_seed_and_epoch_only(rows, config):
     assert not np.array_equal(first[0][0], second[0][0])
     assert not np.array_equal(first[0][0], other[0][0])
     assert len(np.unique(np.concatenate([params for _, params, _ in first]), axis=0)) == 24
-    few = list(batches(rows, index[:3], weight, config, Measurement(), 3, 0, 0))
+    few = list(batches(source, index[:3], weight, Measurement(), 3, 0, 0))
     assert [len(params) for _, params, _ in few] == [3]
+
+
+@pytest.mark.parametrize("memory", [0.0, 1e9])
+@pytest.mark.parametrize("size", [7, 32, 200])
+def test_shuffled_gives_every_indexed_row_once_an_epoch(dataset, small_buffer, memory, size):
+    source, parts = open_source(dataset, memory), split(300, 0)
+    assert (source.curves is None) == (memory == 0.0)
+    number, stored = np.arange(300, dtype=np.float32), dataset.load()
+
+    def epoch(index, epoch, seed=0):
+        found = list(shuffled(source, index, number, size, seed, epoch))
+        assert all(len(values) == size for batch in found for values in batch)
+        rows = np.concatenate([batch.weight for batch in found]).astype(int)
+        np.testing.assert_array_equal(np.concatenate([batch.params for batch in found]), stored.params[rows])
+        np.testing.assert_array_equal(
+            np.concatenate([batch.reflectivity for batch in found]), stored.reflectivity[rows]
+        )
+        return rows
+
+    rows = epoch(parts.train, 0)
+    assert len(rows) == 270 // size * size
+    assert len(np.unique(rows)) == len(rows)
+    assert set(rows) <= set(parts.train)
+    assert set(epoch(parts.train[:size], 0)) == set(parts.train[:size])
+    np.testing.assert_array_equal(rows, epoch(parts.train, 0))
+    assert not np.array_equal(rows, epoch(parts.train, 1))
+    assert not np.array_equal(rows, epoch(parts.train, 0, seed=1))
+    first = rows[: 3 * 22] // 32
+    assert len(np.unique(first)) == 3  # blocks that are read and shuffled together
+    assert np.count_nonzero(np.diff(first)) > 22
+
+
+def test_rows_do_not_depend_on_whether_the_curves_are_in_memory(dataset, small_buffer):
+    index, weight = np.arange(5, 295), np.ones(300, np.float32)
+    held, read = (
+        [batch.reflectivity for batch in shuffled(open_source(dataset, memory), index, weight, 16, 3, 2)]
+        for memory in (1e9, 0.0)
+    )
+    np.testing.assert_array_equal(held, read)
+    assert all(torch.from_numpy(curves).data_ptr() == curves.ctypes.data for curves in read)
+
+
+def test_an_abandoned_epoch_ends(dataset):
+    drawn = shuffled(open_source(dataset, 0.0), np.arange(300), np.ones(300, np.float32), 16, 0, 0)
+    next(drawn)
+    drawn.close()
 
 
 def test_importance_recovers_the_mean_of_the_prior():

@@ -123,6 +123,10 @@ def test_hierarchical_trains_its_second_phase_alone_and_resumes(dataset, tmp_pat
     assert state["fine.out.weight"].any()
 
 
+def test_curves_that_are_not_held_in_memory_change_nothing(run, dataset, tmp_path):
+    assert same(tensors(run), tensors(train(dataset, output=tmp_path / "run", memory=0, **FAST)))
+
+
 def test_undo_sampler_changes_nothing_where_every_density_is_one(run, dataset, tmp_path):
     assert same(tensors(run), tensors(train(dataset, output=tmp_path / "run", undo_sampler=True, **FAST)))
 

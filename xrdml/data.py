@@ -1,29 +1,38 @@
-"""From stored curves to what a network sees: the measurement model, drawn anew for every batch.
+"""From stored curves to what a network sees: rows in random order, measured anew in every batch.
 
 A stored curve is noise-free. A measured one has another instrument, an unknown scale, background and angular
 zero, counting noise, a scan that begins and ends somewhere in steps of its own, and a substrate peak that is not used.
-``Measurement`` is the prior of these; ``draw_batch`` draws them and returns network input.
+``Measurement`` is the prior of these; ``draw_batch`` draws them and returns network input. ``shuffled`` gives the rows.
 """
 
 import math
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from xrdsim.configuration import Configuration
+from xrdsim.configuration import Configuration, Part
 from xrdsim.errors import ParameterError
 from xrdsim.observe import PEAK_MASK, Windowed, observe, to_window
-from xrdsim.store import Floats, Rows
+from xrdsim.store import Dataset, Floats
 
 DEX = 0.5
 """Typical standard deviation of log10 intensity along a curve: the unit of the network input."""
 
-_SPLIT, _EPOCH = 0, 1  # random streams
+MEMORY = 4e9
+"""Bytes that the curves of a dataset may take to be held in memory."""
+
+BUFFER = 16384
+"""Rows that are shuffled together."""
+
+_SPLIT, _EPOCH, _BLOCKS = 0, 1, 4  # random streams
+
+A = TypeVar("A")
+B = TypeVar("B")
 
 
 @dataclass(frozen=True)
@@ -115,6 +124,52 @@ def stream(seed: int, *key: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
 
 
+@dataclass(frozen=True, eq=False)
+class Source:
+    """The training rows of a dataset; their curves are in memory or read when they are needed.
+
+    Attributes
+    ----------
+    data : the dataset.
+    params, density : (n, 7 or 9) and (n,), of all rows.
+    curves : (n, angle) of all rows, or None.
+    """
+
+    data: Dataset
+    params: Floats
+    density: Floats
+    curves: Floats | None
+
+    def reflectivity(self, rows: NDArray[np.int64]) -> Floats:
+        """Curves of the numbered rows, in this order; from disk by whole blocks, each read once."""
+        if self.curves is not None:
+            return self.curves[rows]
+        size = self.data.config.block_size
+        block = rows // size
+        found = np.empty((len(rows), len(self.data.angle)), np.float32)
+        for number in np.unique(block).tolist():
+            here = np.flatnonzero(block == number)
+            read = np.asarray(self.data.reflectivity[self.data.config.rows(Part.TRAIN, number)])
+            found[here] = read[rows[here] - number * size]
+        return found
+
+
+class Minibatch(NamedTuple):
+    """Rows to learn from: reflectivity (n, angle), params (n, 7 or 9) and weight (n,)."""
+
+    reflectivity: Floats
+    params: Floats
+    weight: Floats
+
+
+def open_source(data: Dataset, memory: float = MEMORY) -> Source:
+    """The training rows, with all curves in memory if they take no more than so many bytes."""
+    params = np.asarray(data.parameters[:], np.float32)
+    density = np.ones(len(params), np.float32) if data.density is None else np.asarray(data.density[:], np.float32)
+    fits = data.reflectivity.nbytes <= memory
+    return Source(data, params, density, np.asarray(data.reflectivity[:], np.float32) if fits else None)
+
+
 def importance(density: Floats, index: NDArray[np.int64]) -> Floats:
     """Weight of every row that undoes its sampler, 1/density, in units of the mean over the indexed rows.
 
@@ -124,39 +179,61 @@ def importance(density: Floats, index: NDArray[np.int64]) -> Floats:
     return np.asarray(weight / weight[index].mean(), np.float32)
 
 
+def shuffled(
+    source: Source, index: NDArray[np.int64], weight: Floats, size: int, seed: int, epoch: int
+) -> Iterator[Minibatch]:
+    """Every indexed row once, at random, in minibatches of one size; rows that do not fill the last are left out.
+
+    Whole blocks in random order make buffers of some BUFFER rows, which are shuffled. A second thread fills the next
+    buffer while the caller uses the present one. What comes depends on the block size of the dataset, the index, the
+    seed and the epoch, and not on whether the curves are in memory.
+
+    Parameters
+    ----------
+    source : the rows.
+    index : numbers of the rows to use, ascending.
+    weight : (n,) of every row of the source.
+    size : of a minibatch.
+    seed, epoch : name the random streams.
+    """
+
+    def fill(rows: NDArray[np.int64]) -> list[Floats]:
+        return [source.reflectivity(rows), source.params[rows], weight[rows]]
+
+    rest: list[Floats] = []
+    for filled in _ahead(fill, _buffers(index, source.data.config.block_size, seed, epoch)):
+        buffer = [np.concatenate(pair) for pair in zip(rest, filled, strict=True)] if rest else filled
+        full = len(buffer[0]) // size * size
+        for start in range(0, full, size):
+            yield Minibatch(*(values[start : start + size] for values in buffer))
+        rest = [values[full:] for values in buffer]
+
+
 def batches(
-    rows: Rows,
+    source: Source,
     index: NDArray[np.int64],
     weight: Floats,
-    config: Configuration,
     measurement: Measurement,
     size: int,
     seed: int,
     epoch: int,
 ) -> Iterator[tuple[Floats, Floats, Floats]]:
-    """Shuffle the indexed rows and yield them measured, as network input, parameters and weights.
+    """The shuffled rows, measured: network input, parameters and weights.
 
     Every batch has its own random stream, so an epoch does not depend on those before it. The next batch is measured in
     a second thread while the caller works on the present one; it leaves half of the cores to the caller, because the
-    threads of Numba and of PyTorch do not know of each other. Rows that do not fill a batch are left out.
+    threads of Numba and of PyTorch do not know of each other.
     """
-    order = stream(seed, _EPOCH, epoch).permutation(index)
-    count = max(len(order) // size, 1)
-
-    def measure(batch: int) -> tuple[Floats, Floats, Floats]:
-        chosen = order[batch * size : (batch + 1) * size]
-        rng = stream(seed, _EPOCH, epoch, batch)
-        inputs = draw_batch(rows.reflectivity[chosen], config, measurement, rng)
-        return inputs, rows.params[chosen], weight[chosen]
 
     threads = max(numba.get_num_threads() // 2, 1)
-    with ThreadPoolExecutor(1, initializer=numba.set_num_threads, initargs=(threads,)) as thread:
-        ahead = thread.submit(measure, 0)
-        for batch in range(count):
-            ready = ahead.result()
-            if batch + 1 < count:
-                ahead = thread.submit(measure, batch + 1)
-            yield ready
+
+    def measure(batch: tuple[int, Minibatch]) -> tuple[Floats, Floats, Floats]:
+        numba.set_num_threads(threads)
+        number, rows = batch
+        rng = stream(seed, _EPOCH, epoch, number)
+        return draw_batch(rows.reflectivity, source.data.config, measurement, rng), rows.params, rows.weight
+
+    return _ahead(measure, enumerate(shuffled(source, index, weight, size, seed, epoch)))
 
 
 def draw_batch(
@@ -214,3 +291,26 @@ def network_input(seen: Windowed) -> NDArray[np.float32]:
 
 def _log_uniform(rng: np.random.Generator, limits: tuple[float, float], n: int) -> NDArray[np.float64]:
     return np.exp(rng.uniform(math.log(limits[0]), math.log(limits[1]), n))
+
+
+def _buffers(index: NDArray[np.int64], block_size: int, seed: int, epoch: int) -> Iterator[NDArray[np.int64]]:
+    """Numbers of the rows of each buffer, shuffled; every block is in one buffer only."""
+    edges = np.arange(block_size, index[-1] + 1, block_size)
+    blocks = np.split(index, np.searchsorted(index, edges))
+    order, rng = stream(seed, _BLOCKS, epoch).permutation(len(blocks)), stream(seed, _EPOCH, epoch)
+    together = max(BUFFER // block_size, 1)
+    for first in range(0, len(order), together):
+        yield rng.permutation(np.concatenate([blocks[block] for block in np.sort(order[first : first + together])]))
+
+
+def _ahead(function: Callable[[A], B], arguments: Iterable[A]) -> Iterator[B]:
+    """Results of a function; a second thread makes the next one while the caller works on the present one."""
+    with ThreadPoolExecutor(1) as thread:
+        waiting: Future[B] | None = None
+        for argument in arguments:
+            following = thread.submit(function, argument)
+            if waiting is not None:
+                yield waiting.result()
+            waiting = following
+        if waiting is not None:
+            yield waiting.result()

@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from xrdml.checkpoint import CARD, STATE, definition, estimate, load_state, save_model, save_state
-from xrdml.data import Measurement, batches, draw_batch, importance, split, stream
+from xrdml.data import MEMORY, Measurement, batches, draw_batch, importance, open_source, split, stream
 from xrdml.evaluate import test_errors
 from xrdml.losses import load_weights, weighted_loss
 from xrdml.nets import Architecture, Model, build, to_parameters
@@ -81,12 +81,13 @@ def train(
     fine: Sequence[str] | None = None,
     patience: int = 6,
     undo_sampler: bool = False,
+    memory: float = MEMORY,
     progress: Callable[[Progress], None] | None = None,
 ) -> Run:
     """Train a network on a dataset and evaluate it on the dataset's test rows.
 
     Writes ``model.safetensors`` (the best epoch), ``model.json`` (its card), ``metrics.json`` and ``state.pt`` after
-    every epoch. A run on the same machine is reproducible from its seed, interrupted or not.
+    every epoch. A run on the same machine is reproducible from its seed, interrupted or not, with any ``memory``.
 
     Parameters
     ----------
@@ -103,6 +104,7 @@ def train(
     patience : epochs without a better validation loss after which a phase ends.
     undo_sampler : weight every row by 1/density, as if the rows came from the prior. The validation loss always is that
         of the prior.
+    memory : bytes that the curves may take to be held in memory; more are read anew in every epoch.
     progress : called after every batch.
 
     Returns
@@ -146,12 +148,12 @@ def train(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = build(architecture).to(where)
-    rows = data.load("train")
-    parts = split(len(rows.params), seed)
-    held = draw_batch(rows.reflectivity[parts.validation], config, prior, stream(seed, _VALIDATION))
+    rows = open_source(data, memory)
+    parts = split(len(data), seed)
+    held = draw_batch(rows.reflectivity(parts.validation), config, prior, stream(seed, _VALIDATION))
     truth = torch.from_numpy(rows.params[parts.validation])
     of_prior = torch.from_numpy(importance(rows.density, parts.validation)[parts.validation])
-    weight = importance(rows.density, parts.train) if undo_sampler else np.ones(len(rows.params), np.float32)
+    weight = importance(rows.density, parts.train) if undo_sampler else np.ones(len(data), np.float32)
     span, factors = (torch.tensor(x, dtype=torch.float32, device=where) for x in (space.span, loss_weights))
     size = min(batch_size, len(parts.train))
     count = len(parts.train) // size
@@ -175,7 +177,7 @@ def train(
                 net.eval()
                 trained.train()
                 began, total = time.perf_counter(), 0.0
-                drawn = batches(rows, parts.train, weight, config, prior, size, seed, len(state["history"]))
+                drawn = batches(rows, parts.train, weight, prior, size, seed, len(state["history"]))
                 for batch, (inputs, *known) in enumerate(drawn, start=1):
                     for group in optimizer.param_groups:
                         group["lr"] = lr * _schedule(epoch * count + batch, planned * count)
