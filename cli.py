@@ -3,6 +3,7 @@
 import functools
 import json
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -47,6 +48,12 @@ AroundOption = Annotated[
     Path | None, typer.Option(help="Only near this sample: JSON of NAME: value, or a result.json of `xrd predict`.")
 ]
 WidthOption = Annotated[str, typer.Option(help="For --around: full width in parts of each range.")]
+WorkersOption = Annotated[
+    int | None, typer.Option(help="Processes that share the cores; default: this one, whose threads use them all.")
+]
+SchedulerOption = Annotated[
+    str | None, typer.Option(help="Work on a running Dask cluster, tcp://HOST:8786; it sees the dataset, too.")
+]
 LayersOption = Annotated[
     float | None, typer.Option(help="Sublayers of this thickness in Å; default: the continuous profile.")
 ]
@@ -179,7 +186,8 @@ def gen(
     scan: ScanFile = None,
     device: DeviceOption = "cpu",
     block_size: Annotated[int, typer.Option(help="Rows made, written and repaired together.")] = 2048,
-    workers: Annotated[int, typer.Option(help="Blocks in work at once; the cores are shared among them.")] = 1,
+    workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
     resume: Annotated[bool, typer.Option("--resume", help="Make what is missing or damaged.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing dataset.")] = False,
 ) -> None:
@@ -190,6 +198,8 @@ def gen(
         xrd gen --adaptive -n 20000
 
         xrd gen --adaptive -n 500000 --sensitivity sensitivity.json -o big.zarr --resume
+
+        xrd gen --adaptive -n 100000000 --block-size 65536 --scheduler tcp://head:8786 -o /shared/huge.zarr
 
         xrd gen --sampler sobol --around result/result.json --width 20% -o near.zarr
     """
@@ -203,7 +213,7 @@ def gen(
     if adaptive and sampler not in (None, "adaptive"):
         raise ParameterError(f"--adaptive and --sampler {sampler} exclude each other")
     measured, origin = (None, None) if sensitivity is None else read_range_sensitivity(sensitivity)
-    with counting("simulating", "curves") as progress:
+    with _cluster(scheduler) as client, counting("simulating", "curves") as progress:
         dataset = generate(
             output,
             n=n,
@@ -223,6 +233,7 @@ def gen(
             device=device,
             block_size=block_size,
             workers=workers,
+            client=client,
             resume=resume,
             overwrite=overwrite,
             progress=progress,
@@ -240,7 +251,8 @@ def gen(
 def append(
     dataset: Annotated[Path, typer.Argument(help="Made by `xrd gen`.")] = Path("dataset.zarr"),
     n: Annotated[int, typer.Option("-n", "--rows", help="Further training rows; 0: complete it only.")] = 20000,
-    workers: Annotated[int, typer.Option(help="Blocks in work at once; the cores are shared among them.")] = 1,
+    workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
 ) -> None:
     """Extend a dataset by further training curves of the same kind, as if it had been made with all of them at once.
 
@@ -253,8 +265,8 @@ def append(
     from xrdsim.generation import append as run
     from xrdsim.terminal import counting, say
 
-    with counting("simulating", "curves") as progress:
-        extended = run(dataset, n, workers=workers, progress=progress)
+    with _cluster(scheduler) as client, counting("simulating", "curves") as progress:
+        extended = run(dataset, n, workers=workers, client=client, progress=progress)
     say(f"{len(extended)} training curves → {dataset}")
 
 
@@ -621,6 +633,13 @@ def _experiment(reflection: Path | None, scan: Path | None) -> dict[str, Any]:
     if scan is not None:
         found["scan"] = Scan.from_toml(scan)
     return found
+
+
+def _cluster(scheduler: str | None) -> AbstractContextManager[Any]:
+    """A client of the running cluster that was asked for, or None."""
+    from xrdsim.cluster import connect
+
+    return nullcontext() if scheduler is None else connect(scheduler)
 
 
 def _space(path: Path | None, known: Path | None, width: str) -> Any:

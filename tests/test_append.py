@@ -65,7 +65,7 @@ def test_only_missing_blocks_are_made(tmp_path, monkeypatch):
     path = tmp_path / "d.zarr"
     generate(path, **(SMALL | {"n": 128}))
     made, make = [], generation._make_block
-    monkeypatch.setattr(generation, "_make_block", lambda *a: made.append(a[4]) or make(*a))
+    monkeypatch.setattr(generation, "_make_block", lambda *a: made.append(a[5]) or make(*a))
     append(path, 100)
     assert sorted(made) == [2, 3]
 

@@ -105,7 +105,7 @@ def test_a_write_that_fails_half_way(whole, tmp_path):
     import resource
 
     def limit():  # Python ignores SIGXFSZ, so that writing beyond the limit is an error like that of a full disk
-        resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (250_000, 250_000))
 
     path = tmp_path / "d.zarr"
     code, _, error = xrd(*GEN, path, preexec_fn=limit)  # the test rows still fit

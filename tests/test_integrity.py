@@ -215,7 +215,7 @@ def test_the_machine_is_noted(whole):
 def test_another_machine_is_noted_and_changes_no_array(whole, path, monkeypatch, caplog):
     store.discard_block(path, Part.TRAIN, 1)
     with monkeypatch.context() as patch:
-        patch.setattr(integrity, "_processor", lambda: "abacus")
+        patch.setattr(generation, "processor", lambda: "abacus")
         with caplog.at_level(logging.WARNING):
             generate(path, **SMALL, resume=True)
     assert "another machine" in caplog.text

@@ -48,6 +48,7 @@ class Configuration:
     edge : parameters whose extremes the sampler ``edge`` favours.
     density : whether the density of every row is stored; datasets of earlier versions do not have it.
     pilot : what a sampler measured beforehand, see ``xrdsim.samplers.Plan``.
+    mantissa_bits : of the stored curves, of the 23 of float32; datasets of earlier versions have them all.
     device : ``cpu`` or ``cuda``, whose curves differ in the last digits.
     version : of the program.
     """
@@ -75,6 +76,7 @@ class Configuration:
     edge: tuple[str, ...] = ()
     pilot: tuple[float, ...] = ()
     density: bool = False
+    mantissa_bits: int = 23
     device: str = "cpu"
     version: str = field(default_factory=partial(version, "xrdsim"))
 

@@ -36,5 +36,9 @@ class DeviceError(XrdError, RuntimeError):
     """A device was asked for that this machine or installation does not have."""
 
 
+class ClusterError(XrdError, RuntimeError):
+    """A Dask cluster that cannot be reached or used."""
+
+
 class TrainingError(XrdError, ArithmeticError):
     """A training that went wrong: the loss is not finite."""

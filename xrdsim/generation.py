@@ -5,22 +5,25 @@ So the bytes of a dataset do not depend on how many workers made it, nor on how 
 """
 
 import logging
+import socket
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, nullcontext
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numba
 import numpy as np
-from dask.base import compute
-from dask.callbacks import Callback
-from dask.delayed import delayed
+from distributed import Client
 
-from xrdsim import store
+from xrdsim import cluster, store
 from xrdsim.configuration import Configuration, Part
 from xrdsim.crystal import DEFAULT_SCAN, GGG_444, Reflection, Scan
 from xrdsim.errors import ParameterError, StoreError, StoreExistsError, XrdError
-from xrdsim.integrity import record_machine, repair
+from xrdsim.integrity import processor, record_machine, repair
 from xrdsim.lock import only_writer
 from xrdsim.model import check_device, largest_strain, prepare, simulate
 from xrdsim.parameters import ParameterSpace
@@ -29,6 +32,8 @@ from xrdsim.sampling import Sampler
 from xrdsim.store import Dataset
 
 _LOG = logging.getLogger(__name__)
+
+_ALONE = Lock()  # held by what computes in a process whose threads do not bear two at once
 
 _CHOICES = (  # arguments of generate that a configuration keeps, beside n
     "sampler",
@@ -72,7 +77,8 @@ def generate(
     sensitivity_origin: Mapping[str, Any] | None = None,
     test_rows: int = 2000,
     device: str = "cpu",
-    workers: int = 1,
+    workers: int | None = None,
+    client: Client | None = None,
     resume: bool = False,
     overwrite: bool = False,
     extend: bool = False,
@@ -101,7 +107,8 @@ def generate(
         256 profiles of the prior.
     sensitivity_origin : where an array of sensitivities comes from, JSON-able, to be stored with the dataset.
     device : ``cpu``, or ``cuda`` for the reflectivity on a graphics card.
-    workers : blocks in work at once; they share the cores.
+    workers : processes that share the cores; by default there is one, whose threads make a block each.
+    client : of a Dask cluster that makes the blocks; all its workers see the path, as this process does.
     resume : continue a dataset of the same configuration: missing and damaged blocks are made, all others left as they
         are.
     overwrite : replace an existing dataset.
@@ -126,11 +133,15 @@ def generate(
         The path cannot be written.
     DeviceError
         The device is not available.
+    ClusterError
+        The Dask cluster has no workers, or was lost.
     """
     check_device(device, ("cpu", "cuda"))
     target = Path(path)
     if resume and overwrite:
         raise ParameterError("resume and overwrite exclude each other; give one of them")
+    if client is not None and workers is not None:
+        raise ParameterError("workers and client (--workers and --scheduler) exclude each other; give one of them")
     begun = _begun(target, resume, overwrite)
     if begun is not None and begun.sensitivity is not None and sensitivity is None:
         sensitivity, sensitivity_origin = begun.sensitivity, begun.sensitivity_origin
@@ -141,7 +152,12 @@ def generate(
                 "read, not continued; make it again with --overwrite"
             )
         jitter = False
-    for name, value, low in (("n", n, 1), ("test_rows", test_rows, 1), ("workers", workers, 1), ("seed", seed, 0)):
+    for name, value, low in (
+        ("n", n, 1),
+        ("test_rows", test_rows, 1),
+        ("workers", 1 if workers is None else workers, 1),
+        ("seed", seed, 0),
+    ):
         if value != int(value) or value < low:
             raise ParameterError(f"{name} = {value} must be a whole number of at least {low}")
     if block_size < 1 or (block_size > store.CHUNK_ROWS and block_size % store.CHUNK_ROWS):
@@ -189,6 +205,7 @@ def generate(
         edge=plan.edge,
         pilot=plan.pilot,
         density=begun is None or begun.density,
+        mantissa_bits=store.MANTISSA_BITS if begun is None else begun.mantissa_bits,
         device=device,
     )
     if begun is not None:
@@ -205,9 +222,15 @@ def generate(
             store.remove(target)
         if not store.is_complete(target):
             store.prepare(target, config)
-            if record_machine(target, config):
-                _LOG.warning("%s was begun on another machine: curves may differ in the last digits", target)
-            _run(target, config, plan, _safe_workers(workers), progress)
+            with ExitStack() as stack:
+                threads = 1  # of a task on a cluster
+                if workers is not None:
+                    threads = max(1, numba.get_num_threads() // int(workers))
+                    client = stack.enter_context(cluster.processes(int(workers)))
+                processors = [processor()] if client is None else cluster.everywhere(client, processor)
+                if record_machine(target, config, processors):
+                    _LOG.warning("%s was begun on another machine: curves may differ in the last digits", target)
+                _run(target, config, plan, client, threads, progress)
             store.finish(target)
     return store.open_dataset(target)
 
@@ -227,7 +250,12 @@ def _begun(path: Path, resume: bool, overwrite: bool) -> Configuration | None:
 
 
 def append(
-    path: str | Path, n: int, *, workers: int = 1, progress: Callable[[int, int], None] | None = None
+    path: str | Path,
+    n: int,
+    *,
+    workers: int | None = None,
+    client: Client | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Dataset:
     """Extend a dataset by n rows of the same configuration: the bytes are those of one made with all rows at once.
 
@@ -237,7 +265,7 @@ def append(
     ----------
     path : the dataset.
     n : number of further training rows; the test rows stay.
-    workers, progress : as in ``generate``.
+    workers, client, progress : as in ``generate``.
 
     Raises
     ------
@@ -245,14 +273,15 @@ def append(
         The path is not a dataset, or other settings than n would differ at the larger size.
     ParameterError
         The grid of the dataset has too few points.
-    OutputError, DeviceError
+    OutputError, DeviceError, ClusterError
         As ``generate``.
     """
     if n != int(n) or n < 0:
         raise ParameterError(f"n = {n} further rows must be a whole number of at least 0")
     begun = store.read_configuration(path)
     choices: dict[str, Any] = {name: getattr(begun, name) for name in _CHOICES}
-    return generate(path, n=begun.n + int(n), **choices, workers=workers, resume=True, extend=True, progress=progress)
+    choices |= {"workers": workers, "client": client, "progress": progress}
+    return generate(path, n=begun.n + int(n), **choices, resume=True, extend=True)
 
 
 def _check_same(path: Path, begun: Configuration, config: Configuration, extend: bool = False) -> None:
@@ -270,55 +299,61 @@ def _check_same(path: Path, begun: Configuration, config: Configuration, extend:
 
 
 def _run(
-    path: Path, config: Configuration, plan: Plan, workers: int, progress: Callable[[int, int], None] | None
+    path: Path,
+    config: Configuration,
+    plan: Plan,
+    client: Client | None,
+    threads: int,
+    progress: Callable[[int, int], None] | None,
 ) -> None:
     """Make the missing blocks, those of the test rows first."""
     total = config.n + config.test_rows
-    todo = {
-        part: {f"{part}-{block:09d}": int(block) for block in store.missing_blocks(path, config, part)} for part in Part
-    }
-    done = total - sum(_rows(config, part, block) for part in Part for block in todo[part].values())
-    threads = max(1, numba.get_num_threads() // workers)
-
-    def finished(key: Any, result: Any, *_: Any) -> None:  # called by Dask in this thread
-        nonlocal done
-        if isinstance(result, int) and key in keys:
-            done += result
+    todo = [
+        (part, int(block)) for part in (Part.TEST, Part.TRAIN) for block in store.missing_blocks(path, config, part)
+    ]
+    done = total - sum(_rows(config, part, block) for part, block in todo)
+    with ExitStack() as stack:
+        if client is not None:
+            at_once, pool, threads = cluster.slots(client), client.get_executor(pure=False), threads
+        else:
+            cores = numba.get_num_threads()
+            at_once = max(1, min(cores, len(todo))) if _bears_threads() else 1
+            pool, threads = stack.enter_context(ThreadPoolExecutor(at_once)), cores // at_once
+        make = partial(_make_block, path.resolve(), config, plan, threads)
+        for rows in cluster.results(pool, 2 * at_once, make, todo):
+            done += rows
             if progress:
                 progress(done, total)
 
-    # leaving the pool waits for the blocks in work: nothing writes after an error or an interrupt
-    with ThreadPoolExecutor(workers) as pool, Callback(posttask=finished):  # type: ignore[no-untyped-call]
-        for part in (Part.TEST, Part.TRAIN):
-            keys = todo[part]
-            task = delayed(_make_block, pure=False)
-            tasks = [task(path, config, plan, part, block, threads, dask_key_name=key) for key, block in keys.items()]
-            compute(*tasks, scheduler="threads", pool=pool, num_workers=workers)  # type: ignore[no-untyped-call]
 
-
-def _make_block(path: Path, config: Configuration, plan: Plan, part: Part, block: int, threads: int) -> int:
+def _make_block(path: Path, config: Configuration, plan: Plan, threads: int, part: Part, block: int) -> int:
     """Draw, simulate and write one block; the number of its rows."""
-    numba.set_num_threads(threads)
+    if version("xrdsim") != config.version:
+        raise StoreError(f"{socket.gethostname()} has xrdsim {version('xrdsim')}, not {config.version}: install that")
     n = _rows(config, part, block)
-    drawn = (plan.draw if part is Part.TRAIN else plan.draw_test)(block, n)
-    params = drawn.params
-    curves = simulate(
-        params,
-        convention=config.convention,
-        layers=config.layers,
-        rtol_dex=config.rtol_dex,
-        monochromator=config.monochromator,
-        reflection=config.reflection,
-        scan=config.stored_scan,
-        fwhm=config.base_fwhm,
-        device=config.device,
-        space=plan.space,
-    ).intensity
+    with nullcontext() if _bears_threads() else _ALONE:
+        numba.set_num_threads(threads)
+        drawn = (plan.draw if part is Part.TRAIN else plan.draw_test)(block, n)
+        params = drawn.params
+        curves = simulate(
+            params,
+            convention=config.convention,
+            layers=config.layers,
+            rtol_dex=config.rtol_dex,
+            monochromator=config.monochromator,
+            reflection=config.reflection,
+            scan=config.stored_scan,
+            fwhm=config.base_fwhm,
+            device=config.device,
+            space=plan.space,
+        ).intensity
     bad = ~np.isfinite(curves).all(axis=1)
     if bad.any():
         raise XrdError(f"the simulation of {params[bad][0].tolist()} failed; please report these parameters")
+    stored = store.Rows(
+        params.astype(np.float32), store.round_curves(curves, config.mantissa_bits), drawn.density.astype(np.float32)
+    )
     with store.writing(path):
-        stored = store.Rows(*(values.astype(np.float32) for values in (params, curves, drawn.density)))
         store.write_block(path, config, part, block, stored)
     return n
 
@@ -328,11 +363,7 @@ def _rows(config: Configuration, part: Part, block: int) -> int:
     return int(rows.stop - rows.start)
 
 
-def _safe_workers(workers: int) -> int:
-    """One worker where Numba's threads do not bear calls from several threads at once."""
-    if workers > 1:
-        largest_strain(ParameterSpace().low)  # starts Numba's threads
-        if numba.threading_layer() == "workqueue":  # type: ignore[attr-defined]
-            _LOG.warning("Numba's threading layer is 'workqueue', which allows one worker only; install TBB or OpenMP")
-            return 1
-    return workers
+def _bears_threads() -> bool:
+    """Whether Numba's threads bear calls from several threads at once: not so its layer 'workqueue'."""
+    largest_strain(ParameterSpace().low)  # starts them
+    return str(numba.threading_layer()) != "workqueue"  # type: ignore[attr-defined]

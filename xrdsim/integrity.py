@@ -152,12 +152,12 @@ def repair(path: str | Path) -> tuple[Fault, ...]:
     return (*faults, *damaged)
 
 
-def record_machine(path: str | Path, config: Configuration) -> bool:
-    """Note that this machine makes the blocks that are missing now; whether other machines made the rest.
+def record_machine(path: str | Path, config: Configuration, processors: Collection[str]) -> bool:
+    """Note that these processors make the blocks that are missing now; whether others made the rest.
 
-    The note is the same however often the work was interrupted on one machine.
+    The note is the same however often the work was interrupted on one kind of processor.
     """
-    here = {"processor": _processor(), "versions": _versions()}
+    here = {"processor": ", ".join(sorted(set(processors))), "versions": _versions()}
     missing = {str(part): set(store.missing_blocks(path, config, part).tolist()) for part in Part}
     made = store.read_attribute(path, MADE_ON) or []
     for entry in made:
@@ -170,6 +170,11 @@ def record_machine(path: str | Path, config: Configuration) -> bool:
     mine: dict[str, Any] = {**here, "blocks": {part: _ranges(numbers) for part, numbers in missing.items()}}
     store.write_attribute(path, MADE_ON, [*others, mine] if any(mine["blocks"].values()) else others)
     return bool(others)
+
+
+def processor() -> str:
+    """Kind of processor that this process runs on, for which Numba compiles."""
+    return str(numba.config.CPU_NAME or binding.get_host_cpu_name())  # type: ignore[attr-defined]
 
 
 def _damaged_descriptions(path: str | Path, config: Configuration) -> tuple[Fault, ...]:
@@ -247,10 +252,6 @@ def _content(path: Path) -> dict[str, Any] | None:
     except ValueError:
         return None
     return content if isinstance(content, dict) else None
-
-
-def _processor() -> str:
-    return str(numba.config.CPU_NAME or binding.get_host_cpu_name())  # type: ignore[attr-defined]
 
 
 def _versions() -> dict[str, str]:

@@ -19,7 +19,7 @@ from xrdsim.crystal import DEFAULT_SCAN, GGG_444, Reflection, Scan
 from xrdsim.errors import ParameterError
 from xrdsim.grid import Grid, grid_points, permute, rounded
 from xrdsim.model import largest_strain
-from xrdsim.parameters import ParameterSpace
+from xrdsim.parameters import D02, DMAX1, ParameterSpace
 from xrdsim.units import ARCSEC
 
 Array = NDArray[np.float64]
@@ -42,10 +42,11 @@ def stream(seed: int, *key: int) -> np.random.Generator:
 
 def in_window(params: Array, reflection: Reflection = GGG_444, scan: Scan = DEFAULT_SCAN) -> NDArray[np.bool_]:
     """Whether the largest strain ε of each row diffracts inside the scan: ε·tanθ_B ≤ last angle."""
-    if len(params) == 0:
-        return np.zeros(0, bool)
     limit = scan.last * ARCSEC / math.tan(reflection.theta_bragg)
-    return np.asarray(largest_strain(params) <= limit)
+    inside = np.asarray(params[:, DMAX1] + params[:, D02] <= limit)  # each part of the profile is at its largest
+    undecided = ~inside & (params[:, DMAX1] <= limit)
+    inside[undecided] = largest_strain(params[undecided]) <= limit
+    return inside
 
 
 def valid(rows: Array, space: ParameterSpace, reflection: Reflection, scan: Scan) -> NDArray[np.bool_]:
