@@ -7,7 +7,7 @@ on how many there are in all.
 
 import signal
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from itertools import islice
 from threading import current_thread, main_thread
@@ -84,15 +84,20 @@ def everywhere(client: Client, function: Callable[[], Any]) -> list[Any]:
         raise ClusterError(f"the workers of {address} lack a module ({error}); install xrdsim there") from error
 
 
-def slots(client: Client) -> int:
-    """Tasks that a cluster works on at once."""
-    return int(sum(client.nthreads().values()))
+@contextmanager
+def workers(client: Client | None, threads: int) -> Iterator[tuple[Executor, int]]:
+    """An executor and how many tasks it works on at once: a cluster, or without one so many threads of this process."""
+    if client is not None:
+        yield client.get_executor(pure=False), sum(client.nthreads().values())
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            yield pool, threads
 
 
 def results(
-    executor: Executor, ahead: int, work: Callable[..., Any], tasks: Iterable[tuple[Any, ...]]
+    executor: Executor, at_once: int, work: Callable[..., Any], tasks: Iterable[tuple[Any, ...]]
 ) -> Iterator[Any]:
-    """Results of ``work(*task)`` as they come, with so many tasks handed over ahead.
+    """Results of ``work(*task)`` as they come; twice as many tasks are handed over as are worked on at once.
 
     A task whose Dask worker dies is done again by another one. An error or an interrupt leaves when the tasks that were
     handed over have ended.
@@ -107,7 +112,7 @@ def results(
     def submit(number: int) -> set[Any]:
         return {executor.submit(work, *task) for task in islice(rest, number)}
 
-    waiting = submit(ahead)
+    waiting = submit(2 * at_once)
     try:
         while waiting:
             done, waiting = wait(waiting, return_when=FIRST_COMPLETED)

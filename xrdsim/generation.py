@@ -7,7 +7,6 @@ So the bytes of a dataset do not depend on how many workers made it, nor on how 
 import logging
 import socket
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, nullcontext
 from functools import partial
 from importlib.metadata import version
@@ -210,27 +209,26 @@ def generate(
     )
     if begun is not None:
         _check_same(target, begun, config, extend)
-    with store.writing(target), only_writer(target):
+    with store.writing(target), only_writer(target), ExitStack() as stack:
         begun = _begun(target, resume, overwrite)  # another process may have made it since
+        threads = 1  # of a task on a cluster
+        if workers is not None:
+            threads = max(1, numba.get_num_threads() // int(workers))
+            client = stack.enter_context(cluster.processes(int(workers)))
+        processors = [processor()] if client is None else cluster.everywhere(client, processor)
         if begun is not None:
             _check_same(target, begun, config, extend)
             if config != begun:
                 store.extend(target, begun, config)
-            for fault in repair(target):
+            for fault in repair(target, client):
                 _LOG.warning("%s: %s; it is made anew", target, fault)
         elif store.is_ours(target):
             store.remove(target)
         if not store.is_complete(target):
             store.prepare(target, config)
-            with ExitStack() as stack:
-                threads = 1  # of a task on a cluster
-                if workers is not None:
-                    threads = max(1, numba.get_num_threads() // int(workers))
-                    client = stack.enter_context(cluster.processes(int(workers)))
-                processors = [processor()] if client is None else cluster.everywhere(client, processor)
-                if record_machine(target, config, processors):
-                    _LOG.warning("%s was begun on another machine: curves may differ in the last digits", target)
-                _run(target, config, plan, client, threads, progress)
+            if record_machine(target, config, processors):
+                _LOG.warning("%s was begun on another machine: curves may differ in the last digits", target)
+            _run(target, config, plan, client, threads, progress)
             store.finish(target)
     return store.open_dataset(target)
 
@@ -312,15 +310,12 @@ def _run(
         (part, int(block)) for part in (Part.TEST, Part.TRAIN) for block in store.missing_blocks(path, config, part)
     ]
     done = total - sum(_rows(config, part, block) for part, block in todo)
-    with ExitStack() as stack:
-        if client is not None:
-            at_once, pool, threads = cluster.slots(client), client.get_executor(pure=False), threads
-        else:
-            cores = numba.get_num_threads()
-            at_once = max(1, min(cores, len(todo))) if _bears_threads() else 1
-            pool, threads = stack.enter_context(ThreadPoolExecutor(at_once)), cores // at_once
+    cores = numba.get_num_threads() if _bears_threads() else 1
+    with cluster.workers(client, max(1, min(cores, len(todo)))) as (pool, at_once):
+        if client is None:
+            threads = numba.get_num_threads() // at_once
         make = partial(_make_block, path.resolve(), config, plan, threads)
-        for rows in cluster.results(pool, 2 * at_once, make, todo):
+        for rows in cluster.results(pool, at_once, make, todo):
             done += rows
             if progress:
                 progress(done, total)

@@ -10,14 +10,16 @@ import platform
 import tempfile
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numba
 import numpy as np
+from distributed import Client
 from llvmlite import binding
 
-from xrdsim import store
+from xrdsim import cluster, store
 from xrdsim.configuration import Configuration, Part
 from xrdsim.files import size_of
 
@@ -95,7 +97,7 @@ def verify(path: str | Path, progress: Callable[[int, int], None] | None = None)
     """
     config = store.read_configuration(path)
     faults = _damaged_descriptions(path, config)
-    damaged, missing = _check_blocks(path, config, progress, {fault.where for fault in faults})
+    damaged, missing = _check_blocks(path, config, None, progress, {fault.where for fault in faults})
     blocks = sum(config.blocks(part) for part in Part)
     return Verification(Path(path), config, (*faults, *damaged), tuple(missing), blocks)
 
@@ -133,10 +135,10 @@ def describe(path: str | Path) -> dict[str, Any]:
     }
 
 
-def repair(path: str | Path) -> tuple[Fault, ...]:
+def repair(path: str | Path, client: Client | None = None) -> tuple[Fault, ...]:
     """Make damaged descriptions anew and discard damaged blocks, which are then missing; the faults that were found.
 
-    What a kill left of blocks that were never marked is removed too.
+    What a kill left of blocks that were never marked is removed too. The workers of a cluster share the reading.
     """
     config = store.read_configuration(path)
     faults = _damaged_descriptions(path, config)
@@ -146,7 +148,7 @@ def repair(path: str | Path) -> tuple[Fault, ...]:
             if fault.where != "zarr.json":
                 (Path(path) / fault.where / "zarr.json").unlink(missing_ok=True)
         store.prepare(path, config)
-    damaged, missing = _check_blocks(path, config)
+    damaged, missing = _check_blocks(path, config, client)
     for part, block in (*missing, *((Part(fault.where), fault.block) for fault in damaged if fault.block is not None)):
         store.discard_block(path, part, block)
     return (*faults, *damaged)
@@ -203,39 +205,45 @@ def _damaged_descriptions(path: str | Path, config: Configuration) -> tuple[Faul
 def _check_blocks(
     path: str | Path,
     config: Configuration,
+    client: Client | None = None,
     progress: Callable[[int, int], None] | None = None,
     undescribed: Collection[str] = (),
 ) -> tuple[list[Fault], list[tuple[Part, int]]]:
     """Damaged blocks and missing blocks; parts with an undescribed array are left out."""
-    damaged, missing = [], []
-    total, done = sum(config.blocks(part) for part in Part), 0
+    missing: list[tuple[Part, int]] = []
+    marked: list[tuple[Part, int, int]] = []
     for part in Part:
-        unreadable = {part.prefix + name for name in store.stored_names(config)} & set(undescribed)
+        readable = not {part.prefix + name for name in store.stored_names(config)} & set(undescribed)
         for block, marker in enumerate(store.markers(path, config, part).tolist()):
             if marker == 0:
                 missing.append((part, block))
-            elif not unreadable:
-                reason = _check_block(path, config, part, block, marker)
-                if reason:
-                    damaged.append(Fault(str(part), block, reason))
-            done += 1
+            elif readable:
+                marked.append((part, block, marker))
+    damaged = []
+    with cluster.workers(client, numba.get_num_threads()) as (pool, at_once):
+        check = partial(_check_block, Path(path).resolve(), config)
+        for done, fault in enumerate(cluster.results(pool, at_once, check, marked), start=1):
+            damaged += [fault] if fault else []
             if progress:
-                progress(done, total)
-    return damaged, missing
+                progress(done, len(marked))
+    return sorted(damaged, key=lambda fault: (fault.where, fault.block)), missing
 
 
-def _check_block(path: str | Path, config: Configuration, part: Part, block: int, marker: int) -> str:
-    """What is wrong with a block, or nothing."""
+def _check_block(path: Path, config: Configuration, part: Part, block: int, marker: int) -> Fault | None:
+    """What is wrong with a block."""
     for name in store.stored_names(config):
-        shard = Path(path) / (part.prefix + name) / "c" / str(block)
+        shard = path / (part.prefix + name) / "c" / str(block)
         if not (shard.is_file() or (shard / "0").is_file()):
-            return f"the file of {part.prefix}{name} is missing"
+            return Fault(str(part), block, f"the file of {part.prefix}{name} is missing")
     try:
         rows = store.read_block(path, config, part, block)
     except Exception as error:  # codecs raise what they like
-        return f"cannot be read ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no details'})"
+        details = str(error).splitlines()[0] if str(error) else "no details"
+        return Fault(str(part), block, f"cannot be read ({type(error).__name__}: {details})")
     checksum = store.block_checksum(config, rows)
-    return "" if checksum == marker else f"has the checksum {checksum:08x}, {marker:08x} was stored"
+    if checksum == marker:
+        return None
+    return Fault(str(part), block, f"has the checksum {checksum:08x}, {marker:08x} was stored")
 
 
 def _bytes(path: Path) -> bytes | None:

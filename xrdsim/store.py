@@ -16,6 +16,7 @@ how the rows are made nor what runs the blocks.
 """
 
 import json
+import math
 import shutil
 import warnings
 import zlib
@@ -38,7 +39,7 @@ SCHEMA = "xrdsim-dataset"
 SCHEMA_VERSION = 1
 
 CHUNK_ROWS = 256
-"""Rows compressed together: what is read at least."""
+"""Larger blocks hold a multiple of so many rows; up to four times as many curves are compressed together."""
 
 MANTISSA_BITS = 12
 """Kept of the stored curves: a rounding of at most 5.3e-5 dex, and half the size on disk."""
@@ -218,7 +219,7 @@ def prepare(path: str | Path, config: Configuration) -> None:
                     dtype="float32",
                     shape=(n, *widths.values()),
                     shards=(config.block_size, *widths.values()),
-                    chunks=(min(CHUNK_ROWS, config.block_size), *widths.values()),
+                    chunks=(_chunk_rows(name, config), *widths.values()),
                     compressors=_compressor(config),
                     config={"write_empty_chunks": True},  # looking for them costs as much as the compression
                     fill_value=float("nan"),
@@ -250,7 +251,15 @@ def round_curves(curves: Any, bits: int) -> Floats:
     return rounded
 
 
+def _chunk_rows(name: str, config: Configuration) -> int:
+    """Rows compressed together: a whole block where rows are short."""
+    if config.block_size <= CHUNK_ROWS or config.mantissa_bits == 23:  # datasets of earlier versions
+        return min(CHUNK_ROWS, config.block_size)
+    return math.gcd(config.block_size, 4 * CHUNK_ROWS) if name == "reflectivity" else config.block_size
+
+
 def _compressor(config: Configuration) -> ZstdCodec | BloscCodec:
+    """The faster one for rounded curves; zstd in datasets of earlier versions."""
     if config.mantissa_bits == 23:
         return ZstdCodec(level=1)
     return BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle", typesize=4)
