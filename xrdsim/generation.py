@@ -32,6 +32,7 @@ from xrdsim.store import Dataset
 
 _LOG = logging.getLogger(__name__)
 
+_PART = 2048  # rows simulated together: memory does not grow with the blocks
 _ALONE = Lock()  # held by what computes in a process whose threads do not bear two at once
 
 _CHOICES = (  # arguments of generate that a configuration keeps, beside n
@@ -329,28 +330,32 @@ def _make_block(path: Path, config: Configuration, plan: Plan, threads: int, par
     with nullcontext() if _bears_threads() else _ALONE:
         numba.set_num_threads(threads)
         drawn = (plan.draw if part is Part.TRAIN else plan.draw_test)(block, n)
-        params = drawn.params
-        curves = simulate(
-            params,
-            convention=config.convention,
-            layers=config.layers,
-            rtol_dex=config.rtol_dex,
-            monochromator=config.monochromator,
-            reflection=config.reflection,
-            scan=config.stored_scan,
-            fwhm=config.base_fwhm,
-            device=config.device,
-            space=plan.space,
-        ).intensity
-    bad = ~np.isfinite(curves).all(axis=1)
-    if bad.any():
-        raise XrdError(f"the simulation of {params[bad][0].tolist()} failed; please report these parameters")
-    stored = store.Rows(
-        params.astype(np.float32), store.round_curves(curves, config.mantissa_bits), drawn.density.astype(np.float32)
-    )
+        parts = range(0, n, _PART)
+        curves = [_stored_curves(drawn.params[first : first + _PART], config, plan.space) for first in parts]
+    stored = store.Rows(drawn.params.astype(np.float32), np.concatenate(curves), drawn.density.astype(np.float32))
     with store.writing(path):
         store.write_block(path, config, part, block, stored)
     return n
+
+
+def _stored_curves(params: Any, config: Configuration, space: ParameterSpace) -> store.Floats:
+    """The curves (n, angle) of a dataset."""
+    curves = simulate(
+        params,
+        convention=config.convention,
+        layers=config.layers,
+        rtol_dex=config.rtol_dex,
+        monochromator=config.monochromator,
+        reflection=config.reflection,
+        scan=config.stored_scan,
+        fwhm=config.base_fwhm,
+        device=config.device,
+        space=space,
+    ).intensity
+    bad = ~np.isfinite(curves).all(axis=1)
+    if bad.any():
+        raise XrdError(f"the simulation of {params[bad][0].tolist()} failed; please report these parameters")
+    return store.round_curves(curves, config.mantissa_bits)
 
 
 def _rows(config: Configuration, part: Part, block: int) -> int:
