@@ -71,7 +71,7 @@ def study(path):
                 row = measure(data, test, undo, seed, folder / f"{sampler}-{undo}-{seed}")
                 new = not path.exists()
                 with path.open("a", newline="") as file:
-                    writer = csv.DictWriter(file, COLUMNS)
+                    writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
                     if new:
                         writer.writeheader()
                     writer.writerow({"sampler": sampler, "undo_sampler": undo, "seed": seed} | row)
