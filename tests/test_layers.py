@@ -10,7 +10,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 FLOORS = [
     ["xrdsim.errors", "xrdsim.units", "xrdsim._jit", "xrdsim.terminal"],
-    ["xrdsim.files", "xrdsim.lock", "xrdsim.parameters", "xrdsim.crystal"],
+    ["xrdsim.files", "xrdsim.lock", "xrdsim.parameters", "xrdsim.crystal", "xrdsim.columns"],
+    ["xrdsim.formats", "xrdsim.plaintext"],
     ["xrdsim.curves", "xrdsim.tables", "xrdsim.spaces", "xrdsim.kernels.strain", "xrdsim.configuration"],
     ["xrdsim.kernels.step", "xrdsim.kernels.film", "xrdsim.kernels.steps", "xrdsim.kernels.convolve", "xrdsim.grid"],
     ["xrdsim.kernels.reflectivity", "xrdsim.kernels.slopes"],
