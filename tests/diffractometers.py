@@ -24,10 +24,21 @@ def numbers(values):
 
 
 def xrdml_scan(
-    y=Y, *, tag="counts", unit="counts", axis="Omega", omega=OMEGA, two=51.06, ends=True, time=2.0, factor=None, **more
+    y=Y,
+    *,
+    tag="counts",
+    unit="counts",
+    axis="Omega",
+    omega=OMEGA,
+    two=51.06,
+    phi=12.0,
+    ends=True,
+    time=2.0,
+    factor=None,
+    **more,
 ):
     positions = ""
-    for name, x in (("2Theta", two), ("Omega", omega), ("Phi", 12.0)):
+    for name, x in (("2Theta", two), ("Omega", omega), ("Phi", phi)):
         if np.size(x) == 1:
             body = f"<commonPosition>{x}</commonPosition>"
         elif ends:

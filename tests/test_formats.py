@@ -96,6 +96,14 @@ def test_axes_of_brml(tmp_path):
     assert "angle taken as 2theta in deg" in curve.note
 
 
+def test_drives_that_tremble(tmp_path):
+    noise = 1e-5 * np.random.default_rng(2).standard_normal(POINTS)
+    check(read_curve(put(tmp_path, ".brml", brml(brml_route(two=51.06 + noise)))))
+    check(read_curve(put(tmp_path, ".xrdml", xrdml(xrdml_scan(axis="", two=51.06 + noise, ends=False)))))
+    with pytest.raises(CurveError, match="is taken for no rocking curve"):
+        read_curve(put(tmp_path, ".brml", brml(brml_route(theta=25.53 + noise, two=2.0 * OMEGA, name="2Theta"))))
+
+
 def test_scans_that_do_not_turn_the_crystal(tmp_path):
     files = [
         put(tmp_path, ".xrdml", xrdml(xrdml_scan(axis="2Theta", omega=25.53, two=2.0 * OMEGA))),
@@ -220,15 +228,14 @@ def test_text_is_one_scan(tmp_path):
 
 
 def test_other_drives_do_not_stand_in_the_way(tmp_path):
-    phi = xrdml_scan(axis="Phi", omega=25.53).replace(
-        "<commonPosition>12.0<", "<startPosition>0</startPosition><endPosition>1<"
-    )
-    phi = phi.replace("<endPosition>1</commonPosition>", "<endPosition>1</endPosition>")
+    noise = 1e-5 * np.random.default_rng(2).standard_normal(POINTS)
+    phi = xrdml_scan(axis="Phi", omega=25.53 + noise, phi=3.0 * ROW, ends=False)
     file = put(tmp_path, ".xrdml", xrdml(phi, xrdml_scan()))
-    assert list_scans(file)[0] == "1: Phi 0 … 1 deg, 120 points, 2 s a point"
+    assert list_scans(file)[0] == "1: Phi 0 … 357 deg, 120 points, 2 s a point"
     check(read_curve(file, scan=2))
     with pytest.raises(CurveError, match="a scan of Phi is taken for no rocking curve"):
         read_curve(file, scan=1)
+    check(read_curve(put(tmp_path, ".xrdml", xrdml(xrdml_scan(phi=3.0 * ROW)))))
 
 
 def test_only_measured_routes_of_brml(tmp_path):

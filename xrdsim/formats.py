@@ -213,14 +213,15 @@ def _choose(name: str, angles: dict[str, Floats], where: str) -> tuple[str, str 
     if not angles:
         refuse(where, f"there are no angles; {_EXPORT}")
     drives = {_plain(key): key for key in angles}
-    moving = [plain for plain, key in drives.items() if angles[key].size and np.ptp(angles[key]) > 0.0]
     scanned = _plain(name)
-    omega = next((plain for plain in ("omega", "theta") if plain in moving), None)
-    if omega and ("2theta" not in moving or scanned.startswith("omega")):
-        return drives[omega], "omega"
-    if "2theta" in moving:
-        return drives["2theta"], "2theta" if omega or scanned in _COUPLED else None
-    return drives.get(scanned) or drives[(moving or list(drives))[0]], None
+    ways = {plain: np.ptp(angles[key]) if angles[key].size else 0.0 for plain, key in drives.items()}
+    turns = {plain: ways[plain] for plain in ("omega", "theta", "2theta") if plain in drives}
+    moving = [plain for plain, way in turns.items() if way > 0.1 * max(turns.values())]  # the others only tremble
+    if scanned in drives.keys() - turns.keys() or not moving:
+        return drives.get(scanned) or drives[max(ways, key=lambda plain: ways[plain])], None
+    if "2theta" not in moving or (moving[0] == "omega" and scanned.startswith("omega")):
+        return drives[moving[0]], "omega"
+    return drives["2theta"], "2theta" if len(moving) > 1 or scanned in _COUPLED else None
 
 
 def _plain(name: str) -> str:
