@@ -74,6 +74,30 @@ def test_the_record_is_read_only_and_copies():
             array[0] = 1.0
 
 
+def test_the_record_knows_its_counts():
+    assert Curve(ANGLE, Y, PEAK).counts is None
+    np.testing.assert_array_equal(Curve(ANGLE, 0.5 * (Y + 3.0), PEAK, per_count=0.5, offset=3.0).counts, Y)
+    unit = np.linspace(1.0, 2.0, POINTS)
+    curve = Curve(ANGLE, unit * Y, PEAK, per_count=unit)
+    np.testing.assert_allclose(curve.counts, Y)
+    assert not curve.per_count.flags.writeable
+    assert Curve(ANGLE, Y, PEAK, per_count=np.full(POINTS, 0.1)).per_count == 0.1
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"per_count": 0.0}, "per_count is 0.0; the intensity of one count must be positive and finite"),
+        ({"per_count": [1.0, np.nan]}, "must be positive and finite"),
+        ({"per_count": np.ones(3)}, "3 values of per_count do not belong to 120 points"),
+        ({"offset": np.inf}, "the offset is inf counts; it must be finite"),
+    ],
+)
+def test_the_record_refuses_counts_without_meaning(more, message):
+    with pytest.raises(ParameterError, match=message):
+        Curve(ANGLE, Y, PEAK, **more)
+
+
 @pytest.mark.parametrize("sep", [" ", "\t", ",", ";", ", ", " ; ", "   "])
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_separators_and_line_ends(tmp_path, sep, end):
