@@ -164,7 +164,9 @@ def simulate(
 @_command("continue with the same command and --resume")
 def gen(
     n: Annotated[int, typer.Option("-n", "--rows", help="Training rows.")] = 20000,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The dataset.")] = Path("dataset.zarr"),
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="PATH", help="The dataset: a folder, or s3://BUCKET/NAME.")
+    ] = "dataset.zarr",
     adaptive: Annotated[bool, typer.Option("--adaptive", help="Short for --sampler adaptive.")] = False,
     sampler: SamplerOption = None,
     values: Annotated[int, typer.Option(help="Mean number of grid values a parameter.")] = 20,
@@ -202,6 +204,8 @@ def gen(
         xrd gen --adaptive -n 100000000 --block-size 65536 --scheduler tcp://head:8786 -o /shared/huge.zarr
 
         xrd gen --sampler sobol --around result/result.json --width 20% -o near.zarr
+
+        xrd gen --adaptive -n 500000 -o s3://bucket/big.zarr
     """
     from xrdsim.errors import ParameterError
     from xrdsim.files import size_of
@@ -249,7 +253,7 @@ def gen(
 @app.command()
 @_command("continue with `xrd append DATASET -n 0`")
 def append(
-    dataset: Annotated[Path, typer.Argument(help="Made by `xrd gen`.")] = Path("dataset.zarr"),
+    dataset: Annotated[str, typer.Argument(help="Made by `xrd gen`.")] = "dataset.zarr",
     n: Annotated[int, typer.Option("-n", "--rows", help="Further training rows; 0: complete it only.")] = 20000,
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
@@ -273,7 +277,7 @@ def append(
 @app.command()
 @_command()
 def verify(
-    dataset: Annotated[Path, typer.Argument(help="Complete or not.")] = Path("dataset.zarr"),
+    dataset: Annotated[str, typer.Argument(help="Complete or not.")] = "dataset.zarr",
 ) -> None:
     """Compare every block of a dataset with its checksum; exit code 1 if anything is missing or damaged.
 
@@ -297,7 +301,7 @@ def verify(
 @app.command()
 @_command()
 def export_data(
-    dataset: Annotated[Path, typer.Argument(help="Made by `xrd gen`.")],
+    dataset: Annotated[str, typer.Argument(help="Made by `xrd gen`.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The file.")],
     form: Annotated[
         Literal["npz", "hdf5", "csv"] | None, typer.Option("--format", help="Default: by the suffix of the file.")
@@ -383,9 +387,7 @@ def sample(
 @app.command()
 @_command()
 def sensitivity(
-    dataset: Annotated[Path, typer.Argument(help="Its test rows, drawn from the prior, are measured.")] = Path(
-        "dataset.zarr"
-    ),
+    dataset: Annotated[str, typer.Argument(help="Its test rows, drawn from the prior, are measured.")] = "dataset.zarr",
     prior: Annotated[bool, typer.Option("--prior", help="No dataset: draw from the default prior.")] = False,
     samples: Annotated[int, typer.Option(help="Profiles to measure.")] = 2000,
     relative: Annotated[float, typer.Option(help="Size of the change.")] = 0.01,
@@ -440,7 +442,7 @@ def sensitivity(
 @app.command()
 @_command("continue with the same command and --resume")
 def train(
-    dataset: Annotated[Path, typer.Argument(help="Made by `xrd gen`.")] = Path("dataset.zarr"),
+    dataset: Annotated[str, typer.Argument(help="Made by `xrd gen`.")] = "dataset.zarr",
     model: Annotated[
         Literal["weighted", "hierarchical"],
         typer.Option(help="'hierarchical': a coarse estimate, then a correction of the most sensitive parameters."),
@@ -573,7 +575,7 @@ def bench(
 @app.command()
 @_command()
 def info(
-    dataset: Annotated[Path | None, typer.Argument(help="Complete or not; without it: this installation.")] = None,
+    dataset: Annotated[str | None, typer.Argument(help="Complete or not; without it: this installation.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     plot: Annotated[Path | None, typer.Option(help="Draw curves and parameters of the dataset.")] = None,
 ) -> None:
@@ -605,7 +607,7 @@ def info(
     show_table(("", ""), rows)
 
 
-def _show_dataset(path: Path, as_json: bool, plot: Path | None) -> None:
+def _show_dataset(path: str, as_json: bool, plot: Path | None) -> None:
     from xrdsim.integrity import describe
     from xrdsim.report import dataset_figure, dataset_table, range_table, save_figure
     from xrdsim.store import open_dataset

@@ -10,6 +10,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 FLOORS = [
     ["xrdsim.errors", "xrdsim.units", "xrdsim._jit", "xrdsim.terminal"],
+    ["xrdsim.places", "xrdsim.cluster"],
     ["xrdsim.files", "xrdsim.lock", "xrdsim.parameters", "xrdsim.crystal", "xrdsim.columns"],
     ["xrdsim.formats", "xrdsim.plaintext"],
     ["xrdsim.curves", "xrdsim.tables", "xrdsim.spaces", "xrdsim.kernels.strain", "xrdsim.configuration"],

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xrdsim.errors import OutputError
+from xrdsim.places import is_remote, object_sizes, place
 
 
 @contextmanager
@@ -68,4 +69,6 @@ def save_arrays(path: str | Path, **arrays: NDArray[np.float64]) -> Path:
 
 def size_of(folder: str | Path) -> int:
     """Bytes of all files in a folder and below."""
+    if is_remote(folder):
+        return sum(object_sizes(place(folder)).values())
     return sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file())

@@ -26,6 +26,7 @@ from xrdsim.integrity import processor, record_machine, repair
 from xrdsim.lock import only_writer
 from xrdsim.model import check_device, largest_strain, prepare, simulate
 from xrdsim.parameters import ParameterSpace
+from xrdsim.places import place
 from xrdsim.samplers import EDGE, Plan, make_plan
 from xrdsim.sampling import Sampler
 from xrdsim.store import Dataset
@@ -92,7 +93,7 @@ def generate(
 
     Parameters
     ----------
-    path : folder to make; missing parents are made too.
+    path : folder to make, missing parents too, or ``s3://BUCKET/NAME`` (``pip install 'xrdsim[s3]'``).
     n, test_rows : rows to learn from, and rows to test on, drawn from the prior.
     sampler : ``grid`` with equal numbers of values, ``adaptive`` with numbers proportional to the sensitivity,
         ``sobol``, ``edge`` or ``jeffreys``; see ``xrdsim.samplers``.
@@ -137,12 +138,13 @@ def generate(
         The Dask cluster has no workers, or was lost.
     """
     check_device(device, ("cpu", "cuda"))
-    target = Path(path)
+    target = place(path)
     if resume and overwrite:
         raise ParameterError("resume and overwrite exclude each other; give one of them")
     if client is not None and workers is not None:
         raise ParameterError("workers and client (--workers and --scheduler) exclude each other; give one of them")
-    begun = _begun(target, resume, overwrite)
+    with store.writing(target):
+        begun = _begun(target, resume, overwrite)
     if begun is not None and begun.sensitivity is not None and sensitivity is None:
         sensitivity, sensitivity_origin = begun.sensitivity, begun.sensitivity_origin
     if begun is not None and not begun.density:  # of an earlier version, whose default was another

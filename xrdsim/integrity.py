@@ -22,6 +22,7 @@ from llvmlite import binding
 from xrdsim import cluster, store
 from xrdsim.configuration import Configuration, Part
 from xrdsim.files import size_of
+from xrdsim.places import is_remote, place
 
 MADE_ON = "made_on"
 """Attribute of a dataset: which blocks were made on which processor, by which versions."""
@@ -99,7 +100,7 @@ def verify(path: str | Path, progress: Callable[[int, int], None] | None = None)
     faults = _damaged_descriptions(path, config)
     damaged, missing = _check_blocks(path, config, None, progress, {fault.where for fault in faults})
     blocks = sum(config.blocks(part) for part in Part)
-    return Verification(Path(path), config, (*faults, *damaged), tuple(missing), blocks)
+    return Verification(place(path), config, (*faults, *damaged), tuple(missing), blocks)
 
 
 def describe(path: str | Path) -> dict[str, Any]:
@@ -146,9 +147,11 @@ def repair(path: str | Path, client: Client | None = None) -> tuple[Fault, ...]:
         store.unfinish(path)
         for fault in faults:
             if fault.where != "zarr.json":
-                (Path(path) / fault.where / "zarr.json").unlink(missing_ok=True)
+                (place(path) / fault.where / "zarr.json").unlink(missing_ok=True)
         store.prepare(path, config)
     damaged, missing = _check_blocks(path, config, client)
+    if is_remote(path):  # objects are whole, and another process may be writing those of a block that is missing here
+        missing = []
     for part, block in (*missing, *((Part(fault.where), fault.block) for fault in damaged if fault.block is not None)):
         store.discard_block(path, part, block)
     return (*faults, *damaged)
@@ -187,15 +190,15 @@ def _damaged_descriptions(path: str | Path, config: Configuration) -> tuple[Faul
         store.prepare(model, config)
         described = {file.parent.name: json.loads(file.read_bytes()) for file in sorted(model.glob("*/zarr.json"))}
         for name, expected in described.items():
-            found = _content(Path(path) / name / "zarr.json")
+            found = _content(place(path) / name / "zarr.json")
             values = [file.relative_to(model) for file in sorted((model / name).glob("c/*"))]
             if found is None:
                 faults.append(Fault(name, None, "its zarr.json is missing or cannot be read"))
             elif found != expected:
                 faults.append(Fault(name, None, "its zarr.json is not what was written"))
-            elif any(_bytes(Path(path) / file) != (model / file).read_bytes() for file in values):
+            elif any(_bytes(place(path) / file) != (model / file).read_bytes() for file in values):
                 faults.append(Fault(name, None, "its values are not what was written"))
-    root = _content(Path(path) / "zarr.json") or {}
+    root = _content(place(path) / "zarr.json") or {}
     consolidated = root.get("consolidated_metadata", {})
     if consolidated and consolidated.get("metadata") != described:
         faults.append(Fault("zarr.json", None, "the consolidated metadata are not what was written"))
@@ -221,7 +224,7 @@ def _check_blocks(
                 marked.append((part, block, marker))
     damaged = []
     with cluster.workers(client, numba.get_num_threads()) as (pool, at_once):
-        check = partial(_check_block, Path(path).resolve(), config)
+        check = partial(_check_block, place(path).resolve(), config)
         for done, fault in enumerate(cluster.results(pool, at_once, check, marked), start=1):
             damaged += [fault] if fault else []
             if progress:
@@ -233,7 +236,7 @@ def _check_block(path: Path, config: Configuration, part: Part, block: int, mark
     """What is wrong with a block."""
     for name in store.stored_names(config):
         shard = path / (part.prefix + name) / "c" / str(block)
-        if not (shard.is_file() or (shard / "0").is_file()):
+        if not (shard if name == "density" else shard / "0").is_file():
             return Fault(str(part), block, f"the file of {part.prefix}{name} is missing")
     try:
         rows = store.read_block(path, config, part, block)

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from xrdsim.errors import StoreError
+from xrdsim.places import is_remote
 
 try:
     import fcntl
@@ -24,7 +25,7 @@ _UNSUPPORTED = (errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.ENOSYS)
 
 @contextmanager
 def only_writer(path: str | Path) -> Iterator[None]:
-    """Hold the right to write ``path``; missing parents are made.
+    """Hold the right to write ``path``; missing parents are made. An object storage has no locks.
 
     Raises
     ------
@@ -33,6 +34,9 @@ def only_writer(path: str | Path) -> Iterator[None]:
     OSError
         The file of the lock cannot be made.
     """
+    if is_remote(path):
+        yield
+        return
     target = Path(path).resolve()
     file = target.with_name(f"{target.name}.lock")
     with suppress(FileExistsError):  # a file there is told by what follows

@@ -17,7 +17,6 @@ how the rows are made nor what runs the blocks.
 
 import json
 import math
-import shutil
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -34,6 +33,7 @@ from zarr.codecs import BloscCodec, ZstdCodec
 from xrdsim.configuration import Configuration, Part
 from xrdsim.errors import OutputError, StoreError, XrdError
 from xrdsim.parameters import TABLE
+from xrdsim.places import failures, is_remote, object_sizes, place, read_files, remedy, remove_all
 
 SCHEMA = "xrdsim-dataset"
 SCHEMA_VERSION = 1
@@ -108,15 +108,15 @@ class Dataset:
 
 @contextmanager
 def writing(path: str | Path) -> Iterator[None]:
-    """Turn errors of the operating system while a dataset is written into OutputError."""
+    """Turn errors of the operating system or the object storage while a dataset is written into OutputError."""
     try:
         yield
     except XrdError:
         raise
-    except OSError as error:
+    except failures() as error:
+        reason = getattr(error, "strerror", None) or error
         raise OutputError(
-            f"{path} cannot be written: {error.strerror or error}; free some space or choose another place; "
-            "--resume continues what was begun"
+            f"{path} cannot be written: {reason}; {remedy(path)}; --resume continues what was begun"
         ) from error
 
 
@@ -126,7 +126,7 @@ def open_dataset(path: str | Path = "dataset.zarr") -> Dataset:
     Raises
     ------
     StoreError
-        The path is missing, not a dataset, of another schema version, or only partly written.
+        The path is missing, not a dataset, of another schema version, only partly written, or cannot be reached.
     """
     config = read_configuration(path)
     if not is_complete(path):
@@ -138,7 +138,7 @@ def open_dataset(path: str | Path = "dataset.zarr") -> Dataset:
         )
     group = _group(path)
     return Dataset(
-        Path(path),
+        place(path),
         config,
         np.asarray(_array(group, "angle")[:], np.float64),
         config.space.names,
@@ -151,6 +151,8 @@ def is_ours(path: str | Path) -> bool:
     try:
         return _attributes(path).get("schema") == SCHEMA
     except StoreError:
+        if is_remote(path) and place(path).exists():  # and could not be read
+            raise
         return False
 
 
@@ -183,9 +185,10 @@ def prepare(path: str | Path, config: Configuration) -> None:
     if not is_ours(path):
         description = {"schema": SCHEMA, "schema_version": SCHEMA_VERSION, "version": config.version}
         stored = {"configuration": config.to_dict(), "stored_scan": config.stored_scan.to_dict()}
-        zarr.create_group(Path(path), zarr_format=3, attributes=description | stored)
-    for leftover in Path(path).rglob("*.partial"):
-        leftover.unlink()
+        zarr.create_group(_storage(path), zarr_format=3, attributes=description | stored)
+    if not is_remote(path):  # objects are written whole
+        for leftover in Path(path).rglob("*.partial"):
+            leftover.unlink()
     group = _group(path, "r+", consolidated=False)
     table = TABLE[: len(config.space.low)]
     _coordinate(
@@ -289,19 +292,17 @@ def block_checksum(config: Configuration, rows: Rows) -> int:
 def markers(path: str | Path, config: Configuration, part: Part) -> NDArray[np.uint32]:
     """Stored checksums of the blocks, 0 where a block is not marked as written or its marker cannot be read."""
     found = np.zeros(config.blocks(part), np.uint32)
-    folder = Path(path) / f"{part.prefix}block_checksum" / "c"  # uncompressed chunks of one number
-    for block in range(len(found)):
-        try:
-            content = (folder / str(block)).read_bytes()
-        except OSError:
-            continue
+    for block, content in read_files(_marker_folder(path, part), map(str, range(len(found)))):
         if len(content) == found.itemsize:
-            found[block] = int.from_bytes(content, "little")
+            found[int(block)] = int.from_bytes(content, "little") or 1  # 0 is never written
     return found
 
 
 def missing_blocks(path: str | Path, config: Configuration, part: Part) -> NDArray[np.int64]:
     """Blocks that are not marked as written."""
+    if is_remote(path):  # the listing tells
+        marked = object_sizes(_marker_folder(path, part))
+        return np.array([block for block in range(config.blocks(part)) if marked.get(str(block)) != 4], np.int64)
     return np.flatnonzero(markers(path, config, part) == 0)
 
 
@@ -322,7 +323,7 @@ def extend(path: str | Path, config: Configuration, longer: Configuration) -> No
         discard_block(path, Part.TRAIN, config.n // config.block_size)
     write_attribute(path, "configuration", longer.to_dict())
     for name in (*stored_names(longer), "block_checksum"):
-        (Path(path) / name / "zarr.json").unlink(missing_ok=True)
+        (place(path) / name / "zarr.json").unlink(missing_ok=True)
     prepare(path, longer)
 
 
@@ -334,11 +335,8 @@ def sample_arrays(path: str | Path, part: Part) -> dict[str, zarr.Array[Any]]:
 
 def discard_block(path: str | Path, part: Part, block: int) -> None:
     """Remove the marker of a block and then what is stored of it, readable or not."""
-    root = Path(path)
-    for name in ("block_checksum", "density"):
-        (root / (part.prefix + name) / "c" / str(block)).unlink(missing_ok=True)
-    for name in ("parameters", "reflectivity"):
-        shutil.rmtree(root / (part.prefix + name) / "c" / str(block), ignore_errors=True)
+    for name in ("block_checksum", "density", "parameters", "reflectivity"):
+        remove_all(place(path) / (part.prefix + name) / "c" / str(block))
 
 
 def read_attribute(path: str | Path, name: str) -> Any:
@@ -368,7 +366,7 @@ def finish(path: str | Path) -> None:
     """Write the consolidated metadata, after the last block."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # consolidated metadata is an extension of Zarr v3
-        zarr.consolidate_metadata(zarr.storage.LocalStore(path))
+        zarr.consolidate_metadata(_storage(path))
 
 
 def remove(path: str | Path) -> None:
@@ -379,26 +377,29 @@ def remove(path: str | Path) -> None:
     StoreError
         The path is not a dataset.
     """
-    root = Path(path)
+    root = place(path)
     if not is_ours(root):
         raise StoreError(f"{path} is not a dataset written by `xrd gen` and is not removed; remove it yourself")
     for child in sorted(root.iterdir(), key=lambda child: child.name == "zarr.json"):
-        if child.is_dir() and not child.is_symlink():
-            shutil.rmtree(child)
-        else:
-            child.unlink()
-    root.rmdir()
+        remove_all(child)
+    if not is_remote(root):
+        root.rmdir()
 
 
 def _attributes(path: str | Path) -> dict[str, Any]:
     """Attributes of the root group, read without Zarr: whatever lies there must not surprise it."""
+    root = place(path)
     try:
-        content = json.loads((Path(path) / "zarr.json").read_text(encoding="utf-8"))
+        content = json.loads((root / "zarr.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
-        if not Path(path).exists():
+        if not root.exists():
             raise StoreError(f"{path} does not exist; make it with `xrd gen -o {path}`") from None
         content = {}
-    except (OSError, ValueError):
+    except failures() as error:
+        if is_remote(root):
+            raise StoreError(f"{path} cannot be read: {error}; {remedy(root)}") from error
+        content = {}
+    except ValueError:
         content = {}
     attributes = content.get("attributes") if isinstance(content, dict) else None
     return attributes if isinstance(attributes, dict) else {}
@@ -406,7 +407,17 @@ def _attributes(path: str | Path) -> dict[str, Any]:
 
 def _group(path: str | Path, mode: Any = "r", *, consolidated: bool | None = None) -> zarr.Group:
     """The root group; with ``consolidated=False`` every array is described by its own file."""
-    return zarr.open_group(Path(path), mode=mode, zarr_format=3, use_consolidated=consolidated)
+    return zarr.open_group(_storage(path), mode=mode, zarr_format=3, use_consolidated=consolidated)
+
+
+def _storage(path: str | Path) -> Path | zarr.storage.FsspecStore:
+    where: Any = place(path)
+    return zarr.storage.FsspecStore.from_url(str(where), dict(where.storage_options)) if is_remote(where) else where
+
+
+def _marker_folder(path: str | Path, part: Part) -> Path:
+    """Where the checksums of the blocks are: uncompressed chunks of one number."""
+    return place(path) / f"{part.prefix}block_checksum" / "c"
 
 
 def _array(group: zarr.Group, name: str) -> zarr.Array[Any]:
