@@ -26,6 +26,8 @@ FLOORS = [
     ["xrdsim.sensitivity", "xrdsim.integrity", "xrdsim.export"],
     ["xrdsim.samplers"],
     ["xrdsim.generation", "xrdsim.report"],
+    ["xrdsim.fit.figures", "xrdsim.fit.tables"],
+    ["xrdsim.fit.report"],
     ["xrdsim.coverage"],
     ["xrdsim"],
     ["xrdml.process", "xrdml.losses", "xrdml.nets", "xrdml.data", "xrdml.physics"],

@@ -1,0 +1,234 @@
+"""What a fit shows: figures, tables, the page and the series."""
+
+import csv
+import math
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from xrdsim.crystal import Scan
+from xrdsim.curves import Curve
+from xrdsim.errors import OutputError
+from xrdsim.fit.figures import draw, draw_series
+from xrdsim.fit.fitting import Estimate, Minimum, fit_curve
+from xrdsim.fit.problem import problem
+from xrdsim.fit.report import figure, page, series_figure, series_rows, table, write_series
+from xrdsim.fit.tables import minima_table, rounded
+from xrdsim.model import simulate
+
+NASTY = """<script>alert("1")</script> & $x_1^2$ 'e'\n曲.xy"""
+VOID = {"meta", "img", "br"}
+
+
+@pytest.fixture(scope="module")
+def fit(demonstration):
+    """Refinement of a curve of 200 points from the parameters that made it."""
+    scan = Scan(-80.0, 12.0, 200)
+    counts = 2e5
+    seen = simulate(demonstration, scan=scan, background=1e-4).intensity[0]
+    intensity = np.random.default_rng(1).poisson(seen * counts) / counts
+    curve = Curve(scan.angle, intensity, int(np.argmax(intensity)), "folder/sample_2e15.xy", "text", 1.0 / counts)
+    return fit_curve(curve, problem(curve), starts=demonstration[None], only_refine=True)
+
+
+@pytest.fixture(scope="module")
+def second(fit):
+    """The same with damage and two other minima, as good as the best; one of them alike."""
+    low_high = fit.settings["ranges"] | {"kappa": [0.0, 0.6], "p": [0.25, 4.0]}
+    damage = (
+        Estimate("kappa", "1", 0.1, 0.02, 0.07, 0.13, True),
+        Estimate("p", "1", 1.0, 1.2, 0.25, 3.9, False, "not determined: any value of its range fits"),
+    )
+    best = fit.minima[0]
+    values = (*best.values, 0.1, 1.0)
+    other = (*np.multiply(best.values, [0.9, 1, 1, 1, 1, 1, 1]), 0.1, 1.0)
+    correlation = np.full((11, 11), np.nan)
+    correlation[:9, :9] = fit.correlation
+    return replace(
+        fit,
+        source=NASTY,
+        verdict="not described",
+        parameters=(*fit.parameters, *damage),
+        minima=tuple(Minimum(row, best.zero, best.fwhm, 1.0, 0.03, True) for row in (values, other, values)),
+        settings=fit.settings | {"ranges": low_high, "command": "xrd fit '<a>'"},
+        correlation=correlation,
+        reduced_chi2=None,
+        mean_abs_log10=math.nan,
+    )
+
+
+class Page(HTMLParser):
+    """Text, attributes and balance of the tags of a page."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.words, self.attributes, self.tags = [], [], [], set()
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        self.attributes += attrs
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
+def test_a_figure_is_written(fit, second, tmp_path, suffix):
+    for number, each in enumerate((fit, second)):
+        path = tmp_path / "new" / f"{number}{suffix}"
+        assert figure(each, path) == path
+        assert path.stat().st_size > 5000
+    assert series_figure([fit, second], tmp_path / f"series{suffix}").stat().st_size > 5000
+
+
+def test_a_figure_has_three_panels_and_only_what_differs(fit, second):
+    curve, profile, residual = draw(second).axes
+    assert [text.get_text() for text in curve.get_legend().texts].count("minimum 2") == 1
+    labels = [text.get_text() for text in profile.get_legend().texts]
+    assert "minimum 2" in labels
+    assert "minimum 3" not in labels
+    assert len(residual.lines[0].get_xdata()) == fit.used.sum()
+    title = draw(fit).get_suptitle()
+    assert "sample_2e15.xy" in title
+    assert fit.verdict in title
+    assert f"{fit.reduced_chi2:.3g}" in title
+
+
+def test_points_without_counts_are_shown(fit):
+    measured = fit.measured.copy()
+    measured[-3:] = 0.0
+    curve = draw(replace(fit, measured=measured)).axes[0]
+    assert [len(line.get_xdata()) for line in curve.lines if line.get_label() == "no counts"] == [3]
+
+
+def test_a_series_is_ordered_and_labelled(fit, second):
+    left, right = draw_series([fit, second, fit]).axes
+    assert left.texts[0].get_text() == "sample_2e15"
+    ends = [text.xy[1] for text in left.texts]
+    assert ends == sorted(ends, reverse=True)
+    assert len(right.collections) == 3
+
+
+def test_a_file_name_is_no_formula(fit, tmp_path):
+    names = ["_$\\frac$.xy", "a_$.txt"]
+    series_figure([replace(fit, source=name) for name in names], tmp_path / "series.png")
+    figure(replace(fit, source=names[0]), tmp_path / "one.png")
+    left, right = draw_series([replace(fit, source=name) for name in names]).axes
+    assert [text.get_text() for text in left.texts] == ["_$\\frac$", "a_$"]
+    assert [text.get_text().strip() for text in right.get_legend().texts] == ["_$\\frac$", "a_$"]
+
+
+def test_a_page_is_whole_and_needs_nothing_else(fit, second, tmp_path):
+    for each in (fit, second):
+        text = page(each, tmp_path / "page.html").read_text(encoding="utf-8")
+        read = Page(text)
+        assert not read.open
+        assert "script" not in read.tags
+        assert "link" not in read.tags
+        sources = [value for name, value in read.attributes if name in ("src", "href")]
+        assert len(sources) == 1
+        assert sources[0].startswith("data:image/png;base64,")
+        assert not re.search(r"https?:|url\(|@import", text)
+        words = "".join(read.words)
+        assert each.reason in words
+        for name in ("Dmax1 [%]", "FWHM [″]", "reduced χ²", "effective sample size", "convention"):
+            assert name in words
+
+
+def test_a_page_escapes(second, tmp_path):
+    text = page(replace(second, note="<b>&"), tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "<script" not in text
+    words = "".join(Page(text).words)
+    assert """$x_1^2$ 'e' 曲.xy""" in words
+    assert "<b>&" in words
+    assert "xrd fit '<a>'" in words
+
+
+@pytest.mark.parametrize(
+    ("value", "std", "shown"),
+    [
+        (0.013054321, 0.0001234, ("0.01305", "0.00012")),
+        (5123.4, 214.0, ("5120", "210")),
+        (5123.4, 21.4, ("5123", "21")),
+        (-1372.0, 1877.0, ("-1400", "1900")),
+        (43.987, 2.34, ("44.0", "2.3")),
+        (1.5, 0.0996, ("1.50", "0.10")),
+        (1234567.0, 1200.0, ("1.2346e+06", "1.2e+03")),
+        (3.2187e-5, 1.1e-6, ("3.22e-05", "1.1e-06")),
+        (0.0, 0.012, ("0.000", "0.012")),
+        (1.0, 0.0, ("1", "—")),
+        (1.0, math.nan, ("1", "—")),
+    ],
+)
+def test_digits(value, std, shown):
+    assert rounded(value, std) == shown
+
+
+def test_the_table_of_a_fit(fit, second):
+    columns, rows = table(second)
+    assert columns == ("parameter", "value", "± std", "90 % interval", "remark")
+    assert {len(row) for row in rows} == {5}
+    found = {row[0]: row[1:] for row in rows}
+    assert list(found)[9:] == ["scale [intensity]", "background [intensity]", "zero [″]", "FWHM [″]"]
+    best = fit.parameters[0]
+    assert float(found["Dmax1 [%]"][0]) == pytest.approx(100.0 * best.value, abs=100.0 * best.std)
+    assert found["kappa"] == ("0.100", "0.020", "0.070 … 0.130", "")
+    assert found["p"][3].startswith("not determined")
+    columns, rows = minima_table(second)
+    assert columns == ("", "1", "2", "3")
+    assert [row[0] for row in rows][3:] == [*list(found)[:9], "zero [″]", "FWHM [″]"]
+    assert {len(row) for row in rows} == {4}
+
+
+def test_remarks_speak_the_unit_of_the_table(fit):
+    strain = Estimate("D01", "1", 0.012, 0.004, 0.0001, 0.01834, False, "any value below 0.01834 fits")
+    fixed = Estimate("L1", "Å", 5000.0, 0.0, 5000.0, 5000.0, True, "fixed")
+    rows = table(replace(fit, parameters=(strain, fixed), measurement=()))[1]
+    assert rows[0] == ("D01 [%]", "1.20", "0.40", "0.01 … 1.83", "not determined; any value below 1.834 % fits")
+    assert rows[1] == ("L1 [Å]", "5000", "—", "—", "fixed")
+
+
+def test_a_series_in_a_table_and_a_csv(fit, second, tmp_path):
+    columns, rows = series_rows([fit, second])
+    assert columns[:5] == ("file", "verdict", "reduced χ²", "mean |log₁₀|", "Dmax1 [%]")
+    assert columns[-3:] == ("kappa", "p", "seconds")
+    assert {len(row) for row in rows} == {len(columns)}
+    assert rows[0][-3:-1] == ("—", "—")
+    assert rows[1][-3:-1] == ("0.100(20)", "undetermined")
+    assert rows[1][2:4] == ("—", "—")
+    with write_series([fit, second], tmp_path / "series.csv").open(newline="", encoding="utf-8") as file:
+        first, other = csv.DictReader(file)
+    for each in fit.parameters:
+        assert float(first[each.name]) == each.value
+        assert float(first[f"{each.name}_std"]) == each.std
+    assert first["kappa"] == ""
+    assert float(other["kappa_std"]) == 0.02
+    assert other["file"] == NASTY
+    assert other["not_determined"].split()[-1] == "p"
+    assert other["reduced_chi2"] == other["mean_abs_log10"] == ""
+    assert float(first["reduced_chi2"]) == fit.reduced_chi2
+
+
+@pytest.mark.parametrize("write", [figure, page, lambda fit, path: series_figure([fit], path)])
+def test_a_place_that_cannot_be_written(fit, tmp_path, write):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot be written"):
+        write(fit, tmp_path / "file" / "result.png")
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_series([fit], tmp_path / "file" / "result.csv")
+    assert [each.name for each in tmp_path.iterdir()] == ["file"]
+
+
+def test_an_unknown_suffix(fit, tmp_path):
+    with pytest.raises(OutputError, match="suffix"):
+        figure(fit, tmp_path / "curve.xyz")

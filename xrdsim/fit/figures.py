@@ -1,0 +1,251 @@
+"""Figures of fits: the curve with its model, residuals and strain profile; a series of curves."""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from xrdsim.crystal import Reflection
+from xrdsim.curves import Curve
+from xrdsim.fit.fitting import Fit, Minimum
+from xrdsim.fit.problem import Unknowns, problem
+from xrdsim.model import depth_end, strain_profile
+from xrdsim.parameters import D01, D02, ParameterSpace
+from xrdsim.report import MEASURED, MODEL, PALETTE, SECOND, save_figure
+
+Array = NDArray[np.float64]
+
+UNUSED = "#c3c8d0"
+
+_OTHERS = tuple(PALETTE[i] for i in (2, 3, 5, 6, 7))
+_DIFFERENT = 0.02  # RMS [dex], or part of the largest strain, from which on another minimum is drawn
+_OUTSIDE = 0.35  # opacity of a model where it was not fitted
+_ANGLE = "θ$_{substrate}$ − θ [arcsec]"
+
+
+def figure(fit: Fit, path: str | Path) -> Path:
+    """Write ``draw(fit)``; the suffix names the format (.png, .svg, .pdf).
+
+    Raises
+    ------
+    OutputError
+        The file cannot be written, or the suffix is unknown.
+    """
+    return _save(draw(fit), path)
+
+
+def series_figure(fits: Sequence[Fit], path: str | Path) -> Path:
+    """Write ``draw_series(fits)``; the suffix names the format (.png, .svg, .pdf).
+
+    Raises
+    ------
+    OutputError
+        The file cannot be written, or the suffix is unknown.
+    """
+    return _save(draw_series(fits), path)
+
+
+def draw(fit: Fit) -> Figure:
+    """Measured points and model, their logarithmic difference, and the strain profile with its bands."""
+    drawn = Figure(figsize=(11, 5.6), layout="constrained")
+    mosaic = drawn.subplot_mosaic(
+        [["curve", "profile"], ["residual", "profile"]], width_ratios=[1.75, 1], height_ratios=[3, 1]
+    )
+    curve, residual, profile = (mosaic[name] for name in ("curve", "residual", "profile"))
+    residual.sharex(curve)
+    others = [(i, each) for i, each in enumerate(fit.minima) if i and each.acceptable]
+    _draw_curve(curve, fit, others)
+    curve.tick_params(labelbottom=False)
+    _draw_residual(residual, fit)
+    _draw_profile(profile, fit, others)
+    title = f"{name(fit)}: {fit.verdict}, {misfit(fit)}"
+    drawn.suptitle(title, fontsize=12, x=0.012, ha="left", parse_math=False)
+    return drawn
+
+
+def draw_series(fits: Sequence[Fit]) -> Figure:
+    """All measured curves with their models, one below the other, and all strain profiles with 68 % bands."""
+    count = len(fits)
+    drawn = Figure(figsize=(12, min(5.0 + 0.35 * count, 16.0)), layout="constrained")
+    left, right = drawn.subplots(1, 2, width_ratios=[1.6, 1])
+    colors = matplotlib.colormaps["viridis"](np.linspace(0.0, 0.85, count))
+    decades = _decades(fits)
+    for i, (fit, color) in enumerate(zip(fits, colors, strict=True)):
+        shift = 10.0 ** (-decades * i) / np.nanmax(fit.measured)
+        shown = np.where(fit.measured > 0.0, shift * fit.measured, np.nan)
+        left.semilogy(fit.angle, shown, ".", ms=3.5, color=color, alpha=0.5, mew=0)
+        _draw_model(left, fit, shift, color)
+        end = shift * np.median(fit.model[-max(len(fit.model) // 40, 1) :])
+        left.annotate(
+            _label(fit, i),
+            (fit.angle[-1], end),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=9,
+            color=color,
+            annotation_clip=False,
+            parse_math=False,
+        )
+        right.fill_between(fit.depth, 100.0 * fit.band[1], 100.0 * fit.band[2], color=color, alpha=0.25, lw=0)
+        style = "--" if fit.verdict == "not described" else "-"
+        right.plot(fit.depth, 100.0 * fit.strain, style, lw=1.6, color=color, label=f" {_label(fit, i)}")
+    step = "" if count < 2 else f"; × 10$^{{-{decades}}}$ from one to the next"
+    left.set_title(f"measured (points) and model (lines){step}", fontsize=10, loc="left")
+    _angle_axes(left, "intensity relative to the highest")
+    dashed = ", dashed where the model does not describe the curve"
+    unlike = any(fit.verdict == "not described" for fit in fits)
+    right.set_title(f"strain, 68 % bands{dashed if unlike else ''}", fontsize=10, loc="left")
+    _profile_axes(right)
+    _legend(right)
+    return drawn
+
+
+def misfit(fit: Fit) -> str:
+    """The misfit in words."""
+    chi2 = "" if fit.reduced_chi2 is None else f"reduced χ² {fit.reduced_chi2:.3g}, "
+    return f"{chi2}mean |log₁₀| {fit.mean_abs_log10:.3g}"
+
+
+def name(fit: Fit) -> str:
+    """Of the file, on one line."""
+    return " ".join(Path(fit.source).name.split()) or "curve"
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Letters of a file name that the font does not have are no reason for a warning."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
+        yield
+
+
+def _draw_curve(axes: Axes, fit: Fit, others: list[tuple[int, Minimum]]) -> None:
+    positive, used = fit.measured > 0.0, fit.used
+    for chosen, color, label in ((~used, UNUSED, "not used"), (used, MEASURED, "measured")):
+        if (chosen & positive).any():
+            at = chosen & positive
+            axes.semilogy(fit.angle[at], fit.measured[at], ".", ms=3.5, mew=0, color=color, label=label)
+    for i, each in others:
+        seen = _seen(fit, each)
+        if np.sqrt(np.mean(np.log10(seen[used] / fit.model[used]) ** 2)) > _DIFFERENT:
+            axes.semilogy(fit.angle, seen, "-", lw=0.8, color=_color(i), label=f"minimum {i + 1}")
+    _draw_model(axes, fit, 1.0, MODEL)
+    zero = used & ~positive
+    if zero.any():
+        ticks = axes.get_xaxis_transform()
+        axes.plot(
+            fit.angle[zero], np.full(zero.sum(), 0.012), "|", ms=5, color=MEASURED, transform=ticks, label="no counts"
+        )
+    axes.legend(frameon=False, loc="upper right", fontsize=10, markerscale=2.5)
+    _angle_axes(axes, "intensity")
+    axes.set_xlabel("")
+
+
+def _draw_model(axes: Axes, fit: Fit, factor: float, color: Any) -> None:
+    """The model, pale where it was not fitted."""
+    axes.semilogy(fit.angle, factor * fit.model, "-", lw=1.1, color=color, alpha=_OUTSIDE)
+    fitted = np.where(fit.used, factor * fit.model, np.nan)
+    axes.semilogy(fit.angle, fitted, "-", lw=1.3, color=color, label="model")
+
+
+def _draw_residual(axes: Axes, fit: Fit) -> None:
+    used = fit.used
+    least = 0.5 * np.min(fit.measured[fit.measured > 0.0])
+    difference = np.log10(np.maximum(fit.measured[used], least) / fit.model[used])
+    axes.plot(fit.angle[used], difference, ".", ms=3, mew=0, color=MEASURED)
+    axes.axhline(0.0, color=MODEL, lw=1.0)
+    limit = max(0.05, 1.1 * float(np.quantile(np.abs(difference), 0.995)))
+    axes.set_ylim(-limit, limit)
+    _angle_axes(axes, "log$_{10}$\nmeasured/model")
+
+
+def _draw_profile(axes: Axes, fit: Fit, others: list[tuple[int, Minimum]]) -> None:
+    lowest, low, high, highest = 100.0 * fit.band
+    axes.fill_between(fit.depth, lowest, highest, color=SECOND, alpha=0.14, lw=0, label="95 %")
+    axes.fill_between(fit.depth, low, high, color=SECOND, alpha=0.3, lw=0, label="68 %")
+    space, most = _space(fit), fit.strain.max()
+    for i, each in others:
+        depth = np.linspace(0.0, max(fit.depth[-1], 1.02 * depth_end(each.values, space=space)[0]), 2 * len(fit.depth))
+        strain = strain_profile(each.values, depth, space=space)[0]
+        if np.abs(strain - np.interp(depth, fit.depth, fit.strain, right=0.0)).max() > _DIFFERENT * most:
+            axes.plot(depth, 100.0 * strain, "--", lw=1.0, color=_color(i), label=f"minimum {i + 1}")
+    axes.plot(fit.depth, 100.0 * fit.strain, color=SECOND, lw=1.8, label="best minimum")
+    _profile_axes(axes)
+    _legend(axes, 1 if len(axes.lines) < 3 else 2)
+
+
+def _legend(axes: Axes, columns: int = 1) -> None:
+    """A legend above everything drawn."""
+    lines = -(-len(axes.get_legend_handles_labels()[1]) // columns)
+    height = 0.26 * lines / cast(Figure, axes.figure).get_figheight()
+    axes.set_ylim(top=axes.get_ylim()[1] / max(0.97 - height, 0.4))
+    drawn = axes.legend(frameon=False, loc="upper right", fontsize=10, ncols=columns)
+    for text in drawn.texts:
+        text.set_parse_math(False)
+
+
+def _seen(fit: Fit, minimum: Minimum) -> Array:
+    """Model of another minimum at all angles, scale and background chosen to come near the best model."""
+    how = fit.settings
+    given = problem(
+        Curve(fit.angle, fit.model, int(np.argmax(fit.model))),
+        unknowns=Unknowns(_space(fit)),
+        mask=0.0,
+        both_sides=True,
+        convention=how["convention"],
+        monochromator=how["monochromator"],
+        reflection=Reflection.from_dict(how["reflection"]),
+    )
+    curve = given.seen(np.array([minimum.values]), minimum.zero, minimum.fwhm)[0]
+    columns = np.column_stack([curve, np.ones_like(curve)])
+    used = fit.used
+    near = np.linalg.lstsq(columns[used] / fit.model[used, None], np.ones(used.sum()))[0]
+    return np.asarray(np.maximum(columns @ near, 1e-3 * fit.model.min()))
+
+
+def _space(fit: Fit) -> ParameterSpace:
+    """The ranges of the fit, their sum of strains unbounded."""
+    low, high = zip(*fit.settings["ranges"].values(), strict=True)
+    return ParameterSpace(low, high, strain_sum=high[D01] + high[D02])
+
+
+def _decades(fits: Sequence[Fit]) -> int:
+    """Decades between neighbouring curves: half of what a typical one covers beyond the peak."""
+    covered = [np.ptp(np.log10(fit.model[fit.used])) for fit in fits]
+    return max(1, round(0.5 * float(np.median(covered))))
+
+
+def _label(fit: Fit, i: int) -> str:
+    return Path(name(fit)).stem if fit.source else f"curve {i + 1}"
+
+
+def _color(i: int) -> str:
+    return _OTHERS[(i - 1) % len(_OTHERS)]
+
+
+def _save(drawn: Figure, path: str | Path) -> Path:
+    with quietly():
+        return save_figure(drawn, path)
+
+
+def _angle_axes(axes: Axes, label: str) -> None:
+    axes.set_xlabel(_ANGLE)
+    axes.set_ylabel(label)
+    axes.margins(x=0.01)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _profile_axes(axes: Axes) -> None:
+    axes.set_xlabel("depth [Å]")
+    axes.set_ylabel("strain [%]")
+    axes.set_xlim(left=0.0)
+    axes.set_ylim(bottom=0.0)
+    axes.spines[["top", "right"]].set_visible(False)

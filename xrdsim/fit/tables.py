@@ -1,0 +1,153 @@
+"""Fits as text: numbers with the digits that they deserve, the table of a fit and of a series."""
+
+import csv
+import math
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from xrdsim.files import replacing
+from xrdsim.fit.fitting import Estimate, Fit
+
+Row = tuple[str, ...]
+
+NONE = "—"
+"""Stands for a number that there is none of."""
+
+_MOST = 10  # decimals
+_NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e[+-]?\d+)?")
+_MISFITS = ("reduced χ²", "mean |log₁₀|", "RMS of log₁₀")
+
+
+def table(fit: Fit) -> tuple[Row, list[Row]]:
+    """Columns and rows: value, standard deviation, interval and remark of all that was fitted."""
+    columns = ("parameter", "value", "± std", f"{100.0 * fit.uncertainty.get('level', 0.9):.0f} % interval", "remark")
+    return columns, [_line(each) for each in (*fit.parameters, *fit.measurement)]
+
+
+def misfits(fit: Fit) -> list[Row]:
+    """How well the model describes the curve: names and values."""
+    numbers = (fit.reduced_chi2, fit.mean_abs_log10, fit.rms_dex)
+    return [(name, _short(value)) for name, value in zip(_MISFITS, numbers, strict=True)]
+
+
+def minima_table(fit: Fit) -> tuple[Row, list[Row]]:
+    """Columns and rows: the distinct solutions side by side, with the digits of the best one."""
+    minima, shown = fit.minima, (*fit.parameters, *fit.measurement[-2:])
+    numbers = [(*each.values, each.zero, each.fwhm) for each in minima]
+    rows: list[Row] = [
+        (_MISFITS[0], *(_short(each.reduced_chi2) for each in minima)),
+        (_MISFITS[2], *(_short(each.rms_dex) for each in minima)),
+        ("as good as the best", *("yes" if each.acceptable else "no" for each in minima)),
+    ]
+    for j, at in enumerate(shown):
+        rows.append((label(at), *(rounded(row[j] * scale(at), at.std * scale(at))[0] for row in numbers)))
+    return ("", *(str(i + 1) for i in range(len(minima)))), rows
+
+
+def series_rows(fits: Sequence[Fit]) -> tuple[Row, list[Row]]:
+    """Columns and rows: a fit a row, behind each value its standard deviation in units of the last digits.
+
+    Thus 0.8195(95) is 0.8195 ± 0.0095, and 5120(210) is 5120 ± 210.
+    """
+    every = _union(fits)
+    columns = ("file", "verdict", "reduced χ²", "mean |log₁₀|", *map(label, every.values()), "seconds")
+    rows: list[Row] = []
+    for fit in fits:
+        found = {each.name: each for each in fit.parameters}
+        cells = (_pair(found[name]) if name in found else NONE for name in every)
+        misfit = (_short(fit.reduced_chi2), _short(fit.mean_abs_log10))
+        rows.append((Path(fit.source).name, fit.verdict, *misfit, *cells, f"{fit.seconds:.1f}"))
+    return columns, rows
+
+
+def write_series(fits: Sequence[Fit], path: str | Path) -> Path:
+    """Write a fit a line as CSV: plain numbers in the units of ``xrdsim.parameters``, empty where there are none.
+
+    Raises
+    ------
+    OutputError
+        The file cannot be written.
+    """
+    every = _union(fits)
+    pairs = [column for name in every for column in (name, f"{name}_std")]
+    header = ["file", "verdict", "reduced_chi2", "mean_abs_log10", *pairs, "not_determined", "seconds"]
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        for fit in fits:
+            found = {each.name: each for each in fit.parameters}
+            numbers: list[Any] = []
+            for name in every:
+                numbers += [found[name].value, found[name].std] if name in found else ["", ""]
+            unknown = " ".join(name for name, each in found.items() if not each.determined)
+            misfit = [value if value is not None and math.isfinite(value) else "" for value in _misfit(fit)]
+            writer.writerow([fit.source, fit.verdict, *misfit, *numbers, unknown, f"{fit.seconds:.3f}"])
+    return Path(path)
+
+
+def rounded(value: float, std: float) -> Row:
+    """A value and its standard deviation with two digits of the latter; NONE for one that is not positive."""
+    if not (math.isfinite(std) and std > 0.0 and math.isfinite(value)):
+        return f"{value:.6g}", NONE
+    place = math.floor(math.log10(float(f"{std:.1e}"))) - 1
+    size = max(abs(value), std)
+    if 1e-3 <= size < 1e6 and place <= 2:
+        if place > 0:
+            return f"{round(value, -place):.0f}", f"{round(std, -place):.0f}"
+        decimals = min(-place, _MOST)
+        return f"{value:.{decimals}f}", f"{std:.{decimals}f}"
+    digits = min(max(math.floor(math.log10(size)) - place, 1), _MOST)
+    return f"{value:.{digits}e}", f"{std:.1e}"
+
+
+def scale(each: Estimate) -> float:
+    """Factor of the number shown: strains in %."""
+    return 100.0 if each.name.startswith("D") else 1.0
+
+
+def label(each: Estimate) -> str:
+    """Name with the unit of the number shown."""
+    unit = "%" if each.name.startswith("D") else {"arcsec": "″", "1": ""}.get(each.unit, each.unit)
+    name = each.name.replace("fwhm", "FWHM")
+    return f"{name} [{unit}]" if unit else name
+
+
+def _line(each: Estimate) -> Row:
+    factor = scale(each)
+    value, std = rounded(factor * each.value, factor * each.std)
+    if std == NONE:
+        return label(each), value, NONE, NONE, each.remark or "fixed"
+    low, high = (rounded(factor * end, factor * each.std)[0] for end in (each.low, each.high))
+    return label(each), value, std, f"{low} … {high}", _remark(each)
+
+
+def _remark(each: Estimate) -> str:
+    """The remark in the unit of the table; it says so if the curve does not determine a parameter."""
+    text, own = each.remark, {f"{value:.4g}" for value in (each.low, each.high, each.value)}
+    if scale(each) != 1.0:
+        text = _NUMBER.sub(lambda m: f"{scale(each) * float(m[0]):.4g} %" if m[0] in own else m[0], text)
+    return text if each.determined or "not determined" in text else "; ".join(filter(None, ("not determined", text)))
+
+
+def _pair(each: Estimate) -> str:
+    if not each.determined:
+        return "undetermined"
+    value, std = rounded(scale(each) * each.value, scale(each) * each.std)
+    if std == NONE or "e" in value:
+        return value if std == NONE else f"{value} ± {std}"
+    return f"{value}({std.removeprefix('0.').lstrip('0')})"
+
+
+def _union(fits: Sequence[Fit]) -> dict[str, Estimate]:
+    """The parameters of all fits, in their order."""
+    return {each.name: each for fit in fits for each in fit.parameters}
+
+
+def _misfit(fit: Fit) -> tuple[float | None, float]:
+    return fit.reduced_chi2, fit.mean_abs_log10
+
+
+def _short(value: float | None) -> str:
+    return NONE if value is None or not math.isfinite(value) else f"{value:.3g}"
