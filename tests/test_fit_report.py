@@ -141,6 +141,8 @@ def test_a_page_is_whole_and_needs_nothing_else(fit, second, tmp_path):
         assert not re.search(r"https?:|url\(|@import", text)
         words = "".join(read.words)
         assert each.reason in words
+        assert "0.001 … 0.031" in words
+        assert "null" not in words
         for name in ("Dmax1 [%]", "FWHM [″]", "reduced χ²", "effective sample size", "convention"):
             assert name in words
 

@@ -100,9 +100,8 @@ def draw_series(fits: Sequence[Fit]) -> Figure:
     step = "" if count < 2 else f"; × 10$^{{-{decades}}}$ from one to the next"
     left.set_title(f"measured (points) and model (lines){step}", fontsize=10, loc="left")
     _angle_axes(left, "intensity relative to the highest")
-    dashed = ", dashed where the model does not describe the curve"
-    unlike = any(fit.verdict == "not described" for fit in fits)
-    right.set_title(f"strain, 68 % bands{dashed if unlike else ''}", fontsize=10, loc="left")
+    dashed = "; dashed: not described" if any(fit.verdict == "not described" for fit in fits) else ""
+    right.set_title(f"strain, 68 % bands{dashed}", fontsize=10, loc="left")
     _profile_axes(right)
     _legend(right)
     return drawn
@@ -162,7 +161,8 @@ def _draw_residual(axes: Axes, fit: Fit) -> None:
     difference = np.log10(np.maximum(fit.measured[used], least) / fit.model[used])
     axes.plot(fit.angle[used], difference, ".", ms=3, mew=0, color=MEASURED)
     axes.axhline(0.0, color=MODEL, lw=1.0)
-    limit = max(0.05, 1.1 * float(np.quantile(np.abs(difference), 0.995)))
+    size = np.abs(difference)
+    limit = max(0.05, 1.1 * float(min(size.max(), 3.0 * np.quantile(size, 0.98))))
     axes.set_ylim(-limit, limit)
     _angle_axes(axes, "log$_{10}$\nmeasured/model")
 

@@ -9,6 +9,7 @@ import platform
 from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from xrdsim.files import replacing
 from xrdsim.fit.figures import draw, figure, name, quietly, series_figure
@@ -17,11 +18,17 @@ from xrdsim.fit.tables import NONE, Row, minima_table, misfits, series_rows, tab
 
 __all__ = ["figure", "page", "series_figure", "series_rows", "table", "write_series"]
 
+_NOT_SET = {
+    "scale": "fitted",
+    "background": "fitted",
+    "per_count": "unknown",
+    "monochromator": "default of the convention",
+}
 _STYLE = """
 :root { color-scheme: light dark; --text: #1f2937; --soft: #6b7280; --line: #d1d5db; --back: #ffffff; --card: #f3f4f6;
   --plus: 29 78 216; --minus: 194 65 12; }
 @media (prefers-color-scheme: dark) { :root { --text: #e5e7eb; --soft: #9ca3af; --line: #374151; --back: #111827;
-  --card: #1f2937; --plus: 96 145 250; --minus: 251 146 60; } }
+  --card: #1f2937; --plus: 37 99 235; --minus: 194 90 30; } }
 body { font: 16px/1.5 system-ui, sans-serif; color: var(--text); background: var(--back); max-width: 64rem;
   margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; margin: 0 0 .5rem; overflow-wrap: anywhere; }
@@ -41,7 +48,8 @@ pre { background: var(--card); padding: .75rem 1rem; overflow-x: auto; font-size
   overflow-wrap: anywhere; }
 @media print { :root { --text: #000; --soft: #444; --line: #bbb; --back: #fff; --card: #f3f4f6; --plus: 29 78 216;
   --minus: 194 65 12; } body { margin: 0; max-width: none; font-size: 10pt; } figure { break-inside: avoid; }
-  th, td { padding: .15rem .4rem; } }
+  th, td { padding: .15rem .4rem; } .map { font-size: 8pt; } }
+@page { margin: 1.5cm; }
 """
 
 
@@ -131,7 +139,7 @@ def _correlations(fit: Fit) -> str:
             if i == j or not math.isfinite(value):
                 cells.append(f"<td>{'1' if i == j else NONE}</td>")
                 continue
-            color = f"rgb(var(--{'plus' if value > 0.0 else 'minus'}) / {0.75 * abs(value):.2f})"
+            color = f"rgb(var(--{'plus' if value > 0.0 else 'minus'}) / {0.6 * abs(value):.2f})"
             text = f"{value:.2f}".replace("-", "−")
             cells.append(f'<td style="background:{color}">{text}</td>')
         lines.append(f"<tr>{''.join(cells)}</tr>")
@@ -143,11 +151,20 @@ def _repeat(fit: Fit) -> str:
     settings = dict(fit.settings)
     command = settings.pop("command", None)
     parts = [f"<pre>{html.escape(str(command))}</pre>"] if command else []
-    ranges = settings.pop("ranges", {})
-    rows = [
-        (f"range of {key}", f"{low:g} … {high:g}" if low < high else f"{low:g}") for key, (low, high) in ranges.items()
-    ]
-    rows += [(key, json.dumps(value, ensure_ascii=False, default=str)) for key, value in settings.items()]
+    rows = [(f"range of {key}", _plain(key, value)) for key, value in settings.pop("ranges", {}).items()]
+    rows += [(key, _plain(key, value)) for key, value in settings.items() if value not in ({}, [], ())]
     rows.append(("file", fit.source))
     rows.append(("versions", f"xrdsim {version('xrdsim')}, Python {platform.python_version()}"))
     return "\n".join([*parts, _table(("", ""), rows, words=(1,))])
+
+
+def _plain(key: str, value: Any) -> str:
+    """A setting in words: limits as low … high, what is not set as what this means."""
+    if value is None:
+        return _NOT_SET.get(key, "not set")
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (list, tuple)) and len(value) == 2 and all(isinstance(end, (int, float)) for end in value):
+        low, high = value
+        return f"{low:g} … {high:g}" if low < high else f"{low:g}, fixed"
+    return json.dumps(value, ensure_ascii=False, default=str)
