@@ -537,6 +537,188 @@ def predict(
     say(f"→ {', '.join(map(str, files))}")
 
 
+FitCurves = Annotated[list[Path], typer.Argument(help="Measured curves: docs/files.md says which files.")]
+FitOutput = Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")]
+DamageOption = Annotated[bool, typer.Option("--damage", help="Fit the static Debye–Waller damage kappa, p, too.")]
+PerCountOption = Annotated[
+    float | None, typer.Option(help="Intensity of one count; default: what the file says, else log10 is compared.")
+]
+OffsetOption = Annotated[
+    float, typer.Option(help="Counts that were added to the file's: intensity = per count·(N + …).")
+]
+RangeText = "one value fixes it"
+FwhmOption = Annotated[str, typer.Option(help=f"Instrument in arcsec, LOW:HIGH; {RangeText}.")]
+ZeroOption = Annotated[str, typer.Option(help=f"Angle of the substrate peak in arcsec, LOW:HIGH; {RangeText}.")]
+PriorOption = Annotated[
+    list[str] | None,
+    typer.Option("--prior", help="NAME=MEAN:STD of a parameter, zero or fwhm.", metavar="NAME=MEAN:STD"),
+]
+MaskOption = Annotated[float, typer.Option(help="Leave out angles closer to the substrate peak, in arcsec.")]
+BothSidesOption = Annotated[bool, typer.Option("--both-sides", help="Use the compressed side of the peak, too.")]
+ExcludeOption = Annotated[
+    list[str] | None, typer.Option("--exclude", help="Leave out these angles in arcsec.", metavar="LOW:HIGH")
+]
+NumberOption = Annotated[int | None, typer.Option("--number", help="Which scan of a file with several, from 1.")]
+HtmlOption = Annotated[bool, typer.Option("--html", help="Also write a page that shows everything.")]
+ChainsOption = Annotated[
+    bool, typer.Option("--chains", help="Sample the posterior by Markov chains: slower, no Gaussian.")
+]
+StrictOption = Annotated[bool, typer.Option("--strict", help="Exit code 2 unless every curve is solved.")]
+AxisOption = Annotated[
+    Literal["relative", "omega", "2theta"] | None, typer.Option(help="What the angle column is; default: found.")
+]
+UnitOption = Annotated[Literal["arcsec", "deg"] | None, typer.Option(help="Its unit; default: found.")]
+StepOption = Annotated[float | None, typer.Option(help="Angle between points of a one-column file in arcsec.")]
+PeakOption = Annotated[int | None, typer.Option(help="Row of the substrate peak, from 0; default: found.")]
+DropOption = Annotated[bool, typer.Option("--drop-negative", help="Leave out negative intensities.")]
+
+
+@app.command()
+@_command()
+def fit(
+    curves: FitCurves,
+    output: FitOutput = Path("result"),
+    model: Annotated[Path | None, typer.Option(help="Also begin where this trained network points.")] = None,
+    damage: DamageOption = False,
+    per_count: PerCountOption = None,
+    offset: OffsetOption = 0.0,
+    budget: Annotated[str, typer.Option(help="Time for the search of a curve.")] = "8s",
+    jobs: Annotated[int, typer.Option(help="Curves at once; the cores are shared among them.")] = 1,
+    space: SpaceOption = None,
+    around: AroundOption = None,
+    width: WidthOption = "20%",
+    fwhm: FwhmOption = "20:120",
+    zero: ZeroOption = "-20:20",
+    scale: Annotated[float | None, typer.Option(help="Fix the scale: intensity at reflectivity 1.")] = None,
+    background: Annotated[float | None, typer.Option(help="Fix the background, in the unit of the intensity.")] = None,
+    prior: PriorOption = None,
+    mask: MaskOption = 48.0,
+    both_sides: BothSidesOption = False,
+    exclude: ExcludeOption = None,
+    chains: ChainsOption = False,
+    html: HtmlOption = False,
+    strict: StrictOption = False,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    convention: ConventionOption = "exact",
+    reflection: ReflectionFile = None,
+    number: NumberOption = None,
+    step: StepOption = None,
+    axis: AxisOption = None,
+    unit: UnitOption = None,
+    peak: PeakOption = None,
+    drop_negative: DropOption = False,
+) -> None:
+    """Find the strain profile of measured curves, how certain it is, and what the curve does not tell.
+
+    No start is needed. In the table of several curves brackets hold the standard deviation of the last digits.
+    Examples:
+
+        xrd fit curve.xy
+
+        xrd fit scan.xrdml --damage --html -o result/
+
+        xrd fit dose/*.xy --damage --per-count 1.5e-6 --jobs 2 -o dose-result/
+    """
+    choices = _fit_choices(
+        space=_space(space, around, width),
+        damage=damage,
+        fwhm=fwhm,
+        zero=zero,
+        scale=scale,
+        background=background,
+        prior=prior,
+        mask=mask,
+        both_sides=both_sides,
+        exclude=exclude,
+        convention=convention,
+        reflection=reflection,
+        reading={
+            "scan": number,
+            "step": step,
+            "axis": axis,
+            "unit": unit,
+            "peak": peak,
+            "drop_negative": drop_negative,
+            "per_count": per_count,
+            "offset": offset,
+        },
+        fitting={"budget": _seconds(budget), "seed": seed, "chains": chains},
+    )
+    _fit(curves, choices, output, model, jobs, html, strict)
+
+
+@app.command()
+@_command()
+def refine(
+    curve: Annotated[Path, typer.Argument(help="Measured curve: docs/files.md says which files.")],
+    start: Annotated[Path, typer.Option(help="JSON of NAME: value, or a result.json of `xrd predict` or `xrd fit`.")],
+    method: Annotated[
+        Literal["lm", "slsqp", "trf"],
+        typer.Option(help="lm: Levenberg–Marquardt; slsqp, trf: SciPy's, the one of mean squared log10."),
+    ] = "lm",
+    max_iter: Annotated[int, typer.Option(help="Evaluations at most.")] = 60,
+    output: FitOutput = Path("result"),
+    damage: DamageOption = False,
+    per_count: PerCountOption = None,
+    offset: OffsetOption = 0.0,
+    space: SpaceOption = None,
+    fwhm: FwhmOption = "20:120",
+    zero: ZeroOption = "-20:20",
+    scale: Annotated[float | None, typer.Option(help="Fix the scale: intensity at reflectivity 1.")] = None,
+    background: Annotated[float | None, typer.Option(help="Fix the background, in the unit of the intensity.")] = None,
+    prior: PriorOption = None,
+    mask: MaskOption = 48.0,
+    both_sides: BothSidesOption = False,
+    exclude: ExcludeOption = None,
+    chains: ChainsOption = False,
+    html: HtmlOption = False,
+    strict: StrictOption = False,
+    convention: ConventionOption = "exact",
+    reflection: ReflectionFile = None,
+    number: NumberOption = None,
+    step: StepOption = None,
+    axis: AxisOption = None,
+    unit: UnitOption = None,
+    peak: PeakOption = None,
+    drop_negative: DropOption = False,
+) -> None:
+    """Refine known parameters on a measured curve: the last step of `xrd fit` alone.
+
+    Examples:
+
+        xrd refine curve.xy --start params.json
+
+        xrd refine curve.xy --start result/result.json --damage --method slsqp
+    """
+    choices = _fit_choices(
+        space=_space(space, None, "20%"),
+        damage=damage,
+        fwhm=fwhm,
+        zero=zero,
+        scale=scale,
+        background=background,
+        prior=prior,
+        mask=mask,
+        both_sides=both_sides,
+        exclude=exclude,
+        convention=convention,
+        reflection=reflection,
+        start=start,
+        reading={
+            "scan": number,
+            "step": step,
+            "axis": axis,
+            "unit": unit,
+            "peak": peak,
+            "drop_negative": drop_negative,
+            "per_count": per_count,
+            "offset": offset,
+        },
+        fitting={"only_refine": True, "method": method, "max_iter": max_iter, "chains": chains},
+    )
+    _fit([curve], choices, output, None, 1, html, strict)
+
+
 @app.command()
 @_command()
 def bench(
@@ -650,6 +832,127 @@ def _space(path: Path | None, known: Path | None, width: str) -> Any:
 
     space = None if path is None else read_space(path)
     return space if known is None else around(known, parse_width(width), space)
+
+
+def _fit_choices(
+    *,
+    space: Any,
+    damage: bool,
+    fwhm: str,
+    zero: str,
+    scale: float | None,
+    background: float | None,
+    prior: list[str] | None,
+    exclude: list[str] | None,
+    reflection: Path | None,
+    start: Path | None = None,
+    **choices: Any,
+) -> Any:
+    """Choices of `fit` and `refine`."""
+    from xrdsim.fit.problem import Unknowns
+    from xrdsim.fit.series import Choices, adapted
+    from xrdsim.parameters import ParameterSpace
+    from xrdsim.spaces import read_sample
+
+    ranges = space or ParameterSpace()
+    unknowns = Unknowns(
+        space=ranges.with_damage() if damage else ranges,
+        fwhm=_limits("fwhm", fwhm),
+        zero=_limits("zero", zero),
+        scale=scale,
+        background=background,
+        priors=dict(_prior(text) for text in prior or ()),
+    )
+    starts = None if start is None else adapted(read_sample(start), unknowns)
+    excluded = tuple(_limits("exclude", text) for text in exclude or ())
+    return Choices(unknowns=unknowns, starts=starts, excluded=excluded, **_experiment(reflection, None), **choices)
+
+
+def _fit(
+    curves: list[Path], choices: Any, output: Path, model: Path | None, jobs: int, html: bool, strict: bool
+) -> None:
+    """Fit, print and write; one curve into the folder, several into folders of their names."""
+    from xrdsim.errors import ParameterError, XrdError
+    from xrdsim.files import save_json
+    from xrdsim.fit.report import figure, page, series_figure, series_rows, table, write_series
+    from xrdsim.fit.series import fit_file, fit_files
+    from xrdsim.terminal import complain, say, searching, show_table
+
+    def save(fitted: Any, folder: Path) -> None:
+        written = [save_json(folder / "result.json", fitted.to_dict()), figure(fitted, folder / "fit.png")]
+        written += [page(fitted, folder / "fit.html")] if html else []
+        say(f"{fitted.source}: {fitted.verdict}. {fitted.reason}")
+        say(f"→ {', '.join(map(str, written))}")
+
+    if len(curves) == 1:
+        starts = None
+        if model is not None:
+            from xrdml.prediction import network_starts
+
+            starts = network_starts(model)
+        with searching() as progress:
+            fitted = fit_file(curves[0], choices, starts=starts, progress=progress)
+        say(fitted.note)
+        show_table(*table(fitted))
+        save(fitted, output)
+        if strict and fitted.verdict != "solved":
+            raise typer.Exit(2)
+        return
+    if model is not None:
+        raise ParameterError("--model is for one curve; leave it out for several")
+    if len({curve.stem for curve in curves}) < len(curves):
+        raise ParameterError("two of the files have the same name; give them different ones")
+    done: dict[Path, Any] = {}
+    failed = 0
+    for path, result in fit_files(curves, choices, jobs):
+        if isinstance(result, XrdError):
+            complain(str(result))
+            failed += 1
+        else:
+            done[path] = result
+            save(result, output / path.stem)
+    if done:
+        fits = [done[path] for path in curves if path in done]
+        show_table(*series_rows(fits))
+        say(f"→ {write_series(fits, output / 'series.csv')}, {series_figure(fits, output / 'series.png')}")
+    if failed:
+        raise typer.Exit(1)
+    if strict and any(fitted.verdict != "solved" for fitted in done.values()):
+        raise typer.Exit(2)
+
+
+def _limits(name: str, text: str) -> tuple[float, float]:
+    """LOW:HIGH, or one value for both."""
+    from xrdsim.errors import ParameterError
+
+    low, _, high = text.partition(":")
+    try:
+        return float(low), float(high or low)
+    except ValueError:
+        raise ParameterError(f"--{name} {text!r} must be LOW:HIGH or one number") from None
+
+
+def _prior(text: str) -> tuple[str, tuple[float, float]]:
+    """NAME=MEAN:STD."""
+    from xrdsim.errors import ParameterError
+
+    name, _, numbers = text.partition("=")
+    mean, _, std = numbers.partition(":")
+    try:
+        return name.strip(), (float(mean), float(std))
+    except ValueError:
+        raise ParameterError(f"--prior {text!r} must be NAME=MEAN:STD") from None
+
+
+def _seconds(text: str) -> float:
+    """``10s``, ``2min`` or a number of seconds."""
+    from xrdsim.errors import ParameterError
+
+    number, unit = text.strip().rstrip("smin "), text.strip().lstrip("0123456789. ")
+    try:
+        return float(number) * {"": 1.0, "s": 1.0, "min": 60.0, "m": 60.0}[unit]
+    except (ValueError, KeyError):
+        raise ParameterError(f"--budget {text!r} must be a time such as 10s or 2min") from None
 
 
 def _names(text: str | None) -> list[str] | None:

@@ -49,7 +49,8 @@ def synthetic(seed: int, damaged: bool | None = None) -> Synthetic:
     last = min(rng.uniform(*m.end), 2732.4)
     scan = Scan(start, step, int((last - start) / step) + 1)
     zero, fwhm = rng.uniform(*m.zero), rng.uniform(*m.fwhm)
-    scale, background, counts = (float(np.exp(rng.uniform(*np.log(each)))) for each in (m.scale, m.background, m.counts))
+    wide = (m.scale, m.background, m.counts)
+    scale, background, counts = (float(np.exp(rng.uniform(*np.log(each)))) for each in wide)
     seen = simulate(
         params, scan=scan, zero=zero, fwhm=fwhm, scale=scale, background=background, rtol_dex=1e-5, space=space
     ).intensity[0]

@@ -25,8 +25,11 @@ FLOORS = [
     ["xrdsim.store", "xrdsim.information", "xrdsim.bench"],
     ["xrdsim.sensitivity", "xrdsim.integrity", "xrdsim.export"],
     ["xrdsim.samplers"],
-    ["xrdsim.generation", "xrdsim.report"],
-    ["xrdsim.fit.figures", "xrdsim.fit.tables"],
+    ["xrdsim.generation", "xrdsim.report", "xrdsim.fit.problem"],
+    ["xrdsim.fit.refine"],
+    ["xrdsim.fit.search", "xrdsim.fit.uncertainty"],
+    ["xrdsim.fit.fitting"],
+    ["xrdsim.fit.figures", "xrdsim.fit.tables", "xrdsim.fit.series"],
     ["xrdsim.fit.report"],
     ["xrdsim.coverage"],
     ["xrdsim"],
@@ -48,7 +51,7 @@ def modules():
         for path in sorted((ROOT / package).rglob("*.py")):
             parts = path.relative_to(ROOT).with_suffix("").parts
             found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    found.pop("xrdsim.kernels")
+    del found["xrdsim.kernels"], found["xrdsim.fit"]
     return found
 
 

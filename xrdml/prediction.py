@@ -4,6 +4,7 @@ The network gives the parameters. Scale and background follow by linear least sq
 zero by a search over a shrinking grid for the smallest mean |log10 measured/model|.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -166,6 +167,38 @@ def predict(
         strain_profile(params, depth, space=trained.space)[0],
         _notes(curve, trained),
     )
+
+
+def network_starts(model: str | Path, count: int = 16, spread: float = 0.03) -> Callable[[Curve], Array]:
+    """Starts for a fit: a function from a curve to the network's estimate and others scattered about it.
+
+    Parameters
+    ----------
+    model : folder of a trained model.
+    count : number of starts (count, 7 or 9), the estimate first.
+    spread : standard deviation of the others, in parts of the ranges.
+
+    Raises
+    ------
+    CheckpointError
+        The model cannot be loaded.
+    """
+    trained = load_model(model)
+
+    def starts(curve: Curve) -> Array:
+        seen = to_window(
+            curve.angle,
+            curve.intensity,
+            [0, len(curve.angle)],
+            trained.window,
+            peak_mask=trained.measurement.peak_mask,
+        )
+        estimate = trained.estimate(network_input(seen))
+        scatter = np.random.default_rng(0).standard_normal((count, estimate.shape[1]))
+        scatter[0] = 0.0
+        return np.asarray(estimate + spread * trained.space.span * scatter)
+
+    return starts
 
 
 def _expected(base: Array, scan: Scan, angle: Array, fwhm: Array, zero: Array) -> Array:

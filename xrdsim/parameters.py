@@ -250,10 +250,10 @@ class ParameterSpace:
             out[j] = low + u[j] * (high - low)
 
         zero = u[0] * 0.0
-        between(D01, lo[D01], self._d01_high)
+        between(D01, lo[D01], self.d01_high)
         between(DMAX1, (out[D01]).clip(min=lo[DMAX1]), hi[DMAX1])
         between(D02, lo[D02], (self.strain_sum - out[D01]).clip(max=hi[D02]))
-        between(L1, zero + self._l1_low, hi[L1])
+        between(L1, zero + self.l1_low, hi[L1])
         between(RP1, lo[RP1], out[L1].clip(max=hi[RP1]))
         between(L2, lo[L2], out[L1].clip(max=hi[L2]))
         for j in range(RP2, len(lo)):
@@ -270,10 +270,10 @@ class ParameterSpace:
         zero = p[0] * 0.0
         low: list[Any] = [zero + value for value in lo]
         high: list[Any] = [zero + value for value in hi]
-        high[D01] = zero + self._d01_high
+        high[D01] = zero + self.d01_high
         low[DMAX1] = p[D01].clip(min=lo[DMAX1])
         high[D02] = (self.strain_sum - p[D01]).clip(max=hi[D02])
-        low[L1] = zero + self._l1_low
+        low[L1] = zero + self.l1_low
         high[RP1] = p[L1].clip(max=hi[RP1])
         high[L2] = p[L1].clip(max=hi[L2])
         unit, log_det = [], zero
@@ -284,11 +284,11 @@ class ParameterSpace:
         return unit, log_det
 
     @property
-    def _d01_high(self) -> float:
+    def d01_high(self) -> float:
         return min(self.high[D01], self.high[DMAX1], self.strain_sum - self.low[D02])
 
     @property
-    def _l1_low(self) -> float:
+    def l1_low(self) -> float:
         return max(self.low[L1], self.low[RP1], self.low[L2])
 
 

@@ -7,6 +7,9 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from xrdsim.errors import ParameterError
 from xrdsim.parameters import ALL_NAMES, DAMAGE, STRAIN_SUM, ParameterSpace
 
@@ -103,6 +106,22 @@ def around(path: str | Path, width: float, space: ParameterSpace | None = None) 
         i, j = whole.names.index(name), whole.names.index(other)
         low[i], high[i] = low[j], high[j]
     return ParameterSpace(tuple(low), tuple(high), whole.strain_sum, whole.ties)
+
+
+def read_sample(path: str | Path) -> NDArray[np.float64]:
+    """Parameters (1, 7), or (1, 9) with kappa and p, of a JSON object of NAME: value or a result.json.
+
+    Raises
+    ------
+    ParameterError
+        The file cannot be read, or a parameter is missing or no number.
+    """
+    values = _values(path)
+    names = ALL_NAMES if "kappa" in values and "p" in values else ALL_NAMES[:7]
+    missing = [name for name in names if name not in values]
+    if missing:
+        raise ParameterError(f"{path} has no value of {missing[0]}; needed are {', '.join(names)}")
+    return np.array([[_number(values[name], name, path) for name in names]])
 
 
 def parse_width(text: str) -> float:

@@ -62,6 +62,19 @@ def counting(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
 
 
 @contextmanager
+def searching() -> Iterator[Callable[[float, float], None]]:
+    """A line with the time spent and the best misfit so far, for a callback (seconds, reduced χ²)."""
+    columns = (TextColumn("searching"), TimeElapsedColumn(), TextColumn("{task.fields[best]}"))
+    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as line:
+        task = line.add_task("", total=None, best="")
+
+        def update(_: float, chi2: float) -> None:
+            line.update(task, best=f"best so far: reduced χ² {chi2:.3g}")
+
+        yield update
+
+
+@contextmanager
 def training() -> Iterator[Callable[[Any], None]]:
     """A bar over the batches with the live loss, and a line for each epoch; for ``xrdml.training.Progress``."""
     with _bar() as bar:

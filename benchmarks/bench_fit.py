@@ -1,0 +1,235 @@
+"""How many noisy curves the fit solves, how fast, and whether its intervals are honest.
+
+    python benchmarks/bench_fit.py run tuning|acceptance [curves]    one line a curve; goes on where it was interrupted
+    python benchmarks/bench_fit.py table tuning|acceptance           what came out
+    python benchmarks/bench_fit.py speed                             refinements from given starts
+
+The curves are those of ``synthetic.py``: full measurement model, every second one with damage. Each fit has one core
+and 8 s for its search, and no start. A curve is solved if its reduced χ² is at most 1.15; "from the truth" is the same
+refinement begun at the true parameters, whose χ² no fit can undercut by much. The baseline is SciPy's least squares
+with numerical derivatives from the centre of the ranges, for the first 100 curves.
+"""
+
+import csv
+import os
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+
+import numba
+import numpy as np
+from scipy.optimize import least_squares
+
+sys.path.insert(0, str(Path(__file__).parent))
+from synthetic import ACCEPTANCE, SOLVED, TUNING, synthetic
+
+from xrdsim import ParameterSpace, depth_end, strain_profile
+from xrdsim.fit.fitting import fit_curve
+from xrdsim.fit.problem import Unknowns, problem
+from xrdsim.fit.refine import refine, refine_all
+from xrdsim.fit.uncertainty import laplace, quadratic
+
+BUDGET = 8.0
+BASELINE = 100  # curves
+BASELINE_CALLS = 200
+FOLDER = Path(__file__).parent
+SETS = {"tuning": TUNING, "acceptance": ACCEPTANCE}
+NAMES = (*ParameterSpace().with_damage().names, "zero", "fwhm")
+HEADER = ["seed", "damaged", "points", "chi2", "truth_chi2", "seconds", "ended", "verdict", "minima", "baseline_chi2"]
+HEADER += ["baseline_seconds", "profile_covered"]
+HEADER += [f"{name}_{what}" for name in NAMES for what in ("true", "value", "low", "high", "bound")]
+
+
+def prepare(seed):
+    """The curve of a seed and its problem, as a user would set it up who knows whether there is damage."""
+    made = synthetic(seed)
+    space = ParameterSpace() if len(made.params) == 7 else ParameterSpace().with_damage()
+    return made, problem(made.curve, unknowns=Unknowns(space=space), per_count=made.per_count)
+
+
+def baseline(given):
+    """Reduced χ² and seconds of plain least squares from the centre."""
+    unknowns = given.unknowns
+    centre = 0.5 * (unknowns.low + unknowns.high)
+    centre[-1] = 45.0
+
+    def residuals(z):
+        curves = given.curves(z[None], 1e-3)
+        return given.residuals(given.expected(curves, given.scaled(curves)))[0]
+
+    begun = time.perf_counter()
+    scale = unknowns.high - unknowns.low
+    result = least_squares(
+        residuals, centre, bounds=(unknowns.low, unknowns.high), x_scale=scale, diff_step=1e-4, max_nfev=BASELINE_CALLS
+    )
+    return 2.0 * result.cost / given.freedom, time.perf_counter() - begun
+
+
+def one(seed, number):
+    """The line of a curve."""
+    numba.set_num_threads(1)
+    made, given = prepare(seed)
+    unknowns = given.unknowns
+    begun = time.perf_counter()
+    fit = fit_curve(made.curve, given, budget=BUDGET, seed=seed)
+    seconds = time.perf_counter() - begun
+    truth = np.append(made.params, [made.zero, made.fwhm])
+    x = unknowns.coordinates(made.params[None], made.zero, made.fwhm)
+    from_truth = refine(given, x, rtol_dex=1e-4)
+    span = np.append(unknowns.space.span, [1.0, 1.0])
+    information = quadratic(given, x[0])[1] * np.outer(span, span)
+    bound = span * np.sqrt(np.diag(np.linalg.inv(information + 1e-9 * np.eye(len(span)))))
+    line = {
+        "seed": seed,
+        "damaged": int(len(made.params) == 9),
+        "points": len(given),
+        "chi2": fit.reduced_chi2,
+        "truth_chi2": 2.0 * float(from_truth.objective[0]) / given.freedom,
+        "seconds": seconds,
+        "ended": fit.ended,
+        "verdict": fit.verdict,
+        "minima": sum(minimum.acceptable for minimum in fit.minima),
+        "profile_covered": profile_covered(given, fit, made.params),
+    }
+    if number < BASELINE:
+        line["baseline_chi2"], line["baseline_seconds"] = baseline(given)
+    estimates = {each.name: each for each in (*fit.parameters, *fit.measurement)}
+    for j, name in enumerate(unknowns.names):
+        each = estimates[name]
+        line |= {f"{name}_true": truth[j], f"{name}_value": each.value, f"{name}_low": each.low}
+        line |= {f"{name}_high": each.high, f"{name}_bound": bound[j]}
+    return line
+
+
+def profile_covered(given, fit, params):
+    """Share of the depths of the true layer at which the 90 % band of the strain covers the truth."""
+    unknowns, space = given.unknowns, given.unknowns.space
+    alike = [minimum for minimum in fit.minima if minimum.acceptable]
+    x = [unknowns.coordinates(np.array([each.values]), each.zero, each.fwhm)[0] for each in alike]
+    sampled = laplace(given, np.array(x))
+    depth = np.linspace(0.0, float(depth_end(params[None], space=space)[0]), 60)
+    profiles = strain_profile(sampled.samples[:, : len(params)], depth, space=space)
+    low, high = sampled.quantiles((0.05, 0.95), profiles)
+    true = strain_profile(params[None], depth, space=space)[0]
+    return float(np.mean((true >= low) & (true <= high)))
+
+
+def run(which, curves):
+    """Fit the curves that the file lacks."""
+    file = FOLDER / f"fit_{which}.csv"
+    done = {int(row["seed"]) for row in read(which)} if file.exists() else set()
+    todo = [(seed, number) for number, seed in enumerate(list(SETS[which])[:curves]) if seed not in done]
+    with ProcessPoolExecutor(os.cpu_count()) as pool, file.open("a", newline="", encoding="utf-8") as output:
+        writer = csv.DictWriter(output, HEADER, lineterminator="\n")
+        if output.tell() == 0:
+            writer.writeheader()
+        futures = [pool.submit(one, *task) for task in todo]
+        for count, future in enumerate(as_completed(futures), start=1):
+            line = {
+                key: f"{value:.6g}" if isinstance(value, float) else value for key, value in future.result().items()
+            }
+            writer.writerow(line)
+            output.flush()
+            if count % 10 == 0:
+                print(f"{count} of {len(todo)}", flush=True)
+
+
+def read(which):
+    """Lines of the file."""
+    with (FOLDER / f"fit_{which}.csv").open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def table(which):
+    """Print what came out, failures included."""
+    rows = sorted(read(which), key=lambda row: int(row["seed"]))
+
+    def column(name, of=rows):
+        return np.array([float(row[name]) if row.get(name) else np.nan for row in of])
+
+    print(f"{len(rows)} curves of the set {which}, one core each, {BUDGET:g} s for the search\n")
+    print("| | curves | solved | of those solvable from the truth | seconds: median, 95 %, most |")
+    print("|---|---|---|---|---|")
+    kinds = {"all": ("0", "1"), "no damage": ("0",), "damage": ("1",)}
+    for name, flags in kinds.items():
+        chosen = [row for row in rows if row["damaged"] in flags]
+        chi2, truth, seconds = column("chi2", chosen), column("truth_chi2", chosen), column("seconds", chosen)
+        solved, possible = chi2 <= SOLVED, truth <= SOLVED
+        times = ", ".join(f"{value:.1f}" for value in (np.median(seconds), np.quantile(seconds, 0.95), seconds.max()))
+        shares = f"{100 * solved.mean():.1f} % | {100 * solved[possible].mean():.1f} %"
+        print(f"| {name} | {len(chosen)} | {shares} | {times} |")
+    base = column("baseline_chi2")
+    known = np.isfinite(base)
+    if known.any():
+        share, seconds = np.mean(base[known] <= SOLVED), np.median(column("baseline_seconds")[known])
+        ours = np.mean(column("chi2")[known] <= SOLVED)
+        print(
+            f"\nSciPy least squares from the centre, {known.sum()} of these curves: {100 * share:.0f} % solved in",
+            end=" ",
+        )
+        print(f"{seconds:.1f} s (median); the fit: {100 * ours:.0f} %.")
+    solved = [row for row in rows if float(row["chi2"]) <= SOLVED]
+    print(f"\nOf the {len(solved)} solved curves:\n")
+    print("| | 90 % interval covers the truth | median error by 0.6745 × bound, where bound < 5 % of range (curves) |")
+    print("|---|---|---|")
+    space = ParameterSpace().with_damage()
+    spans = dict(zip(NAMES, [*space.span, 40.0, 100.0], strict=True))
+    for name in NAMES:
+        some = [row for row in solved if row.get(f"{name}_true")]
+        each = (column(f"{name}_{what}", some) for what in ("true", "value", "low", "high", "bound"))
+        true, value, low, high, bound = each
+        slack = 1e-5 * np.abs(true)  # digits of the file
+        covered = np.mean((true >= low - slack) & (true <= high + slack))
+        sharp = bound < 0.05 * spans[name]
+        ratio = np.median(np.abs(value - true)[sharp] / (0.6745 * bound[sharp])) if sharp.any() else np.nan
+        print(f"| {name} | {100 * covered:.1f} % | {ratio:.2f} ({sharp.sum()}) |")
+    print(f"| strain profile, mean over depth | {100 * np.mean(column('profile_covered', solved)):.1f} % | |")
+    failed = [row for row in rows if float(row["chi2"]) > SOLVED]
+    print(
+        f"\nNot solved, {len(failed)}: seed (χ², from the truth) "
+        + "; ".join(f"{row['seed']} ({float(row['chi2']):.2f}, {float(row['truth_chi2']):.2f})" for row in failed)
+    )
+
+
+def speed():
+    """Time of refinements from starts near the truth."""
+    rng = np.random.default_rng(1)
+    prepared = [prepare(seed) for seed in range(910_000, 910_250)]
+    problems = [given for _, given in prepared]
+    starts = []
+    for made, given in prepared:
+        x = given.unknowns.coordinates(made.params[None], 0.0, 45.0)
+        x[:, : len(made.params)] += 0.01 * rng.standard_normal((1, len(made.params)))
+        starts.append(np.clip(x, given.unknowns.low, given.unknowns.high))
+    for damaged in (0, 1):
+        some = [(p, s) for (made, p), s in zip(prepared, starts, strict=True) if (len(made.params) == 9) == damaged]
+        numba.set_num_threads(1)
+        refine(*some[0])
+        times, steps = [], []
+        for given, start in some[:60]:
+            begun = time.perf_counter()
+            found = refine(given, start, max_iter=11)
+            times.append((time.perf_counter() - begun) * 1e3)
+            steps.append(int(found.iterations[0]) - 1)
+        took = f"{np.median(times):.0f} ms, {np.median(steps):.0f} iterations"
+        print(f"{13 if damaged else 11} unknowns, one curve on one core: {took} (medians)")
+    numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
+    begun = time.perf_counter()
+    found = refine_all(problems * 4, starts * 4, max_iter=30)
+    rate = len(found) / (time.perf_counter() - begun)
+    chi2 = [2.0 * float(each.objective[0]) / given.freedom for each, given in zip(found, problems * 4, strict=True)]
+    solved = 100 * np.mean(np.array(chi2) <= SOLVED)
+    print(f"{len(found)} curves in one call, half with damage: {rate:.0f} fits/s, {solved:.0f} % solved")
+
+
+if __name__ == "__main__":
+    command, which, curves = (*sys.argv[1:], *(None,) * 3)[:3]
+    if command == "run" and which in SETS:
+        run(which, None if curves is None else int(curves))
+    elif command == "table" and which in SETS:
+        table(which)
+    elif command == "speed":
+        speed()
+    else:
+        sys.exit(__doc__)

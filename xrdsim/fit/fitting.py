@@ -1,0 +1,421 @@
+"""The whole way from a measured curve to a result: search, refine, judge, state uncertainties."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xrdsim.curves import DEFAULT_STEP, Curve
+from xrdsim.errors import ParameterError
+from xrdsim.fit.problem import INSTRUMENT, LINEAR, Array, Problem, problem
+from xrdsim.fit.refine import METHODS, Refined, evaluate
+from xrdsim.fit.search import acceptable, search, valleys
+from xrdsim.fit.uncertainty import LEVEL, Posterior, laplace, posterior
+from xrdsim.model import depth_end, strain_profile
+from xrdsim.parameters import TABLE
+
+MISFIT_FROM = 30 * DEFAULT_STEP
+"""Angle [arcsec] from which on the mean |log10| is taken."""
+
+_FINAL = 1e-4  # accuracy of the model in the last refinement [dex]
+_DEPTHS = 400
+_BROAD = 0.5  # of its range: a wider interval does not determine a parameter
+_EDGE = 0.02  # of its range: an interval that ends so near a limit is open there
+_POOR = 0.1  # RMS misfit [dex] above which a curve of unknown noise is not described
+_NOISY = 3.0  # … or above so many times the scatter of neighbouring points
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A parameter: its value at the best minimum, standard deviation and interval of 90 % probability."""
+
+    name: str
+    unit: str
+    value: float
+    std: float
+    low: float
+    high: float
+    determined: bool
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class Minimum:
+    """One of the distinct solutions."""
+
+    values: tuple[float, ...]
+    zero: float
+    fwhm: float
+    reduced_chi2: float | None
+    rms_dex: float
+    acceptable: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """What a fit says about a measured curve.
+
+    Attributes
+    ----------
+    source, note : the file, and what it was taken for.
+    verdict : ``solved``, ``not described`` by the model, or ``undetermined``: solved, but hardly a parameter is known.
+    reason : of the verdict, a sentence.
+    parameters : estimates of the profile.
+    measurement : estimates of scale, background, zero and FWHM, in the unit of the file and in arcsec.
+    reduced_chi2 : deviance by degrees of freedom; None if the noise is unknown.
+    mean_abs_log10 : beyond 120.5″ (30 points of the default scan), of all points fitted.
+    rms_dex : of log10 measured/model.
+    minima : distinct solutions, the best first.
+    correlation : (k, k) of the parameters, zero and FWHM.
+    uncertainty : method and effective sample size of the intervals.
+    angle, measured, model, used : (n,) of the whole curve, in the unit of the file.
+    depth, strain, band : (d,) [Å], (d,) and (4, d): 2.5, 16, 84 and 97.5 % quantiles of the strain.
+    seconds, evaluations, ended : of the search.
+    settings : what it takes to repeat it.
+    """
+
+    source: str
+    note: str
+    verdict: str
+    reason: str
+    parameters: tuple[Estimate, ...]
+    measurement: tuple[Estimate, ...]
+    reduced_chi2: float | None
+    mean_abs_log10: float
+    rms_dex: float
+    minima: tuple[Minimum, ...]
+    correlation: Array
+    uncertainty: dict[str, Any]
+    angle: Array
+    measured: Array
+    model: Array
+    used: NDArray[np.bool_]
+    depth: Array
+    strain: Array
+    band: Array
+    seconds: float
+    evaluations: int
+    ended: str
+    settings: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        names = [estimate.name for estimate in self.parameters]
+        return {
+            "source": self.source,
+            "note": self.note,
+            "verdict": self.verdict,
+            "reason": self.reason,
+            "parameters": {each.name: _plain(each) for each in self.parameters},
+            "measurement": {each.name + _SUFFIX.get(each.name, ""): each.value for each in self.measurement},
+            "measurement_std": {each.name + _SUFFIX.get(each.name, ""): each.std for each in self.measurement},
+            "misfit": {
+                "reduced_chi2": self.reduced_chi2,
+                "mean_abs_log10": self.mean_abs_log10,
+                "rms_dex": self.rms_dex,
+            },
+            "minima": [
+                {
+                    "parameters": dict(zip(names, each.values, strict=True)),
+                    "zero_arcsec": each.zero,
+                    "fwhm_arcsec": each.fwhm,
+                    "reduced_chi2": each.reduced_chi2,
+                    "rms_dex": each.rms_dex,
+                    "acceptable": each.acceptable,
+                }
+                for each in self.minima
+            ],
+            "correlation": {"names": [*names, *INSTRUMENT], "values": np.nan_to_num(self.correlation).tolist()},
+            "uncertainty": self.uncertainty,
+            "seconds": self.seconds,
+            "evaluations": self.evaluations,
+            "ended": self.ended,
+            "settings": self.settings,
+            "curve": {name: getattr(self, name).tolist() for name in ("angle", "measured", "model", "used")},
+            "profile": {name: getattr(self, name).tolist() for name in ("depth", "strain", "band")},
+        }
+
+
+_SUFFIX = dict.fromkeys(INSTRUMENT, "_arcsec")
+
+
+def fit_curve(
+    curve: Curve,
+    given: Problem | None = None,
+    *,
+    starts: Array | None = None,
+    budget: float = 8.0,
+    seed: int = 0,
+    method: str = "lm",
+    max_iter: int = 60,
+    only_refine: bool = False,
+    chains: bool = False,
+    progress: Callable[[float, float], None] | None = None,
+) -> Fit:
+    """Fit a measured curve.
+
+    Parameters
+    ----------
+    curve : as read.
+    given : what is fitted and how, from ``xrdsim.fit.problem.problem``; None for its defaults.
+    starts : (m, 7 or 9) parameters to begin with.
+    budget : seconds of the search.
+    seed : of everything random.
+    method : of the last refinement: ``lm``, ``slsqp`` or ``trf``, see ``xrdsim.fit.refine``.
+    max_iter : of the last refinement.
+    only_refine : no search, only the refinement of the starts.
+    chains : sample the posterior by Markov chains instead of Laplace's approximation.
+    progress : called with the seconds spent and the reduced χ² (unknown noise: mean square misfit) of the best minimum.
+
+    Raises
+    ------
+    ParameterError
+        ``only_refine`` without starts, or a setting without meaning.
+    CurveError
+        Too few points.
+    """
+    begun = time.perf_counter()
+    given = given or problem(curve)
+    unknowns = given.unknowns
+    if method not in METHODS:
+        raise ParameterError(f"method {method!r} is unknown; choose {', '.join(METHODS)}")
+    if not (math.isfinite(budget) and budget > 0.0):
+        raise ParameterError(f"budget = {budget:g} s must be positive")
+    first = None
+    if starts is not None:
+        rows = unknowns.space.check(starts)
+        first = unknowns.coordinates(rows, np.mean(unknowns.zero), np.clip(40.0, *unknowns.fwhm))
+    if only_refine:
+        if first is None:
+            raise ParameterError("a refinement needs a start")
+        x, evaluations, ended = first, 0, "refined"
+    else:
+        found = search(given, budget=budget, seed=seed, starts=first, progress=progress)
+        x, evaluations, ended = found.x, found.evaluations, found.reason
+    refined = METHODS[method](given, x, max_iter=max_iter, rtol_dex=_FINAL)
+    if method != "lm":  # the others end where their own objective does; this one belongs to all intervals
+        ended = f"{ended}, {method}"
+    x, objective = valleys(given, refined.x, refined.objective)
+    alike = np.array([_alike(given, float(value), float(objective[0])) for value in objective])
+    sampled = (posterior if chains else laplace)(given, x[alike], seed=seed)
+    chosen = {"method": method, "seed": seed, "budget": None if only_refine else budget, "chains": chains}
+    fit = _result(curve, given, refined, (x, objective), sampled, evaluations, ended)
+    return replace(fit, seconds=time.perf_counter() - begun, settings=fit.settings | chosen)
+
+
+def _result(
+    curve: Curve,
+    given: Problem,
+    refined: Refined,
+    distinct: tuple[Array, Array],
+    sampled: Posterior,
+    evaluations: int,
+    ended: str,
+) -> Fit:
+    unknowns = given.unknowns
+    x, objective = distinct
+    at = int(np.argmin(refined.objective))
+    linear = ((refined.linear[at] + [0.0, given.offset]) * given.per_count).tolist()
+    size = len(unknowns.space.low)
+    values = np.append(unknowns.params(x[:1])[0], x[0, size:])
+    low, high = sampled.quantiles((0.5 - LEVEL / 2, 0.5 + LEVEL / 2))
+    ends = np.array([*zip(unknowns.space.low, unknowns.space.high, strict=True), unknowns.zero, unknowns.fwhm])
+    units = [parameter.unit for parameter in TABLE[:size]] + ["arcsec"] * 2
+    estimates = [
+        _estimate(
+            name,
+            units[j],
+            (float(values[j]), float(sampled.std[j]), min(low[j], values[j]), max(high[j], values[j])),
+            (float(ends[j, 0]), float(ends[j, 1])),
+            bool(unknowns.free[j]),
+        )
+        for j, name in enumerate(unknowns.names)
+    ]
+    model, used = _whole(curve, given, x[0], refined.linear[at])
+    log = np.log10(given.data.clip(0.5 if given.counting else 0.0) + given.offset)
+    at_data = given.expected(given.curves(x[:1], _FINAL), refined.linear[at : at + 1])[0]
+    residual = log - np.log10(at_data + given.offset)
+    tail = given.angle >= MISFIT_FROM * (1.0 - 1e-9)
+    chi2 = 2.0 * float(objective[0]) / given.freedom if given.counting else None
+    rms = float(np.sqrt(np.mean(residual**2)))
+    minima: list[Minimum] = []
+    for row, value in zip(x, objective, strict=True):
+        minima.append(
+            Minimum(
+                tuple(unknowns.params(row[None])[0].tolist()),
+                float(row[size]),
+                float(row[size + 1]),
+                2.0 * float(value) / given.freedom if given.counting else None,
+                rms if not minima else _rms(given, row),
+                bool(_alike(given, float(value), float(objective[0]))),
+            )
+        )
+    verdict, reason = _judge(given, chi2, rms, estimates[:size])
+    measurement = [
+        *(
+            Estimate(name, "intensity", value, std, value - 1.645 * std, value + 1.645 * std, True)
+            for name, value, std in zip(LINEAR, linear, _linear_std(given, x[0]), strict=True)
+        ),
+        *estimates[size:],
+    ]
+    depth, strain, band = _profile(given, values[:size], sampled)
+    return Fit(
+        curve.source,
+        curve.note,
+        verdict,
+        reason,
+        tuple(estimates[:size]),
+        tuple(measurement),
+        chi2,
+        float(np.abs(residual[tail]).mean()) if tail.any() else math.nan,
+        rms,
+        tuple(minima),
+        sampled.correlation,
+        {"method": sampled.method, "effective_samples": sampled.effective, "level": LEVEL},
+        curve.angle,
+        curve.intensity,
+        model,
+        used,
+        depth,
+        strain,
+        band,
+        0.0,
+        evaluations,
+        ended,
+        _settings(given),
+    )
+
+
+def _estimate(
+    name: str, unit: str, numbers: tuple[float, float, float, float], limits: tuple[float, float], free: bool
+) -> Estimate:
+    (value, std, low, high), (least, most) = numbers, limits
+    if not free:
+        return Estimate(name, unit, value, 0.0, value, value, True, "fixed")
+    span = most - least
+    determined = high - low <= _BROAD * span
+    open_low, open_high = low - least <= _EDGE * span, most - high <= _EDGE * span
+    remark = ""
+    if open_low and open_high and not determined:
+        remark = "not determined: any value of its range fits"
+    elif open_low:
+        remark = f"{'' if determined else 'not determined: '}any value below {high:.4g} fits"
+    elif open_high:
+        remark = f"{'' if determined else 'not determined: '}any value above {low:.4g} fits"
+    elif not determined:
+        remark = "not determined"
+    if min(value - least, most - value) <= 1e-6 * span:
+        remark = f"at its limit {value:.4g}; {remark or 'one-sided'}"
+    return Estimate(name, unit, value, std, float(low), float(high), bool(determined), remark)
+
+
+def _judge(given: Problem, chi2: float | None, rms: float, estimates: list[Estimate]) -> tuple[str, str]:
+    """Verdict and a sentence."""
+    free = [each for each in estimates if each.remark != "fixed"]
+    known = [each.name for each in free if each.determined]
+    if chi2 is not None:
+        limit = max(1.15, 1.0 + 4.0 * math.sqrt(2.0 / given.freedom))
+        if chi2 > limit:
+            return "not described", (
+                f"The reduced χ² is {chi2:.3g}, noise alone gives at most {limit:.3g}: the model does not describe the "
+                "curve, or a better minimum was not found."
+            )
+        text = f"The reduced χ² is {chi2:.3g}: the model describes the curve within its noise."
+    else:
+        limit = max(_POOR, _NOISY * given.scatter)
+        if rms > limit:
+            return "not described", (
+                f"The curve and the model differ by {rms:.3g} dex (RMS), more than {limit:.3g}: the model does not "
+                "describe the curve, or a better minimum was not found."
+            )
+        text = f"Curve and model differ by {rms:.3g} dex (RMS); neighbouring points scatter by {given.scatter:.2g} dex."
+    if len(known) < 3:
+        return "undetermined", f"{text} But it determines only {', '.join(known) or 'no parameter'}."
+    return "solved", text
+
+
+def _alike(given: Problem, value: float, best: float) -> bool:
+    """Whether a minimum is statistically as good as the best one."""
+    factor = max(1.0, 2.0 * best / given.freedom)
+    return value <= max(acceptable(given) if given.counting else 0.0, best + 10.0 * factor)
+
+
+def _rms(given: Problem, row: Array) -> float:
+    curves = given.curves(row[None], _FINAL)
+    mu = given.expected(curves, given.scaled(curves))[0]
+    data = given.data.clip(0.5 if given.counting else 0.0)
+    return float(np.sqrt(np.mean(np.log10((data + given.offset) / (mu + given.offset)) ** 2)))
+
+
+def _linear_std(given: Problem, row: Array) -> tuple[float, float]:
+    """Standard deviations of scale and background, the other unknowns free too, in the unit of the file."""
+    state = evaluate(given, row[None], None, _FINAL)
+    kept = np.append(given.unknowns.free, [given.unknowns.scale is None, given.unknowns.background is None])
+    h = state.hessian[0][np.ix_(kept, kept)]
+    factor = max(2.0 * float(state.objective[0]) / given.freedom, 1.0)
+    length = np.sqrt(np.maximum(np.diag(h), 1e-300))
+    covariance = np.linalg.pinv(h / np.outer(length, length), rcond=1e-12, hermitian=True) / np.outer(length, length)
+    std = np.zeros(len(kept))
+    std[kept] = np.sqrt(np.maximum(np.diag(covariance), 0.0) * factor) * given.per_count
+    return float(std[-2]), float(std[-1])
+
+
+def _whole(curve: Curve, given: Problem, row: Array, linear: Array) -> tuple[Array, NDArray[np.bool_]]:
+    """Model at all measured angles in the unit of the file, and which points were fitted."""
+    everything = problem(
+        Curve(curve.angle, curve.intensity, curve.peak_index, curve.source, curve.note),
+        unknowns=given.unknowns,
+        mask=0.0,
+        both_sides=True,
+        **given.physics,
+    )
+    intensity = everything.curves(row[None], _FINAL)[0]
+    shown = (linear[0] * intensity + linear[1] + given.offset) * given.per_count
+    return shown, np.isin(curve.angle, given.angle)
+
+
+def _profile(given: Problem, params: Array, sampled: Posterior) -> tuple[Array, Array, Array]:
+    """Depth [Å], strain and its quantiles."""
+    size, space = len(params), given.unknowns.space
+    rows = sampled.samples[:, :size]
+    if len(rows) > 1000:
+        rows = rows[:: len(rows) // 1000]
+    weights = sampled.weights if len(rows) == len(sampled.samples) else np.full(len(rows), 1.0 / len(rows))
+    deepest = max(
+        float(depth_end(params[None], space=space)[0]), float(np.quantile(depth_end(rows, space=space), 0.975))
+    )
+    depth = np.linspace(0.0, 1.02 * deepest, _DEPTHS)
+    reduced = Posterior(sampled.names, rows, weights, sampled.effective, sampled.method)
+    band = reduced.quantiles((0.025, 0.16, 0.84, 0.975), strain_profile(rows, depth, space=space))
+    return depth, strain_profile(params[None], depth, space=space)[0], band
+
+
+def _settings(given: Problem) -> dict[str, Any]:
+    unknowns = given.unknowns
+    return {
+        "ranges": {
+            name: [low, high]
+            for name, low, high in zip(unknowns.space.names, unknowns.space.low, unknowns.space.high, strict=True)
+        },
+        "zero": list(unknowns.zero),
+        "fwhm": list(unknowns.fwhm),
+        "scale": unknowns.scale,
+        "background": unknowns.background,
+        "priors": {name: list(value) for name, value in unknowns.priors.items()},
+        "per_count": given.per_count if given.counting else None,
+        "offset": given.offset,
+        "points": len(given),
+        **given.left_out,
+        "strain_sum": unknowns.space.strain_sum,
+        "convention": given.physics["convention"],
+        "monochromator": given.physics["monochromator"],
+        "reflection": given.physics["reflection"].to_dict(),
+    }
+
+
+def _plain(each: Estimate) -> dict[str, Any]:
+    return {name: getattr(each, name) for name in ("value", "std", "low", "high", "determined", "unit", "remark")}

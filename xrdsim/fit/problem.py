@@ -1,0 +1,369 @@
+"""A measured curve as a problem of estimation: what is unknown, what the model predicts, what the noise is.
+
+The model of the intensity is μ = scale·C(p, zero, fwhm) + background, C the reflectivity seen through the instrument.
+With known counts N the objective is half the Poisson deviance,
+
+    Φ = Σ μ − N + N ln(N/μ),          ∂Φ/∂x = Σ w·(μ − N)·∂μ/∂x,   w = 1/μ,
+
+and without, half the sum of squares of log10(I/μ)/s, for which w = 1/(s μ ln 10)² and N − μ is μ ln(I/μ); s is the
+scatter of neighbouring points, and only sets the unit of Φ. In both, Σ w·∂μ∂μᵀ is the Hessian matrix of Fisher's
+scoring (P. McCullagh and J. A. Nelder, Generalized Linear Models, 1989), and scale and background, in which μ is
+linear, follow from the other unknowns by a few steps of it.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from xrdsim.crystal import GGG_444, Reflection, Scan
+from xrdsim.curves import Curve
+from xrdsim.derivatives import linearize
+from xrdsim.errors import CurveError, ParameterError
+from xrdsim.model import simulate
+from xrdsim.observe import PEAK_MASK
+from xrdsim.parameters import ParameterSpace
+
+Array = NDArray[np.float64]
+
+INSTRUMENT = ("zero", "fwhm")
+LINEAR = ("scale", "background")
+
+_FEWEST = 50  # points below which nothing can be said
+_LEAST_SCATTER = 0.005  # dex
+_TAPS = 6  # points of the polynomial between the points of an equidistant grid
+
+
+@dataclass(frozen=True)
+class Unknowns:
+    """What is fitted, within which limits; equal limits fix a value.
+
+    Parameters
+    ----------
+    space : of the profile, with kappa and p if the damage is fitted.
+    fwhm, zero : limits [arcsec].
+    scale, background : None, or a value to fix.
+    priors : (mean, standard deviation) of any of them, normal.
+    """
+
+    space: ParameterSpace = field(default_factory=ParameterSpace)
+    fwhm: tuple[float, float] = (20.0, 120.0)
+    zero: tuple[float, float] = (-20.0, 20.0)
+    scale: float | None = None
+    background: float | None = None
+    priors: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in (("fwhm", self.fwhm), ("zero", self.zero)):
+            if not (math.isfinite(low) and math.isfinite(high) and low <= high and (low > 0.0 or name == "zero")):
+                raise ParameterError(f"the limits of {name}, {low:g} … {high:g}, must be finite and in order")
+        for name, value in (("scale", self.scale), ("background", self.background)):
+            if value is not None and not (math.isfinite(value) and value >= 0.0):
+                raise ParameterError(f"{name} = {value:g} must be a finite number of at least 0")
+        known = (*self.space.names, *INSTRUMENT)
+        for name, (mean, std) in self.priors.items():
+            if name not in known:
+                raise ParameterError(f"there is no prior of {name}; choose among {', '.join(known)}")
+            if not (math.isfinite(mean) and std > 0.0):
+                raise ParameterError(
+                    f"the prior of {name}, {mean:g} ± {std:g}, needs a finite mean and a positive width"
+                )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Columns of the unknowns that are not linear."""
+        return (*self.space.names, *INSTRUMENT)
+
+    @property
+    def low(self) -> Array:
+        """Lower limits (k,) of ``coordinates``: 0 of the profile's, then zero and fwhm."""
+        return np.array([0.0] * len(self.space.low) + [self.zero[0], self.fwhm[0]])
+
+    @property
+    def high(self) -> Array:
+        """Upper limits (k,)."""
+        return np.array([1.0] * len(self.space.low) + [self.zero[1], self.fwhm[1]])
+
+    @property
+    def free(self) -> NDArray[np.bool_]:
+        """Which of the columns are fitted, (k,)."""
+        free = self.high > self.low
+        free[: len(self.space.low)] = np.isin(np.arange(len(self.space.low)), self.space.free)
+        return np.asarray(free)
+
+    @property
+    def number(self) -> int:
+        """Of the free unknowns, the linear ones included."""
+        return int(self.free.sum()) + (self.scale is None) + (self.background is None)
+
+    def coordinates(self, params: Array, zero: Any, fwhm: Any) -> Array:
+        """Coordinates (m, k) of parameters (m, 7 or 9) and instruments: the unit cube, then zero and fwhm."""
+        unit = self.space.to_unit(list(params.T))[0]
+        rows = np.column_stack([*unit, np.broadcast_to(zero, len(params)), np.broadcast_to(fwhm, len(params))])
+        return np.asarray(np.clip(rows, self.low, self.high))
+
+    def params(self, coordinates: Array) -> Array:
+        """Parameters (m, 7 or 9) of coordinates (m, k)."""
+        rows = np.column_stack(self.space.from_unit(list(coordinates[:, : len(self.space.low)].T)))
+        return np.ascontiguousarray(self.space.tied(np.clip(rows, self.space.low, self.space.high)))
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """A measured curve, prepared for the fit.
+
+    Attributes
+    ----------
+    data : (n,) counts, or intensities if ``counting`` is not set; only points that are used.
+    angle : (n,) their angles [arcsec].
+    counting : whether ``data`` are counts with Poisson's noise.
+    unknowns : what is fitted.
+    grid : equidistant scan on which curves are simulated.
+    picked : (n,) points of the grid that were measured; ``between`` interpolates (n, grid) where they are not on it.
+    exposure : (n,) counts per intensity, relative to their mean; 1 without counting.
+    per_count : intensity per count, of the file, its harmonic mean; 1 without counting.
+    offset : counts taken off, see ``problem``.
+    scatter : s of the module's formulas [dex]; 1 with counting.
+    left_out : mask, both_sides and excluded of ``problem``.
+    physics : arguments of ``linearize``: convention, monochromator, reflection.
+    """
+
+    data: Array
+    angle: Array
+    counting: bool
+    unknowns: Unknowns
+    grid: Scan
+    picked: NDArray[np.int64]
+    exposure: Array
+    between: csr_array | None = None
+    per_count: float = 1.0
+    offset: float = 0.0
+    scatter: float = 1.0
+    left_out: dict[str, Any] = field(default_factory=dict)
+    physics: dict[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    @property
+    def freedom(self) -> int:
+        """Points less free unknowns."""
+        return len(self) - self.unknowns.number
+
+    def curves(self, x: Array, rtol_dex: float = 1e-3) -> Array:
+        """Unscaled curves (m, n) at coordinates (m, k)."""
+        return self.seen(self.unknowns.params(x), x[:, -2], x[:, -1], rtol_dex)
+
+    def seen(self, params: Array, zero: Any, fwhm: Any, rtol_dex: float = 1e-3) -> Array:
+        """Unscaled curves (m, n) of parameters (m, 7 or 9) and instruments."""
+        seen = simulate(
+            params,
+            zero=zero,
+            fwhm=fwhm,
+            scan=self.grid,
+            rtol_dex=rtol_dex,
+            space=self.unknowns.space,
+            **self.physics,
+        ).intensity
+        return self._pick(seen)
+
+    def linear(self, x: Array, rtol_dex: float = 1e-3) -> tuple[Array, Array]:
+        """Unscaled curves (m, n) and derivatives (m, k, n) over parameters, zero and fwhm, at coordinates (m, k)."""
+        return self.linear_at(self.unknowns.params(x), x[:, -2], x[:, -1], rtol_dex)
+
+    def linear_at(self, params: Array, zero: Any, fwhm: Any, rtol_dex: float = 1e-3) -> tuple[Array, Array]:
+        """The same at parameters (m, 7 or 9) and instruments."""
+        found = linearize(
+            params,
+            nuisances=INSTRUMENT,
+            zero=zero,
+            fwhm=fwhm,
+            scan=self.grid,
+            rtol_dex=rtol_dex,
+            space=self.unknowns.space,
+            **self.physics,
+        )
+        return self._pick(found.curves.intensity), self._pick(np.swapaxes(found.slope, 1, 2))
+
+    def _pick(self, on_grid: Array) -> Array:
+        if self.between is None:
+            return np.ascontiguousarray(on_grid[..., self.picked] * self.exposure)
+        flat = on_grid.reshape(-1, on_grid.shape[-1])
+        picked = (self.between @ flat.T).T.reshape(*on_grid.shape[:-1], len(self))
+        return np.ascontiguousarray(picked * self.exposure)
+
+    def expected(self, curves: Array, linear: Array) -> Array:
+        """μ (m, n) of unscaled curves (m, n) with scale and background (m, 2)."""
+        return np.asarray(np.maximum(linear[:, :1] * curves + linear[:, 1:] * self.exposure, 1e-9 * self.data.max()))
+
+    def weights(self, mu: Array) -> tuple[Array, Array]:
+        """w and w·(data − μ) of the module's formulas, (m, n) each."""
+        if self.counting:
+            weight = 1.0 / mu
+            return weight, self.data * weight - 1.0
+        slope = 1.0 / (self.scatter * mu * math.log(10.0))
+        return slope**2, slope / self.scatter * np.log10(self.data / mu)
+
+    def residuals(self, mu: Array) -> Array:
+        """Signed roots (m, n) whose half sum of squares is Φ; positive where the data exceed μ."""
+        if self.counting:
+            part = mu - self.data + self.data * np.log(np.maximum(self.data, 1e-300) / mu)
+            return np.asarray(np.sign(self.data - mu) * np.sqrt(2.0 * np.maximum(part, 0.0)))
+        return np.asarray(np.log10(self.data / mu) / self.scatter)
+
+    def objective(self, mu: Array) -> Array:
+        """Φ (m,) without priors."""
+        if self.counting:
+            return np.asarray((mu - self.data + self.data * np.log(np.maximum(self.data, 1e-300) / mu)).sum(axis=-1))
+        return np.asarray(0.5 * ((np.log10(self.data / mu) / self.scatter) ** 2).sum(axis=-1))
+
+    def scaled(self, curves: Array, start: Array | None = None, steps: int = 6) -> Array:
+        """Scale and background (m, 2), not negative, with the smallest Φ for unscaled curves (m, n)."""
+        unknowns, m = self.unknowns, len(curves)
+        high = np.maximum(curves.max(axis=1), 1e-300)
+        if start is None:
+            found = np.column_stack(
+                [np.full(m, max(self.data.max(), 1.0)) / high, np.full(m, max(self.data.min(), 0.5))]
+            )
+        else:
+            found = start.copy()
+        free = [unknowns.scale is None, unknowns.background is None]
+        for column, value in enumerate((unknowns.scale, unknowns.background)):
+            if value is not None:
+                found[:, column] = value / self.per_count
+        least = 1e-9 * max(self.data.max(), 1e-300)
+        for _ in range(steps if any(free) else 0):
+            weight, residual = self.weights(self.expected(curves, found))
+            g = np.stack([(residual * curves).sum(axis=1), residual @ self.exposure], axis=1)
+            weighted = weight * curves
+            a, b, c = (weighted * curves).sum(axis=1), weighted @ self.exposure, weight @ self.exposure**2
+            if all(free):
+                determinant = np.maximum(a * c - b * b, 1e-300)
+                step = (
+                    np.stack([(c * g[:, 0] - b * g[:, 1]), (a * g[:, 1] - b * g[:, 0])], axis=1) / determinant[:, None]
+                )
+            else:
+                step = np.stack([g[:, 0] / a * free[0], g[:, 1] / c * free[1]], axis=1)
+            found = np.clip(found + step, 0.2 * found, 5.0 * found + least)
+        return found
+
+
+def problem(
+    curve: Curve,
+    *,
+    unknowns: Unknowns | None = None,
+    per_count: float | None = None,
+    offset: float | None = None,
+    mask: float = PEAK_MASK,
+    both_sides: bool = False,
+    excluded: tuple[tuple[float, float], ...] = (),
+    convention: str = "exact",
+    monochromator: float | None = None,
+    reflection: Reflection = GGG_444,
+) -> Problem:
+    """Prepare a measured curve.
+
+    Parameters
+    ----------
+    curve : as measured; points at other than equal steps are interpolated in the model.
+    unknowns : what is fitted; None for the profile without damage and the default limits.
+    per_count, offset : intensity = per_count·(counts + offset); None takes what the curve says. If nothing is known,
+        log10 intensities are compared.
+    mask : angles closer to the substrate peak than this [arcsec] are not used.
+    both_sides : use the compressed side of the substrate peak, too. Layers that expand leave nothing there but the
+        tail of the peak, in which real instruments differ most from a Gaussian.
+    excluded : (low, high) angles [arcsec] not used either.
+    convention, monochromator, reflection : as in ``simulate``.
+
+    Raises
+    ------
+    CurveError
+        Fewer than 50 points are left, or the intensities are no counts.
+    ParameterError
+        A setting without meaning.
+    """
+    if per_count is not None and not (math.isfinite(per_count) and per_count > 0.0):
+        raise ParameterError(f"per_count = {per_count:g} must be a positive number: the intensity of one count")
+    counted = curve.per_count if per_count is None else per_count
+    below = curve.offset if offset is None else offset
+    if not mask >= 0.0:
+        raise ParameterError(f"mask = {mask:g} must be at least 0 arcsec")
+    used = (curve.angle >= mask) | (both_sides & (curve.angle <= -mask))
+    for low, high in excluded:
+        used &= (curve.angle < low) | (curve.angle > high)
+    if used.sum() < _FEWEST:
+        raise CurveError(
+            f"{curve.source}: {used.sum()} of {len(used)} points are left to fit, {_FEWEST} are needed; measure "
+            "further, or exclude less"
+        )
+    intensity = curve.intensity[used]
+    exposure, mean, scatter = np.ones(len(intensity)), 1.0, 1.0
+    if counted is not None:
+        each = np.broadcast_to(counted, curve.angle.shape)[used]
+        mean = float(1.0 / np.mean(1.0 / each))
+        exposure = mean / each
+        data = intensity / each - below
+        if data.min() < -0.5:
+            raise CurveError(
+                f"{curve.source}: an intensity of {intensity[data.argmin()]:g} is {data.min():.3g} counts; correct "
+                f"per_count = {mean:g} and offset = {below:g}"
+            )
+        data = np.maximum(data, 0.0)
+    else:
+        positive = intensity[intensity > 0.0]
+        if not len(positive):
+            raise CurveError(f"{curve.source}: no intensity is positive; measure longer")
+        data = np.maximum(intensity, 0.5 * positive.min())
+        scatter = max(_scatter(np.log10(data)), _LEAST_SCATTER)
+    physics = {"convention": convention, "monochromator": monochromator, "reflection": reflection}
+    grid, picked, between = _grid(curve.angle, used)
+    return Problem(
+        data,
+        curve.angle[used],
+        counted is not None,
+        unknowns or Unknowns(),
+        grid,
+        picked,
+        exposure,
+        between,
+        mean,
+        below if counted is not None else 0.0,
+        scatter,
+        {"mask": mask, "both_sides": both_sides, "excluded": [list(pair) for pair in excluded]},
+        physics,
+    )
+
+
+def _scatter(values: Array) -> float:
+    """Noise of neighbouring points, from their second differences."""
+    second = values[2:] - 2.0 * values[1:-1] + values[:-2]
+    return float(1.4826 * np.median(np.abs(second)) / math.sqrt(6.0))
+
+
+def _grid(angle: Array, used: NDArray[np.bool_]) -> tuple[Scan, NDArray[np.int64], csr_array | None]:
+    """An equidistant scan that holds the used angles, their places on it, or the polynomials between its points."""
+    step = float(np.median(np.diff(angle)))
+    places = (angle - angle[0]) / step
+    if np.abs(places - np.round(places)).max() < 1e-3:
+        points = int(np.round(places[-1])) + 1
+        step = float((angle[-1] - angle[0]) / (points - 1))
+        return Scan(float(angle[0]), step, points), np.round(places[used]).astype(np.int64), None
+    step = min(step, 4.0)
+    half = _TAPS // 2
+    points = math.ceil((angle[-1] - angle[0]) / step) + 2 * half
+    grid = Scan(float(angle[0]) - (half - 1) * step, step, points)
+    at = (angle[used] - grid.start) / step
+    first = np.clip(np.floor(at).astype(np.int64) - (half - 1), 0, points - _TAPS)
+    t = (at - first)[:, None]
+    columns = []
+    for i in range(_TAPS):  # Lagrange's polynomials
+        others = np.array([j for j in range(_TAPS) if j != i])
+        columns.append(np.prod((t - others) / (i - others), axis=1))
+    rows = np.repeat(np.arange(len(at)), _TAPS)
+    where = (first[:, None] + np.arange(_TAPS)).ravel()
+    matrix = csr_array((np.column_stack(columns).ravel(), (rows, where)), shape=(len(at), points))
+    return grid, first, matrix

@@ -1,0 +1,334 @@
+"""Levenberg–Marquardt for many starts at once, in coordinates whose limits are the constraints.
+
+The profile's seven (nine) parameters are a bijection of the unit cube, ``ParameterSpace.from_unit``, which contains the
+four inequality constraints; zero and fwhm have limits of their own. A step solves (H + λ diag H)·δ = −g of Fisher's
+scoring (``xrdsim.fit.problem``) for all unknowns that are not held by a limit, with scale and background undamped, and
+is cut at the limits. Then scale and background are solved for. λ follows Nielsen's rule (H. B. Nielsen, Damping
+parameter in Marquardt's method, IMM-REP-1999-05).
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import LinearConstraint, least_squares, minimize
+
+from xrdsim.fit.problem import Array, Problem
+from xrdsim.parameters import D01, D02, DMAX1, L1, L2, RP1, ParameterSpace
+
+_CONVERGED = 1e-4  # change of Φ below which a start has arrived, when λ is small, too
+_LAST = 1e8  # damping at which a start is given up
+
+
+@dataclass(frozen=True, eq=False)
+class Refined:
+    """Where refinements ended.
+
+    Attributes
+    ----------
+    x : (m, k) coordinates.
+    linear : (m, 2) scale and background in counts, or the unit of the intensity.
+    objective : (m,) Φ, priors included.
+    converged : (m,) whether Φ changes no more.
+    iterations : (m,) evaluations of the model and its derivatives.
+    """
+
+    x: Array
+    linear: Array
+    objective: Array
+    converged: NDArray[np.bool_]
+    iterations: NDArray[np.int64]
+
+    def best(self, count: int) -> NDArray[np.int64]:
+        """Indices of the lowest Φ."""
+        return np.argsort(self.objective, kind="stable")[:count]
+
+
+def refine(
+    problem: Problem,
+    start: Array,
+    *,
+    max_iter: int = 50,
+    rtol_dex: float = 1e-3,
+    damping: float = 1e-2,
+) -> Refined:
+    """Refine all starts (m, k) by Levenberg–Marquardt.
+
+    Parameters
+    ----------
+    problem : the measured curve.
+    start : coordinates.
+    max_iter : evaluations at most.
+    rtol_dex : accuracy of the model.
+    damping : first λ.
+    """
+    unknowns = problem.unknowns
+    low, high, free = unknowns.low, unknowns.high, unknowns.free
+    x = np.clip(start, low, high)
+    m, k = x.shape
+    state = evaluate(problem, x, None, rtol_dex)
+    damp, growth = np.full(m, damping), np.full(m, 2.0)
+    converged = np.zeros(m, bool)
+    iterations = np.ones(m, np.int64)
+    active = np.arange(m)
+    for _ in range(max_iter - 1):
+        if not len(active):
+            break
+        step, predicted = _step(state.gradient[active], state.hessian[active], damp[active], x[active], low, high, free)
+        trial = np.clip(x[active] + step[:, :k], low, high)
+        new = evaluate(problem, trial, state.linear[active] + step[:, k:], rtol_dex)
+        iterations[active] += 1
+        gain = state.objective[active] - new.objective
+        good = gain > 0.0
+        ratio = gain / np.maximum(predicted, 1e-300)
+        arrived = (predicted < _CONVERGED) | (good & (gain < _CONVERGED))
+        taken = active[good]
+        x[taken] = trial[good]
+        state.take(taken, new, good)
+        damp[active] = np.where(
+            good,
+            damp[active] * np.maximum(1.0 / 3.0, 1.0 - (2.0 * np.clip(ratio, 0.0, 1.0) - 1.0) ** 3),
+            damp[active] * growth[active],
+        )
+        growth[active] = np.where(good, 2.0, 2.0 * growth[active])
+        converged[active] = arrived
+        active = active[~arrived & (damp[active] < _LAST)]
+    return Refined(x, state.linear, state.objective, converged, iterations)
+
+
+def refine_all(problems: Sequence[Problem], starts: Sequence[Array], **choices: Any) -> list[Refined]:
+    """Refine many curves, each from its own starts (m, k), on all cores; ``choices`` are those of ``refine``."""
+
+    def one(given: Problem, start: Array) -> Refined:
+        numba.set_num_threads(1)
+        return refine(given, start, **choices)
+
+    with ThreadPoolExecutor(numba.get_num_threads()) as pool:
+        return list(pool.map(one, problems, starts))
+
+
+@dataclass(eq=False)
+class _State:
+    linear: Array
+    objective: Array
+    gradient: Array
+    hessian: Array
+
+    def take(self, rows: NDArray[np.int64], other: "_State", good: NDArray[np.bool_]) -> None:
+        for name in ("linear", "objective", "gradient", "hessian"):
+            getattr(self, name)[rows] = getattr(other, name)[good]
+
+
+def evaluate(problem: Problem, x: Array, linear: Array | None, rtol_dex: float) -> _State:
+    """Φ, its gradient (m, k + 2) and scoring matrix over coordinates, scale and background."""
+    unknowns = problem.unknowns
+    curves, slope = problem.linear(x, rtol_dex)
+    if linear is not None:
+        linear = np.maximum(linear, 1e-12)
+    linear = problem.scaled(curves, linear, 6 if linear is None else 3)
+    mu = problem.expected(curves, linear)
+    weight, residual = problem.weights(mu)
+    size = len(unknowns.space.low)
+    change = unit_slope(unknowns.space, x[:, :size])
+    columns = np.empty((len(x), x.shape[1] + 2, mu.shape[1]))
+    scaled = linear[:, :1, None] * slope
+    np.matmul(np.swapaxes(change, 1, 2), scaled[:, :size], out=columns[:, :size])
+    columns[:, size : size + 2] = scaled[:, size:]
+    columns[:, -2] = curves
+    columns[:, -1] = problem.exposure
+    weighted = columns * weight[:, None, :]
+    hessian = weighted @ np.swapaxes(columns, 1, 2)
+    gradient = -(columns @ residual[:, :, None])[:, :, 0]
+    objective = problem.objective(mu)
+    for column, fixed in ((-2, unknowns.scale), (-1, unknowns.background)):
+        if fixed is not None:
+            gradient[:, column] = 0.0
+            hessian[:, column, :] = hessian[:, :, column] = 0.0
+            hessian[:, column, column] = 1.0
+    if unknowns.priors:
+        params = np.column_stack([unknowns.params(x), x[:, size:]])
+        jacobian = np.zeros((len(x), x.shape[1], x.shape[1] + 2))
+        jacobian[:, :size, :size] = change
+        jacobian[:, size, size] = jacobian[:, size + 1, size + 1] = 1.0
+        for name, (mean, std) in unknowns.priors.items():
+            j = unknowns.names.index(name)
+            away, row = (params[:, j] - mean) / std, jacobian[:, j] / std
+            objective = objective + 0.5 * away**2
+            gradient = gradient + away[:, None] * row
+            hessian = hessian + row[:, :, None] * row[:, None, :]
+    return _State(linear, objective, gradient, hessian)
+
+
+def _step(
+    gradient: Array, hessian: Array, damp: Array, x: Array, low: Array, high: Array, free: NDArray[np.bool_]
+) -> tuple[Array, Array]:
+    """Steps (m, k + 2) of the unknowns not held by limits, and the decrease of Φ that the quadratic model promises."""
+    m, k = x.shape
+    room = 1e-9 * (high - low)
+    held = np.zeros((m, k + 2), bool)
+    held[:, :k] = ~free | ((x <= low + room) & (gradient[:, :k] > 0.0)) | ((x >= high - room) & (gradient[:, :k] < 0.0))
+    scale = np.sqrt(np.maximum(np.einsum("mkk->mk", hessian), 1e-300))
+    ridge = np.broadcast_to(np.where(np.arange(k + 2) < k, damp[:, None], 1e-10), scale.shape)
+    h = hessian / (scale[:, :, None] * scale[:, None, :])
+    g = gradient / scale
+    step = np.zeros((m, k + 2))
+    for _ in range(3):
+        a = np.where(held[:, :, None] | held[:, None, :], 0.0, h)
+        diagonal = np.where(held, 1.0, np.einsum("mkk->mk", h) + ridge)
+        np.einsum("mkk->mk", a)[...] = diagonal
+        step = np.linalg.solve(a, -np.where(held, 0.0, g)[:, :, None])[:, :, 0] / scale
+        target = x + step[:, :k]
+        out = (~held[:, :k]) & (((target < low) & (x <= low + room)) | ((target > high) & (x >= high - room)))
+        if not out.any():
+            break
+        held[:, :k] |= out
+    cut = np.clip(x + step[:, :k], low, high) - x
+    step[:, :k] = cut
+    predicted = -(gradient * step).sum(axis=1) - 0.5 * np.einsum("mi,mij,mj->m", step, hessian, step)
+    return step, predicted
+
+
+def unit_slope(space: ParameterSpace, unit: Array) -> Array:
+    """Derivatives (m, p, p) of the parameters over the coordinates of the unit cube, from ``from_unit``'s formulas."""
+    m, p = unit.shape
+    rows = space.from_unit(list(unit.T))
+    out = np.zeros((m, p, p))
+    low, high = ([np.full(m, value) for value in limits] for limits in (space.low, space.high))
+    sum_left = space.strain_sum - rows[D01]
+    high[D01] = np.full(m, space.d01_high)
+    low[DMAX1] = rows[D01].clip(min=space.low[DMAX1])
+    high[D02] = sum_left.clip(max=space.high[D02])
+    low[L1] = np.full(m, space.l1_low)
+    high[RP1] = rows[L1].clip(max=space.high[RP1])
+    high[L2] = rows[L1].clip(max=space.high[L2])
+    for j in range(p):
+        out[:, j, j] = high[j] - low[j]
+    of_d01, of_l1 = out[:, D01, D01], out[:, L1, L1]
+    out[:, DMAX1, D01] = (1.0 - unit[:, DMAX1]) * (rows[D01] > space.low[DMAX1]) * of_d01
+    out[:, D02, D01] = -unit[:, D02] * (sum_left < space.high[D02]) * of_d01
+    out[:, RP1, L1] = unit[:, RP1] * (rows[L1] < space.high[RP1]) * of_l1
+    out[:, L2, L1] = unit[:, L2] * (rows[L1] < space.high[L2]) * of_l1
+    for name, other in space.ties:
+        out[:, space.names.index(name)] = out[:, space.names.index(other)]
+    return out
+
+
+def slsqp(problem: Problem, start: Array, *, max_iter: int = 100, rtol_dex: float = 1e-3) -> Refined:
+    """Smallest mean squared difference of log10 intensities by SciPy's SLSQP, with ranges and the four inequalities.
+
+    It works on the parameters themselves, in parts of their ranges, with the analytic gradient; scale and background
+    are solved for inside. Φ of the result is that of the problem.
+    """
+    compared = replace(problem, data=problem.data.clip(0.5), counting=False) if problem.counting else problem
+    unknowns, space = problem.unknowns, problem.unknowns.space
+    size, free = len(space.low), unknowns.free
+    low = np.append(space.low, unknowns.low[size:])
+    span = np.where(free, np.append(space.high, unknowns.high[size:]) - low, 1.0)
+    ends, counts = [], []
+    constraints = np.zeros((4, len(low)))
+    for row, plus, minus in ((0, D01, DMAX1), (2, RP1, L1), (3, L2, L1)):
+        constraints[row, plus], constraints[row, minus] = 1.0, -1.0
+    constraints[1, D01] = constraints[1, D02] = 1.0
+    room = np.array([0.0, space.strain_sum, 0.0, 0.0])
+    for one in np.clip(start, unknowns.low, unknowns.high):
+        full = np.append(unknowns.params(one[None])[0], one[size:])
+        calls = 0
+
+        def value(z: Array, full: Array = full) -> tuple[float, Array]:
+            nonlocal calls
+            calls += 1
+            rows = full.copy()
+            rows[free] = low[free] + z * span[free]
+            params = np.clip(rows[None, :size], space.low, space.high)
+            curves, slope = compared.linear_at(params, rows[None, size], rows[None, size + 1], rtol_dex)
+            linear = compared.scaled(curves)
+            residual = compared.weights(compared.expected(curves, linear))[1]
+            gradient = -(linear[:, :1, None] * slope * residual[:, None, :]).sum(axis=2)[0]
+            scale = 2.0 / len(compared)
+            objective = float(compared.objective(compared.expected(curves, linear))[0])
+            return scale * objective, scale * (gradient * span)[free]
+
+        inside = LinearConstraint(
+            (constraints * span)[:, free], -np.inf, room - constraints @ np.where(free, low, full)
+        )
+        result = minimize(
+            value,
+            np.clip((full - low) / span, 0.0, 1.0)[free],
+            jac=True,
+            method="SLSQP",
+            bounds=[(0.0, 1.0)] * int(free.sum()),
+            constraints=[inside],
+            options={"maxiter": max_iter, "ftol": 1e-9},
+        )
+        rows = full.copy()
+        rows[free] = low[free] + np.clip(result.x, 0.0, 1.0) * span[free]
+        ends.append(unknowns.coordinates(rows[None, :size], rows[size], rows[size + 1])[0])
+        counts.append((bool(result.success), calls))
+    return _at(problem, np.array(ends), counts, rtol_dex)
+
+
+def trf(problem: Problem, start: Array, *, max_iter: int = 100, rtol_dex: float = 1e-3) -> Refined:
+    """The smallest Φ by SciPy's ``least_squares`` (trust region, reflective limits) in the same coordinates."""
+    unknowns = problem.unknowns
+    free, ends, counts = unknowns.free, [], []
+    for one in np.clip(start, unknowns.low, unknowns.high):
+        last: list[Any] = [None, None, None]  # the place, its residuals and their derivatives
+
+        def both(z: Array, one: Array = one, last: list[Any] = last) -> list[Any]:
+            if last[0] is None or not np.array_equal(last[0], z):
+                x = one.copy()
+                x[free] = z
+                last[:] = [z.copy(), *_residuals(problem, x, rtol_dex)]
+            return last
+
+        def residuals(z: Array, both: Any = both) -> Any:
+            return both(z)[1]
+
+        def slope(z: Array, both: Any = both) -> Any:
+            return both(z)[2][:, free]
+
+        edge = 1e-10 * (unknowns.high - unknowns.low)
+        result = least_squares(
+            residuals,
+            np.clip(one, unknowns.low + edge, unknowns.high - edge)[free],
+            jac=slope,
+            bounds=(unknowns.low[free], unknowns.high[free]),
+            x_scale=(unknowns.high - unknowns.low)[free],
+            max_nfev=max_iter,
+        )
+        x = one.copy()
+        x[free] = result.x
+        ends.append(x)
+        counts.append((bool(result.success), int(result.nfev)))
+    return _at(problem, np.array(ends), counts, rtol_dex)
+
+
+def _residuals(problem: Problem, x: Array, rtol_dex: float) -> tuple[Array, Array]:
+    """Residuals (n,) at coordinates (k,) and their derivatives (n, k); scale and background follow the others."""
+    unknowns = problem.unknowns
+    size = len(unknowns.space.low)
+    curves, slope = problem.linear(x[None], rtol_dex)
+    linear = problem.scaled(curves)
+    mu = problem.expected(curves, linear)
+    change = np.eye(len(x))
+    change[:size, :size] = unit_slope(unknowns.space, x[None, :size])[0]
+    weight = np.sqrt(problem.weights(mu)[0][0])
+    columns = linear[0, 0] * (change.T @ slope[0]) * weight
+    fixed = np.stack([curves[0], problem.exposure])[[unknowns.scale is None, unknowns.background is None]] * weight
+    if len(fixed):
+        columns = columns - (columns @ fixed.T) @ np.linalg.pinv(fixed @ fixed.T) @ fixed
+    return problem.residuals(mu)[0], -columns.T
+
+
+def _at(problem: Problem, x: Array, counts: list[tuple[bool, int]], rtol_dex: float) -> Refined:
+    state = evaluate(problem, x, None, rtol_dex)
+    done, calls = zip(*counts, strict=True)
+    return Refined(x, state.linear, state.objective, np.array(done), np.array(calls))
+
+
+METHODS = {"lm": refine, "slsqp": slsqp, "trf": trf}
+"""Ways to refine, by name; all have the arguments of ``refine``."""

@@ -1,0 +1,251 @@
+"""Global search: many refinements, each from a start that those before it suggest.
+
+Curves of profiles drawn from the prior are compared with the measured one, smoothed so that a fringe more or less does
+not matter, and the likeliest are refined. The best distinct minima become the parents of further starts: one or a few
+coordinates are changed, differences of two parents are added, or coordinates of two parents are mixed, and each child
+is refined in turn (a memetic algorithm: P. Moscato, Caltech Concurrent Computation Program report 826, 1989; the
+differences are those of R. Storn and K. Price, J. Global Optim. 11, 341, 1997). Neighbouring minima differ by a fringe
+in few coordinates, so such steps lead from one to the next.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
+
+from xrdsim.crystal import Reflection, Scan
+from xrdsim.fit.problem import Array, Problem
+from xrdsim.fit.refine import Refined, evaluate, refine
+from xrdsim.parameters import ParameterSpace
+from xrdsim.sampling import draw_prior
+
+CANDIDATES = 1500
+"""Profiles that are compared with a curve before the first refinement."""
+
+_FIRST, _CHILDREN, _PARENTS = 32, 24, 10
+_ITERATIONS = 12  # of a refinement during the search
+_VALLEYS = 16
+_MEANT = 20.0  # Φ above the lowest one up to which a valley may hold the truth, before it is refined to its end
+_APART = 15.0  # rise of Φ from one valley to the next, by the scoring matrix of the better
+_COARSE = 1e-2  # accuracy of the model during the search [dex]
+_SMOOTH = 40.0  # standard deviation [arcsec] of the filter of the comparison
+_SAME = 0.01  # coordinates of one minimum differ by less
+_FWHM = 45.0  # of the first candidates [arcsec]
+_STALE = 5  # generations without progress after which new parents are drawn
+_STANDSTILL = 30  # … and after which the search ends
+_SURE = 3  # generations at the noise without a better minimum after which it ends
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What a search found.
+
+    Attributes
+    ----------
+    x : (m, k) coordinates of distinct minima, the best first.
+    objective : (m,) Φ at the accuracy of the search.
+    evaluations : of the model and its derivatives.
+    seconds : that it took.
+    reason : why it ended: ``noise``, ``standstill`` or ``budget``.
+    """
+
+    x: Array
+    objective: Array
+    evaluations: int
+    seconds: float
+    reason: str
+
+
+def search(
+    problem: Problem,
+    *,
+    budget: float = 10.0,
+    seed: int = 0,
+    starts: Array | None = None,
+    progress: Callable[[float, float], None] | None = None,
+) -> Found:
+    """Search the limits of a problem for its lowest minima.
+
+    Parameters
+    ----------
+    problem : the measured curve.
+    budget : seconds after which no further generation begins.
+    seed : of everything random.
+    starts : (m, k) coordinates refined first, beside those of the screening.
+    progress : called with the seconds spent and the best Φ per degree of freedom, times 2.
+    """
+    begun, rng = time.perf_counter(), np.random.default_rng(seed)
+    unknowns = problem.unknowns
+    goal = acceptable(problem)
+    plain = unknowns.space.damage and starts is None
+    now = _without_damage(problem) if plain else problem
+    first = screen(now, rng)
+    if starts is not None:
+        first = np.concatenate([starts, first])
+    x, objective, evaluations = _refined(now, first)
+    visited = [] if plain else [(x, objective)]
+    aside: list[tuple[Array, Array]] = []
+    best, stale, standstill, sure, reason = np.inf, 0, 0, 0, "budget"
+    while True:
+        x, objective = distinct(x, objective, _PARENTS)
+        if progress:
+            progress(time.perf_counter() - begun, 2.0 * objective[0] / problem.freedom)
+        better = objective[0] < best * (1.0 - 1e-3)
+        sure = 0 if better or plain or objective[0] > goal else sure + 1
+        if sure == _SURE:
+            reason = "noise"
+            break
+        best = min(best, float(objective[0]))
+        stale, standstill = (0, 0) if better else (stale + 1, standstill + 1)
+        if time.perf_counter() - begun > budget:
+            break
+        if plain and (stale >= 3 or objective[0] < 2.0 * goal or time.perf_counter() - begun > 0.35 * budget):
+            plain, stale, standstill, best = False, 0, 0, np.inf
+            now = problem
+            x, objective, more = _refined(now, _lifted(x, problem, rng))
+            visited.append((x, objective))
+            evaluations += more
+            continue
+        if standstill >= _STANDSTILL:
+            reason = "standstill"
+            break
+        if stale >= _STALE and objective[0] > goal:  # begin anew elsewhere, and let the two meet afterwards
+            aside.append((x, objective))
+            x, objective, more = _refined(now, screen(now, rng))
+            visited.append((x, objective))
+            evaluations, stale, best = evaluations + more, 0, float(objective.min())
+            continue
+        if aside and stale == _STALE // 2:
+            x = np.concatenate([x, *(each[0] for each in aside)])
+            objective = np.concatenate([objective, *(each[1] for each in aside)])
+            aside = []
+            x, objective = distinct(x, objective, _PARENTS)
+        children, their, more = _refined(now, _children(x, now, rng))
+        if not plain:
+            visited.append((children, their))
+        x, objective = np.concatenate([x, children]), np.concatenate([objective, their])
+        evaluations += more
+    if plain:
+        x, objective, more = _refined(problem, _lifted(x, problem, rng))
+        visited.append((x, objective))
+    x, objective = (np.concatenate(each) for each in zip(*visited, strict=True))
+    x, objective = valleys(problem, x, objective)
+    return Found(x, objective, evaluations, time.perf_counter() - begun, reason)
+
+
+def acceptable(problem: Problem) -> float:
+    """Φ that noise alone explains, half of χ² at 1.5 standard deviations above its mean; 0 for unknown noise."""
+    freedom = problem.freedom
+    return 0.5 * (freedom + 1.5 * np.sqrt(2.0 * freedom)) if problem.counting else 0.0
+
+
+def screen(problem: Problem, rng: np.random.Generator) -> Array:
+    """Starts (m, k): half the likeliest candidates, half drawn from the next and from all."""
+    unknowns = problem.unknowns
+    pool = _candidates(unknowns.space, problem.physics["reflection"], _window(problem))
+    x = unknowns.coordinates(pool, np.mean(unknowns.zero), np.clip(_FWHM, *unknowns.fwhm))
+    curves = problem.curves(x, _COARSE)
+    mu = problem.expected(curves, problem.scaled(curves, steps=8))
+    floor = 0.3 if problem.counting else 0.0
+    width = _SMOOTH / float(np.median(np.diff(problem.angle)))
+    measured, modelled = (
+        gaussian_filter1d(np.log10(np.maximum(each, floor)), width, axis=-1) for each in (problem.data, mu)
+    )
+    order = np.argsort(((measured - modelled) ** 2).sum(axis=1))
+    near, far = order[_FIRST // 2 : len(order) // 5], order[len(order) // 5 :]
+    chosen = [order[: _FIRST // 2], rng.permutation(near)[: _FIRST // 4], rng.permutation(far)[: _FIRST // 4]]
+    return np.asarray(x[np.concatenate(chosen)])
+
+
+def distinct(x: Array, objective: Array, most: int) -> tuple[Array, Array]:
+    """The best minima that differ in coordinates or clearly in Φ, the best first."""
+    kept: list[int] = []
+    for i in np.argsort(objective, kind="stable"):
+        if len(kept) == most:
+            break
+        if all(np.abs(x[i, :7] - x[j, :7]).max() > _SAME for j in kept):
+            kept.append(int(i))
+    return x[kept], objective[kept]
+
+
+def valleys(problem: Problem, x: Array, objective: Array) -> tuple[Array, Array]:
+    """The best points of different valleys, the best first: at most 16, and only as good ones as may be meant.
+
+    Two points are of one valley if the scoring matrix at the better one makes little of their distance.
+    """
+    best = float(objective.min())
+    factor = max(2.0 * best / problem.freedom, 1.0)
+    free = problem.unknowns.free
+    kept: list[int] = []
+    matrices: list[Array] = []
+    for i in np.argsort(objective, kind="stable"):
+        if len(kept) == _VALLEYS or (objective[i] > best + _MEANT * factor and len(kept) >= 2):
+            break
+        away = [x[i] - x[j] for j in kept]
+        if any(0.5 * each @ matrix @ each < _APART * factor for each, matrix in zip(away, matrices, strict=True)):
+            continue
+        h = evaluate(problem, x[i : i + 1], None, _COARSE).hessian[0]
+        length = np.sqrt(np.maximum(np.diag(h), 1e-300))
+        h = h / np.outer(length, length)
+        k = x.shape[1]
+        reduced = (h[:k, :k] - h[:k, k:] @ np.linalg.pinv(h[k:, k:]) @ h[k:, :k]) * np.outer(length[:k], length[:k])
+        matrices.append(np.where(np.outer(free, free), reduced, 0.0))
+        kept.append(int(i))
+    return x[kept], objective[kept]
+
+
+def _children(parents: Array, problem: Problem, rng: np.random.Generator) -> Array:
+    """Further starts (n, k) from distinct minima, the best first."""
+    unknowns = problem.unknowns
+    low, high, free = unknowns.low, unknowns.high, unknowns.free
+    span, count, k = high - low, len(parents), parents.shape[1]
+    chosen = np.minimum(rng.integers(0, count, _CHILDREN), rng.integers(0, count, _CHILDREN))
+    children = parents[chosen].copy()
+    for child in children:
+        one, other = parents[rng.integers(0, count, 2)]
+        kind = rng.integers(3)
+        if kind == 0:
+            some = rng.random(k) < 2.5 / k
+            some[rng.choice(np.flatnonzero(free))] = True
+            child += some * span * 10.0 ** rng.uniform(-2.0, -0.4) * rng.standard_normal(k)
+        elif kind == 1:
+            child += rng.uniform(0.3, 1.2) * (one - other) + 0.01 * span * rng.standard_normal(k)
+        else:
+            child[:] = np.where(rng.random(k) < 0.5, one, child) + 0.02 * span * rng.standard_normal(k)
+    outside = (children < low) | (children > high)
+    return np.asarray(np.where(outside, low + span * rng.random(children.shape), children))
+
+
+def _refined(problem: Problem, starts: Array) -> tuple[Array, Array, int]:
+    found: Refined = refine(problem, starts, max_iter=_ITERATIONS, rtol_dex=_COARSE)
+    return found.x, found.objective, int(found.iterations.sum())
+
+
+def _without_damage(problem: Problem) -> Problem:
+    space = problem.unknowns.space
+    bare = replace(space, low=space.low[:7], high=space.high[:7])
+    priors = {name: value for name, value in problem.unknowns.priors.items() if name not in ("kappa", "p")}
+    return replace(problem, unknowns=replace(problem.unknowns, space=bare, priors=priors))
+
+
+def _lifted(x: Array, problem: Problem, rng: np.random.Generator) -> Array:
+    """Starts with damage from minima (m, 9) without: three a minimum."""
+    unit = np.repeat(x[:, :7], 3, axis=0)
+    damage = rng.random((len(unit), 2)) * [1.0, 0.4] + [0.0, 0.02]
+    return np.column_stack([unit, damage, np.repeat(x[:, 7:], 3, axis=0)])
+
+
+def _window(problem: Problem) -> Scan:
+    """Scan whose end bounds the strain of the candidates: that of the prior, or the measured one if longer."""
+    longest = Scan()
+    return problem.grid if problem.grid.last > longest.last else longest
+
+
+@lru_cache(maxsize=4)
+def _candidates(space: ParameterSpace, reflection: Reflection, window: Scan) -> NDArray[np.float64]:
+    rng = np.random.default_rng(0)
+    return draw_prior(CANDIDATES, space=space, reflection=reflection, scan=window, rng=rng)

@@ -1,0 +1,102 @@
+"""Files of measured curves, one or many: read, fit, each in a process of its own."""
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+
+from xrdsim.crystal import GGG_444, Reflection
+from xrdsim.curves import Curve, read_curve
+from xrdsim.errors import ParameterError, XrdError
+from xrdsim.fit.fitting import Fit, fit_curve
+from xrdsim.fit.problem import Array, Unknowns, problem
+from xrdsim.observe import PEAK_MASK
+
+
+@dataclass(frozen=True, eq=False)
+class Choices:
+    """How files are read and fitted.
+
+    Attributes
+    ----------
+    reading : arguments of ``read_curve``.
+    unknowns, mask, both_sides, excluded, convention, reflection : as for ``xrdsim.fit.problem.problem``.
+    starts : (m, 7 or 9) parameters, the same for all curves.
+    fitting : arguments of ``fit_curve``.
+    """
+
+    reading: dict[str, Any] = field(default_factory=dict)
+    unknowns: Unknowns = field(default_factory=Unknowns)
+    mask: float = PEAK_MASK
+    both_sides: bool = False
+    excluded: tuple[tuple[float, float], ...] = ()
+    convention: str = "exact"
+    reflection: Reflection = GGG_444
+    starts: Array | None = None
+    fitting: dict[str, Any] = field(default_factory=dict)
+
+
+def fit_file(
+    path: str | Path,
+    choices: Choices,
+    *,
+    starts: Callable[[Curve], Array] | None = None,
+    progress: Callable[[float, float], None] | None = None,
+) -> Fit:
+    """Read and fit one file; ``starts`` gives parameters (m, 7 or 9) to begin with, ``progress`` as in ``fit_curve``.
+
+    Raises
+    ------
+    CurveError, ParameterError
+        As ``read_curve``, ``problem`` and ``fit_curve``.
+    """
+    curve = read_curve(path, **choices.reading)
+    given = problem(
+        curve,
+        unknowns=choices.unknowns,
+        mask=choices.mask,
+        both_sides=choices.both_sides,
+        excluded=choices.excluded,
+        convention=choices.convention,
+        reflection=choices.reflection,
+    )
+    first = choices.starts if starts is None else adapted(starts(curve), choices.unknowns)
+    return fit_curve(curve, given, starts=first, progress=progress, **choices.fitting)
+
+
+def fit_files(paths: Sequence[str | Path], choices: Choices, jobs: int = 1) -> Iterator[tuple[Path, Fit | XrdError]]:
+    """Fit files, so many at once, each in a process with its share of the cores; results or errors as they come.
+
+    Raises
+    ------
+    ParameterError
+        ``jobs`` is less than 1.
+    """
+    if jobs < 1:
+        raise ParameterError(f"jobs = {jobs} must be at least 1")
+    threads = max(1, numba.get_num_threads() // jobs)
+    context = multiprocessing.get_context("spawn")  # a fork would inherit Numba's threads, and hang
+    with ProcessPoolExecutor(min(jobs, len(paths)), context, numba.set_num_threads, (threads,)) as pool:
+        futures = {pool.submit(fit_file, path, choices): Path(path) for path in paths}
+        for future in as_completed(futures):
+            try:
+                yield futures[future], future.result()
+            except XrdError as error:
+                yield futures[future], error
+
+
+def adapted(rows: Array, unknowns: Unknowns) -> Array:
+    """Starts with or without damage, as the unknowns need them, inside their ranges and constraints."""
+    space = unknowns.space
+    size = len(space.low)
+    full = np.atleast_2d(np.asarray(rows, dtype=np.float64))
+    if full.shape[1] < size:
+        full = np.column_stack([full, np.tile([0.2, 1.0], (len(full), 1))])
+    inside = np.clip(full[:, :size], space.low, space.high)
+    unit = np.clip(np.nan_to_num(np.column_stack(space.to_unit(list(inside.T))[0])), 0.0, 1.0)
+    return np.column_stack(space.from_unit(list(unit.T)))

@@ -1,0 +1,227 @@
+"""How certain a refined curve makes the parameters, given their ranges and constraints.
+
+Near its minimum Φ is a quadratic form with Fisher's scoring matrix F (Laplace's approximation), scaled by the reduced
+χ² where that exceeds 1. The prior is uniform on the polytope of ranges and linear constraints, so the posterior is a
+normal distribution cut by it, also where the minimum lies on a limit. It is sampled by hit-and-run along the principal
+axes of F, in which the uncut distribution is independent (R. L. Smith, Oper. Res. 32, 1296, 1984). Several minima each
+have their share, exp(−Φ) times the volume of their distribution. ``posterior`` samples Φ itself by an ensemble of
+Markov chains (emcee).
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
+
+from xrdsim.fit.problem import Array, Problem
+from xrdsim.fit.refine import evaluate, unit_slope
+from xrdsim.parameters import D01, D02, DMAX1, L1, L2, RP1
+
+LEVEL = 0.9
+"""Probability of the reported intervals."""
+
+_SAMPLES, _SWEEPS = 400, 60
+_RIDGE = 1e-12  # of F scaled to a unit diagonal: directions that the curve does not see
+
+
+@dataclass(frozen=True, eq=False)
+class Posterior:
+    """Samples of what the parameters may be.
+
+    Attributes
+    ----------
+    names : (k,) the parameters, zero and fwhm.
+    samples : (n, k).
+    weights : (n,), their sum is 1.
+    effective : effective sample size of the weights, or of the chains.
+    method : ``laplace`` or ``chains``.
+    """
+
+    names: tuple[str, ...]
+    samples: Array
+    weights: Array
+    effective: float
+    method: str
+
+    def quantiles(self, levels: tuple[float, ...], values: Array | None = None) -> Array:
+        """Weighted quantiles (levels, k) of the samples, or of values (n, …) that belong to them."""
+        data = self.samples if values is None else values
+        order = np.argsort(data, axis=0)
+        sorted_data = np.take_along_axis(data, order, axis=0)
+        cumulative = np.cumsum(self.weights[order], axis=0)
+        places = [np.argmax(cumulative >= level * cumulative[-1:] - 1e-12, axis=0) for level in levels]
+        return np.stack([np.take_along_axis(sorted_data, place[None], axis=0)[0] for place in places])
+
+    @property
+    def std(self) -> Array:
+        """Standard deviations (k,)."""
+        mean = self.weights @ self.samples
+        return np.asarray(np.sqrt(self.weights @ (self.samples - mean) ** 2))
+
+    @property
+    def correlation(self) -> Array:
+        """Correlations (k, k); NaN for what is fixed."""
+        centred = self.samples - self.weights @ self.samples
+        covariance = (self.weights[:, None] * centred).T @ centred
+        std = np.sqrt(np.diag(covariance))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray(covariance / np.outer(std, std))
+
+
+def laplace(problem: Problem, minima: Array, *, seed: int = 0) -> Posterior:
+    """Posterior about refined minima at coordinates (m, k), the best first."""
+    rng = np.random.default_rng(seed)
+    unknowns = problem.unknowns
+    size, free = len(unknowns.space.low), unknowns.free
+    low, high = np.append(unknowns.space.low, unknowns.low[size:]), np.append(unknowns.space.high, unknowns.high[size:])
+    span = np.where(free, high - low, 1.0)
+    samples: list[Array] = []
+    evidence: list[float] = []
+    for x in minima:
+        at = np.append(unknowns.params(x[None])[0], x[size:])
+        gradient, information, value = quadratic(problem, x)
+        if not samples:  # the noise is that about the best minimum
+            inflation = max(2.0 * value / max(problem.freedom, 1), 1.0)
+        f, g = information * np.outer(span, span) / inflation, gradient * span / inflation
+        drawn = np.clip(_hit_and_run(at, f, g, span, free, _limits(problem, low, high), rng), low, high)
+        spread = np.atleast_2d(np.cov((drawn / span)[:, free].T))
+        volume = 0.5 * np.linalg.slogdet(spread + 1e-14 * np.eye(len(spread)))[1]
+        samples.append(drawn)
+        evidence.append(volume - value / inflation)
+    share = np.exp(np.array(evidence) - max(evidence))
+    weights = np.repeat(share / share.sum() / _SAMPLES, _SAMPLES)
+    return Posterior(unknowns.names, np.concatenate(samples), weights, float(1.0 / (weights**2).sum()), "laplace")
+
+
+def posterior(problem: Problem, minima: Array, *, seed: int = 0, steps: int = 400, rtol_dex: float = 1e-2) -> Posterior:
+    """Sample the posterior itself, beginning with Laplace's approximation about minima at coordinates (m, k)."""
+    import emcee
+
+    unknowns = problem.unknowns
+    size, free = len(unknowns.space.low), unknowns.free
+    first = laplace(problem, minima, seed=seed)
+    rng = np.random.default_rng(seed)
+    walkers = 4 * int(free.sum())
+    start = first.samples[rng.choice(len(first.samples), walkers, p=first.weights)][:, free]
+    low, high = np.append(unknowns.space.low, unknowns.low[size:]), np.append(unknowns.space.high, unknowns.high[size:])
+    start = start + 1e-6 * (high - low)[free] * rng.standard_normal(start.shape)
+    fixed = first.samples[0]
+    inflation = max(2.0 * quadratic(problem, minima[0])[2] / max(problem.freedom, 1), 1.0)
+    matrix, bound = _limits(problem, low, high)
+
+    def log_probability(rows: Array) -> Array:
+        full = np.tile(fixed, (len(rows), 1))
+        full[:, free] = rows
+        inside = ((full >= low) & (full <= high)).all(axis=1) & (full @ matrix.T <= bound).all(axis=1)
+        out = np.full(len(rows), -np.inf)
+        if inside.any():
+            out[inside] = -objective(problem, full[inside], rtol_dex) / inflation
+        return out
+
+    moves = [(emcee.moves.DEMove(), 0.8), (emcee.moves.DESnookerMove(), 0.2)]
+    chains = emcee.EnsembleSampler(walkers, start.shape[1], log_probability, vectorize=True, moves=moves)
+    chains.random_state = np.random.RandomState(seed).get_state()
+    chains.run_mcmc(start, steps)
+    kept = chains.get_chain(discard=steps // 3)
+    with np.errstate(invalid="ignore"):
+        time = float(np.nanmean(emcee.autocorr.integrated_time(kept, quiet=True, tol=0)))
+    flat = kept.reshape(-1, kept.shape[-1])
+    samples = np.tile(fixed, (len(flat), 1))
+    samples[:, free] = flat
+    return Posterior(unknowns.names, samples, np.full(len(flat), 1.0 / len(flat)), len(flat) / max(time, 1.0), "chains")
+
+
+def objective(problem: Problem, rows: Array, rtol_dex: float) -> Array:
+    """Φ (n,), priors included, of parameters, zero and fwhm (n, k); scale and background at their best."""
+    unknowns = problem.unknowns
+    size = len(unknowns.space.low)
+    curves = problem.seen(rows[:, :size], rows[:, size], rows[:, size + 1], rtol_dex)
+    out = problem.objective(problem.expected(curves, problem.scaled(curves)))
+    for name, (mean, std) in unknowns.priors.items():
+        out = out + 0.5 * ((rows[:, unknowns.names.index(name)] - mean) / std) ** 2
+    return out
+
+
+def quadratic(problem: Problem, x: Array) -> tuple[Array, Array, float]:
+    """Gradient (k,) and scoring matrix (k, k) of Φ over parameters, zero and fwhm at coordinates (k,), and Φ.
+
+    Scale and background are eliminated. The gradient is that of the coordinates held by a limit; along the others it is
+    0 at a minimum.
+    """
+    unknowns = problem.unknowns
+    size, k = len(unknowns.space.low), len(x)
+    state = evaluate(problem, x[None], None, 1e-4)
+    length = np.sqrt(np.maximum(np.diag(state.hessian[0]), 1e-300))
+    h = state.hessian[0] / np.outer(length, length)
+    reduced = (h[:k, :k] - h[:k, k:] @ np.linalg.pinv(h[k:, k:]) @ h[k:, :k]) * np.outer(length[:k], length[:k])
+    room = 1e-6 * (unknowns.high - unknowns.low)
+    pushed = state.gradient[0, :k]
+    held = ((x <= unknowns.low + room) & (pushed > 0.0)) | ((x >= unknowns.high - room) & (pushed < 0.0))
+    width = np.append(unknowns.space.span, np.ones(k - size))
+    width[width == 0.0] = 1.0
+    change = np.eye(k)
+    change[:size, :size] = unit_slope(unknowns.space, x[None, :size])[0] / width[:size, None]
+    back = np.linalg.pinv(change) / width
+    return back.T @ np.where(held, pushed, 0.0), back.T @ reduced @ back, float(state.objective[0])
+
+
+def _limits(problem: Problem, low: Array, high: Array) -> tuple[Array, Array]:
+    """Matrix A and bound b of A·p ≤ b: ranges and constraints."""
+    k = len(low)
+    constraints = np.zeros((4, k))
+    for row, plus, minus in ((0, D01, DMAX1), (2, RP1, L1), (3, L2, L1)):
+        constraints[row, plus], constraints[row, minus] = 1.0, -1.0
+    constraints[1, D01] = constraints[1, D02] = 1.0
+    ends = [0.0, problem.unknowns.space.strain_sum, 0.0, 0.0]
+    return np.concatenate([np.eye(k), -np.eye(k), constraints]), np.concatenate([high, -low, ends])
+
+
+def _hit_and_run(
+    at: Array,
+    f: Array,
+    g: Array,
+    span: Array,
+    free: NDArray[np.bool_],
+    limits: tuple[Array, Array],
+    rng: np.random.Generator,
+) -> Array:
+    """Samples (n, k) of exp(−g·δ − δᵀfδ/2), δ = (p − at)/span, within the limits; fixed columns stay."""
+    some = np.flatnonzero(free)
+    values, vectors = np.linalg.eigh(f[np.ix_(some, some)])
+    values = np.maximum(values, _RIDGE * max(values.max(), 1.0))
+    slope = g[some] @ vectors
+    matrix = (limits[0] * span)[:, some]
+    room = limits[1] - limits[0] @ at
+    along = matrix @ vectors
+    state = np.zeros((_SAMPLES, len(some)))  # along the principal axes
+    used = np.zeros((_SAMPLES, len(room)))  # of the room
+    slack = 1e-12 * np.abs(limits[1]) + 1e-15
+    room = np.maximum(room, 0.0) + slack
+    for _ in range(_SWEEPS):
+        for j in rng.permutation(len(some)):
+            column = along[:, j]
+            rest = room - used
+            with np.errstate(divide="ignore", invalid="ignore"):
+                ratio = rest / column
+            upper = np.where(column > 1e-300, ratio, np.inf).min(axis=1)
+            lower = np.where(column < -1e-300, ratio, -np.inf).max(axis=1)
+            mean, std = -slope[j] / values[j] - state[:, j], 1.0 / math.sqrt(values[j])
+            move = _cut_normal(mean, std, np.minimum(lower, 0.0), np.maximum(upper, 0.0), rng)
+            state[:, j] += move
+            used += move[:, None] * column
+    out = np.tile(at, (_SAMPLES, 1))
+    out[:, some] += (state @ vectors.T) * span[some]
+    return out
+
+
+def _cut_normal(mean: Array, std: float, low: Array, high: Array, rng: np.random.Generator) -> Array:
+    """Draws (n,) of normal distributions cut to low … high, by inversion of the tail that is not lost to rounding."""
+    a, b = (low - mean) / std, (high - mean) / std
+    flip = a > 0.0  # the upper tail by symmetry
+    a, b = np.where(flip, -b, a), np.where(flip, -a, b)
+    pa, pb = ndtr(a), ndtr(b)
+    z = ndtri(np.clip(pa + rng.random(len(mean)) * (pb - pa), 1e-300, 1.0 - 1e-16))
+    z = np.clip(np.where(pb - pa < 1e-280, b, z), a, b)
+    return np.asarray(np.clip(mean + std * np.where(flip, -z, z), low, high))
