@@ -223,18 +223,12 @@ class Problem:
 
     def scaled(self, curves: Array, start: Array | None = None, steps: int = 6) -> Array:
         """Scale and background (m, 2), not negative, with the smallest Φ for unscaled curves (m, n)."""
-        unknowns, m = self.unknowns, len(curves)
-        high = np.maximum(curves.max(axis=1), 1e-300)
-        if start is None:
-            found = np.column_stack(
-                [np.full(m, max(self.data.max(), 1.0)) / high, np.full(m, max(self.data.min(), 0.5))]
-            )
-        else:
-            found = start.copy()
+        unknowns = self.unknowns
+        found = self._first(curves) if start is None else start.copy()
         free = [unknowns.scale is None, unknowns.background is None]
-        for column, value in enumerate((unknowns.scale, unknowns.background)):
+        for column, (value, below) in enumerate(((unknowns.scale, 0.0), (unknowns.background, self.offset))):
             if value is not None:
-                found[:, column] = value / self.per_count
+                found[:, column] = max(value / self.per_count - below, 0.0)
         least = 1e-9 * max(self.data.max(), 1e-300)
         for _ in range(steps if any(free) else 0):
             weight, residual = self.weights(self.expected(curves, found))
@@ -246,10 +240,27 @@ class Problem:
                 step = (
                     np.stack([(c * g[:, 0] - b * g[:, 1]), (a * g[:, 1] - b * g[:, 0])], axis=1) / determinant[:, None]
                 )
+                cut = np.clip(found + step, 0.2 * found, 5.0 * found + least) - found
+                for column, size in enumerate((a, c)):  # what the cut of the other leaves to do
+                    other = cut[:, 1 - column]
+                    step[:, column] = np.where(
+                        other == step[:, 1 - column], step[:, column], (g[:, column] - b * other) / size
+                    )
             else:
                 step = np.stack([g[:, 0] / a * free[0], g[:, 1] / c * free[1]], axis=1)
             found = np.clip(found + step, 0.2 * found, 5.0 * found + least)
         return found
+
+    def _first(self, curves: Array) -> Array:
+        """Scale and background (m, 2) to begin with: least squares weighted by the data, or simply a large scale."""
+        high = np.maximum(curves.max(axis=1), 1e-300)
+        plain = np.column_stack([max(self.data.max(), 1.0) / high, np.full(len(curves), max(self.data.min(), 0.5))])
+        weight = 1.0 / np.maximum(self.data, 1.0) if self.counting else 1.0 / self.data**2
+        ends = curves @ (weight * self.data), np.full(len(curves), self.exposure @ (weight * self.data))
+        a, b, c = curves**2 @ weight, curves @ (weight * self.exposure), self.exposure**2 @ weight
+        determinant = np.maximum(a * c - b * b, 1e-300)
+        solved = np.stack([c * ends[0] - b * ends[1], a * ends[1] - b * ends[0]], axis=1) / determinant[:, None]
+        return np.where((solved > 0.0).all(axis=1, keepdims=True), solved, plain)
 
 
 def problem(
