@@ -5,7 +5,7 @@
     python benchmarks/bench_fit.py speed                             refinements from given starts
 
 The curves are those of ``synthetic.py``: full measurement model, every second one with damage. Each fit has one core
-and 8 s for its search, and no start. A curve is solved if its reduced χ² is at most 1.15; "from the truth" is the same
+and 6.5 s for its search, and no start. A curve is solved if its reduced χ² is at most 1.15; "from the truth" is the same
 refinement begun at the true parameters, whose χ² no fit can undercut by much. The baseline is SciPy's least squares
 with numerical derivatives from the centre of the ranges, for the first 100 curves.
 """
@@ -30,7 +30,7 @@ from xrdsim.fit.problem import Unknowns, problem
 from xrdsim.fit.refine import refine, refine_all
 from xrdsim.fit.uncertainty import laplace, quadratic
 
-BUDGET = 8.0
+BUDGET = 6.5
 BASELINE = 100  # curves
 BASELINE_CALLS = 200
 FOLDER = Path(__file__).parent

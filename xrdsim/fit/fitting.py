@@ -21,7 +21,8 @@ from xrdsim.parameters import TABLE
 MISFIT_FROM = 30 * DEFAULT_STEP
 """Angle [arcsec] from which on the mean |log10| is taken."""
 
-_FINAL = 1e-4  # accuracy of the model in the last refinement [dex]
+_GOOD, _FINAL = 1e-3, 1e-4  # accuracy of the model when valleys are compared, and in the last refinement [dex]
+_NEARLY = 20  # evaluations of the former
 _DEPTHS = 400
 _BROAD = 0.5  # of its range: a wider interval does not determine a parameter
 _EDGE = 0.02  # of its range: an interval that ends so near a limit is open there
@@ -196,10 +197,15 @@ def fit_curve(
     else:
         found = search(given, budget=budget, seed=seed, starts=first, progress=progress)
         x, evaluations, ended = found.x, found.evaluations, found.reason
-    refined = METHODS[method](given, x, max_iter=max_iter, rtol_dex=_FINAL)
-    if method != "lm":  # the others end where their own objective does; this one belongs to all intervals
+    objective = np.full(1, np.inf)
+    if len(x) > 1:  # all valleys, so far that they can be compared, and the best one to the end
+        nearly = METHODS["lm"](given, x, max_iter=_NEARLY, rtol_dex=_GOOD)
+        x, objective = valleys(given, nearly.x, nearly.objective)
+    refined = METHODS[method](given, x[:1], max_iter=max_iter, rtol_dex=_FINAL)
+    x = np.concatenate([refined.x, x[1:]])
+    objective = np.append(refined.objective, objective[1:])
+    if method != "lm":
         ended = f"{ended}, {method}"
-    x, objective = valleys(given, refined.x, refined.objective)
     alike = np.array([_alike(given, float(value), float(objective[0])) for value in objective])
     sampled = (posterior if chains else laplace)(given, x[alike], seed=seed)
     chosen = {"method": method, "seed": seed, "budget": None if only_refine else budget, "chains": chains}

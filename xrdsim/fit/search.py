@@ -28,8 +28,8 @@ CANDIDATES = 1500
 
 _FIRST, _CHILDREN, _PARENTS = 32, 24, 10
 _ITERATIONS = 12  # of a refinement during the search
-_VALLEYS = 16
-_MEANT = 20.0  # Φ above the lowest one up to which a valley may hold the truth, before it is refined to its end
+_VALLEYS = 24
+_MEANT = 10.0  # Φ above the lowest one up to which a valley may hold the truth, before it is refined to its end
 _APART = 15.0  # rise of Φ from one valley to the next, by the scoring matrix of the better
 _COARSE = 1e-2  # accuracy of the model during the search [dex]
 _SMOOTH = 40.0  # standard deviation [arcsec] of the filter of the comparison
@@ -37,7 +37,8 @@ _SAME = 0.01  # coordinates of one minimum differ by less
 _FWHM = 45.0  # of the first candidates [arcsec]
 _STALE = 5  # generations without progress after which new parents are drawn
 _STANDSTILL = 30  # … and after which the search ends
-_SURE = 3  # generations at the noise without a better minimum after which it ends
+_SURE = 2  # generations at the noise without a better minimum after which it looks for other valleys
+_SPREAD = 8  # generations that do
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +99,7 @@ def search(
         sure = 0 if better or plain or objective[0] > goal else sure + 1
         if sure == _SURE:
             reason = "noise"
+            evaluations += _spread(problem, visited, rng, begun + budget)
             break
         best = min(best, float(objective[0]))
         stale, standstill = (0, 0) if better else (stale + 1, standstill + 1)
@@ -137,6 +139,19 @@ def search(
     return Found(x, objective, evaluations, time.perf_counter() - begun, reason)
 
 
+def _spread(problem: Problem, visited: list[tuple[Array, Array]], rng: np.random.Generator, end: float) -> int:
+    """Look for further valleys as good as those visited, which it adds; all are parents alike. Evaluations it took."""
+    evaluations = 0
+    for _ in range(_SPREAD):
+        if time.perf_counter() > end:
+            break
+        x, _objective = valleys(problem, *(np.concatenate(each) for each in zip(*visited, strict=True)))
+        children, their, more = _refined(problem, _children(rng.permutation(x), problem, rng))
+        visited.append((children, their))
+        evaluations += more
+    return evaluations
+
+
 def acceptable(problem: Problem) -> float:
     """Φ that noise alone explains, half of χ² at 1.5 standard deviations above its mean; 0 for unknown noise."""
     freedom = problem.freedom
@@ -173,7 +188,7 @@ def distinct(x: Array, objective: Array, most: int) -> tuple[Array, Array]:
 
 
 def valleys(problem: Problem, x: Array, objective: Array) -> tuple[Array, Array]:
-    """The best points of different valleys, the best first: at most 16, and only as good ones as may be meant.
+    """The best points of different valleys, the best first: at most 24, and only as good ones as may be meant.
 
     Two points are of one valley if the scoring matrix at the better one makes little of their distance.
     """
@@ -183,7 +198,7 @@ def valleys(problem: Problem, x: Array, objective: Array) -> tuple[Array, Array]
     kept: list[int] = []
     matrices: list[Array] = []
     for i in np.argsort(objective, kind="stable"):
-        if len(kept) == _VALLEYS or (objective[i] > best + _MEANT * factor and len(kept) >= 2):
+        if len(kept) == _VALLEYS or (objective[i] > best + _MEANT * factor):
             break
         away = [x[i] - x[j] for j in kept]
         if any(0.5 * each @ matrix @ each < _APART * factor for each, matrix in zip(away, matrices, strict=True)):
