@@ -20,6 +20,7 @@ import math
 import warnings
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,18 +88,18 @@ class Dataset:
     def load(self, part: str = Part.TRAIN, rows: slice = slice(None)) -> Rows:
         """Read rows into memory; all of them by default."""
         test = Part(part) is Part.TEST
-        params, curves, density = (
+        stored = (
             (self.test_parameters, self.test_reflectivity, self.test_density)
             if test
             else (self.parameters, self.reflectivity, self.density)
         )
-        read = np.asarray(params[rows], np.float32)
-        ones = np.ones(len(read), np.float32)
-        return Rows(
-            read,
-            np.asarray(curves[rows], np.float32),
-            ones if density is None else np.asarray(density[rows], np.float32),
-        )
+
+        def read(array: zarr.Array[Any] | None) -> Any:
+            return None if array is None else np.asarray(array[rows], np.float32)
+
+        with ThreadPoolExecutor(3) as pool:  # what a read waits for, the others do meanwhile
+            params, curves, density = pool.map(read, stored)
+        return Rows(params, curves, np.ones(len(params), np.float32) if density is None else density)
 
     def blocks(self, part: str = Part.TRAIN) -> Iterator[Rows]:
         """Read block by block, in order: each read is one whole shard."""
