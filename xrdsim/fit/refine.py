@@ -2,9 +2,9 @@
 
 The profile's seven (nine) parameters are a bijection of the unit cube, ``ParameterSpace.from_unit``, which contains the
 four inequality constraints; zero and fwhm have limits of their own. A step solves (H + λ diag H)·δ = −g of Fisher's
-scoring (``xrdsim.fit.problem``) for all unknowns that are not held by a limit, with scale and background undamped, and
-is cut at the limits. Then scale and background are solved for. λ follows Nielsen's rule (H. B. Nielsen, Damping
-parameter in Marquardt's method, IMM-REP-1999-05).
+scoring (``xrdsim.fit.problem``) for all unknowns that are not held by a limit, with scale and background undamped;
+those that would cross a limit go to it, and the others are solved for anew. Then scale and background are solved for.
+λ follows Nielsen's rule (H. B. Nielsen, Damping parameter in Marquardt's method, IMM-REP-1999-05).
 """
 
 from collections.abc import Sequence
@@ -21,6 +21,7 @@ from xrdsim.fit.problem import Array, Problem
 from xrdsim.parameters import D01, D02, DMAX1, L1, L2, RP1, ParameterSpace
 
 _CONVERGED = 1e-4  # change of Φ below which a start has arrived, when λ is small, too
+_NEWTON = 1.0  # damping up to which a small step means a minimum
 _LAST = 1e8  # damping at which a start is given up
 
 
@@ -71,7 +72,7 @@ def refine(
     x = np.clip(start, low, high)
     m, k = x.shape
     state = evaluate(problem, x, None, rtol_dex)
-    damp, growth = np.full(m, damping), np.full(m, 2.0)
+    damp, growth = np.full(m, float(damping)), np.full(m, 2.0)
     converged = np.zeros(m, bool)
     iterations = np.ones(m, np.int64)
     active = np.arange(m)
@@ -85,7 +86,8 @@ def refine(
         gain = state.objective[active] - new.objective
         good = gain > 0.0
         ratio = gain / np.maximum(predicted, 1e-300)
-        arrived = (predicted < _CONVERGED) | (good & (gain < _CONVERGED))
+        small = (np.abs(predicted) < _CONVERGED) | (good & (gain < _CONVERGED))
+        arrived = small & (damp[active] <= _NEWTON)
         taken = active[good]
         x[taken] = trial[good]
         state.take(taken, new, good)
@@ -175,19 +177,20 @@ def _step(
     ridge = np.broadcast_to(np.where(np.arange(k + 2) < k, damp[:, None], 1e-10), scale.shape)
     h = hessian / (scale[:, :, None] * scale[:, None, :])
     g = gradient / scale
-    step = np.zeros((m, k + 2))
-    for _ in range(3):
+    step = np.zeros((m, k + 2))  # of those that are held: to the limit they would cross
+    for _ in range(k + 1):
         a = np.where(held[:, :, None] | held[:, None, :], 0.0, h)
         diagonal = np.where(held, 1.0, np.einsum("mkk->mk", h) + ridge)
         np.einsum("mkk->mk", a)[...] = diagonal
-        step = np.linalg.solve(a, -np.where(held, 0.0, g)[:, :, None])[:, :, 0] / scale
+        pushed = g + (h @ np.where(held, step * scale, 0.0)[:, :, None])[:, :, 0]
+        solved = np.linalg.solve(a, -np.where(held, 0.0, pushed)[:, :, None])[:, :, 0] / scale
+        step = np.where(held, step, solved)
         target = x + step[:, :k]
-        out = (~held[:, :k]) & (((target < low) & (x <= low + room)) | ((target > high) & (x >= high - room)))
+        out = ~held[:, :k] & ((target < low) | (target > high))
+        step[:, :k] = np.clip(target, low, high) - x
         if not out.any():
             break
         held[:, :k] |= out
-    cut = np.clip(x + step[:, :k], low, high) - x
-    step[:, :k] = cut
     predicted = -(gradient * step).sum(axis=1) - 0.5 * np.einsum("mi,mij,mj->m", step, hessian, step)
     return step, predicted
 
