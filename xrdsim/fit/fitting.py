@@ -261,6 +261,7 @@ def _result(
             )
         )
     verdict, reason = _judge(given, chi2, rms, estimates[:size])
+    reason += _peak_remark(curve, model, used)
     measurement = [
         *(
             Estimate(name, "intensity", value, std, value - 1.645 * std, value + 1.645 * std, True)
@@ -342,6 +343,17 @@ def _judge(given: Problem, chi2: float | None, rms: float, estimates: list[Estim
     if len(known) < 3:
         return "undetermined", f"{text} But it determines only {', '.join(known) or 'no parameter'}."
     return "solved", text
+
+
+def _peak_remark(curve: Curve, model: Array, used: NDArray[np.bool_]) -> str:
+    """What the model makes of a substrate peak that is not fitted, where that is far from the measured one."""
+    ratio = float(model[curve.peak_index] / max(curve.intensity[curve.peak_index], 1e-300))
+    if used[curve.peak_index] or 0.5 < ratio < 2.0:
+        return ""
+    return (
+        f" The model's substrate peak, which is left out of the fit, is {ratio:.2g} times the measured one: without it, "
+        "scale and damage can stand in for each other."
+    )
 
 
 def _alike(given: Problem, value: float, best: float) -> bool:
