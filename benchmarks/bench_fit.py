@@ -5,9 +5,9 @@
     python benchmarks/bench_fit.py speed                             refinements from given starts
 
 The curves are those of ``synthetic.py``: full measurement model, every second one with damage. Each fit has one core
-and 6.5 s for its search, and no start. A curve is solved if its reduced χ² is at most 1.15; "from the truth" is the same
-refinement begun at the true parameters, whose χ² no fit can undercut by much. The baseline is SciPy's least squares
-with numerical derivatives from the centre of the ranges, for the first 100 curves.
+and 6.5 s for its search, and no start. A curve is solved if its reduced χ² is at most 1.15; "from the truth" is the
+same refinement begun at the true parameters, whose χ² no fit can undercut by much. The baseline is SciPy's least
+squares with numerical derivatives from the centre of the ranges, for the first 100 curves.
 """
 
 import csv

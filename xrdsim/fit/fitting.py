@@ -351,8 +351,8 @@ def _peak_remark(curve: Curve, model: Array, used: NDArray[np.bool_]) -> str:
     if used[curve.peak_index] or 0.5 < ratio < 2.0:
         return ""
     return (
-        f" The model's substrate peak, which is left out of the fit, is {ratio:.2g} times the measured one: without it, "
-        "scale and damage can stand in for each other."
+        f" The model's substrate peak, which is left out of the fit, is {ratio:.2g} times the measured one: without "
+        "it, scale and damage can stand in for each other."
     )
 
 
