@@ -96,6 +96,7 @@ def test_no_scheduler_and_no_workers(scheduler, tmp_path, monkeypatch):
         generate(tmp_path / "d.zarr", **SMALL, client=client)
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_dies(scheduler, tmp_path):
     address, start_worker = scheduler
     start_worker()

@@ -130,6 +130,7 @@ def test_a_kill_in_the_middle(server, whole):
     assert objects(server, "killed.zarr") == whole
 
 
+@pytest.mark.slow
 def test_two_processes_at_once(server, whole):
     url = "s3://bucket/twice.zarr"
     first = start(*GEN, url)
