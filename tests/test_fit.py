@@ -1,0 +1,275 @@
+"""Whole fits: without a start, their records, and their uncertainties against exact ones."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numba
+import numpy as np
+import pytest
+from noisy import FWHM, PROFILES, ZERO, noisy
+from scipy.stats import truncnorm
+
+from xrdsim.crystal import Scan
+from xrdsim.curves import read_curve
+from xrdsim.errors import ParameterError
+from xrdsim.fit import search, uncertainty
+from xrdsim.fit.fitting import fit_curve
+from xrdsim.fit.problem import Unknowns, problem
+from xrdsim.fit.refine import refine
+from xrdsim.fit.uncertainty import Posterior, laplace, posterior
+from xrdsim.parameters import ALL_NAMES, NAMES, ParameterSpace
+
+KEYS = {
+    "source", "note", "verdict", "reason", "parameters", "measurement", "measurement_std", "misfit", "minima",
+    "correlation", "uncertainty", "seconds", "evaluations", "ended", "settings", "curve", "profile",
+}  # fmt: skip
+SETTINGS = {
+    "ranges", "zero", "fwhm", "scale", "background", "priors", "per_count", "offset", "points", "mask", "both_sides",
+    "excluded", "strain_sum", "convention", "monochromator", "reflection", "method", "seed", "budget", "chains",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    before = numba.get_num_threads()
+    numba.set_num_threads(1)
+    yield
+    numba.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def solved():
+    """Fits without a start, that end at the noise on any machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(search, "_SPREAD", 1)
+        return [fit_curve(noisy(row, seed), budget=20.0) for seed, row in enumerate(PROFILES[:2])]
+
+
+@pytest.fixture(scope="module")
+def refined():
+    """A problem and its minimum (1, k)."""
+    given = problem(noisy(PROFILES[0], counts=2e6))
+    return given, refine(given, given.unknowns.coordinates(PROFILES[:1], ZERO, FWHM), rtol_dex=1e-4).x
+
+
+@pytest.mark.parametrize("number", range(2))
+def test_curves_are_solved_without_a_start(solved, number):
+    fit = solved[number]
+    assert fit.reduced_chi2 <= 1.15
+    assert fit.verdict == "solved"
+    assert fit.ended == "noise"
+    estimates = dict(zip(NAMES, fit.parameters, strict=True))
+    for name, truth in zip(NAMES, PROFILES[number], strict=True):
+        each = estimates[name]
+        assert each.low <= each.value <= each.high
+        assert abs(each.value - truth) < 5.0 * each.std + 0.02 * (each.high - each.low) or name == "Rp2"
+    scale, _, zero, fwhm = fit.measurement
+    assert scale.value == pytest.approx(1.0, rel=0.3)
+    assert zero.value == pytest.approx(ZERO, abs=5.0 * zero.std)
+    assert fwhm.value == pytest.approx(FWHM, abs=5.0 * fwhm.std)
+
+
+def test_the_record_of_a_fit(solved):
+    for fit in solved:
+        record = fit.to_dict()
+        assert set(record) == KEYS
+        assert set(record["settings"]) == SETTINGS
+        assert tuple(record["parameters"]) == NAMES
+        assert tuple(record["measurement"]) == ("scale", "background", "zero_arcsec", "fwhm_arcsec")
+        assert json.loads(json.dumps(record, allow_nan=False)) == record
+        points = len(record["curve"]["angle"])
+        assert all(len(column) == points for column in record["curve"].values())
+        assert sum(record["curve"]["used"]) == record["settings"]["points"]
+        assert np.shape(record["profile"]["band"]) == (4, len(record["profile"]["depth"]))
+        assert np.shape(record["correlation"]["values"]) == (9, 9)
+
+
+def test_bands_and_minima_are_in_order(solved):
+    for fit in solved:
+        assert (np.diff(fit.band, axis=0) >= 0.0).all()
+        chi2 = [each.reduced_chi2 for each in fit.minima]
+        assert chi2 == sorted(chi2)
+        assert fit.minima[0].acceptable
+        assert fit.minima[0].values == tuple(each.value for each in fit.parameters)
+        assert chi2[0] == fit.reduced_chi2
+
+
+def test_the_same_seed_gives_the_same_numbers(monkeypatch):
+    for name, value in (("_FIRST", 8), ("_CHILDREN", 4), ("_SPREAD", 1), ("_STANDSTILL", 2)):
+        monkeypatch.setattr(search, name, value)
+    curve = noisy(PROFILES[1], scan=Scan(-80.0, 12.0, 65), counts=2e4)
+    one, other = (fit_curve(curve, budget=60.0, seed=3) for _ in range(2))
+    assert one.ended == other.ended != "budget"
+    timeless = [replace(each, seconds=0.0).to_dict() for each in (one, other)]
+    assert timeless[0] == timeless[1]
+
+
+def test_the_example_of_the_manual(capsys):
+    manual = (Path(__file__).parents[1] / "docs" / "fit.md").read_text(encoding="utf-8")
+    code = manual.split("```python\n")[1].split("```")[0]
+    exec(code.replace("budget=8.0", "budget=0.1"), {})
+    assert "Dmax1 = " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("per_count", [None, 1.0 / 3e5])
+def test_a_curve_that_was_refined_from_its_own_result(per_count):
+    curve = replace(noisy(PROFILES[1], 1), per_count=per_count)
+    fit = fit_curve(curve, starts=PROFILES[1:2], only_refine=True)
+    again = fit_curve(curve, starts=np.array([[each.value for each in fit.parameters]]), only_refine=True)
+    assert again.rms_dex == pytest.approx(fit.rms_dex, rel=0.01)
+    assert (fit.reduced_chi2 is None) == (per_count is None)
+    assert fit.verdict == "solved"
+
+
+@pytest.mark.parametrize(
+    ("choices", "words"),
+    [
+        ({"only_refine": True}, "a refinement needs a start"),
+        ({"method": "simplex"}, "'simplex' is unknown"),
+        ({"budget": 0.0}, "budget = 0"),
+        ({"budget": np.inf}, "budget = inf"),
+        ({"starts": np.full((1, 7), 1.0)}, "Dmax1 = 1"),
+    ],
+)
+def test_choices_without_meaning(refined, choices, words):
+    with pytest.raises(ParameterError, match=words):
+        fit_curve(noisy(PROFILES[0]), refined[0], **choices)
+
+
+def test_quantiles_of_weighted_samples():
+    samples = np.array([[3.0, 1.0], [1.0, 2.0], [2.0, 3.0], [9.0, 9.0]])
+    given = Posterior(("a", "b"), samples, np.array([0.25, 0.25, 0.5, 0.0]), 4.0, "laplace")
+    np.testing.assert_array_equal(given.quantiles((0.1, 0.5, 0.9)), [[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]])
+    assert given.std[0] == pytest.approx(np.sqrt(0.5))
+    np.testing.assert_allclose(np.diag(given.correlation), 1.0)
+    rows = np.arange(8.0).reshape(4, 2)
+    np.testing.assert_array_equal(given.quantiles((1.0,), rows)[0], [4.0, 5.0])
+
+
+@pytest.mark.parametrize(("gradient", "low", "high"), [(0.0, -0.5, 2.0), (3.0, 0.0, 1.0), (20.0, 0.0, 5.0)])
+def test_samples_of_a_cut_normal_distribution(monkeypatch, gradient, low, high):
+    """Φ = g·δ + δ²/2 in the first column, within limits, beside an uncut one."""
+    monkeypatch.setattr(uncertainty, "_SAMPLES", 4000)
+    limits = np.concatenate([np.eye(2), -np.eye(2)]), np.array([high, 100.0, -low, 100.0])
+    drawn = uncertainty._hit_and_run(
+        np.zeros(2),
+        np.diag([1.0, 4.0]),
+        np.array([gradient, 0.0]),
+        np.ones(2),
+        np.ones(2, bool),
+        limits,
+        np.random.default_rng(0),
+    )
+    exact = truncnorm(low + gradient, high + gradient, loc=-gradient)
+    assert (drawn[:, 0] >= low - 1e-9).all()
+    assert (drawn[:, 0] <= high + 1e-9).all()
+    assert drawn[:, 0].mean() == pytest.approx(exact.mean(), abs=0.07 * exact.std())
+    assert drawn[:, 0].std() == pytest.approx(exact.std(), rel=0.06)
+    assert drawn[:, 1].std() == pytest.approx(0.5, rel=0.06)
+
+
+def test_samples_of_a_normal_distribution_cut_by_a_slanted_plane(monkeypatch):
+    monkeypatch.setattr(uncertainty, "_SAMPLES", 4000)
+    limits = np.array([[1.0, 1.0]]), np.array([0.5])
+    drawn = uncertainty._hit_and_run(
+        np.zeros(2), np.eye(2), np.zeros(2), np.ones(2), np.ones(2, bool), limits, np.random.default_rng(1)
+    )
+    along = drawn.sum(axis=1) / np.sqrt(2.0)
+    exact = truncnorm(-np.inf, 0.5 / np.sqrt(2.0))
+    assert along.max() <= 0.5 / np.sqrt(2.0) + 1e-9
+    assert along.mean() == pytest.approx(exact.mean(), abs=0.07 * exact.std())
+    assert along.std() == pytest.approx(exact.std(), rel=0.06)
+    assert (drawn[:, 0] - drawn[:, 1]).std() == pytest.approx(np.sqrt(2.0), rel=0.06)
+
+
+def test_samples_keep_ranges_and_constraints(refined):
+    given = refined[0]
+    tight = ParameterSpace(high=(0.0085, 0.0085, 5300.0, 5300.0, 0.031, 5300.0, 0.0), strain_sum=0.0036)
+    for space in (ParameterSpace(), tight, tight.with_damage()):
+        problem_ = replace(given, unknowns=Unknowns(space))
+        size = len(space.low)
+        params = np.append(PROFILES[0], [0.0, 1.0])[None, :size]
+        drawn = laplace(problem_, refine(problem_, problem_.unknowns.coordinates(params, ZERO, FWHM)).x)
+        assert space.contains(drawn.samples[:, :size]).all()
+        assert (np.abs(drawn.samples[:, size]) <= 20.0).all()
+        assert drawn.weights.sum() == pytest.approx(1.0)
+
+
+def test_fixed_parameters_are_certain(refined):
+    given = refined[0]
+    low, high = ParameterSpace().low, ParameterSpace().high
+    space = ParameterSpace((*low[:6], -50.0), (*high[:6], -50.0))
+    fit = fit_curve(
+        noisy(PROFILES[0]), replace(given, unknowns=Unknowns(space, fwhm=(FWHM, FWHM))), starts=PROFILES[:1],
+        only_refine=True,
+    )  # fmt: skip
+    last, fwhm = fit.parameters[-1], fit.measurement[-1]
+    assert (last.std, last.low, last.high, last.remark) == (0.0, -50.0, -50.0, "fixed")
+    assert (fwhm.std, fwhm.value) == (0.0, FWHM)
+
+
+def test_a_prior_narrows_what_the_curve_does_not_tell(refined):
+    given, x = refined
+    held = replace(given, unknowns=Unknowns(priors={"Rp2": (-50.0, 5.0)}))
+    x = refine(held, x, rtol_dex=1e-4).x
+    drawn = laplace(held, x)
+    assert drawn.std[6] == pytest.approx(5.0, rel=0.3)
+
+
+def test_chains_agree_with_the_normal_distribution(refined):
+    given = refined[0]
+    low, high, row = ParameterSpace().low, ParameterSpace().high, PROFILES[0]
+    space = ParameterSpace((*low[:4], *row[4:]), (*high[:4], *row[4:]))
+    few = replace(given, unknowns=Unknowns(space))
+    x = refine(few, few.unknowns.coordinates(row[None], ZERO, FWHM), rtol_dex=1e-4).x
+    normal, chains = laplace(few, x), posterior(few, x, steps=100)
+    assert chains.method == "chains"
+    assert chains.effective > 50.0
+    free = [0, 1, 2, 3, 7, 8]
+    np.testing.assert_allclose(chains.std[free], normal.std[free], rtol=0.35)
+    apart = (chains.weights @ chains.samples - normal.weights @ normal.samples)[free] / normal.std[free]
+    assert np.abs(apart).max() < 0.5
+    np.testing.assert_array_equal(chains.samples[:, 4:7], np.tile(row[4:], (len(chains.samples), 1)))
+
+
+def test_the_share_of_two_minima(refined):
+    given, x = refined
+    twice = laplace(given, np.concatenate([x, x]))
+    shares = twice.weights.reshape(2, -1).sum(axis=1)
+    np.testing.assert_allclose(shares, 0.5, atol=0.12)
+    away = x.copy()
+    away[0, -2] += 4.0 * float(laplace(given, x).std[-2])
+    worse = laplace(given, np.concatenate([x, away])).weights.reshape(2, -1).sum(axis=1)
+    assert worse[1] < 0.25 * worse[0]
+
+
+GOOD = {
+    ("2e15", True): (0.0083834, 0.0019139, 4493.5, 3311.0, 0.0015076, 2473.1, 0.0, 0.50902, 0.26154),
+    ("2e15", False): (0.0081947, 0.0011503, 5178.9, 3241.8, 0.0022798, 2720.2, 0.0),
+    ("6e15", True): (0.020153, 0.0053708, 4772.1, 3576.0, 0.0039051, 2733.0, 0.0, 0.54017, 0.29031),
+    ("6e15", False): (0.019957, 0.0034967, 5696.2, 3392.4, 0.0058161, 3018.7, 0.0),
+}
+WORST = {("2e15", True): 0.0145, ("6e15", True): 0.0355, ("2e15", False): 0.023, ("6e15", False): 0.039}
+
+
+@pytest.mark.parametrize(("name", "damage"), WORST)
+def test_measured_curves_from_good_values(measured_folder, name, damage):
+    curve = read_curve(measured_folder / f"ggg_he_{name}.txt")
+    start = np.array([GOOD[name, damage]])
+    fit = fit_curve(curve, measured_problem(curve, damage), starts=start, only_refine=True)
+    assert fit.mean_abs_log10 <= WORST[name, damage]
+
+
+def measured_problem(curve, damage):
+    space = ParameterSpace().with_damage() if damage else ParameterSpace()
+    return problem(curve, unknowns=Unknowns(space))
+
+
+@pytest.mark.slow
+def test_measured_curves_without_a_start(measured_folder):
+    for (name, damage), most in WORST.items():
+        curve = read_curve(measured_folder / f"ggg_he_{name}.txt")
+        fit = fit_curve(curve, measured_problem(curve, damage), budget=8.0)
+        assert fit.mean_abs_log10 <= most, (name, damage)
+        assert len(fit.parameters) == len(ALL_NAMES if damage else NAMES)
