@@ -226,6 +226,8 @@ def test_counts_are_those_of_the_detector(curve):
         ({"per_count": -1e-5}, "per_count = -1e-05 must be a positive number"),
         ({"per_count": np.nan}, "per_count = nan must be a positive number"),
         ({"mask": -1.0}, "mask = -1 must be at least 0"),
+        ({"excluded": ((900.0, 300.0),)}, "the excluded angles 900 … 300 must be in order"),
+        ({"excluded": ((np.nan, 300.0),)}, "the excluded angles nan … 300 must be in order"),
         ({"mask": np.nan}, "mask = nan must be at least 0"),
     ],
 )

@@ -305,6 +305,8 @@ def problem(
         raise ParameterError(f"mask = {mask:g} must be at least 0 arcsec")
     used = (curve.angle >= mask) | (both_sides & (curve.angle <= -mask))
     for low, high in excluded:
+        if not low <= high:
+            raise ParameterError(f"the excluded angles {low:g} … {high:g} must be in order")
         used &= (curve.angle < low) | (curve.angle > high)
     if used.sum() < _FEWEST:
         raise CurveError(
