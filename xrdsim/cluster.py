@@ -5,6 +5,7 @@ one core. There are never many more tasks on their way than in work: neither mem
 on how many there are in all.
 """
 
+import logging
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, ThreadPoolExecutor, wait
@@ -28,7 +29,13 @@ def processes(number: int) -> Iterator[Client]:
     The processes import the main script, which therefore needs ``if __name__ == "__main__":``.
     """
     with _uninterrupted():
-        cluster = LocalCluster(n_workers=number, threads_per_worker=1, memory_limit=0, dashboard_address=None)
+        cluster = LocalCluster(
+            n_workers=number,
+            threads_per_worker=1,
+            memory_limit=0,
+            dashboard_address=None,
+            silence_logs=logging.ERROR,  # slow workers are killed in the end, which is no news
+        )
     with cluster, Client(cluster, set_as_default=False) as client:
         yield client
 
