@@ -15,8 +15,9 @@ from xrdsim.fit.problem import INSTRUMENT, LINEAR, Array, Problem, problem
 from xrdsim.fit.refine import METHODS, Refined, evaluate
 from xrdsim.fit.search import acceptable, search, valleys
 from xrdsim.fit.uncertainty import LEVEL, Posterior, laplace, posterior
-from xrdsim.model import depth_end, strain_profile
+from xrdsim.model import depth_end, largest_strain, strain_profile
 from xrdsim.parameters import TABLE
+from xrdsim.units import ARCSEC
 
 MISFIT_FROM = 30 * DEFAULT_STEP
 """Angle [arcsec] from which on the mean |log10| is taken."""
@@ -63,7 +64,7 @@ class Fit:
     Attributes
     ----------
     source, note : the file, and what it was taken for.
-    verdict : ``solved``, ``not described`` by the model, or ``undetermined``: solved, but hardly a parameter is known.
+    verdict : ``solved``, ``not described`` by the model, or ``undetermined``: described, but not known.
     reason : of the verdict, a sentence.
     parameters : estimates of the profile.
     measurement : estimates of scale, background, zero and FWHM, in the unit of the file and in arcsec.
@@ -260,7 +261,8 @@ def _result(
                 bool(_alike(given, float(value), float(objective[0]))),
             )
         )
-    verdict, reason = _judge(given, chi2, rms, estimates[:size])
+    strongest = float(largest_strain(unknowns.params(x[:1]))[0])
+    verdict, reason = _judge(given, chi2, rms, strongest, estimates[:size])
     reason += _peak_remark(curve, model, used)
     measurement = [
         *(
@@ -320,8 +322,10 @@ def _estimate(
     return Estimate(name, unit, value, std, float(low), float(high), bool(determined), remark)
 
 
-def _judge(given: Problem, chi2: float | None, rms: float, estimates: list[Estimate]) -> tuple[str, str]:
-    """Verdict and a sentence."""
+def _judge(
+    given: Problem, chi2: float | None, rms: float, largest: float, estimates: list[Estimate]
+) -> tuple[str, str]:
+    """Verdict and a sentence; ``largest`` is the largest strain of the profile."""
     free = [each for each in estimates if each.remark != "fixed"]
     known = [each.name for each in free if each.determined]
     if chi2 is not None:
@@ -330,6 +334,12 @@ def _judge(given: Problem, chi2: float | None, rms: float, estimates: list[Estim
             return "not described", (
                 f"The reduced χ² is {chi2:.3g}, noise alone gives at most {limit:.3g}: the model does not describe the "
                 "curve, or a better minimum was not found."
+            )
+        least = 1.0 - 6.0 * math.sqrt(2.0 / given.freedom)
+        if chi2 < min(least, 0.5):
+            return "undetermined", (
+                f"The reduced χ² is {chi2:.3g}, far below 1: the points scatter less than counts do. per_count = "
+                f"{given.per_count:.3g} is too large, or the curve was smoothed; the intervals are too wide."
             )
         text = f"The reduced χ² is {chi2:.3g}: the model describes the curve within its noise."
     else:
@@ -340,6 +350,12 @@ def _judge(given: Problem, chi2: float | None, rms: float, estimates: list[Estim
                 "describe the curve, or a better minimum was not found."
             )
         text = f"Curve and model differ by {rms:.3g} dex (RMS); neighbouring points scatter by {given.scatter:.2g} dex."
+    reach = largest * math.tan(given.physics["reflection"].theta_bragg) / ARCSEC
+    if reach > given.grid.last:
+        return "undetermined", (
+            f"{text} But its largest strain, {100.0 * largest:.3g} %, diffracts at {reach:.0f}″, beyond the end of the "
+            f"scan at {given.grid.last:.0f}″: what lies there fits anyhow. Measure further."
+        )
     if len(known) < 3:
         return "undetermined", f"{text} But it determines only {', '.join(known) or 'no parameter'}."
     return "solved", text
