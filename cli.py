@@ -543,15 +543,13 @@ DamageOption = Annotated[bool, typer.Option("--damage", help="Fit the static Deb
 PerCountOption = Annotated[
     float | None, typer.Option(help="Intensity of one count; default: what the file says, else log10 is compared.")
 ]
-OffsetOption = Annotated[
-    float, typer.Option(help="Counts that were added to the file's: intensity = per count·(N + …).")
-]
+OffsetOption = Annotated[float, typer.Option(help="Counts that were added: intensity = per count·(N + offset).")]
 RangeText = "one value fixes it"
 FwhmOption = Annotated[str, typer.Option(help=f"Instrument in arcsec, LOW:HIGH; {RangeText}.")]
 ZeroOption = Annotated[str, typer.Option(help=f"Angle of the substrate peak in arcsec, LOW:HIGH; {RangeText}.")]
 PriorOption = Annotated[
     list[str] | None,
-    typer.Option("--prior", help="NAME=MEAN:STD of a parameter, zero or fwhm.", metavar="NAME=MEAN:STD"),
+    typer.Option("--prior", help="Of a parameter, zero or fwhm.", metavar="NAME=MEAN:STD"),
 ]
 MaskOption = Annotated[float, typer.Option(help="Leave out angles closer to the substrate peak, in arcsec.")]
 BothSidesOption = Annotated[bool, typer.Option("--both-sides", help="Use the compressed side of the peak, too.")]
@@ -560,9 +558,7 @@ ExcludeOption = Annotated[
 ]
 NumberOption = Annotated[int | None, typer.Option("--number", help="Which scan of a file with several, from 1.")]
 HtmlOption = Annotated[bool, typer.Option("--html", help="Also write a page that shows everything.")]
-ChainsOption = Annotated[
-    bool, typer.Option("--chains", help="Sample the posterior by Markov chains: slower, no Gaussian.")
-]
+ChainsOption = Annotated[bool, typer.Option("--chains", help="Intervals by Markov chains: slower, not Gaussian.")]
 StrictOption = Annotated[bool, typer.Option("--strict", help="Exit code 2 unless every curve is solved.")]
 AxisOption = Annotated[
     Literal["relative", "omega", "2theta"] | None, typer.Option(help="What the angle column is; default: found.")
