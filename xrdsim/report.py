@@ -75,8 +75,8 @@ def simulation_figure(curves: Curves, most: int = 8) -> Figure:
         left.semilogy(curves.angle, curves.intensity[i], lw=1.1, color=color, label=f"sample {i}")
         depth, strain = _profile(row)
         right.plot(depth, strain, lw=1.4, color=color)
-    _angle_axes(left, "intensity")
-    _profile_axes(right)
+    angle_axes(left, "intensity")
+    profile_axes(right)
     if len(shown) > 1:
         left.legend(frameon=False, fontsize=8, ncols=2)
     return figure
@@ -227,7 +227,7 @@ def fit_figure(fit: Fit, title: str) -> Figure:
     curve.semilogy(fit.angle, fit.model, "-", lw=1.3, color=MODEL, label="simulated")
     curve.tick_params(labelbottom=False)
     curve.legend(frameon=False, loc="upper right")
-    _angle_axes(curve, "intensity")
+    angle_axes(curve, "intensity")
     curve.set_xlabel("")
     curve.set_title(title, fontsize=11, loc="left")
     difference = np.where(fit.used, np.log10(positive) - np.log10(fit.model), np.nan)
@@ -235,7 +235,7 @@ def fit_figure(fit: Fit, title: str) -> Figure:
     residual.axhline(0.0, color=MODEL, lw=1.0)
     limit = max(0.1, 1.1 * float(np.nanquantile(np.abs(difference), 0.995)))
     residual.set_ylim(-limit, limit)
-    _angle_axes(residual, "Δ log$_{10}$")
+    angle_axes(residual, "Δ log$_{10}$")
     _draw_profile(profile, fit)
     lines = [f"{name} = {format_value(name, value)}" for name, value in zip(fit.names, fit.values, strict=True)]
     profile.set_ylim(top=1.75 * 100.0 * fit.strain.max())
@@ -324,7 +324,7 @@ def dataset_figure(dataset: Dataset, shown: int = 12) -> Figure:
     for i, row in enumerate(chosen):
         curve = dataset.load(rows=slice(int(row), int(row) + 1)).reflectivity[0]
         axes.semilogy(dataset.angle, curve, lw=0.8, color=PALETTE[i % len(PALETTE)])
-    _angle_axes(axes, "reflectivity")
+    angle_axes(axes, "reflectivity")
     axes.set_title(f"{len(chosen)} of {len(dataset)} curves", fontsize=10, loc="left")
     panels = right.subplots(3, 3)
     learned, tested = np.asarray(dataset.parameters[:]), np.asarray(dataset.test_parameters[:])
@@ -361,7 +361,7 @@ def accuracy_table(test: dict[str, Any]) -> tuple[tuple[str, ...], list[tuple[st
 def _draw_profile(axes: Axes, fit: Fit) -> None:
     axes.fill_between(fit.depth, 100.0 * fit.strain, color=SECOND, alpha=0.12, lw=0)
     axes.plot(fit.depth, 100.0 * fit.strain, color=SECOND, lw=1.8)
-    _profile_axes(axes)
+    profile_axes(axes)
 
 
 def _profile(params: Array) -> tuple[Array, Array]:
@@ -370,7 +370,8 @@ def _profile(params: Array) -> tuple[Array, Array]:
     return depth, 100.0 * strain_profile(params, depth)[0]
 
 
-def _profile_axes(axes: Axes) -> None:
+def profile_axes(axes: Axes) -> None:
+    """Strain in % over depth."""
     axes.set_xlabel("depth [Å]")
     axes.set_ylabel("strain [%]")
     axes.set_xlim(left=0.0)
@@ -378,7 +379,8 @@ def _profile_axes(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _angle_axes(axes: Axes, label: str) -> None:
+def angle_axes(axes: Axes, label: str) -> None:
+    """Something over the angle from the substrate peak."""
     axes.set_xlabel("θ$_{substrate}$ − θ [arcsec]")
     axes.set_ylabel(label)
     axes.margins(x=0.01)

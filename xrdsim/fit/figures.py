@@ -18,7 +18,7 @@ from xrdsim.fit.fitting import Fit, Minimum
 from xrdsim.fit.problem import Unknowns, problem
 from xrdsim.model import depth_end, strain_profile
 from xrdsim.parameters import D01, D02, ParameterSpace
-from xrdsim.report import MEASURED, MODEL, PALETTE, SECOND, save_figure
+from xrdsim.report import MEASURED, MODEL, PALETTE, SECOND, angle_axes, profile_axes, save_figure
 
 Array = NDArray[np.float64]
 
@@ -27,7 +27,6 @@ UNUSED = "#c3c8d0"
 _OTHERS = tuple(PALETTE[i] for i in (2, 3, 5, 6, 7))
 _DIFFERENT = 0.02  # RMS [dex], or part of the largest strain, from which on another minimum is drawn
 _OUTSIDE = 0.35  # opacity of a model where it was not fitted
-_ANGLE = "θ$_{substrate}$ − θ [arcsec]"
 
 
 def figure(fit: Fit, path: str | Path) -> Path:
@@ -99,10 +98,10 @@ def draw_series(fits: Sequence[Fit]) -> Figure:
         right.plot(fit.depth, 100.0 * fit.strain, style, lw=1.6, color=color, label=f" {_label(fit, i)}")
     step = "" if count < 2 else f"; × 10$^{{-{decades}}}$ from one to the next"
     left.set_title(f"measured (points) and model (lines){step}", fontsize=10, loc="left")
-    _angle_axes(left, "intensity relative to the highest")
+    angle_axes(left, "intensity relative to the highest")
     dashed = "; dashed: not described" if any(fit.verdict == "not described" for fit in fits) else ""
     right.set_title(f"strain, 68 % bands{dashed}", fontsize=10, loc="left")
-    _profile_axes(right)
+    profile_axes(right)
     _legend(right)
     return drawn
 
@@ -144,7 +143,7 @@ def _draw_curve(axes: Axes, fit: Fit, others: list[tuple[int, Minimum]]) -> None
             fit.angle[zero], np.full(zero.sum(), 0.012), "|", ms=5, color=MEASURED, transform=ticks, label="no counts"
         )
     axes.legend(frameon=False, loc="upper right", fontsize=10, markerscale=2.5)
-    _angle_axes(axes, "intensity")
+    angle_axes(axes, "intensity")
     axes.set_xlabel("")
 
 
@@ -164,7 +163,7 @@ def _draw_residual(axes: Axes, fit: Fit) -> None:
     size = np.abs(difference)
     limit = max(0.05, 1.1 * float(min(size.max(), 3.0 * np.quantile(size, 0.98))))
     axes.set_ylim(-limit, limit)
-    _angle_axes(axes, "log$_{10}$\nmeasured/model")
+    angle_axes(axes, "log$_{10}$\nmeasured/model")
 
 
 def _draw_profile(axes: Axes, fit: Fit, others: list[tuple[int, Minimum]]) -> None:
@@ -178,7 +177,7 @@ def _draw_profile(axes: Axes, fit: Fit, others: list[tuple[int, Minimum]]) -> No
         if np.abs(strain - np.interp(depth, fit.depth, fit.strain, right=0.0)).max() > _DIFFERENT * most:
             axes.plot(depth, 100.0 * strain, "--", lw=1.0, color=_color(i), label=f"minimum {i + 1}")
     axes.plot(fit.depth, 100.0 * fit.strain, color=SECOND, lw=1.8, label="best minimum")
-    _profile_axes(axes)
+    profile_axes(axes)
     _legend(axes, 1 if len(axes.lines) < 3 else 2)
 
 
@@ -234,18 +233,3 @@ def _color(i: int) -> str:
 def _save(drawn: Figure, path: str | Path) -> Path:
     with quietly():
         return save_figure(drawn, path)
-
-
-def _angle_axes(axes: Axes, label: str) -> None:
-    axes.set_xlabel(_ANGLE)
-    axes.set_ylabel(label)
-    axes.margins(x=0.01)
-    axes.spines[["top", "right"]].set_visible(False)
-
-
-def _profile_axes(axes: Axes) -> None:
-    axes.set_xlabel("depth [Å]")
-    axes.set_ylabel("strain [%]")
-    axes.set_xlim(left=0.0)
-    axes.set_ylim(bottom=0.0)
-    axes.spines[["top", "right"]].set_visible(False)

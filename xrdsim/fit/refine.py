@@ -220,6 +220,24 @@ def unit_slope(space: ParameterSpace, unit: Array) -> Array:
     return out
 
 
+def inequalities(space: ParameterSpace, k: int) -> tuple[Array, Array]:
+    """The four constraints as A·p ≤ b: A (4, k) for p of parameters, zero and fwhm, and b (4,)."""
+    matrix = np.zeros((4, k))
+    for row, plus, minus in ((0, D01, DMAX1), (2, RP1, L1), (3, L2, L1)):
+        matrix[row, plus], matrix[row, minus] = 1.0, -1.0
+    matrix[1, D01] = matrix[1, D02] = 1.0
+    return matrix, np.array([0.0, space.strain_sum, 0.0, 0.0])
+
+
+def without_linear(hessian: Array) -> Array:
+    """Scoring matrix (k, k) of the coordinates alone, from that (k + 2, k + 2) with scale and background."""
+    k = len(hessian) - 2
+    length = np.sqrt(np.maximum(np.diag(hessian), 1e-300))
+    h = hessian / np.outer(length, length)
+    reduced = h[:k, :k] - h[:k, k:] @ np.linalg.pinv(h[k:, k:]) @ h[k:, :k]
+    return np.asarray(reduced * np.outer(length[:k], length[:k]))
+
+
 def slsqp(problem: Problem, start: Array, *, max_iter: int = 100, rtol_dex: float = 1e-3) -> Refined:
     """Smallest mean squared difference of log10 intensities by SciPy's SLSQP, with ranges and the four inequalities.
 
@@ -232,11 +250,7 @@ def slsqp(problem: Problem, start: Array, *, max_iter: int = 100, rtol_dex: floa
     low = np.append(space.low, unknowns.low[size:])
     span = np.where(free, np.append(space.high, unknowns.high[size:]) - low, 1.0)
     ends, counts = [], []
-    constraints = np.zeros((4, len(low)))
-    for row, plus, minus in ((0, D01, DMAX1), (2, RP1, L1), (3, L2, L1)):
-        constraints[row, plus], constraints[row, minus] = 1.0, -1.0
-    constraints[1, D01] = constraints[1, D02] = 1.0
-    room = np.array([0.0, space.strain_sum, 0.0, 0.0])
+    constraints, room = inequalities(space, len(low))
     for one in np.clip(start, unknowns.low, unknowns.high):
         full = np.append(unknowns.params(one[None])[0], one[size:])
         calls = 0

@@ -19,7 +19,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from xrdsim.crystal import Reflection, Scan
 from xrdsim.fit.problem import Array, Problem
-from xrdsim.fit.refine import Refined, evaluate, refine
+from xrdsim.fit.refine import Refined, evaluate, refine, without_linear
 from xrdsim.parameters import ParameterSpace
 from xrdsim.sampling import draw_prior
 
@@ -203,11 +203,7 @@ def valleys(problem: Problem, x: Array, objective: Array) -> tuple[Array, Array]
         away = [x[i] - x[j] for j in kept]
         if any(0.5 * each @ matrix @ each < _APART * factor for each, matrix in zip(away, matrices, strict=True)):
             continue
-        h = evaluate(problem, x[i : i + 1], None, _COARSE).hessian[0]
-        length = np.sqrt(np.maximum(np.diag(h), 1e-300))
-        h = h / np.outer(length, length)
-        k = x.shape[1]
-        reduced = (h[:k, :k] - h[:k, k:] @ np.linalg.pinv(h[k:, k:]) @ h[k:, :k]) * np.outer(length[:k], length[:k])
+        reduced = without_linear(evaluate(problem, x[i : i + 1], None, _COARSE).hessian[0])
         matrices.append(np.where(np.outer(free, free), reduced, 0.0))
         kept.append(int(i))
     return x[kept], objective[kept]

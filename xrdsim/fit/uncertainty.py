@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from xrdsim.fit.problem import Array, Problem
-from xrdsim.fit.refine import evaluate, unit_slope
-from xrdsim.parameters import D01, D02, DMAX1, L1, L2, RP1
+from xrdsim.fit.refine import evaluate, inequalities, unit_slope, without_linear
 
 LEVEL = 0.9
 """Probability of the reported intervals."""
@@ -153,9 +152,7 @@ def quadratic(problem: Problem, x: Array) -> tuple[Array, Array, float]:
     unknowns = problem.unknowns
     size, k = len(unknowns.space.low), len(x)
     state = evaluate(problem, x[None], None, 1e-4)
-    length = np.sqrt(np.maximum(np.diag(state.hessian[0]), 1e-300))
-    h = state.hessian[0] / np.outer(length, length)
-    reduced = (h[:k, :k] - h[:k, k:] @ np.linalg.pinv(h[k:, k:]) @ h[k:, :k]) * np.outer(length[:k], length[:k])
+    reduced = without_linear(state.hessian[0])
     room = 1e-6 * (unknowns.high - unknowns.low)
     pushed = state.gradient[0, :k]
     held = ((x <= unknowns.low + room) & (pushed > 0.0)) | ((x >= unknowns.high - room) & (pushed < 0.0))
@@ -170,11 +167,7 @@ def quadratic(problem: Problem, x: Array) -> tuple[Array, Array, float]:
 def _limits(problem: Problem, low: Array, high: Array) -> tuple[Array, Array]:
     """Matrix A and bound b of A·p ≤ b: ranges and constraints."""
     k = len(low)
-    constraints = np.zeros((4, k))
-    for row, plus, minus in ((0, D01, DMAX1), (2, RP1, L1), (3, L2, L1)):
-        constraints[row, plus], constraints[row, minus] = 1.0, -1.0
-    constraints[1, D01] = constraints[1, D02] = 1.0
-    ends = [0.0, problem.unknowns.space.strain_sum, 0.0, 0.0]
+    constraints, ends = inequalities(problem.unknowns.space, k)
     return np.concatenate([np.eye(k), -np.eye(k), constraints]), np.concatenate([high, -low, ends])
 
 
