@@ -5,6 +5,7 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as xrdml does: before the first OpenMP library is loaded
 
+import numba
 import numpy as np
 import pytest
 
@@ -58,3 +59,12 @@ def narrow_flanks():
     rows.append([0.01305, 0.01305, 5800.0, 5800.0, 0.004845, 5800.0, 0.0])
     rows.append([0.01305, 0.0001, 5800.0, 0.0, 0.004845, 500.0, -6500.0])
     return np.array(rows, dtype=float)
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """Numba on one thread: small fits are faster so."""
+    before = numba.get_num_threads()
+    numba.set_num_threads(1)
+    yield
+    numba.set_num_threads(before)

@@ -5,7 +5,6 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import numba
 import numpy as np
 import pytest
 from noisy import PROFILES, noisy
@@ -22,12 +21,7 @@ PER_COUNT = ("--per-count", 1.0 / COUNTS)
 START = dict(zip(NAMES, PROFILES[0].tolist(), strict=True))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = numba.get_num_threads()
-    numba.set_num_threads(1)
-    yield
-    numba.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import numba
 import numpy as np
 import pytest
 from noisy import FWHM, PROFILES, ZERO, noisy
@@ -15,12 +14,7 @@ from xrdsim.parameters import RP2, ParameterSpace
 NEAR = np.random.default_rng(8).uniform(0.995, 1.005, PROFILES.shape)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = numba.get_num_threads()
-    numba.set_num_threads(1)
-    yield
-    numba.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
