@@ -12,11 +12,12 @@ from scipy.stats import truncnorm
 from xrdsim.crystal import Scan
 from xrdsim.curves import read_curve
 from xrdsim.errors import ParameterError
-from xrdsim.fit import search, uncertainty
+from xrdsim.fit import fitting, search, uncertainty
 from xrdsim.fit.fitting import fit_curve
 from xrdsim.fit.problem import Unknowns, problem
 from xrdsim.fit.refine import refine
 from xrdsim.fit.uncertainty import Posterior, laplace, posterior
+from xrdsim.model import strain_profile
 from xrdsim.parameters import ALL_NAMES, NAMES, ParameterSpace
 
 KEYS = {
@@ -267,3 +268,13 @@ def test_measured_curves_without_a_start(measured_folder):
         fit = fit_curve(curve, measured_problem(curve, damage), budget=8.0)
         assert fit.mean_abs_log10 <= most, (name, damage)
         assert len(fit.parameters) == len(ALL_NAMES if damage else NAMES)
+
+
+def test_the_band_of_the_profile_gives_each_minimum_its_share(refined):
+    given, _ = refined
+    rows = np.repeat(np.column_stack([PROFILES[[0, 1, 1, 1, 1, 1]], np.full((6, 2), 40.0)]), 400, axis=0)
+    weights = np.repeat([0.98] + 5 * [0.004], 400) / 400.0
+    shares = Posterior(given.unknowns.names, rows, weights, 2400.0, "laplace")
+    depth, strain, band = fitting._profile(given, PROFILES[0], shares)
+    np.testing.assert_allclose(band, np.tile(strain, (4, 1)), rtol=1e-12)
+    assert not np.allclose(strain, strain_profile(PROFILES[1][None], depth)[0])

@@ -415,16 +415,12 @@ def _whole(curve: Curve, given: Problem, row: Array, linear: Array) -> tuple[Arr
 def _profile(given: Problem, params: Array, sampled: Posterior) -> tuple[Array, Array, Array]:
     """Depth [Å], strain and its quantiles."""
     size, space = len(params), given.unknowns.space
-    rows = sampled.samples[:, :size]
-    if len(rows) > 1000:
-        rows = rows[:: len(rows) // 1000]
-    weights = sampled.weights if len(rows) == len(sampled.samples) else np.full(len(rows), 1.0 / len(rows))
-    deepest = max(
-        float(depth_end(params[None], space=space)[0]), float(np.quantile(depth_end(rows, space=space), 0.975))
-    )
-    depth = np.linspace(0.0, 1.02 * deepest, _DEPTHS)
-    reduced = Posterior(sampled.names, rows, weights, sampled.effective, sampled.method)
-    band = reduced.quantiles((0.025, 0.16, 0.84, 0.975), strain_profile(rows, depth, space=space))
+    some = slice(None, None, max(1, len(sampled.samples) // 1000))  # as many of each minimum as of all
+    rows, weights = sampled.samples[some, :size], sampled.weights[some]
+    drawn = Posterior(sampled.names, rows, weights / weights.sum(), sampled.effective, sampled.method)
+    deepest = float(drawn.quantiles((0.975,), depth_end(rows, space=space))[0])
+    depth = np.linspace(0.0, 1.02 * max(float(depth_end(params[None], space=space)[0]), deepest), _DEPTHS)
+    band = drawn.quantiles((0.025, 0.16, 0.84, 0.975), strain_profile(rows, depth, space=space))
     return depth, strain_profile(params[None], depth, space=space)[0], band
 
 

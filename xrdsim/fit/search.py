@@ -177,7 +177,7 @@ def screen(problem: Problem, rng: np.random.Generator) -> Array:
 
 
 def distinct(x: Array, objective: Array, most: int) -> tuple[Array, Array]:
-    """The best minima that differ in coordinates or clearly in Φ, the best first."""
+    """The best minima that differ in coordinates, the best first."""
     kept: list[int] = []
     for i in np.argsort(objective, kind="stable"):
         if len(kept) == most:
@@ -198,7 +198,7 @@ def valleys(problem: Problem, x: Array, objective: Array) -> tuple[Array, Array]
     kept: list[int] = []
     matrices: list[Array] = []
     for i in np.argsort(objective, kind="stable"):
-        if len(kept) == _VALLEYS or (objective[i] > best + _MEANT * factor):
+        if len(kept) == _VALLEYS or objective[i] > best + _MEANT * factor:
             break
         away = [x[i] - x[j] for j in kept]
         if any(0.5 * each @ matrix @ each < _APART * factor for each, matrix in zip(away, matrices, strict=True)):
