@@ -57,6 +57,38 @@ SchedulerOption = Annotated[
 LayersOption = Annotated[
     float | None, typer.Option(help="Sublayers of this thickness in Å; default: the continuous profile.")
 ]
+FitCurves = Annotated[list[Path], typer.Argument(help="Measured curves: docs/files.md says which files.")]
+FitOutput = Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")]
+DamageOption = Annotated[bool, typer.Option("--damage", help="Fit the static Debye–Waller damage kappa, p, too.")]
+PerCountOption = Annotated[
+    float | None, typer.Option(help="Intensity of one count; default: what the file says, else log10 is compared.")
+]
+OffsetOption = Annotated[float, typer.Option(help="Counts that were added: intensity = per count·(N + offset).")]
+RangeText = "one value fixes it"
+FwhmOption = Annotated[str, typer.Option(help=f"Instrument in arcsec, LOW:HIGH; {RangeText}.")]
+ZeroOption = Annotated[str, typer.Option(help=f"Angle of the substrate peak in arcsec, LOW:HIGH; {RangeText}.")]
+PriorOption = Annotated[
+    list[str] | None,
+    typer.Option("--prior", help="Of a parameter, zero or fwhm.", metavar="NAME=MEAN:STD"),
+]
+MaskOption = Annotated[float, typer.Option(help="Leave out angles closer to the substrate peak, in arcsec.")]
+BothSidesOption = Annotated[bool, typer.Option("--both-sides", help="Use the compressed side of the peak, too.")]
+ExcludeOption = Annotated[
+    list[str] | None, typer.Option("--exclude", help="Leave out these angles in arcsec.", metavar="LOW:HIGH")
+]
+NumberOption = Annotated[int | None, typer.Option("--number", help="Which scan of a file with several, from 1.")]
+HtmlOption = Annotated[bool, typer.Option("--html", help="Also write a page that shows everything.")]
+ChainsOption = Annotated[bool, typer.Option("--chains", help="Intervals by Markov chains: slower, not Gaussian.")]
+StrictOption = Annotated[bool, typer.Option("--strict", help="Exit code 2 unless every curve is solved.")]
+AxisOption = Annotated[
+    Literal["relative", "omega", "2theta"] | None, typer.Option(help="What the angle column is; default: found.")
+]
+UnitOption = Annotated[Literal["arcsec", "deg"] | None, typer.Option(help="Its unit; default: found.")]
+StepOption = Annotated[float | None, typer.Option(help="Angle between points of a one-column file in arcsec.")]
+PeakOption = Annotated[int | None, typer.Option(help="Row of the substrate peak, from 0; default: found.")]
+DropOption = Annotated[bool, typer.Option("--drop-negative", help="Leave out negative intensities.")]
+ScaleOption = Annotated[float | None, typer.Option(help="Fix the scale: intensity at reflectivity 1.")]
+BackgroundOption = Annotated[float | None, typer.Option(help="Fix the background, in the unit of the intensity.")]
 
 
 def _command(interrupted: str = "") -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -201,7 +233,7 @@ def gen(
 
         xrd gen --adaptive -n 500000 --sensitivity sensitivity.json -o big.zarr --resume
 
-        xrd gen --adaptive -n 100000000 --block-size 65536 --scheduler tcp://head:8786 -o /shared/huge.zarr
+        xrd gen --adaptive -n 100000000 --values 40 --scheduler tcp://head:8786 -o /shared/huge.zarr
 
         xrd gen --sampler sobol --around result/result.json --width 20% -o near.zarr
 
@@ -505,13 +537,11 @@ def predict(
     curve: Annotated[Path, typer.Argument(help="Measured curve: one column of intensities, or angle and intensity.")],
     model: Annotated[Path, typer.Option(help="Folder of a trained model.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path("result"),
-    step: Annotated[float | None, typer.Option(help="Angle between points of a one-column file in arcsec.")] = None,
-    axis: Annotated[
-        Literal["relative", "omega", "2theta"] | None, typer.Option(help="What the angle column is; default: found.")
-    ] = None,
-    unit: Annotated[Literal["arcsec", "deg"] | None, typer.Option(help="Its unit; default: found.")] = None,
-    peak: Annotated[int | None, typer.Option(help="Row of the substrate peak, from 0; default: found.")] = None,
-    drop_negative: Annotated[bool, typer.Option("--drop-negative", help="Leave out negative intensities.")] = False,
+    step: StepOption = None,
+    axis: AxisOption = None,
+    unit: UnitOption = None,
+    peak: PeakOption = None,
+    drop_negative: DropOption = False,
 ) -> None:
     """Estimate the strain profile of a measured curve.
 
@@ -537,38 +567,6 @@ def predict(
     say(f"→ {', '.join(map(str, files))}")
 
 
-FitCurves = Annotated[list[Path], typer.Argument(help="Measured curves: docs/files.md says which files.")]
-FitOutput = Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")]
-DamageOption = Annotated[bool, typer.Option("--damage", help="Fit the static Debye–Waller damage kappa, p, too.")]
-PerCountOption = Annotated[
-    float | None, typer.Option(help="Intensity of one count; default: what the file says, else log10 is compared.")
-]
-OffsetOption = Annotated[float, typer.Option(help="Counts that were added: intensity = per count·(N + offset).")]
-RangeText = "one value fixes it"
-FwhmOption = Annotated[str, typer.Option(help=f"Instrument in arcsec, LOW:HIGH; {RangeText}.")]
-ZeroOption = Annotated[str, typer.Option(help=f"Angle of the substrate peak in arcsec, LOW:HIGH; {RangeText}.")]
-PriorOption = Annotated[
-    list[str] | None,
-    typer.Option("--prior", help="Of a parameter, zero or fwhm.", metavar="NAME=MEAN:STD"),
-]
-MaskOption = Annotated[float, typer.Option(help="Leave out angles closer to the substrate peak, in arcsec.")]
-BothSidesOption = Annotated[bool, typer.Option("--both-sides", help="Use the compressed side of the peak, too.")]
-ExcludeOption = Annotated[
-    list[str] | None, typer.Option("--exclude", help="Leave out these angles in arcsec.", metavar="LOW:HIGH")
-]
-NumberOption = Annotated[int | None, typer.Option("--number", help="Which scan of a file with several, from 1.")]
-HtmlOption = Annotated[bool, typer.Option("--html", help="Also write a page that shows everything.")]
-ChainsOption = Annotated[bool, typer.Option("--chains", help="Intervals by Markov chains: slower, not Gaussian.")]
-StrictOption = Annotated[bool, typer.Option("--strict", help="Exit code 2 unless every curve is solved.")]
-AxisOption = Annotated[
-    Literal["relative", "omega", "2theta"] | None, typer.Option(help="What the angle column is; default: found.")
-]
-UnitOption = Annotated[Literal["arcsec", "deg"] | None, typer.Option(help="Its unit; default: found.")]
-StepOption = Annotated[float | None, typer.Option(help="Angle between points of a one-column file in arcsec.")]
-PeakOption = Annotated[int | None, typer.Option(help="Row of the substrate peak, from 0; default: found.")]
-DropOption = Annotated[bool, typer.Option("--drop-negative", help="Leave out negative intensities.")]
-
-
 @app.command()
 @_command()
 def fit(
@@ -585,8 +583,8 @@ def fit(
     width: WidthOption = "20%",
     fwhm: FwhmOption = "20:120",
     zero: ZeroOption = "-20:20",
-    scale: Annotated[float | None, typer.Option(help="Fix the scale: intensity at reflectivity 1.")] = None,
-    background: Annotated[float | None, typer.Option(help="Fix the background, in the unit of the intensity.")] = None,
+    scale: ScaleOption = None,
+    background: BackgroundOption = None,
     prior: PriorOption = None,
     mask: MaskOption = 48.0,
     both_sides: BothSidesOption = False,
@@ -650,7 +648,7 @@ def refine(
     start: Annotated[Path, typer.Option(help="JSON of NAME: value, or a result.json of `xrd predict` or `xrd fit`.")],
     method: Annotated[
         Literal["lm", "slsqp", "trf"],
-        typer.Option(help="lm: Levenberg–Marquardt; slsqp, trf: SciPy's, the one of mean squared log10."),
+        typer.Option(help="Levenberg–Marquardt; SciPy's SLSQP of mean squared log10; SciPy's least squares."),
     ] = "lm",
     max_iter: Annotated[int, typer.Option(help="Evaluations at most.")] = 60,
     output: FitOutput = Path("result"),
@@ -660,8 +658,8 @@ def refine(
     space: SpaceOption = None,
     fwhm: FwhmOption = "20:120",
     zero: ZeroOption = "-20:20",
-    scale: Annotated[float | None, typer.Option(help="Fix the scale: intensity at reflectivity 1.")] = None,
-    background: Annotated[float | None, typer.Option(help="Fix the background, in the unit of the intensity.")] = None,
+    scale: ScaleOption = None,
+    background: BackgroundOption = None,
     prior: PriorOption = None,
     mask: MaskOption = 48.0,
     both_sides: BothSidesOption = False,
