@@ -8,7 +8,6 @@ have their share, exp(−Φ) times the volume of their distribution. ``posterior
 Markov chains (emcee).
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +20,8 @@ from xrdsim.fit.refine import evaluate, inequalities, unit_slope, without_linear
 LEVEL = 0.9
 """Probability of the reported intervals."""
 
-_SAMPLES, _SWEEPS = 400, 60
+_SAMPLES, _SWEEPS = 1600, 30
+_FIRST = 60  # samples of each minimum that tell its volume
 _RIDGE = 1e-12  # of F scaled to a unit diagonal: directions that the curve does not see
 
 
@@ -73,25 +73,37 @@ def laplace(problem: Problem, minima: Array, *, seed: int = 0) -> Posterior:
     """Posterior about refined minima at coordinates (m, k), the best first."""
     rng = np.random.default_rng(seed)
     unknowns = problem.unknowns
-    size, free = len(unknowns.space.low), unknowns.free
+    size, some = len(unknowns.space.low), np.flatnonzero(unknowns.free)
     low, high = np.append(unknowns.space.low, unknowns.low[size:]), np.append(unknowns.space.high, unknowns.high[size:])
-    span = np.where(free, high - low, 1.0)
-    samples: list[Array] = []
-    evidence: list[float] = []
-    for x in minima:
-        at = np.append(unknowns.params(x[None])[0], x[size:])
-        gradient, information, value = quadratic(problem, x)
-        if not samples:  # the noise is that about the best minimum
-            inflation = max(2.0 * value / max(problem.freedom, 1), 1.0)
-        f, g = information * np.outer(span, span) / inflation, gradient * span / inflation
-        drawn = np.clip(_hit_and_run(at, f, g, span, free, _limits(problem, low, high), rng), low, high)
-        spread = np.atleast_2d(np.cov((drawn / span)[:, free].T))
-        volume = 0.5 * np.linalg.slogdet(spread + 1e-14 * np.eye(len(spread)))[1]
-        samples.append(drawn)
-        evidence.append(volume - value / inflation)
-    share = np.exp(np.array(evidence) - max(evidence))
-    weights = np.repeat(share / share.sum() / _SAMPLES, _SAMPLES)
-    return Posterior(unknowns.names, np.concatenate(samples), weights, float(1.0 / (weights**2).sum()), "laplace")
+    span = np.where(unknowns.free, high - low, 1.0)
+    at = np.column_stack([unknowns.params(minima), minima[:, size:]])
+    gradients, matrices, values = zip(*(quadratic(problem, x) for x in minima), strict=True)
+    inflation = max(2.0 * values[0] / max(problem.freedom, 1), 1.0)  # the noise is that about the best minimum
+    f = (np.stack(matrices) * np.outer(span, span) / inflation)[:, some[:, None], some]
+    g = (np.stack(gradients) * span / inflation)[:, some]
+    matrix, bound = _limits(problem, low, high)
+    limits = (matrix * span)[:, some], bound - at @ matrix.T, 1e-12 * np.abs(bound) + 1e-15
+
+    def draw(owner: NDArray[np.int64]) -> Array:
+        """Samples (n, k), each about the minimum that owns it."""
+        rows = at[owner]
+        rows[:, some] += _hit_and_run(f, g, limits, owner, rng) * span[some]
+        return np.clip(rows, low, high)
+
+    owner = np.zeros(_SAMPLES, np.int64)
+    if len(minima) > 1:
+        first = draw(np.repeat(np.arange(len(minima)), _FIRST)).reshape(len(minima), _FIRST, -1)
+        evidence = np.array([_log_volume((each / span)[:, some]) for each in first]) - np.array(values) / inflation
+        share = np.exp(evidence - evidence.max())
+        owner = np.searchsorted(np.cumsum(share / share.sum()), (np.arange(_SAMPLES) + 0.5) / _SAMPLES)
+    samples = draw(np.minimum(owner, len(minima) - 1))
+    return Posterior(unknowns.names, samples, np.full(_SAMPLES, 1.0 / _SAMPLES), float(_SAMPLES), "laplace")
+
+
+def _log_volume(samples: Array) -> float:
+    """Of the distribution of samples (n, k), up to a constant."""
+    spread = np.atleast_2d(np.cov(samples.T)) + 1e-14 * np.eye(samples.shape[1])
+    return 0.5 * float(np.linalg.slogdet(spread)[1])
 
 
 def posterior(problem: Problem, minima: Array, *, seed: int = 0, steps: int = 400, rtol_dex: float = 1e-2) -> Posterior:
@@ -172,44 +184,34 @@ def _limits(problem: Problem, low: Array, high: Array) -> tuple[Array, Array]:
 
 
 def _hit_and_run(
-    at: Array,
-    f: Array,
-    g: Array,
-    span: Array,
-    free: NDArray[np.bool_],
-    limits: tuple[Array, Array],
-    rng: np.random.Generator,
+    f: Array, g: Array, limits: tuple[Array, Array, Array], owner: NDArray[np.int64], rng: np.random.Generator
 ) -> Array:
-    """Samples (n, k) of exp(−g·δ − δᵀfδ/2), δ = (p − at)/span, within the limits; fixed columns stay."""
-    some = np.flatnonzero(free)
-    values, vectors = np.linalg.eigh(f[np.ix_(some, some)])
-    values = np.maximum(values, _RIDGE * max(values.max(), 1.0))
-    slope = g[some] @ vectors
-    matrix = (limits[0] * span)[:, some]
-    room = limits[1] - limits[0] @ at
-    along = matrix @ vectors
-    state = np.zeros((_SAMPLES, len(some)))  # along the principal axes
-    used = np.zeros((_SAMPLES, len(room)))  # of the room
-    slack = 1e-12 * np.abs(limits[1]) + 1e-15
-    room = np.maximum(room, 0.0) + slack
+    """Samples δ (n, d) of exp(−g·δ − δᵀfδ/2), f (m, d, d) and g (m, d) those of each sample's owner (n,).
+
+    They stay within the limits A·δ ≤ room: A (c, d), room (m, c) and what rounding adds to it, (c,).
+    """
+    matrix, room, slack = limits
+    values, vectors = np.linalg.eigh(f)
+    values = np.maximum(values, _RIDGE * np.maximum(values.max(axis=1, keepdims=True), 1.0))
+    centre, std = -np.einsum("md,mdj->mj", g, vectors) / values, 1.0 / np.sqrt(values)
+    along = matrix @ vectors  # (m, c, d)
+    rest = (np.maximum(room, 0.0) + slack)[owner]
+    state = np.zeros((len(owner), f.shape[1]))  # along the principal axes
     for _ in range(_SWEEPS):
-        for j in rng.permutation(len(some)):
-            column = along[:, j]
-            rest = room - used
+        for j in rng.permutation(f.shape[1]):
+            column = along[:, :, j][owner]
             with np.errstate(divide="ignore", invalid="ignore"):
                 ratio = rest / column
             upper = np.where(column > 1e-300, ratio, np.inf).min(axis=1)
             lower = np.where(column < -1e-300, ratio, -np.inf).max(axis=1)
-            mean, std = -slope[j] / values[j] - state[:, j], 1.0 / math.sqrt(values[j])
-            move = _cut_normal(mean, std, np.minimum(lower, 0.0), np.maximum(upper, 0.0), rng)
+            mean = centre[owner, j] - state[:, j]
+            move = _cut_normal(mean, std[owner, j], np.minimum(lower, 0.0), np.maximum(upper, 0.0), rng)
             state[:, j] += move
-            used += move[:, None] * column
-    out = np.tile(at, (_SAMPLES, 1))
-    out[:, some] += (state @ vectors.T) * span[some]
-    return out
+            rest -= move[:, None] * column
+    return np.asarray(np.einsum("ndj,nj->nd", vectors[owner], state))
 
 
-def _cut_normal(mean: Array, std: float, low: Array, high: Array, rng: np.random.Generator) -> Array:
+def _cut_normal(mean: Array, std: Array, low: Array, high: Array, rng: np.random.Generator) -> Array:
     """Draws (n,) of normal distributions cut to low … high, by inversion of the tail that is not lost to rounding."""
     a, b = (low - mean) / std, (high - mean) / std
     flip = a > 0.0  # the upper tail by symmetry
