@@ -79,6 +79,9 @@ ExcludeOption = Annotated[
 NumberOption = Annotated[int | None, typer.Option("--number", help="Which scan of a file with several, from 1.")]
 HtmlOption = Annotated[bool, typer.Option("--html", help="Also write a page that shows everything.")]
 ChainsOption = Annotated[bool, typer.Option("--chains", help="Intervals by Markov chains: slower, not Gaussian.")]
+LikelihoodOption = Annotated[
+    list[str] | None, typer.Option(help="Also the profile likelihood of this parameter, zero or fwhm (repeatable).")
+]
 StrictOption = Annotated[bool, typer.Option("--strict", help="Exit code 2 unless every curve is solved.")]
 AxisOption = Annotated[
     Literal["relative", "omega", "2theta"] | None, typer.Option(help="What the angle column is; default: found.")
@@ -590,6 +593,7 @@ def fit(
     both_sides: BothSidesOption = False,
     exclude: ExcludeOption = None,
     chains: ChainsOption = False,
+    likelihood: LikelihoodOption = None,
     html: HtmlOption = False,
     strict: StrictOption = False,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
@@ -636,7 +640,12 @@ def fit(
             "per_count": per_count,
             "offset": offset,
         },
-        fitting={"budget": _seconds(budget), "seed": seed, "chains": chains},
+        fitting={
+            "budget": _seconds(budget),
+            "seed": seed,
+            "chains": chains,
+            "likelihood": tuple(likelihood or ()),
+        },
     )
     _fit(curves, choices, output, model, jobs, html, strict)
 
@@ -665,6 +674,7 @@ def refine(
     both_sides: BothSidesOption = False,
     exclude: ExcludeOption = None,
     chains: ChainsOption = False,
+    likelihood: LikelihoodOption = None,
     html: HtmlOption = False,
     strict: StrictOption = False,
     convention: ConventionOption = "exact",
@@ -708,7 +718,13 @@ def refine(
             "per_count": per_count,
             "offset": offset,
         },
-        fitting={"only_refine": True, "method": method, "max_iter": max_iter, "chains": chains},
+        fitting={
+            "only_refine": True,
+            "method": method,
+            "max_iter": max_iter,
+            "chains": chains,
+            "likelihood": tuple(likelihood or ()),
+        },
     )
     _fit([curve], choices, output, None, 1, html, strict)
 
@@ -868,12 +884,22 @@ def _fit(
     """Fit, print and write; one curve into the folder, several into folders of their names."""
     from xrdsim.errors import ParameterError, XrdError
     from xrdsim.files import save_json
-    from xrdsim.fit.report import figure, page, series_figure, series_rows, table, write_series
+    from xrdsim.fit.report import (
+        figure,
+        likelihood_figure,
+        likelihood_rows,
+        page,
+        series_figure,
+        series_rows,
+        table,
+        write_series,
+    )
     from xrdsim.fit.series import fit_file, fit_files
     from xrdsim.terminal import complain, say, searching, show_table
 
     def save(fitted: Any, folder: Path) -> None:
         written = [save_json(folder / "result.json", fitted.to_dict()), figure(fitted, folder / "fit.png")]
+        written += [likelihood_figure(fitted, folder / "likelihood.png")] if fitted.likelihoods else []
         written += [page(fitted, folder / "fit.html")] if html else []
         say(f"{fitted.source}: {fitted.verdict}. {fitted.reason}")
         say(f"→ {', '.join(map(str, written))}")
@@ -888,6 +914,8 @@ def _fit(
             fitted = fit_file(curves[0], choices, starts=starts, progress=progress)
         say(fitted.note)
         show_table(*table(fitted))
+        if fitted.likelihoods:
+            show_table(*likelihood_rows(fitted))
         save(fitted, output)
         if strict and fitted.verdict != "solved":
             raise typer.Exit(2)

@@ -78,7 +78,7 @@ def one(seed, number):
     x = unknowns.coordinates(made.params[None], made.zero, made.fwhm)
     from_truth = refine(given, x, rtol_dex=1e-4)
     span = np.append(unknowns.space.span, [1.0, 1.0])
-    information = quadratic(given, x[0])[1] * np.outer(span, span)
+    information = quadratic(given, x)[1][0] * np.outer(span, span)
     bound = span * np.sqrt(np.diag(np.linalg.inv(information + 1e-9 * np.eye(len(span)))))
     line = {
         "seed": seed,

@@ -22,7 +22,8 @@ from xrdsim.parameters import ALL_NAMES, NAMES, ParameterSpace
 
 KEYS = {
     "source", "note", "verdict", "reason", "parameters", "measurement", "measurement_std", "misfit", "minima",
-    "correlation", "uncertainty", "seconds", "evaluations", "ended", "settings", "curve", "profile",
+    "correlation", "uncertainty", "profile_likelihood", "seconds", "evaluations", "ended", "settings", "curve",
+    "profile",
 }  # fmt: skip
 SETTINGS = {
     "ranges", "zero", "fwhm", "scale", "background", "priors", "per_count", "offset", "points", "mask", "both_sides",
@@ -151,6 +152,7 @@ def test_samples_of_a_cut_normal_distribution(gradient, low, high):
         np.array([[gradient, 0.0], [0.0, 9.0]]),
         limits,
         np.zeros(4000, np.int64),
+        40,
         np.random.default_rng(0),
     )
     exact = truncnorm(low + gradient, high + gradient, loc=-gradient)
@@ -164,7 +166,7 @@ def test_samples_of_a_cut_normal_distribution(gradient, low, high):
 def test_samples_of_a_normal_distribution_cut_by_a_slanted_plane():
     limits = np.array([[1.0, 1.0]]), np.array([[0.5]]), np.full(1, 1e-15)
     owner = np.zeros(4000, np.int64)
-    drawn = uncertainty._hit_and_run(np.eye(2)[None], np.zeros((1, 2)), limits, owner, np.random.default_rng(1))
+    drawn = uncertainty._hit_and_run(np.eye(2)[None], np.zeros((1, 2)), limits, owner, 40, np.random.default_rng(1))
     along = drawn.sum(axis=1) / np.sqrt(2.0)
     exact = truncnorm(-np.inf, 0.5 / np.sqrt(2.0))
     assert along.max() <= 0.5 / np.sqrt(2.0) + 1e-9
@@ -227,7 +229,9 @@ def test_the_share_of_two_minima(refined, monkeypatch):
     """Two valleys of one shape, Φ of the second one higher by 1: its share is 1/e of the first one's."""
     given, x = refined
     narrow = np.diag([1e12, 1e12, 1.0, 1.0, 1e12, 1.0, 1.0, 1e4, 1.0])
-    monkeypatch.setattr(uncertainty, "quadratic", lambda _, at: (np.zeros(9), narrow, float(at[-2] > 1.0)))
+    monkeypatch.setattr(
+        uncertainty, "quadratic", lambda _, at: (np.zeros((2, 9)), np.stack([narrow] * 2), 1.0 * (at[:, -2] > 1.0))
+    )
     both = np.concatenate([x, x])
     both[:, -2] = 0.0, 2.0  # zero, ± 0.01″
     share = np.mean(laplace(given, both).samples[:, -2] > 1.0)

@@ -298,3 +298,20 @@ def test_files_and_models_that_are_refused(here, curve):
     refused("fit", code=2)
     refused("refine", "curve.xy", code=2)
     refused("refine", "curve.xy", "--start", "start.json", "--method", "simplex", code=2)
+
+
+def test_likelihood_of_a_parameter(here, curve):
+    start = ("--start", "start.json", "--mask", "48")
+    record = fitted("refine", written(curve), *PER_COUNT, *start, "--likelihood", "zero", "--html")
+    found = record["profile_likelihood"]["zero"]
+    assert found["low"] < record["measurement"]["zero_arcsec"] < found["high"]
+    assert Path("result/likelihood.png").stat().st_size > 0
+    assert "profile likelihood" in Path("result/fit.html").read_text().lower()
+    message = refused("refine", "curve.xy", *PER_COUNT, *start, "--likelihood", "depth")
+    assert "'depth' is fixed or unknown" in message
+
+
+def test_intervals_by_chains(here, curve):
+    record = fitted("refine", written(curve), *PER_COUNT, "--start", "start.json", "--chains")
+    assert record["uncertainty"]["method"] == "chains"
+    assert record["settings"]["chains"]

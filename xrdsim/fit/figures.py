@@ -11,11 +11,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from scipy.stats import chi2
 
 from xrdsim.crystal import Reflection
 from xrdsim.curves import Curve
 from xrdsim.fit.fitting import Fit, Minimum
 from xrdsim.fit.problem import Unknowns, problem
+from xrdsim.fit.tables import SHOWN, label, scale
 from xrdsim.model import depth_end, strain_profile
 from xrdsim.parameters import D01, D02, ParameterSpace
 from xrdsim.report import MEASURED, MODEL, PALETTE, SECOND, angle_axes, profile_axes, save_figure
@@ -51,6 +53,32 @@ def series_figure(fits: Sequence[Fit], path: str | Path) -> Path:
     return _save(draw_series(fits), path)
 
 
+def likelihood_figure(fit: Fit, path: str | Path) -> Path:
+    """Draw the profile likelihoods of a fit into a PNG or SVG file.
+
+    Raises
+    ------
+    OutputError
+        The file cannot be written, or its suffix is unknown.
+    """
+    estimates = {each.name: each for each in (*fit.parameters, *fit.measurement)}
+    count = len(fit.likelihoods)
+    columns = min(count, 3)
+    drawn = Figure(figsize=(4.2 * columns, 3.2 * -(-count // columns)), layout="constrained")
+    limit = float(chi2.ppf(fit.uncertainty["level"], 1))
+    for i, each in enumerate(fit.likelihoods):
+        axes, at = drawn.add_subplot(-(-count // columns), columns, i + 1), estimates[each.name]
+        shown = np.isfinite(each.rise)
+        axes.plot(scale(at) * each.values[shown], each.rise[shown], "o-", ms=3, color=MODEL)
+        axes.axhline(limit, color=MEASURED, lw=0.8)
+        axes.axvspan(scale(at) * at.low, scale(at) * at.high, color=SECOND, alpha=0.2, lw=0)
+        axes.set_ylim(0.0, 4.0 * limit)
+        axes.set_xlabel(label(at))
+        axes.set_ylabel("2ΔΦ")
+    drawn.suptitle("profile likelihood; shaded: the interval of the table", fontsize=10, x=0.012, ha="left")
+    return _save(drawn, path)
+
+
 def draw(fit: Fit) -> Figure:
     """Measured points and model, their logarithmic difference, and the strain profile with its bands."""
     drawn = Figure(figsize=(11, 5.6), layout="constrained")
@@ -59,7 +87,7 @@ def draw(fit: Fit) -> Figure:
     )
     curve, residual, profile = (mosaic[name] for name in ("curve", "residual", "profile"))
     residual.sharex(curve)
-    others = [(i, each) for i, each in enumerate(fit.minima) if i and each.acceptable]
+    others = [(i, each) for i, each in enumerate(fit.minima[:SHOWN]) if i and each.acceptable]
     _draw_curve(curve, fit, others)
     curve.tick_params(labelbottom=False)
     _draw_residual(residual, fit)
@@ -127,10 +155,10 @@ def quietly() -> Iterator[None]:
 
 def _draw_curve(axes: Axes, fit: Fit, others: list[tuple[int, Minimum]]) -> None:
     positive, used = fit.measured > 0.0, fit.used
-    for chosen, color, label in ((~used, UNUSED, "not used"), (used, MEASURED, "measured")):
+    for chosen, color, what in ((~used, UNUSED, "not used"), (used, MEASURED, "measured")):
         if (chosen & positive).any():
             at = chosen & positive
-            axes.semilogy(fit.angle[at], fit.measured[at], ".", ms=3.5, mew=0, color=color, label=label)
+            axes.semilogy(fit.angle[at], fit.measured[at], ".", ms=3.5, mew=0, color=color, label=what)
     for i, each in others:
         seen = _seen(fit, each)
         if np.sqrt(np.mean(np.log10(seen[used] / fit.model[used]) ** 2)) > _DIFFERENT:

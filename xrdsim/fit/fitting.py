@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from xrdsim.curves import DEFAULT_STEP, Curve
 from xrdsim.errors import ParameterError
+from xrdsim.fit.likelihood import Likelihood, profile_likelihood
 from xrdsim.fit.problem import INSTRUMENT, LINEAR, Array, Problem, problem
 from xrdsim.fit.refine import METHODS, Refined, evaluate
 from xrdsim.fit.search import acceptable, search, valleys
@@ -23,7 +24,7 @@ MISFIT_FROM = 30 * DEFAULT_STEP
 """Angle [arcsec] from which on the mean |log10| is taken."""
 
 _GOOD, _FINAL = 1e-3, 1e-4  # accuracy of the model when valleys are compared, and in the last refinement [dex]
-_NEARLY = 20  # evaluations of the former
+_NEARLY = ((120, 6), (8, 20))  # how many valleys are refined so far, by how many evaluations at most
 _DEPTHS = 400
 _BROAD = 0.5  # of its range: a wider interval does not determine a parameter
 _EDGE = 0.02  # of its range: an interval that ends so near a limit is open there
@@ -78,6 +79,7 @@ class Fit:
     depth, strain, band : (d,) [Å], (d,) and (4, d): 2.5, 16, 84 and 97.5 % quantiles of the strain.
     seconds, evaluations, ended : of the search.
     settings : what it takes to repeat it.
+    likelihoods : profile likelihoods that were asked for.
     """
 
     source: str
@@ -103,6 +105,7 @@ class Fit:
     evaluations: int
     ended: str
     settings: dict[str, Any]
+    likelihoods: tuple[Likelihood, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -133,6 +136,7 @@ class Fit:
             ],
             "correlation": {"names": [*names, *INSTRUMENT], "values": np.nan_to_num(self.correlation).tolist()},
             "uncertainty": self.uncertainty,
+            "profile_likelihood": {each.name: _likelihood(each) for each in self.likelihoods},
             "seconds": self.seconds,
             "evaluations": self.evaluations,
             "ended": self.ended,
@@ -156,6 +160,7 @@ def fit_curve(
     max_iter: int = 60,
     only_refine: bool = False,
     chains: bool = False,
+    likelihood: tuple[str, ...] = (),
     progress: Callable[[float, float], None] | None = None,
 ) -> Fit:
     """Fit a measured curve.
@@ -171,6 +176,7 @@ def fit_curve(
     max_iter : of the last refinement.
     only_refine : no search, only the refinement of the starts.
     chains : sample the posterior by Markov chains instead of Laplace's approximation.
+    likelihood : names whose profile likelihood is computed.
     progress : called with the seconds spent and the reduced χ² (unknown noise: mean square misfit) of the best minimum.
 
     Raises
@@ -187,6 +193,10 @@ def fit_curve(
         raise ParameterError(f"method {method!r} is unknown; choose {', '.join(METHODS)}")
     if not (math.isfinite(budget) and budget > 0.0):
         raise ParameterError(f"budget = {budget:g} s must be positive")
+    free = [name for name, fitted in zip(unknowns.names, unknowns.free, strict=True) if fitted]
+    for name in likelihood:
+        if name not in free:
+            raise ParameterError(f"{name!r} is fixed or unknown, it has no likelihood; choose among {', '.join(free)}")
     first = None
     if starts is not None:
         rows = unknowns.space.check(starts)
@@ -200,8 +210,13 @@ def fit_curve(
         x, evaluations, ended = found.x, found.evaluations, found.reason
     objective = np.full(1, np.inf)
     if len(x) > 1:  # all valleys, so far that they can be compared, and the best one to the end
-        nearly = METHODS["lm"](given, x, max_iter=_NEARLY, rtol_dex=_GOOD)
-        x, objective = valleys(given, nearly.x, nearly.objective)
+        objective = np.full(len(x), np.inf)
+        for count, steps in _NEARLY:
+            nearly = METHODS["lm"](given, x[:count], max_iter=steps, rtol_dex=_GOOD)
+            x[:count], objective[:count] = nearly.x, nearly.objective
+            order = np.argsort(objective, kind="stable")
+            x, objective = x[order], objective[order]
+        x, objective = valleys(given, x, objective)
     refined = METHODS[method](given, x[:1], max_iter=max_iter, rtol_dex=_FINAL)
     x = np.concatenate([refined.x, x[1:]])
     objective = np.append(refined.objective, objective[1:])
@@ -211,6 +226,10 @@ def fit_curve(
     sampled = (posterior if chains else laplace)(given, x[alike], seed=seed)
     chosen = {"method": method, "seed": seed, "budget": None if only_refine else budget, "chains": chains}
     fit = _result(curve, given, refined, (x, objective), sampled, evaluations, ended)
+    if likelihood:
+        ends = {each.name: (each.low, each.high) for each in (*fit.parameters, *fit.measurement)}
+        each = tuple(profile_likelihood(given, x[alike], name, ends[name], level=LEVEL) for name in likelihood)
+        fit = replace(fit, likelihoods=each)
     return replace(fit, seconds=time.perf_counter() - begun, settings=fit.settings | chosen)
 
 
@@ -422,6 +441,11 @@ def _profile(given: Problem, params: Array, sampled: Posterior) -> tuple[Array, 
     depth = np.linspace(0.0, 1.02 * max(float(depth_end(params[None], space=space)[0]), deepest), _DEPTHS)
     band = drawn.quantiles((0.025, 0.16, 0.84, 0.975), strain_profile(rows, depth, space=space))
     return depth, strain_profile(params[None], depth, space=space)[0], band
+
+
+def _likelihood(each: Likelihood) -> dict[str, Any]:
+    rise = [value if math.isfinite(value) else None for value in each.rise.tolist()]
+    return {"values": each.values.tolist(), "rise": rise, "low": each.low, "high": each.high}
 
 
 def _settings(given: Problem) -> dict[str, Any]:

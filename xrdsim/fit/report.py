@@ -12,11 +12,20 @@ from pathlib import Path
 from typing import Any
 
 from xrdsim.files import replacing
-from xrdsim.fit.figures import draw, figure, name, quietly, series_figure
+from xrdsim.fit.figures import draw, figure, likelihood_figure, name, quietly, series_figure
 from xrdsim.fit.fitting import Fit
-from xrdsim.fit.tables import NONE, Row, minima_table, misfits, series_rows, table, write_series
+from xrdsim.fit.tables import NONE, SHOWN, Row, likelihood_rows, minima_table, misfits, series_rows, table, write_series
 
-__all__ = ["figure", "page", "series_figure", "series_rows", "table", "write_series"]
+__all__ = [
+    "figure",
+    "likelihood_figure",
+    "likelihood_rows",
+    "page",
+    "series_figure",
+    "series_rows",
+    "table",
+    "write_series",
+]
 
 _NOT_SET = {
     "scale": "fitted",
@@ -67,8 +76,9 @@ def page(fit: Fit, path: str | Path) -> Path:
         f'profile with its bands" src="data:image/png;base64,{_picture(fit)}"></figure>',
         _section("Parameters", _table(*table(fit), words=(4,))),
         f'<p class="soft">{html.escape(_intervals(fit))}</p>',
+        *([_section("Profile likelihood", _table(*likelihood_rows(fit)))] if fit.likelihoods else []),
         _section("Misfit", _table(("", ""), [*misfits(fit), *_numbers(fit)])),
-        _section("Minima", _table(*minima_table(fit))),
+        _section(_minima(fit), _table(*minima_table(fit))),
         _section("Correlations", _correlations(fit)),
         _section("How to repeat it", _repeat(fit)),
     ]
@@ -90,6 +100,11 @@ def _heading(fit: Fit) -> str:
         f'<p class="verdict {html.escape(kind)}"><strong>{html.escape(fit.verdict)}.</strong> '
         f"{html.escape(fit.reason)}</p>"
     )
+
+
+def _minima(fit: Fit) -> str:
+    count = len(fit.minima)
+    return f"Minima: the best {SHOWN} of {count}" if count > SHOWN else "Minima"
 
 
 def _picture(fit: Fit) -> str:

@@ -28,8 +28,8 @@ CANDIDATES = 1500
 
 _FIRST, _CHILDREN, _PARENTS = 32, 24, 10
 _ITERATIONS = 12  # of a refinement during the search
-_VALLEYS = 24
-_MEANT = 10.0  # Φ above the lowest one up to which a valley may hold the truth, before it is refined to its end
+_VALLEYS = 120
+_MEANT = 12.0  # Φ above the lowest one up to which a valley may hold the truth, before it is refined to its end
 _APART = 15.0  # rise of Φ from one valley to the next, by the scoring matrix of the better
 _COARSE = 1e-2  # accuracy of the model during the search [dex]
 _SMOOTH = 40.0  # standard deviation [arcsec] of the filter of the comparison
@@ -91,7 +91,9 @@ def search(
     visited = [] if plain else [(x, objective)]
     aside: list[tuple[Array, Array]] = []
     best, stale, standstill, sure, reason = np.inf, 0, 0, 0, "budget"
+    turn = time.perf_counter()
     while True:
+        last_turn, turn = turn, time.perf_counter()
         x, objective = distinct(x, objective, _PARENTS)
         if progress:
             progress(time.perf_counter() - begun, 2.0 * objective[0] / problem.freedom)
@@ -99,11 +101,11 @@ def search(
         sure = 0 if better or plain or objective[0] > goal else sure + 1
         if sure == _SURE:
             reason = "noise"
-            evaluations += _spread(problem, visited, rng, begun + budget)
+            evaluations += _spread(problem, visited, rng, 0.5 * (time.perf_counter() + begun + budget))
             break
         best = min(best, float(objective[0]))
         stale, standstill = (0, 0) if better else (stale + 1, standstill + 1)
-        if time.perf_counter() - begun > budget:
+        if 2.0 * turn - last_turn > begun + budget:  # a generation as long as the last one would end too late
             break
         if plain and (stale >= 3 or objective[0] < 2.0 * goal or time.perf_counter() - begun > 0.35 * budget):
             plain, stale, standstill, best = False, 0, 0, np.inf
@@ -145,7 +147,9 @@ def _spread(problem: Problem, visited: list[tuple[Array, Array]], rng: np.random
     for _ in range(_SPREAD):
         if time.perf_counter() > end:
             break
-        x, _objective = valleys(problem, *(np.concatenate(each) for each in zip(*visited, strict=True)))
+        x, objective = (np.concatenate(each) for each in zip(*visited, strict=True))
+        x, objective = distinct(x, objective, _VALLEYS)
+        x = x[objective <= objective[0] + _MEANT]
         children, their, more = _refined(problem, _children(rng.permutation(x), problem, rng))
         visited.append((children, their))
         evaluations += more
@@ -188,7 +192,7 @@ def distinct(x: Array, objective: Array, most: int) -> tuple[Array, Array]:
 
 
 def valleys(problem: Problem, x: Array, objective: Array) -> tuple[Array, Array]:
-    """The best points of different valleys, the best first: at most 24, and only as good ones as may be meant.
+    """The best points of different valleys, the best first: at most 120, and only as good ones as may be meant.
 
     Two points are of one valley if the scoring matrix at the better one makes little of their distance.
     """

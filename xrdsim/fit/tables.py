@@ -15,6 +15,9 @@ Row = tuple[str, ...]
 NONE = "—"
 """Stands for a number that there is none of."""
 
+SHOWN = 8
+"""Minima that are shown, the best ones; ``result.json`` has them all."""
+
 _MOST = 10  # decimals
 _NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 _MISFITS = ("reduced χ²", "mean |log₁₀|", "RMS of log₁₀")
@@ -33,8 +36,8 @@ def misfits(fit: Fit) -> list[Row]:
 
 
 def minima_table(fit: Fit) -> tuple[Row, list[Row]]:
-    """Columns and rows: the distinct solutions side by side, with the digits of the best one."""
-    minima, shown = fit.minima, (*fit.parameters, *fit.measurement[-2:])
+    """Columns and rows: the best distinct solutions side by side, with the digits of the best one."""
+    minima, shown = fit.minima[:SHOWN], (*fit.parameters, *fit.measurement[-2:])
     numbers = [(*each.values, each.zero, each.fwhm) for each in minima]
     rows: list[Row] = [
         (_MISFITS[0], *(_short(each.reduced_chi2) for each in minima)),
@@ -44,6 +47,19 @@ def minima_table(fit: Fit) -> tuple[Row, list[Row]]:
     for j, at in enumerate(shown):
         rows.append((label(at), *(rounded(row[j] * scale(at), at.std * scale(at))[0] for row in numbers)))
     return ("", *(str(i + 1) for i in range(len(minima)))), rows
+
+
+def likelihood_rows(fit: Fit) -> tuple[Row, list[Row]]:
+    """Columns and rows: intervals from the profile likelihoods beside those of the table."""
+    estimates = {each.name: each for each in (*fit.parameters, *fit.measurement)}
+    rows: list[Row] = []
+    for each in fit.likelihoods:
+        at = estimates[each.name]
+        ends = (each.low, each.high, at.low, at.high)
+        low, high, other_low, other_high = (rounded(scale(at) * end, scale(at) * at.std)[0] for end in ends)
+        rows.append((label(at), f"{low} … {high}", f"{other_low} … {other_high}"))
+    level = f"{100.0 * fit.uncertainty.get('level', 0.9):.0f} %"
+    return ("parameter", f"{level} by profile likelihood", f"{level} of the posterior"), rows
 
 
 def series_rows(fits: Sequence[Fit]) -> tuple[Row, list[Row]]:

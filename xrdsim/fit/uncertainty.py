@@ -21,7 +21,8 @@ LEVEL = 0.9
 """Probability of the reported intervals."""
 
 _SAMPLES, _SWEEPS = 1600, 30
-_FIRST = 60  # samples of each minimum that tell its volume
+_FEWEST, _FIRST_SWEEPS = 40, 15  # the same for each of many minima, to tell its volume
+_ACCURACY = 1e-4  # of the model [dex]
 _RIDGE = 1e-12  # of F scaled to a unit diagonal: directions that the curve does not see
 
 
@@ -77,26 +78,27 @@ def laplace(problem: Problem, minima: Array, *, seed: int = 0) -> Posterior:
     low, high = np.append(unknowns.space.low, unknowns.low[size:]), np.append(unknowns.space.high, unknowns.high[size:])
     span = np.where(unknowns.free, high - low, 1.0)
     at = np.column_stack([unknowns.params(minima), minima[:, size:]])
-    gradients, matrices, values = zip(*(quadratic(problem, x) for x in minima), strict=True)
-    inflation = max(2.0 * values[0] / max(problem.freedom, 1), 1.0)  # the noise is that about the best minimum
-    f = (np.stack(matrices) * np.outer(span, span) / inflation)[:, some[:, None], some]
-    g = (np.stack(gradients) * span / inflation)[:, some]
+    gradients, matrices, values = quadratic(problem, minima)
+    inflation = max(2.0 * float(values[0]) / max(problem.freedom, 1), 1.0)  # the noise is that about the best minimum
+    f = (matrices * np.outer(span, span) / inflation)[:, some[:, None], some]
+    g = (gradients * span / inflation)[:, some]
     matrix, bound = _limits(problem, low, high)
     limits = (matrix * span)[:, some], bound - at @ matrix.T, 1e-12 * np.abs(bound) + 1e-15
 
-    def draw(owner: NDArray[np.int64]) -> Array:
+    def draw(owner: NDArray[np.int64], sweeps: int) -> Array:
         """Samples (n, k), each about the minimum that owns it."""
         rows = at[owner]
-        rows[:, some] += _hit_and_run(f, g, limits, owner, rng) * span[some]
+        rows[:, some] += _hit_and_run(f, g, limits, owner, sweeps, rng) * span[some]
         return np.clip(rows, low, high)
 
     owner = np.zeros(_SAMPLES, np.int64)
     if len(minima) > 1:
-        first = draw(np.repeat(np.arange(len(minima)), _FIRST)).reshape(len(minima), _FIRST, -1)
-        evidence = np.array([_log_volume((each / span)[:, some]) for each in first]) - np.array(values) / inflation
+        each = max(_FEWEST, _SAMPLES // len(minima))
+        first = draw(np.repeat(np.arange(len(minima)), each), _FIRST_SWEEPS).reshape(len(minima), each, -1)
+        evidence = np.array([_log_volume((rows / span)[:, some]) for rows in first]) - values / inflation
         share = np.exp(evidence - evidence.max())
         owner = np.searchsorted(np.cumsum(share / share.sum()), (np.arange(_SAMPLES) + 0.5) / _SAMPLES)
-    samples = draw(np.minimum(owner, len(minima) - 1))
+    samples = draw(np.minimum(owner, len(minima) - 1), _SWEEPS)
     return Posterior(unknowns.names, samples, np.full(_SAMPLES, 1.0 / _SAMPLES), float(_SAMPLES), "laplace")
 
 
@@ -119,7 +121,7 @@ def posterior(problem: Problem, minima: Array, *, seed: int = 0, steps: int = 40
     low, high = np.append(unknowns.space.low, unknowns.low[size:]), np.append(unknowns.space.high, unknowns.high[size:])
     start = start + 1e-6 * (high - low)[free] * rng.standard_normal(start.shape)
     fixed = first.samples[0]
-    inflation = max(2.0 * quadratic(problem, minima[0])[2] / max(problem.freedom, 1), 1.0)
+    inflation = max(2.0 * float(quadratic(problem, minima[:1])[2][0]) / max(problem.freedom, 1), 1.0)
     matrix, bound = _limits(problem, low, high)
 
     def log_probability(rows: Array) -> Array:
@@ -155,25 +157,26 @@ def objective(problem: Problem, rows: Array, rtol_dex: float) -> Array:
     return out
 
 
-def quadratic(problem: Problem, x: Array) -> tuple[Array, Array, float]:
-    """Gradient (k,) and scoring matrix (k, k) of Φ over parameters, zero and fwhm at coordinates (k,), and Φ.
+def quadratic(problem: Problem, x: Array) -> tuple[Array, Array, Array]:
+    """Gradients (m, k) and scoring matrices (m, k, k) of Φ over parameters, zero and fwhm at coordinates (m, k), and Φ.
 
     Scale and background are eliminated. The gradient is that of the coordinates held by a limit; along the others it is
     0 at a minimum.
     """
     unknowns = problem.unknowns
-    size, k = len(unknowns.space.low), len(x)
-    state = evaluate(problem, x[None], None, 1e-4)
-    reduced = without_linear(state.hessian[0])
+    size, k = len(unknowns.space.low), x.shape[1]
+    state = evaluate(problem, x, None, _ACCURACY)
     room = 1e-6 * (unknowns.high - unknowns.low)
-    pushed = state.gradient[0, :k]
+    pushed = state.gradient[:, :k]
     held = ((x <= unknowns.low + room) & (pushed > 0.0)) | ((x >= unknowns.high - room) & (pushed < 0.0))
     width = np.append(unknowns.space.span, np.ones(k - size))
     width[width == 0.0] = 1.0
-    change = np.eye(k)
-    change[:size, :size] = unit_slope(unknowns.space, x[None, :size])[0] / width[:size, None]
+    change = np.tile(np.eye(k), (len(x), 1, 1))
+    change[:, :size, :size] = unit_slope(unknowns.space, x[:, :size]) / width[:size, None]
     back = np.linalg.pinv(change) / width
-    return back.T @ np.where(held, pushed, 0.0), back.T @ reduced @ back, float(state.objective[0])
+    reduced = np.stack([without_linear(each) for each in state.hessian])
+    slope = np.einsum("mij,mi->mj", back, np.where(held, pushed, 0.0))
+    return slope, np.swapaxes(back, 1, 2) @ reduced @ back, state.objective
 
 
 def _limits(problem: Problem, low: Array, high: Array) -> tuple[Array, Array]:
@@ -184,7 +187,12 @@ def _limits(problem: Problem, low: Array, high: Array) -> tuple[Array, Array]:
 
 
 def _hit_and_run(
-    f: Array, g: Array, limits: tuple[Array, Array, Array], owner: NDArray[np.int64], rng: np.random.Generator
+    f: Array,
+    g: Array,
+    limits: tuple[Array, Array, Array],
+    owner: NDArray[np.int64],
+    sweeps: int,
+    rng: np.random.Generator,
 ) -> Array:
     """Samples δ (n, d) of exp(−g·δ − δᵀfδ/2), f (m, d, d) and g (m, d) those of each sample's owner (n,).
 
@@ -197,7 +205,7 @@ def _hit_and_run(
     along = matrix @ vectors  # (m, c, d)
     rest = (np.maximum(room, 0.0) + slack)[owner]
     state = np.zeros((len(owner), f.shape[1]))  # along the principal axes
-    for _ in range(_SWEEPS):
+    for _ in range(sweeps):
         for j in rng.permutation(f.shape[1]):
             column = along[:, :, j][owner]
             with np.errstate(divide="ignore", invalid="ignore"):

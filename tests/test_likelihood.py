@@ -1,0 +1,77 @@
+"""Profile likelihoods, against the normal distribution where it holds and at limits where it does not."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from noisy import FWHM, ZERO, noisy
+
+from xrdsim import ParameterSpace
+from xrdsim.errors import ParameterError
+from xrdsim.fit import likelihood as module
+from xrdsim.fit.fitting import fit_curve
+from xrdsim.fit.likelihood import profile_likelihood
+from xrdsim.fit.problem import Unknowns, problem
+from xrdsim.fit.refine import refine
+from xrdsim.fit.uncertainty import laplace
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+ROW = np.array([0.0081, 0.0009, 5200.0, 3500.0, 0.0026, 3000.0, -50.0])
+
+
+@pytest.fixture(scope="module")
+def refined():
+    given = problem(noisy(ROW))
+    x = refine(given, given.unknowns.coordinates(ROW[None], ZERO, FWHM), rtol_dex=1e-4).x
+    return given, x
+
+
+def test_crossings_of_a_parabola_and_of_an_open_side():
+    values = np.linspace(-3.0, 3.0, 25)
+    np.testing.assert_allclose(module._crossings(values, values**2, 2.25), (-1.5, 1.5), atol=1e-9)
+    assert module._crossings(values, np.where(values > 0.0, values**2, 0.0), 2.25) == pytest.approx((-3.0, 1.5))
+
+
+def test_it_agrees_with_the_normal_distribution_where_the_curve_tells_most(refined):
+    given, x = refined
+    normal = laplace(given, x)
+    for name in ("Rp1", "D02", "zero"):
+        j = normal.names.index(name)
+        ends = normal.quantiles((0.05, 0.95))[:, j]
+        found = profile_likelihood(given, x, name, (ends[0], ends[1]))
+        assert (np.diff(found.values) > 0.0).all()
+        assert found.rise.min() == 0.0
+        assert found.high - found.low == pytest.approx(ends[1] - ends[0], rel=0.25)
+
+
+def test_a_limit_ends_the_interval(refined):
+    given, x = refined
+    found = profile_likelihood(given, x, "Rp2", (-300.0, 0.0))
+    assert found.high == 0.0
+    assert found.low < -50.0
+
+
+def test_values_that_the_constraints_exclude(refined):
+    given = refined[0]
+    space = ParameterSpace(strain_sum=0.0036)
+    tight = replace(given, unknowns=Unknowns(space))
+    row = space.from_unit(list(np.full(7, 0.5)))
+    start = tight.unknowns.coordinates(np.array([row]), 0.0, 40.0)
+    found = profile_likelihood(tight, refine(tight, start).x, "D02", (0.0005, 0.0036))
+    assert np.isinf(found.rise[found.values > space.strain_sum - space.low[1] + 1e-9]).all()
+    assert found.high <= space.strain_sum - space.low[1] + 1e-9
+
+
+def test_of_a_fit(refined, tmp_path):
+    given = refined[0]
+    curve = noisy(ROW)
+    fit = fit_curve(curve, given, starts=ROW[None], only_refine=True, likelihood=("L1", "fwhm"))
+    stored = fit.to_dict()["profile_likelihood"]
+    assert list(stored) == ["L1", "fwhm"]
+    assert stored["L1"]["low"] < fit.parameters[2].value < stored["L1"]["high"]
+    with pytest.raises(ParameterError, match="L9"):
+        fit_curve(curve, given, starts=ROW[None], only_refine=True, likelihood=("L9",))
+    fixed = replace(given, unknowns=Unknowns(fwhm=(40.0, 40.0)))
+    with pytest.raises(ParameterError, match="fixed"):
+        fit_curve(curve, fixed, starts=ROW[None], only_refine=True, likelihood=("fwhm",))
