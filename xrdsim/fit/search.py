@@ -35,6 +35,7 @@ _COARSE = 1e-2  # accuracy of the model during the search [dex]
 _SMOOTH = 40.0  # standard deviation [arcsec] of the filter of the comparison
 _SAME = 0.01  # coordinates of one minimum differ by less
 _FWHM = 45.0  # of the first candidates [arcsec]
+_LIFTED = 4  # minima without damage from which the search with damage begins, beside new starts
 _STALE = 5  # generations without progress after which new parents are drawn
 _STANDSTILL = 30  # … and after which the search ends
 _SURE = 2  # generations at the noise without a better minimum after which it looks for other valleys
@@ -110,7 +111,8 @@ def search(
         if plain and (stale >= 3 or objective[0] < 2.0 * goal or time.perf_counter() - begun > 0.35 * budget):
             plain, stale, standstill, best = False, 0, 0, np.inf
             now = problem
-            x, objective, more = _refined(now, _lifted(x, problem, rng))
+            lifted = _lifted(x[:_LIFTED], problem, rng)
+            x, objective, more = _refined(now, np.concatenate([lifted, screen(now, rng)]))
             visited.append((x, objective))
             evaluations += more
             continue
