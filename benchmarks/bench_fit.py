@@ -1,13 +1,15 @@
 """How many noisy curves the fit solves, how fast, and whether its intervals are honest.
 
-    python benchmarks/bench_fit.py run tuning|acceptance [curves]    one line a curve; goes on where it was interrupted
-    python benchmarks/bench_fit.py table tuning|acceptance           what came out
-    python benchmarks/bench_fit.py speed                             refinements from given starts
+    python benchmarks/bench_fit.py run SET [curves]      one line a curve; goes on where it was interrupted
+    python benchmarks/bench_fit.py table SET[+SET]       what came out
+    python benchmarks/bench_fit.py network RUN [curves]  refinements from a network's starts instead
+    python benchmarks/bench_fit.py speed                 refinements from given starts
 
-The curves are those of ``synthetic.py``: full measurement model, every second one with damage. Each fit has one core
-and 6.5 s for its search, and no start. A curve is solved if its reduced χ² is at most 1.15; "from the truth" is the
-same refinement begun at the true parameters, whose χ² no fit can undercut by much. The baseline is SciPy's least
-squares with numerical derivatives from the centre of the ranges, for the first 100 curves.
+SET is tuning, acceptance or further: 50 curves for development, 500 for the figures, 500 more for the intervals. The
+curves are those of ``synthetic.py``: full measurement model, every second one with damage. Each fit has one core and
+6.5 s for its search, and no start. A curve is solved if its reduced χ² is at most 1.15; "from the truth" is the same
+refinement begun at the true parameters, whose χ² no fit can undercut by much. The baseline is SciPy's least squares
+with numerical derivatives from the centre of the ranges, for the first 100 curves.
 """
 
 import csv
@@ -19,22 +21,25 @@ from pathlib import Path
 
 import numba
 import numpy as np
+import torch
 from scipy.optimize import least_squares
 
 sys.path.insert(0, str(Path(__file__).parent))
-from synthetic import ACCEPTANCE, SOLVED, TUNING, synthetic
+from synthetic import ACCEPTANCE, FURTHER, SOLVED, TUNING, synthetic
 
+from xrdml.prediction import network_starts
 from xrdsim import ParameterSpace, depth_end, strain_profile
 from xrdsim.fit.fitting import fit_curve
 from xrdsim.fit.problem import Unknowns, problem
 from xrdsim.fit.refine import refine, refine_all
+from xrdsim.fit.series import adapted
 from xrdsim.fit.uncertainty import laplace, quadratic
 
 BUDGET = 6.5
 BASELINE = 100  # curves
 BASELINE_CALLS = 200
 FOLDER = Path(__file__).parent
-SETS = {"tuning": TUNING, "acceptance": ACCEPTANCE}
+SETS = {"tuning": TUNING, "acceptance": ACCEPTANCE, "further": FURTHER}
 NAMES = (*ParameterSpace().with_damage().names, "zero", "fwhm")
 HEADER = ["seed", "damaged", "points", "chi2", "truth_chi2", "seconds", "ended", "verdict", "minima", "baseline_chi2"]
 HEADER += ["baseline_seconds", "profile_covered"]
@@ -66,7 +71,7 @@ def baseline(given):
     return 2.0 * result.cost / given.freedom, time.perf_counter() - begun
 
 
-def one(seed, number):
+def one(which, seed, number):
     """The line of a curve."""
     numba.set_num_threads(1)
     made, given = prepare(seed)
@@ -92,7 +97,7 @@ def one(seed, number):
         "minima": sum(minimum.acceptable for minimum in fit.minima),
         "profile_covered": profile_covered(given, fit, made.params),
     }
-    if number < BASELINE:
+    if which != "further" and number < BASELINE:
         line["baseline_chi2"], line["baseline_seconds"] = baseline(given)
     estimates = {each.name: each for each in (*fit.parameters, *fit.measurement)}
     for j, name in enumerate(unknowns.names):
@@ -118,13 +123,13 @@ def profile_covered(given, fit, params):
 def run(which, curves):
     """Fit the curves that the file lacks."""
     file = FOLDER / f"fit_{which}.csv"
-    done = {int(row["seed"]) for row in read(which)} if file.exists() else set()
+    done = {int(row["seed"]) for row in read(file)} if file.exists() else set()
     todo = [(seed, number) for number, seed in enumerate(list(SETS[which])[:curves]) if seed not in done]
     with ProcessPoolExecutor(os.cpu_count()) as pool, file.open("a", newline="", encoding="utf-8") as output:
         writer = csv.DictWriter(output, HEADER, lineterminator="\n")
         if output.tell() == 0:
             writer.writeheader()
-        futures = [pool.submit(one, *task) for task in todo]
+        futures = [pool.submit(one, which, *task) for task in todo]
         for count, future in enumerate(as_completed(futures), start=1):
             line = {
                 key: f"{value:.6g}" if isinstance(value, float) else value for key, value in future.result().items()
@@ -135,15 +140,16 @@ def run(which, curves):
                 print(f"{count} of {len(todo)}", flush=True)
 
 
-def read(which):
-    """Lines of the file."""
-    with (FOLDER / f"fit_{which}.csv").open(encoding="utf-8") as file:
+def read(path):
+    """Lines of a file."""
+    with path.open(encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
 def table(which):
     """Print what came out, failures included."""
-    rows = sorted(read(which), key=lambda row: int(row["seed"]))
+    files = [FOLDER / f"fit_{name}.csv" for name in which.split("+")]
+    rows = sorted((row for file in files for row in read(file)), key=lambda row: int(row["seed"]))
 
     def column(name, of=rows):
         return np.array([float(row[name]) if row.get(name) else np.nan for row in of])
@@ -192,6 +198,26 @@ def table(which):
     )
 
 
+def network(folder, curves):
+    """Refine from a network's estimate and 15 starts about it, without a search: share solved and time."""
+    starts = network_starts(folder)
+    numba.set_num_threads(1)
+    torch.set_num_threads(1)
+    lines = []
+    for seed in list(ACCEPTANCE)[: curves or 100]:
+        made, given = prepare(seed)
+        begun = time.perf_counter()
+        rows = adapted(starts(made.curve), given.unknowns)
+        found = refine(given, given.unknowns.coordinates(rows, 0.0, 45.0), max_iter=30)
+        seconds = time.perf_counter() - begun
+        lines.append((len(made.params) == 9, 2.0 * float(found.objective.min()) / given.freedom, seconds))
+    damaged, chi2, seconds = map(np.array, zip(*lines, strict=True))
+    print(f"{len(lines)} curves of the set acceptance, one core, 16 starts of {folder}, seconds of the first left out")
+    for name, some in (("no damage", ~damaged), ("damage", damaged)):
+        solved = 100 * np.mean(chi2[some] <= SOLVED)
+        print(f"{name}: {solved:.0f} % of {some.sum()} solved, {np.median(seconds[1:][some[1:]]):.2f} s (median)")
+
+
 def speed():
     """Time of refinements from starts near the truth."""
     rng = np.random.default_rng(1)
@@ -227,8 +253,10 @@ if __name__ == "__main__":
     command, which, curves = (*sys.argv[1:], *(None,) * 3)[:3]
     if command == "run" and which in SETS:
         run(which, None if curves is None else int(curves))
-    elif command == "table" and which in SETS:
+    elif command == "table" and which and set(which.split("+")) <= set(SETS):
         table(which)
+    elif command == "network" and which:
+        network(which, None if curves is None else int(curves))
     elif command == "speed":
         speed()
     else:

@@ -2,7 +2,7 @@
 
 Profiles are drawn from the prior, every second one with damage; the measurement from ``xrdml.data.Measurement``: scale,
 background, zero, FWHM, counts, begin, end and step of the scan. Seeds from TUNING are for development, those from
-ACCEPTANCE are used for the final figures only.
+ACCEPTANCE and FURTHER are used for the final figures only.
 """
 
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from xrdsim.curves import Curve
 
 TUNING = range(900_000, 900_050)
 ACCEPTANCE = range(500)
+FURTHER = range(500, 1000)
 SOLVED = 1.15
 """Largest reduced χ² of a solved curve."""
 

@@ -11,9 +11,11 @@ from noisy import PROFILES, noisy
 from typer.testing import CliRunner
 
 from cli import app
-from xrdsim.crystal import Scan
+from xrdml import train
+from xrdsim.crystal import YIG_ON_GGG_444, Scan
 from xrdsim.curves import read_curve, write_curve
 from xrdsim.fit.fitting import fit_curve
+from xrdsim.generation import generate
 from xrdsim.parameters import NAMES
 
 COUNTS = 3e5
@@ -226,7 +228,13 @@ def test_too_few_counts_for_the_scatter_are_said(curve):
     assert fit.verdict != "solved" or "per_count" in fit.reason
 
 
-def test_another_material_is_not_described(here):
+def test_a_film_of_another_garnet_is_not_described():
+    """The implanted film of YIG on GGG, fitted as GGG."""
+    fit = fit_curve(noisy(PROFILES[0], reflection=YIG_ON_GGG_444), budget=2.0)
+    assert fit.verdict == "not described"
+
+
+def test_a_curve_of_another_angle_scale_is_not_described(here):
     strained = noisy(np.array([0.0095, 0.004, 3600.0, 1800.0, 0.0015, 2000.0, -800.0]))
     angle = -80.0 + 3.0 * (strained.angle + 80.0) - 160.0
     name = text("curve.xy", angle, strained.intensity)
@@ -286,6 +294,15 @@ def test_starts_that_are_refused(here, curve, content, words):
     written(curve)
     Path("start.json").write_text(content)
     assert words in refused("refine", "curve.xy", "--start", "start.json")
+
+
+def test_fit_from_a_network(here, curve):
+    """A barely trained one: its starts are beside those of the search, and no harm."""
+    generate("data.zarr", n=60, test_rows=10, rtol_dex=1e-2)
+    train("data.zarr", output="run", epochs=1, batch_size=16)
+    record = fitted("fit", written(curve), *PER_COUNT, "--model", "run", "--budget", "0.1s")
+    assert np.isfinite(record["misfit"]["reduced_chi2"])
+    assert "nowhere" in refused("fit", "curve.xy", "--model", "nowhere")
 
 
 def test_files_and_models_that_are_refused(here, curve):
