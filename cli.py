@@ -540,6 +540,10 @@ def predict(
     curve: Annotated[Path, typer.Argument(help="Measured curve: one column of intensities, or angle and intensity.")],
     model: Annotated[Path, typer.Option(help="Folder of a trained model.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path("result"),
+    refine: Annotated[bool, typer.Option("--refine", help="Refine the estimate on the curve.")] = False,
+    per_count: PerCountOption = None,
+    offset: OffsetOption = 0.0,
+    number: NumberOption = None,
     step: StepOption = None,
     axis: AxisOption = None,
     unit: UnitOption = None,
@@ -552,13 +556,16 @@ def predict(
 
         xrd predict curve.txt --model runs/weighted -o result/
 
+        xrd predict curve.txt --model runs/weighted --refine
+
         xrd predict scan.xy --model runs/weighted --axis omega --unit deg
     """
     from xrdml.prediction import predict as run
     from xrdsim.report import format_value, save_fit
     from xrdsim.terminal import say, show_table
 
-    result = run(curve, model, step=step, axis=axis, unit=unit, peak=peak, drop_negative=drop_negative)
+    reading = _reading(number, step, axis, unit, peak, drop_negative, per_count, offset)
+    result = run(curve, model, refine=refine, **reading)
     for note in result.notes:
         say(note)
     values = zip(result.names, result.values, strict=True)
@@ -630,16 +637,7 @@ def fit(
         exclude=exclude,
         convention=convention,
         reflection=reflection,
-        reading={
-            "scan": number,
-            "step": step,
-            "axis": axis,
-            "unit": unit,
-            "peak": peak,
-            "drop_negative": drop_negative,
-            "per_count": per_count,
-            "offset": offset,
-        },
+        reading=_reading(number, step, axis, unit, peak, drop_negative, per_count, offset),
         fitting={
             "budget": _seconds(budget),
             "seed": seed,
@@ -708,16 +706,7 @@ def refine(
         convention=convention,
         reflection=reflection,
         start=start,
-        reading={
-            "scan": number,
-            "step": step,
-            "axis": axis,
-            "unit": unit,
-            "peak": peak,
-            "drop_negative": drop_negative,
-            "per_count": per_count,
-            "offset": offset,
-        },
+        reading=_reading(number, step, axis, unit, peak, drop_negative, per_count, offset),
         fitting={
             "only_refine": True,
             "method": method,
@@ -883,26 +872,14 @@ def _fit(
 ) -> None:
     """Fit, print and write; one curve into the folder, several into folders of their names."""
     from xrdsim.errors import ParameterError, XrdError
-    from xrdsim.files import save_json
-    from xrdsim.fit.report import (
-        figure,
-        likelihood_figure,
-        likelihood_rows,
-        page,
-        series_figure,
-        series_rows,
-        table,
-        write_series,
-    )
+    from xrdsim.fit.report import likelihood_rows, series_figure, series_rows, table, write, write_series
     from xrdsim.fit.series import fit_file, fit_files
     from xrdsim.terminal import complain, say, searching, show_table
 
     def save(fitted: Any, folder: Path) -> None:
-        written = [save_json(folder / "result.json", fitted.to_dict()), figure(fitted, folder / "fit.png")]
-        written += [likelihood_figure(fitted, folder / "likelihood.png")] if fitted.likelihoods else []
-        written += [page(fitted, folder / "fit.html")] if html else []
+        files = write(fitted, folder, with_page=html)
         say(f"{fitted.source}: {fitted.verdict}. {fitted.reason}")
-        say(f"→ {', '.join(map(str, written))}")
+        say(f"→ {', '.join(map(str, files))}")
 
     if len(curves) == 1:
         starts = None
@@ -941,6 +918,12 @@ def _fit(
         raise typer.Exit(1)
     if strict and any(fitted.verdict != "solved" for fitted in done.values()):
         raise typer.Exit(2)
+
+
+def _reading(*values: Any) -> dict[str, Any]:
+    """Arguments of `read_curve`, in the order of the options."""
+    names = ("scan", "step", "axis", "unit", "peak", "drop_negative", "per_count", "offset")
+    return dict(zip(names, values, strict=True))
 
 
 def _limits(name: str, text: str) -> tuple[float, float]:

@@ -1,6 +1,7 @@
 """Prediction: with the network replaced by one that knows the truth, everything else must come out right."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,17 @@ def test_finds_the_measurement_of_a_known_sample(oracle, curve, demonstration):
     assert found.strain.max() == pytest.approx(0.013, rel=0.2)
     assert found.names == NAMES
     assert found.notes == ("A curve.",)
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_refinement_of_an_estimate_beside_the_truth(oracle, curve, demonstration):
+    beside = demonstration * [1.01, 0.9, 0.99, 1.01, 1.03, 0.97, 0.9]
+    off = replace(oracle, net=Oracle(beside))
+    raw, refined = predict(curve, off), predict(curve, off, refine=True)
+    assert raw.misfit > 0.02
+    assert refined.misfit < 3e-3
+    np.testing.assert_allclose(refined.values[:6], demonstration[:6], rtol=5e-3)
+    assert refined.notes[-1] == f"Refined on the curve: the misfit of the network's estimate was {raw.misfit:.4f}."
 
 
 def test_counts_with_zeros_are_fitted(oracle, curve):

@@ -5,7 +5,7 @@ zero by a search over a shrinking grid for the smallest mean |log10 measured/mod
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,9 @@ from xrdsim.configuration import BASE_FWHM, MARGIN
 from xrdsim.crystal import Scan
 from xrdsim.curves import DEFAULT_STEP, Curve, read_curve
 from xrdsim.errors import CurveError
+from xrdsim.fit.problem import Unknowns, problem
+from xrdsim.fit.refine import refine as levenberg_marquardt
+from xrdsim.fit.series import adapted
 from xrdsim.observe import narrowest_fwhm, observe, to_window
 from xrdsim.parameters import TABLE
 
@@ -94,14 +97,7 @@ class _Fit:
 
 
 def predict(
-    curve: str | PathLike[str] | Curve,
-    model: str | Path | TrainedModel,
-    *,
-    step: float | None = None,
-    axis: str | None = None,
-    unit: str | None = None,
-    peak: int | None = None,
-    drop_negative: bool = False,
+    curve: str | PathLike[str] | Curve, model: str | Path | TrainedModel, *, refine: bool = False, **reading: Any
 ) -> Prediction:
     """Estimate the parameters of a measured curve and simulate what they make.
 
@@ -109,7 +105,8 @@ def predict(
     ----------
     curve : a file for ``xrdsim.curves.read_curve``, or a curve that was read.
     model : folder of a trained model, or a loaded one.
-    step, axis, unit, peak, drop_negative : how to read the file; see ``read_curve``.
+    refine : refine the estimate, and others scattered about it, on the curve; the best one is returned.
+    reading : arguments of ``read_curve``.
 
     Returns
     -------
@@ -124,7 +121,18 @@ def predict(
     """
     trained = model if isinstance(model, TrainedModel) else load_model(model)
     if not isinstance(curve, Curve):
-        curve = read_curve(curve, step=step, axis=axis, unit=unit, peak=peak, drop_negative=drop_negative)
+        curve = read_curve(curve, **reading)
+    estimate = _estimate(curve, trained)
+    seen = _describe(curve, trained, estimate)
+    if not refine:
+        return seen
+    refined = _describe(curve, trained, _refined(curve, trained, _scattered(estimate, trained)))
+    note = f"Refined on the curve: the misfit of the network's estimate was {seen.misfit:.4f}."
+    return replace(refined, notes=(*refined.notes, note))
+
+
+def _estimate(curve: Curve, trained: TrainedModel) -> Array:
+    """Parameters (1, 7 or 9)."""
     prior, window = trained.measurement, trained.window
     seen = to_window(curve.angle, curve.intensity, [0, len(curve.angle)], window, peak_mask=prior.peak_mask)
     if seen.valid.sum() < _FEWEST:
@@ -133,8 +141,33 @@ def predict(
             f"{window.start:.0f} and {window.last:.0f} arcsec, {_FEWEST} are needed; measure further or correct step, "
             "axis and peak"
         )
-    params = trained.estimate(network_input(seen))
+    return trained.estimate(network_input(seen))
 
+
+def _refined(curve: Curve, trained: TrainedModel, rows: Array) -> Array:
+    """The best (1, 7 or 9) of refinements of the rows (m, 7 or 9) on the curve."""
+    prior = trained.measurement
+    given = problem(
+        curve,
+        unknowns=Unknowns(trained.space, fwhm=prior.fwhm, zero=prior.zero),
+        mask=prior.peak_mask,
+        **{name: value for name, value in trained.physics.items() if name != "layers"},
+    )
+    x = given.unknowns.coordinates(adapted(rows, given.unknowns), np.mean(prior.zero), np.mean(prior.fwhm))
+    found = levenberg_marquardt(given, x)
+    return given.unknowns.params(found.x[found.best(1)])
+
+
+def _scattered(estimate: Array, trained: TrainedModel, count: int = 16, spread: float = 0.03) -> Array:
+    """The estimate and others (count, 7 or 9) about it, their standard deviation in parts of the ranges."""
+    scatter = np.random.default_rng(0).standard_normal((count, estimate.shape[1]))
+    scatter[0] = 0.0
+    return np.asarray(estimate + spread * trained.space.span * scatter)
+
+
+def _describe(curve: Curve, trained: TrainedModel, params: Array) -> Prediction:
+    """The curve and the strain profile that parameters (1, 7 or 9) make, seen as the curve was measured."""
+    prior, window = trained.measurement, trained.window
     reach = max(-curve.angle[0], -window.start), max(curve.angle[-1], window.last)
     first, last = (int(np.ceil((value + MARGIN) / window.step)) for value in reach)
     scan = Scan(-first * window.step, window.step, first + last + 1)
@@ -169,14 +202,8 @@ def predict(
     )
 
 
-def network_starts(model: str | Path, count: int = 16, spread: float = 0.03) -> Callable[[Curve], Array]:
-    """Starts for a fit: a function from a curve to the network's estimate and others scattered about it.
-
-    Parameters
-    ----------
-    model : folder of a trained model.
-    count : number of starts (count, 7 or 9), the estimate first.
-    spread : standard deviation of the others, in parts of the ranges.
+def network_starts(model: str | Path) -> Callable[[Curve], Array]:
+    """Starts for a fit: a function from a curve to the network's estimate and 15 others about it, (16, 7 or 9).
 
     Raises
     ------
@@ -184,21 +211,7 @@ def network_starts(model: str | Path, count: int = 16, spread: float = 0.03) -> 
         The model cannot be loaded.
     """
     trained = load_model(model)
-
-    def starts(curve: Curve) -> Array:
-        seen = to_window(
-            curve.angle,
-            curve.intensity,
-            [0, len(curve.angle)],
-            trained.window,
-            peak_mask=trained.measurement.peak_mask,
-        )
-        estimate = trained.estimate(network_input(seen))
-        scatter = np.random.default_rng(0).standard_normal((count, estimate.shape[1]))
-        scatter[0] = 0.0
-        return np.asarray(estimate + spread * trained.space.span * scatter)
-
-    return starts
+    return lambda curve: _scattered(_estimate(curve, trained), trained)
 
 
 def _expected(base: Array, scan: Scan, angle: Array, fwhm: Array, zero: Array) -> Array:

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from xrdsim.files import replacing
+from xrdsim.files import replacing, save_json
 from xrdsim.fit.figures import draw, figure, likelihood_figure, name, quietly, series_figure
 from xrdsim.fit.fitting import Fit
 from xrdsim.fit.tables import NONE, SHOWN, Row, likelihood_rows, minima_table, misfits, series_rows, table, write_series
@@ -60,6 +60,19 @@ pre { background: var(--card); padding: .75rem 1rem; overflow-x: auto; font-size
   th, td { padding: .15rem .4rem; } .map { font-size: 8pt; } }
 @page { margin: 1.5cm; }
 """
+
+
+def write(fit: Fit, folder: Path, with_page: bool = False) -> list[Path]:
+    """Write all that a fit says into a folder: ``result.json``, figures and, if asked for, the page.
+
+    Raises
+    ------
+    OutputError
+        A file cannot be written.
+    """
+    files = [save_json(folder / "result.json", fit.to_dict()), figure(fit, folder / "fit.png")]
+    files += [likelihood_figure(fit, folder / "likelihood.png")] if fit.likelihoods else []
+    return files + ([page(fit, folder / "fit.html")] if with_page else [])
 
 
 def page(fit: Fit, path: str | Path) -> Path:
