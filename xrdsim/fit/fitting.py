@@ -445,7 +445,7 @@ def _profile(given: Problem, params: Array, sampled: Posterior) -> tuple[Array, 
 
 def _likelihood(each: Likelihood) -> dict[str, Any]:
     rise = [value if math.isfinite(value) else None for value in each.rise.tolist()]
-    return {"values": each.values.tolist(), "rise": rise, "low": each.low, "high": each.high}
+    return {"values": each.values.tolist(), "rise": rise, "low": each.low, "high": each.high, "better": each.better}
 
 
 def _settings(given: Problem) -> dict[str, Any]:

@@ -30,6 +30,7 @@ class Likelihood:
     values : (n,) it was held at, ascending.
     rise : (n,) 2ΔΦ, by the reduced χ² where that exceeds 1; infinite where the constraints leave nothing.
     low, high : ends of the interval; a limit of the range, or the last value tried, where ``rise`` stays below.
+    better : 2ΔΦ by which the lowest value is below the best minimum that was given.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Likelihood:
     rise: Array
     low: float
     high: float
+    better: float
 
 
 def profile_likelihood(
@@ -76,7 +78,7 @@ def profile_likelihood(
     inflation = max(2.0 * objective.min() / max(problem.freedom, 1), 1.0)
     rise = 2.0 * (objective - objective.min()) / inflation
     low, high = _crossings(values, rise, float(chi2.ppf(level, 1)))
-    return Likelihood(name, values, rise, low, high)
+    return Likelihood(name, values, rise, low, high, 2.0 * (lowest - float(objective.min())) / inflation)
 
 
 def _held(unknowns: Unknowns, name: str, value: float) -> Unknowns | None:
