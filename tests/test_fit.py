@@ -201,6 +201,13 @@ def test_fixed_parameters_are_certain(refined):
     assert (fwhm.std, fwhm.value) == (0.0, FWHM)
 
 
+def test_nothing_to_fit_is_refused(refined):
+    row = tuple(PROFILES[0].tolist())
+    held = Unknowns(ParameterSpace(row, row), fwhm=(FWHM, FWHM), zero=(ZERO, ZERO))
+    with pytest.raises(ParameterError, match="free one of them"):
+        fit_curve(noisy(PROFILES[0]), replace(refined[0], unknowns=held))
+
+
 def test_a_prior_narrows_what_the_curve_does_not_tell(refined):
     given, x = refined
     held = replace(given, unknowns=Unknowns(priors={"Rp2": (-50.0, 5.0)}))

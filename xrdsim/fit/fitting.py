@@ -194,6 +194,8 @@ def fit_curve(
     if not (math.isfinite(budget) and budget > 0.0):
         raise ParameterError(f"budget = {budget:g} s must be positive")
     free = [name for name, fitted in zip(unknowns.names, unknowns.free, strict=True) if fitted]
+    if not free:
+        raise ParameterError("all parameters, zero and fwhm are fixed: free one of them")
     for name in likelihood:
         if name not in free:
             raise ParameterError(f"{name!r} is fixed or unknown, it has no likelihood; choose among {', '.join(free)}")
