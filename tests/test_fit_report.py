@@ -13,9 +13,10 @@ from xrdsim.crystal import Scan
 from xrdsim.curves import Curve
 from xrdsim.errors import OutputError
 from xrdsim.fit.figures import draw, draw_series
-from xrdsim.fit.fitting import Estimate, Minimum, fit_curve
+from xrdsim.fit.fitting import fit_curve
 from xrdsim.fit.problem import problem
 from xrdsim.fit.report import figure, page, series_figure, series_rows, table, write_series
+from xrdsim.fit.result import Estimate, Minimum
 from xrdsim.fit.tables import minima_table, rounded
 from xrdsim.model import simulate
 

@@ -15,8 +15,8 @@ from scipy.stats import chi2
 
 from xrdsim.crystal import Reflection
 from xrdsim.curves import Curve
-from xrdsim.fit.fitting import Fit, Minimum
 from xrdsim.fit.problem import Unknowns, problem
+from xrdsim.fit.result import Fit, Minimum
 from xrdsim.fit.tables import SHOWN, label, scale
 from xrdsim.model import depth_end, strain_profile
 from xrdsim.parameters import D01, D02, ParameterSpace

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from xrdsim.curves import DEFAULT_STEP, Curve
 from xrdsim.errors import ParameterError
-from xrdsim.fit.likelihood import Likelihood, profile_likelihood
-from xrdsim.fit.problem import INSTRUMENT, LINEAR, Array, Problem, problem
+from xrdsim.fit.likelihood import profile_likelihood
+from xrdsim.fit.problem import LINEAR, Array, Problem, problem
 from xrdsim.fit.refine import METHODS, Refined, evaluate
+from xrdsim.fit.result import Estimate, Fit, Minimum
 from xrdsim.fit.search import acceptable, search, valleys
 from xrdsim.fit.uncertainty import LEVEL, Posterior, laplace, posterior
 from xrdsim.model import depth_end, largest_strain, strain_profile
@@ -30,123 +31,6 @@ _BROAD = 0.5  # of its range: a wider interval does not determine a parameter
 _EDGE = 0.02  # of its range: an interval that ends so near a limit is open there
 _POOR = 0.1  # RMS misfit [dex] above which a curve of unknown noise is not described
 _NOISY = 3.0  # … or above so many times the scatter of neighbouring points
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A parameter: its value at the best minimum, standard deviation and interval of 90 % probability."""
-
-    name: str
-    unit: str
-    value: float
-    std: float
-    low: float
-    high: float
-    determined: bool
-    remark: str = ""
-
-
-@dataclass(frozen=True)
-class Minimum:
-    """One of the distinct solutions."""
-
-    values: tuple[float, ...]
-    zero: float
-    fwhm: float
-    reduced_chi2: float | None
-    rms_dex: float
-    acceptable: bool
-
-
-@dataclass(frozen=True, eq=False)
-class Fit:
-    """What a fit says about a measured curve.
-
-    Attributes
-    ----------
-    source, note : the file, and what it was taken for.
-    verdict : ``solved``, ``not described`` by the model, or ``undetermined``: described, but not known.
-    reason : of the verdict, a sentence.
-    parameters : estimates of the profile.
-    measurement : estimates of scale, background, zero and FWHM, in the unit of the file and in arcsec.
-    reduced_chi2 : deviance by degrees of freedom; None if the noise is unknown.
-    mean_abs_log10 : beyond 120.5″ (30 points of the default scan), of all points fitted.
-    rms_dex : of log10 measured/model.
-    minima : distinct solutions, the best first.
-    correlation : (k, k) of the parameters, zero and FWHM.
-    uncertainty : method and effective sample size of the intervals.
-    angle, measured, model, used : (n,) of the whole curve, in the unit of the file.
-    depth, strain, band : (d,) [Å], (d,) and (4, d): 2.5, 16, 84 and 97.5 % quantiles of the strain.
-    seconds, evaluations, ended : of the search.
-    settings : what it takes to repeat it.
-    likelihoods : profile likelihoods that were asked for.
-    """
-
-    source: str
-    note: str
-    verdict: str
-    reason: str
-    parameters: tuple[Estimate, ...]
-    measurement: tuple[Estimate, ...]
-    reduced_chi2: float | None
-    mean_abs_log10: float
-    rms_dex: float
-    minima: tuple[Minimum, ...]
-    correlation: Array
-    uncertainty: dict[str, Any]
-    angle: Array
-    measured: Array
-    model: Array
-    used: NDArray[np.bool_]
-    depth: Array
-    strain: Array
-    band: Array
-    seconds: float
-    evaluations: int
-    ended: str
-    settings: dict[str, Any]
-    likelihoods: tuple[Likelihood, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        names = [estimate.name for estimate in self.parameters]
-        return {
-            "source": self.source,
-            "note": self.note,
-            "verdict": self.verdict,
-            "reason": self.reason,
-            "parameters": {each.name: _plain(each) for each in self.parameters},
-            "measurement": {each.name + _SUFFIX.get(each.name, ""): each.value for each in self.measurement},
-            "measurement_std": {each.name + _SUFFIX.get(each.name, ""): each.std for each in self.measurement},
-            "misfit": {
-                "reduced_chi2": self.reduced_chi2,
-                "mean_abs_log10": self.mean_abs_log10,
-                "rms_dex": self.rms_dex,
-            },
-            "minima": [
-                {
-                    "parameters": dict(zip(names, each.values, strict=True)),
-                    "zero_arcsec": each.zero,
-                    "fwhm_arcsec": each.fwhm,
-                    "reduced_chi2": each.reduced_chi2,
-                    "rms_dex": each.rms_dex,
-                    "acceptable": each.acceptable,
-                }
-                for each in self.minima
-            ],
-            "correlation": {"names": [*names, *INSTRUMENT], "values": np.nan_to_num(self.correlation).tolist()},
-            "uncertainty": self.uncertainty,
-            "profile_likelihood": {each.name: _likelihood(each) for each in self.likelihoods},
-            "seconds": self.seconds,
-            "evaluations": self.evaluations,
-            "ended": self.ended,
-            "settings": self.settings,
-            "curve": {name: getattr(self, name).tolist() for name in ("angle", "measured", "model", "used")},
-            "profile": {name: getattr(self, name).tolist() for name in ("depth", "strain", "band")},
-        }
-
-
-_SUFFIX = dict.fromkeys(INSTRUMENT, "_arcsec")
 
 
 def fit_curve(
@@ -445,11 +329,6 @@ def _profile(given: Problem, params: Array, sampled: Posterior) -> tuple[Array, 
     return depth, strain_profile(params[None], depth, space=space)[0], band
 
 
-def _likelihood(each: Likelihood) -> dict[str, Any]:
-    rise = [value if math.isfinite(value) else None for value in each.rise.tolist()]
-    return {"values": each.values.tolist(), "rise": rise, "low": each.low, "high": each.high, "better": each.better}
-
-
 def _settings(given: Problem) -> dict[str, Any]:
     unknowns = given.unknowns
     return {
@@ -471,7 +350,3 @@ def _settings(given: Problem) -> dict[str, Any]:
         "monochromator": given.physics["monochromator"],
         "reflection": given.physics["reflection"].to_dict(),
     }
-
-
-def _plain(each: Estimate) -> dict[str, Any]:
-    return {name: getattr(each, name) for name in ("value", "std", "low", "high", "determined", "unit", "remark")}

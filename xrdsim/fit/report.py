@@ -13,7 +13,7 @@ from typing import Any
 
 from xrdsim.files import replacing, save_json
 from xrdsim.fit.figures import draw, figure, likelihood_figure, name, quietly, series_figure
-from xrdsim.fit.fitting import Fit
+from xrdsim.fit.result import Fit
 from xrdsim.fit.tables import NONE, SHOWN, Row, likelihood_rows, minima_table, misfits, series_rows, table, write_series
 
 __all__ = [

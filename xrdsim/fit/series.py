@@ -13,8 +13,9 @@ import numpy as np
 from xrdsim.crystal import GGG_444, Reflection
 from xrdsim.curves import Curve, read_curve
 from xrdsim.errors import ParameterError, XrdError
-from xrdsim.fit.fitting import Fit, fit_curve
+from xrdsim.fit.fitting import fit_curve
 from xrdsim.fit.problem import Array, Unknowns, problem
+from xrdsim.fit.result import Fit
 from xrdsim.observe import PEAK_MASK
 
 

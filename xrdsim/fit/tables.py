@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from xrdsim.files import replacing
-from xrdsim.fit.fitting import Estimate, Fit
+from xrdsim.fit.result import Estimate, Fit
 
 Row = tuple[str, ...]
 
