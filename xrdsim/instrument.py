@@ -21,18 +21,28 @@ from xrdsim.units import FWHM_TO_SIGMA
 CLUSTER = 96
 """Nodes at the substrate peak for an instrument wider than 10″."""
 
+ROUNDED = 10.0
+"""Unit [arcsec] to which widths and shifts of instruments are rounded."""
+
 PART_OF_FRINGE = 0.12
 """Largest grid spacing in periods of the transfer matrix, which are two fringes: 5″ for 8400 Å of GGG 444."""
 
 
-@lru_cache(maxsize=64)  # a fit asks for the same again and again
 def nodes(
     scan: Scan, reflection: Reflection, *, narrowest: float, widest: float, zero: float, thickness: float
 ) -> Nodes:
     """Nodes and weights for instruments from ``narrowest`` to ``widest`` FWHM and shifts up to ±``zero`` [arcsec].
 
     ``thickness`` [Å] of a layer sets the period of its fringes. ``narrowest`` = 0 gives the scan without cluster.
+    The widths and the shift are rounded to the safe side, so that a fit finds what it needs in the cache.
     """
+    narrow = narrowest if narrowest < ROUNDED else ROUNDED * (narrowest // ROUNDED)
+    wide, shift = (ROUNDED * math.ceil(value / ROUNDED) for value in (widest, zero))
+    return _nodes(scan, reflection, narrow, wide, shift, thickness)
+
+
+@lru_cache(maxsize=64)
+def _nodes(scan: Scan, reflection: Reflection, narrowest: float, widest: float, zero: float, thickness: float) -> Nodes:
     if narrowest <= 0.0:
         return Nodes(scan.points, scan.start, scan.step, 1, 0, scan.points, scan.angle, np.ones(scan.points))
     if reflection.film is not None:

@@ -7,9 +7,11 @@ those that would cross a limit go to it, and the others are solved for anew. The
 λ follows Nielsen's rule (H. B. Nielsen, Damping parameter in Marquardt's method, IMM-REP-1999-05).
 """
 
+import multiprocessing
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numba
@@ -103,14 +105,14 @@ def refine(
 
 
 def refine_all(problems: Sequence[Problem], starts: Sequence[Array], **choices: Any) -> list[Refined]:
-    """Refine many curves, each from its own starts (m, k), on all cores; ``choices`` are those of ``refine``."""
+    """Refine many curves, each from its own starts (m, k), on all cores; ``choices`` are those of ``refine``.
 
-    def one(given: Problem, start: Array) -> Refined:
-        numba.set_num_threads(1)
-        return refine(given, start, **choices)
-
-    with ThreadPoolExecutor(numba.get_num_threads()) as pool:
-        return list(pool.map(one, problems, starts))
+    Each core has a process of its own, since half of a refinement of one start is Python's work. Starting them takes
+    a few seconds: it is for hundreds of curves. A script that calls it needs ``if __name__ == "__main__":``.
+    """
+    context = multiprocessing.get_context("spawn")  # a fork would inherit Numba's threads, and hang
+    with ProcessPoolExecutor(numba.get_num_threads(), context, numba.set_num_threads, (1,)) as pool:
+        return list(pool.map(partial(refine, **choices), problems, starts, chunksize=8))
 
 
 @dataclass(eq=False)
