@@ -63,7 +63,7 @@ def test_values_that_the_constraints_exclude(refined):
     assert found.high <= space.strain_sum - space.low[1] + 1e-9
 
 
-def test_of_a_fit(refined, tmp_path):
+def test_of_a_fit(refined):
     given = refined[0]
     curve = noisy(ROW)
     fit = fit_curve(curve, given, starts=ROW[None], only_refine=True, likelihood=("L1", "fwhm"))

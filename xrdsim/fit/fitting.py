@@ -279,7 +279,7 @@ def _peak_remark(curve: Curve, model: Array, used: NDArray[np.bool_]) -> str:
 
 def _alike(given: Problem, value: float, best: float) -> bool:
     """Whether a minimum is statistically as good as the best one."""
-    factor = max(1.0, 2.0 * best / given.freedom)
+    factor = given.inflation(best)
     return value <= max(acceptable(given) if given.counting else 0.0, best + 10.0 * factor)
 
 
@@ -295,7 +295,7 @@ def _linear_std(given: Problem, row: Array) -> tuple[float, float]:
     state = evaluate(given, row[None], None, _FINAL)
     kept = np.append(given.unknowns.free, [given.unknowns.scale is None, given.unknowns.background is None])
     h = state.hessian[0][np.ix_(kept, kept)]
-    factor = max(2.0 * float(state.objective[0]) / given.freedom, 1.0)
+    factor = given.inflation(float(state.objective[0]))
     length = np.sqrt(np.maximum(np.diag(h), 1e-300))
     covariance = np.linalg.pinv(h / np.outer(length, length), rcond=1e-12, hermitian=True) / np.outer(length, length)
     std = np.zeros(len(kept))

@@ -75,7 +75,7 @@ def profile_likelihood(
             now = np.column_stack([held.params(refined.x), refined.x[:, size:]])[refined.best(_STARTS)]
     values = np.array(sorted(found))
     objective = np.array([found[value] for value in values])
-    inflation = max(2.0 * objective.min() / max(problem.freedom, 1), 1.0)
+    inflation = problem.inflation(float(objective.min()))
     rise = 2.0 * (objective - objective.min()) / inflation
     low, high = _crossings(values, rise, float(chi2.ppf(level, 1)))
     return Likelihood(name, values, rise, low, high, 2.0 * (lowest - float(objective.min())) / inflation)

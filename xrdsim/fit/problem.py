@@ -154,6 +154,10 @@ class Problem:
         """Points less free unknowns."""
         return len(self) - self.unknowns.number
 
+    def inflation(self, objective: float) -> float:
+        """How much more the data scatter than their noise says: the reduced χ² of Φ where that exceeds 1."""
+        return max(2.0 * objective / self.freedom, 1.0)
+
     def curves(self, x: Array, rtol_dex: float = 1e-3) -> Array:
         """Unscaled curves (m, n) at coordinates (m, k)."""
         return self.seen(self.unknowns.params(x), x[:, -2], x[:, -1], rtol_dex)

@@ -199,7 +199,7 @@ def valleys(problem: Problem, x: Array, objective: Array) -> tuple[Array, Array]
     Two points are of one valley if the scoring matrix at the better one makes little of their distance.
     """
     best = float(objective.min())
-    factor = max(2.0 * best / problem.freedom, 1.0)
+    factor = problem.inflation(best)
     free = problem.unknowns.free
     kept: list[int] = []
     matrices: list[Array] = []

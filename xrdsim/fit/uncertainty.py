@@ -79,7 +79,7 @@ def laplace(problem: Problem, minima: Array, *, seed: int = 0) -> Posterior:
     span = np.where(unknowns.free, high - low, 1.0)
     at = np.column_stack([unknowns.params(minima), minima[:, size:]])
     gradients, matrices, values = quadratic(problem, minima)
-    inflation = max(2.0 * float(values[0]) / max(problem.freedom, 1), 1.0)  # the noise is that about the best minimum
+    inflation = problem.inflation(float(values[0]))  # the noise is that about the best minimum
     f = (matrices * np.outer(span, span) / inflation)[:, some[:, None], some]
     g = (gradients * span / inflation)[:, some]
     matrix, bound = _limits(problem, low, high)
@@ -121,7 +121,7 @@ def posterior(problem: Problem, minima: Array, *, seed: int = 0, steps: int = 40
     low, high = np.append(unknowns.space.low, unknowns.low[size:]), np.append(unknowns.space.high, unknowns.high[size:])
     start = start + 1e-6 * (high - low)[free] * rng.standard_normal(start.shape)
     fixed = first.samples[0]
-    inflation = max(2.0 * float(quadratic(problem, minima[:1])[2][0]) / max(problem.freedom, 1), 1.0)
+    inflation = problem.inflation(float(quadratic(problem, minima[:1])[2][0]))
     matrix, bound = _limits(problem, low, high)
 
     def log_probability(rows: Array) -> Array:
