@@ -1,7 +1,7 @@
 """The measurement model: what a network sees of a stored curve."""
 
 import importlib
-from types import SimpleNamespace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,30 +10,33 @@ import torch
 from xrdml.data import (
     DEX,
     Measurement,
-    Source,
     batches,
     draw_batch,
     importance,
     network_input,
     open_source,
     shuffled,
+    source_of,
     split,
     stream,
 )
 from xrdsim import generate, simulate
 from xrdsim.crystal import DEFAULT_SCAN
 from xrdsim.errors import ParameterError
+from xrdsim.fresh import fresh_configuration
+from xrdsim.model import largest_strain
 from xrdsim.observe import Windowed
 from xrdsim.parameters import NAMES
 from xrdsim.samplers import make_plan, sample
 from xrdsim.store import Rows
+from xrdsim.units import ARCSEC
 
 ANGLE = DEFAULT_SCAN.angle
 
 
 @pytest.fixture(scope="module")
 def config():
-    return SimpleNamespace(scan=DEFAULT_SCAN, stored_scan=DEFAULT_SCAN.extended(150.0), base_fwhm=20.0, block_size=2048)
+    return replace(fresh_configuration(), block_size=2048)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +68,7 @@ def test_a_noiseless_measurement_is_the_simulated_curve(prior, rows, config):
         end=(2000.0, 2000.0),
         step=(DEFAULT_SCAN.step, DEFAULT_SCAN.step),
     )
-    seen = draw_batch(rows.reflectivity, config, fixed, np.random.default_rng(0))
+    seen = draw_batch(rows.reflectivity, rows.params, config, fixed, np.random.default_rng(0))
     expected = np.log10(simulate(prior, fwhm=40.0, zero=3.0, scale=0.7, background=1e-4).intensity)
     valid = (np.abs(ANGLE) >= 48.0) & (ANGLE <= 2000.0)
     np.testing.assert_array_equal(seen[:, 1], np.broadcast_to(valid, seen[:, 1].shape))
@@ -76,7 +79,8 @@ def test_a_noiseless_measurement_is_the_simulated_curve(prior, rows, config):
 
 def test_measurements_vary_and_are_reproducible(rows, config):
     one, same, other = (
-        draw_batch(rows.reflectivity, config, Measurement(), np.random.default_rng(seed)) for seed in (1, 1, 2)
+        draw_batch(rows.reflectivity, rows.params, config, Measurement(), np.random.default_rng(seed))
+        for seed in (1, 1, 2)
     )
     np.testing.assert_array_equal(one, same)
     assert np.abs(one - other).max() > 0.1
@@ -112,23 +116,36 @@ def test_split_is_by_row_and_fixed():
 
 def test_batches_cover_the_rows_and_depend_on_seed_and_epoch_only(rows, config):
     index, weight = np.arange(30), np.arange(32, dtype=np.float32)
-    source = Source(SimpleNamespace(config=config), rows.params, rows.density, rows.reflectivity)
+    source = source_of(rows, config)
 
     def epoch(number, seed=0):
         return list(batches(source, index, weight, Measurement(), 8, seed, number))
 
     first, again, second, other = epoch(0), epoch(0), epoch(1), epoch(0, seed=1)
     assert len(first) == 3
-    assert all(inputs.shape == (8, 2, 701) and params.shape == (8, 7) for inputs, params, _ in first)
+    assert all(batch.input.shape == (8, 2, 701) and batch.params.shape == (8, 7) for batch in first)
     for one, same in zip(first, again, strict=True):
-        for a, b in zip(one, same, strict=True):
-            np.testing.assert_array_equal(a, b)
-        np.testing.assert_array_equal(rows.params[one[2].astype(int)], one[1])
-    assert not np.array_equal(first[0][0], second[0][0])
-    assert not np.array_equal(first[0][0], other[0][0])
-    assert len(np.unique(np.concatenate([params for _, params, _ in first]), axis=0)) == 24
+        for name in ("input", "params", "weight", "unit", "reflectivity"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(same, name))
+        np.testing.assert_array_equal(rows.params[one.weight.astype(int)], one.params)
+        np.testing.assert_array_equal(rows.reflectivity[one.weight.astype(int)], one.reflectivity)
+    assert not np.array_equal(first[0].input, second[0].input)
+    assert not np.array_equal(first[0].input, other[0].input)
+    assert len(np.unique(np.concatenate([batch.params for batch in first]), axis=0)) == 24
     few = list(batches(source, index[:3], weight, Measurement(), 3, 0, 0))
-    assert [len(params) for _, params, _ in few] == [3]
+    assert [len(batch.params) for batch in few] == [3]
+
+
+def test_scans_cover_the_largest_strain_or_end_anywhere(rows, config):
+    reach = largest_strain(rows.params) * np.tan(config.reflection.theta_bragg) / ARCSEC
+
+    def ends(covered):
+        prior = Measurement(covered=covered, step=(4.0, 4.0))
+        seen = draw_batch(rows.reflectivity, rows.params, config, prior, np.random.default_rng(0))
+        return np.array([ANGLE[np.flatnonzero(valid)[-1]] for valid in seen[:, 1]])
+
+    assert np.all(ends(1.0) >= np.minimum(reach + 50.0, 2720.0))
+    assert np.any(ends(0.0) < reach)
 
 
 @pytest.mark.parametrize("memory", [0.0, 1e9])
@@ -205,6 +222,7 @@ def test_importance_has_mean_one_over_the_indexed_rows():
         ({"counts": (0.0, 1e5)}, "counts is 0 … 100000; it must be positive"),
         ({"zero": (float("nan"), 1.0)}, "zero is nan"),
         ({"peak_mask": -1.0}, "peak_mask = -1"),
+        ({"covered": 2.0}, "covered = 2"),
         ({"start": (-100.0, 1000.0)}, "before they end"),
     ],
 )

@@ -4,12 +4,21 @@ import numpy as np
 import pytest
 import torch
 
+from xrdml.known import Ranges
 from xrdml.losses import weighted_loss
-from xrdml.nets import Architecture, Model, build, to_parameters
+from xrdml.nets import Architecture, Model, build
 from xrdsim.errors import ParameterError
 from xrdsim.parameters import ParameterSpace
 
 SMALL = {"channels": (8, 16), "blocks": (1, 1), "stem": 8, "kernel": 3, "queries": 2, "hidden": 32}
+
+
+def ranges(space):
+    return Ranges.of(space, (-8.0, 8.0), (25.0, 80.0))
+
+
+def told(n, outputs=7):
+    return torch.cat([torch.zeros(n, outputs + 2), torch.ones(n, outputs + 2)], dim=1)
 
 
 def small(**change):
@@ -30,7 +39,7 @@ def test_any_output_is_a_valid_vector(kind, outputs):
     with torch.no_grad():
         for tensor in net.parameters():
             tensor.mul_(5.0)
-        params = to_parameters(net(10.0 * torch.randn(64, 2, 701)).double(), space)
+        params = ranges(space).values(net(10.0 * torch.randn(64, 2, 701), told(64, outputs)).double())
     assert params.shape == (64, outputs)
     assert space.contains(params.numpy()).all()
 
@@ -61,13 +70,13 @@ def test_fits_a_few_samples():
     generator = np.random.default_rng(0)
     space = ParameterSpace()
     unit = torch.from_numpy(generator.random((8, 7)).astype(np.float32))
-    params = to_parameters(unit, space)
+    params = ranges(space).values(unit)
     x = torch.from_numpy(generator.normal(size=(8, 2, 701)).astype(np.float32))
     net, span = small(), torch.tensor(space.span, dtype=torch.float32)
     optimizer = torch.optim.AdamW(net.parameters(), lr=3e-3)
     losses = []
     for _ in range(150):
-        loss = weighted_loss(to_parameters(net(x), space), params, span, torch.ones(7))
+        loss = weighted_loss(ranges(space).values(net(x, told(8))), params, span, torch.ones(7))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

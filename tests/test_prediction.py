@@ -26,7 +26,7 @@ class Oracle(torch.nn.Module):
         unit, _ = ParameterSpace().to_unit(list(np.atleast_2d(params).T))
         self.unit = torch.nn.Parameter(torch.tensor(np.array(unit).T))
 
-    def forward(self, x):
+    def forward(self, x, told):
         return self.unit.expand(len(x), -1)
 
 

@@ -11,10 +11,11 @@ from safetensors.torch import load_file, save_file
 
 import xrdml
 from xrdml import load_model, losses, train
+from xrdml.known import Narrowing
 from xrdml.training import DEFAULT_FINE
 from xrdsim import generate
 from xrdsim.errors import CheckpointError, DeviceError, OutputError, ParameterError, StoreError, XrdError
-from xrdsim.parameters import NAMES
+from xrdsim.parameters import NAMES, ParameterSpace
 
 FAST = {"epochs": 2, "batch_size": 64}
 MODULE = importlib.import_module("xrdml.training")
@@ -154,7 +155,8 @@ def test_trainings_of_earlier_versions_are_continued(run, dataset, tmp_path):
     folder = copy(run, tmp_path)
     state = torch.load(folder / "state.pt", weights_only=True)
     settings = json.loads(state["settings"])
-    del settings["undo_sampler"]
+    for name in ("undo_sampler", "simulate", "undamaged", "narrowing"):
+        del settings[name]
     torch.save(state | {"settings": json.dumps(settings)}, folder / "state.pt")
     assert train(dataset, output=folder, resume=True, **FAST).metrics == run.metrics
 
@@ -204,7 +206,7 @@ def test_stops_at_a_loss_that_is_not_finite(dataset, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"model": "transformer"}, ParameterError, "'transformer' is unknown; choose weighted or hierarchical"),
+        ({"model": "transformer"}, ParameterError, "'transformer' is unknown; choose weighted, hierarchical, flow"),
         ({"epochs": 0}, ParameterError, "epochs = 0"),
         ({"batch_size": -1}, ParameterError, "batch_size = -1"),
         ({"lr": float("nan")}, ParameterError, "lr = nan"),
@@ -299,7 +301,7 @@ def test_load_refuses_edited_weights(run, tmp_path):
         (lambda d: d["parameters"]["high"].__setitem__(0, 0.02), "was edited"),
         (lambda d: d["parameters"]["names"].reverse(), "was edited"),
         (lambda d: d["architecture"].__setitem__("hidden", 10**6), "was edited"),
-        (lambda d: d.__setitem__("version", 99), "version 99, this program reads up to 1; update"),
+        (lambda d: d.__setitem__("version", 99), "version 99, this program reads up to 2; update"),
     ],
 )
 def test_load_refuses_edited_and_newer_cards(run, tmp_path, change, message):
@@ -335,3 +337,32 @@ def test_resume_refuses_a_damaged_state_and_executes_nothing(run, dataset, tmp_p
     with pytest.raises(CheckpointError, match="truncated or damaged"):
         train(dataset, output=state.parent, resume=True, **FAST)
     assert xrdml.load_model(state.parent)
+
+
+def test_a_flow_learns_from_fresh_curves_and_resumes(tmp_path):
+    options = {"simulate": 192, "space": ParameterSpace().with_damage(), "undamaged": 0.5, "model": "flow", **FAST}
+    whole = train(None, output=tmp_path / "whole", **options)
+    assert len(whole.metrics["test"]["model"]["parameters"]) == 9
+    interrupted(None, tmp_path / "part", 2, **options)
+    resumed = train(None, output=tmp_path / "part", resume=True, **options)
+    assert same(tensors(whole), tensors(resumed))
+    assert resumed.metrics == whole.metrics
+    loaded = load_model(whole.path)
+    assert loaded.card["training"]["narrowing"]["share"] == 0.3
+    seen = np.zeros((3, 2, 701), np.float32)
+    assert loaded.space.contains(loaded.estimate(seen)).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"simulate": 1}, "simulate = 1"),
+        ({}, "give a dataset"),
+        ({"simulate": 64, "model": "weighted", "narrowing": Narrowing()}, "belongs to the model flow"),
+    ],
+)
+def test_refuses_fresh_curves_without_meaning(tmp_path, options, message):
+    with pytest.raises(ParameterError, match=message):
+        train(None, output=tmp_path / "run", **options)
+    with pytest.raises(ParameterError, match="leave them out"):
+        train("dataset.zarr", undamaged=0.5)

@@ -21,20 +21,26 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_safetensors
 from torch import Tensor, nn
 
-from xrdml.data import Measurement
-from xrdml.nets import Architecture, build, to_parameters
+from xrdml.data import Measurement, whole_ranges
+from xrdml.known import Ranges
+from xrdml.nets import Architecture, build
 from xrdsim.configuration import Configuration
 from xrdsim.crystal import Reflection, Scan
 from xrdsim.errors import CheckpointError, XrdError
 from xrdsim.files import replacing, save_json
 from xrdsim.parameters import TABLE, ParameterSpace
 
-FORMAT, FORMAT_VERSION = "xrdml-model", 1
+FORMAT, FORMAT_VERSION = "xrdml-model", 2
 WEIGHTS, CARD, STATE = "model.safetensors", "model.json", "state.pt"
 
 State = dict[str, Any]
 
-_EARLIER: State = {"undo_sampler": False}  # settings of trainings before they could be chosen
+_EARLIER: State = {
+    "undo_sampler": False,
+    "simulate": None,
+    "undamaged": 0.0,
+    "narrowing": None,
+}  # settings of trainings before they could be chosen
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,17 +66,31 @@ class TrainedModel:
     card: dict[str, Any]
     path: Path
 
-    def estimate(self, inputs: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Parameters (n, 7 or 9) of network input (n, 2, window.points)."""
-        return estimate(self.net, inputs, self.space)
+    @property
+    def ranges(self) -> Ranges:
+        """The ranges it was trained in, of parameters, zero and FWHM."""
+        return whole_ranges(self.space, self.measurement)
+
+    def estimate(self, inputs: NDArray[np.float32], ranges: Ranges | None = None) -> NDArray[np.float64]:
+        """Parameters (n, 7 or 9) of network input (n, 2, window.points), within ranges that a flow is told."""
+        return estimate(self.net, inputs, ranges or self.ranges, self.ranges)
 
 
-def estimate(net: nn.Module, inputs: NDArray[np.float32], space: ParameterSpace) -> NDArray[np.float64]:
-    """Parameters (n, 7 or 9) of network input (n, 2, points), in the network's present mode and on its device."""
+def estimate(net: nn.Module, inputs: NDArray[np.float32], ranges: Ranges, whole: Ranges) -> NDArray[np.float64]:
+    """Parameters (n, 7 or 9) of network input (n, 2, points), in the network's present mode and on its device.
+
+    Parameters
+    ----------
+    net : the network.
+    inputs : what it sees.
+    ranges, whole : what it is told, and its own ranges.
+    """
     device = next(net.parameters()).device
+    told = torch.from_numpy(np.broadcast_to(ranges.told(whole), (len(inputs), 2 * whole.low.shape[1])).copy())
+    parts = zip(torch.split(torch.from_numpy(inputs), 512), torch.split(told, 512), strict=True)
     with torch.inference_mode():
-        parts = [net(part.to(device)).double().cpu() for part in torch.split(torch.from_numpy(inputs), 512)]
-        return to_parameters(torch.cat(parts), space).numpy()
+        unit = torch.cat([net(part.to(device), known.to(device)).double().cpu() for part, known in parts])
+        return np.asarray(ranges.values(unit).numpy())
 
 
 def definition(architecture: Architecture, config: Configuration, measurement: Measurement) -> dict[str, Any]:

@@ -15,13 +15,20 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from xrdml.known import Narrowing, Ranges
 from xrdsim.configuration import Configuration, Part
 from xrdsim.errors import ParameterError
+from xrdsim.model import largest_strain
 from xrdsim.observe import PEAK_MASK, Windowed, observe, to_window
-from xrdsim.store import Dataset, Floats
+from xrdsim.parameters import ParameterSpace
+from xrdsim.store import Dataset, Floats, Rows
+from xrdsim.units import ARCSEC
 
 DEX = 0.5
 """Typical standard deviation of log10 intensity along a curve: the unit of the network input."""
+
+COVER = 60.0
+"""Angle [arcsec] by which a scan that covers a profile goes on beyond its largest strain."""
 
 MEMORY = 4e9
 """Bytes that the curves of a dataset may take to be held in memory."""
@@ -47,6 +54,8 @@ class Measurement:
     counts : counts at R = 1, log-uniform; the noise is Poisson's.
     start, end : first and last angle of the scan [arcsec], uniform; scans end within the window.
     step : of the scan [arcsec], uniform.
+    covered : share of the scans that are measured on to where the largest strain diffracts and COVER further; the
+        others end anywhere.
     peak_mask : half-width [arcsec] of the region around the substrate peak that is not used.
 
     Raises
@@ -63,12 +72,13 @@ class Measurement:
     start: tuple[float, float] = (-150.0, -50.0)
     end: tuple[float, float] = (900.0, 2732.4)
     step: tuple[float, float] = (2.0, 10.0)
+    covered: float = 0.5
     peak_mask: float = PEAK_MASK
 
     def __post_init__(self) -> None:
         positive = ("fwhm", "scale", "background", "counts", "step")
         for field in fields(self):
-            if field.name == "peak_mask":
+            if field.name in ("covered", "peak_mask"):
                 continue
             low, high = (float(value) for value in getattr(self, field.name))
             object.__setattr__(self, field.name, (low, high))
@@ -77,6 +87,8 @@ class Measurement:
                 raise ParameterError(
                     f"the measurement's {field.name} is {low:g} … {high:g}; it must be {rule}low ≤ high"
                 )
+        if not 0.0 <= self.covered <= 1.0:
+            raise ParameterError(f"the measurement's covered = {self.covered:g} must lie within 0 … 1")
         if not (self.peak_mask >= 0.0 and self.start[1] < self.end[0]):
             raise ParameterError(
                 f"peak_mask = {self.peak_mask:g} must be at least 0, and scans must start ({self.start[1]:g} at most) "
@@ -130,26 +142,29 @@ class Source:
 
     Attributes
     ----------
-    data : the dataset.
+    config : configuration of the rows.
     params, density : (n, 7 or 9) and (n,), of all rows.
     curves : (n, angle) of all rows, or None.
+    data : the dataset from which curves are read that are not in memory.
     """
 
-    data: Dataset
+    config: Configuration
     params: Floats
     density: Floats
     curves: Floats | None
+    data: Dataset | None = None
 
     def reflectivity(self, rows: NDArray[np.int64]) -> Floats:
         """Curves of the numbered rows, in this order; from disk by whole blocks, each read once."""
         if self.curves is not None:
             return self.curves[rows]
-        size = self.data.config.block_size
+        assert self.data is not None
+        size = self.config.block_size
         block = rows // size
         found = np.empty((len(rows), len(self.data.angle)), np.float32)
         for number in np.unique(block).tolist():
             here = np.flatnonzero(block == number)
-            read = np.asarray(self.data.reflectivity[self.data.config.rows(Part.TRAIN, number)])
+            read = np.asarray(self.data.reflectivity[self.config.rows(Part.TRAIN, number)])
             found[here] = read[rows[here] - number * size]
         return found
 
@@ -167,7 +182,13 @@ def open_source(data: Dataset, memory: float = MEMORY) -> Source:
     params = np.asarray(data.parameters[:], np.float32)
     density = np.ones(len(params), np.float32) if data.density is None else np.asarray(data.density[:], np.float32)
     fits = data.reflectivity.nbytes <= memory
-    return Source(data, params, density, np.asarray(data.reflectivity[:], np.float32) if fits else None)
+    curves = np.asarray(data.reflectivity[:], np.float32) if fits else None
+    return Source(data.config, params, density, curves, data)
+
+
+def source_of(rows: Rows, config: Configuration) -> Source:
+    """Rows in memory."""
+    return Source(config, rows.params, rows.density, rows.reflectivity)
 
 
 def importance(density: Floats, index: NDArray[np.int64]) -> Floats:
@@ -201,12 +222,32 @@ def shuffled(
         return [source.reflectivity(rows), source.params[rows], weight[rows]]
 
     rest: list[Floats] = []
-    for filled in _ahead(fill, _buffers(index, source.data.config.block_size, seed, epoch)):
+    for filled in _ahead(fill, _buffers(index, source.config.block_size, seed, epoch)):
         buffer = [np.concatenate(pair) for pair in zip(rest, filled, strict=True)] if rest else filled
         full = len(buffer[0]) // size * size
         for start in range(0, full, size):
             yield Minibatch(*(values[start : start + size] for values in buffer))
         rest = [values[full:] for values in buffer]
+
+
+class Batch(NamedTuple):
+    """Rows as a network learns from them.
+
+    Attributes
+    ----------
+    input : (n, 2, points), see ``network_input``.
+    params, weight : (n, 7 or 9) and (n,).
+    ranges : that are told.
+    unit : (n, 9 or 11) coordinates of parameters, zero and FWHM inside the ranges.
+    reflectivity : (n, angle) the noise-free curves.
+    """
+
+    input: Floats
+    params: Floats
+    weight: Floats
+    ranges: Ranges
+    unit: Floats
+    reflectivity: Floats
 
 
 def batches(
@@ -217,8 +258,9 @@ def batches(
     size: int,
     seed: int,
     epoch: int,
-) -> Iterator[tuple[Floats, Floats, Floats]]:
-    """The shuffled rows, measured: network input, parameters and weights.
+    narrowing: Narrowing | None = None,
+) -> Iterator[Batch]:
+    """The shuffled rows, measured, with the ranges that the network is told.
 
     Every batch has its own random stream, so an epoch does not depend on those before it. The next batch is measured in
     a second thread while the caller works on the present one; it leaves half of the cores to the caller, because the
@@ -227,23 +269,46 @@ def batches(
 
     threads = max(numba.get_num_threads() // 2, 1)
 
-    def measure(batch: tuple[int, Minibatch]) -> tuple[Floats, Floats, Floats]:
+    def measure(batch: tuple[int, Minibatch]) -> Batch:
         numba.set_num_threads(threads)
         number, rows = batch
-        rng = stream(seed, _EPOCH, epoch, number)
-        return draw_batch(rows.reflectivity, source.data.config, measurement, rng), rows.params, rows.weight
+        return make_batch(rows, source.config, measurement, stream(seed, _EPOCH, epoch, number), narrowing)
 
     return _ahead(measure, enumerate(shuffled(source, index, weight, size, seed, epoch)))
 
 
+def make_batch(
+    rows: Minibatch,
+    config: Configuration,
+    measurement: Measurement,
+    rng: np.random.Generator,
+    narrowing: Narrowing | None = None,
+) -> Batch:
+    """Measure rows once each; draw what is known of them."""
+    seen, instrument = _measure(rows.reflectivity, rows.params, config, measurement, rng)
+    values = np.column_stack([rows.params, instrument]).astype(np.float64)
+    ranges = whole_ranges(config.space, measurement).narrowed(values, narrowing, rng)
+    return Batch(seen, rows.params, rows.weight, ranges, ranges.coordinates(values, rng), rows.reflectivity)
+
+
+def whole_ranges(space: ParameterSpace, measurement: Measurement) -> Ranges:
+    """The ranges that a network knows: of its parameters, of zero and FWHM."""
+    return Ranges.of(space, measurement.zero, measurement.fwhm)
+
+
 def draw_batch(
-    curves: NDArray[np.float32], config: Configuration, measurement: Measurement, rng: np.random.Generator
+    curves: NDArray[np.float32],
+    params: NDArray[np.floating],
+    config: Configuration,
+    measurement: Measurement,
+    rng: np.random.Generator,
 ) -> NDArray[np.float32]:
     """Measure each curve once, with its own instrument, scan and noise.
 
     Parameters
     ----------
     curves : (n, config.stored_scan.points) noise-free, as stored in a dataset.
+    params : (n, 7 or 9) what they were simulated from.
     config : configuration of the dataset.
     measurement : the prior.
     rng : source of everything random.
@@ -252,29 +317,44 @@ def draw_batch(
     -------
     input : (n, 2, config.scan.points), see ``network_input``.
     """
+    return _measure(curves, params, config, measurement, rng)[0]
+
+
+def _measure(
+    curves: NDArray[np.float32],
+    params: NDArray[np.floating],
+    config: Configuration,
+    measurement: Measurement,
+    rng: np.random.Generator,
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Network input (n, 2, points), and zero and FWHM (n, 2)."""
     n = len(curves)
     m, window = measurement, config.scan
     step, start = rng.uniform(*m.step, n), rng.uniform(*m.start, n)
-    end = np.minimum(rng.uniform(*m.end, n), window.last)
+    reach = largest_strain(params) * math.tan(config.reflection.theta_bragg) / ARCSEC + COVER
+    covered = rng.random(n) < m.covered
+    end = np.minimum(rng.uniform(np.where(covered, np.clip(reach, *m.end), m.end[0]), m.end[1]), window.last)
     points = np.floor((end - start) / step).astype(np.int64) + 1
     offsets = np.concatenate([[0], np.cumsum(points)])
     number = np.arange(offsets[-1]) - np.repeat(offsets[:-1], points)
     angles = np.repeat(start, points) + np.repeat(step, points) * number
     scale, background = _log_uniform(rng, m.scale, n), _log_uniform(rng, m.background, n)
+    fwhm, zero = rng.uniform(*m.fwhm, n), rng.uniform(*m.zero, n)
     expected = observe(
         curves,
         config.stored_scan,
         config.base_fwhm,
         angles=angles,
         offsets=offsets,
-        fwhm=rng.uniform(*m.fwhm, n),
-        zero=rng.uniform(*m.zero, n),
+        fwhm=fwhm,
+        zero=zero,
         scale=scale,
         background=background,
     )
     per_count = np.repeat(_log_uniform(rng, m.counts, n) / scale, points)
     counts = rng.poisson(np.maximum(expected, 0.0) * per_count)
-    return network_input(to_window(angles, counts, offsets, window, peak_mask=m.peak_mask))
+    seen = network_input(to_window(angles, counts, offsets, window, peak_mask=m.peak_mask))
+    return seen, np.column_stack([zero, fwhm])
 
 
 def network_input(seen: Windowed) -> NDArray[np.float32]:

@@ -11,10 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
 from xrdml.checkpoint import estimate
-from xrdml.data import Measurement, draw_batch, stream
+from xrdml.data import Measurement, draw_batch, stream, whole_ranges
 from xrdsim import depth_end, simulate, strain_profile
+from xrdsim.configuration import Configuration
 from xrdsim.parameters import TABLE, ParameterSpace
-from xrdsim.store import Dataset
+from xrdsim.store import Rows
 
 Array = NDArray[np.float64]
 
@@ -101,26 +102,29 @@ def profile_error(estimated: Array, true: Array, space: ParameterSpace) -> Array
     return np.asarray(np.sqrt(square) / strain.max(axis=1))
 
 
-def test_errors(net: nn.Module, data: Dataset, params: NDArray[np.float32], prior: Measurement) -> dict[str, Any]:
-    """Errors of a network on the test rows of a dataset, and of predicting the mean of the training parameters.
+def test_errors(
+    net: nn.Module, config: Configuration, test: Rows, params: NDArray[np.float32], prior: Measurement
+) -> dict[str, Any]:
+    """Errors of a network on test rows, and of predicting the mean of the training parameters.
 
     Parameters
     ----------
     net : in evaluation mode.
-    data : its test rows are measured once, with noise that is the same for every network.
-    params : (n, 7 or 9) all parameters to learn from.
+    config : of the rows.
+    test : measured once, with noise that is the same for every network.
+    params : (n, 7 or 9) parameters to learn from.
     prior : of the measurement.
 
     Returns
     -------
     plain values: number of rows, and ``Errors.to_dict`` of the model and of the mean.
     """
-    config, test = data.config, data.load("test")
-    inputs = draw_batch(test.reflectivity, config, prior, stream(config.seed, _TEST))
+    inputs = draw_batch(test.reflectivity, test.params, config, prior, stream(config.seed, _TEST))
     mean = np.broadcast_to(params.mean(axis=0, dtype=np.float64), test.params.shape)
+    whole = whole_ranges(config.space, prior)
     physics = {name: getattr(config, name) for name in ("convention", "layers", "monochromator", "reflection", "scan")}
     return {
         "rows": len(test.params),
-        "model": errors(estimate(net, inputs, config.space), test.params, config.space, **physics).to_dict(),
+        "model": errors(estimate(net, inputs, whole, whole), test.params, config.space, **physics).to_dict(),
         "mean_of_training_parameters": errors(mean, test.params, config.space, **physics).to_dict(),
     }

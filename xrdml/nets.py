@@ -10,21 +10,24 @@ every output keeps ranges and constraints.
 Tensors are (n, channels, 1, length) in channels-last layout, for which convolutions on CPUs are fastest.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
+from xrdml.flows import Posterior
+from xrdml.known import INSTRUMENT
 from xrdsim.errors import ParameterError
-from xrdsim.parameters import ParameterSpace
 
 
 class Model(StrEnum):
-    """Which network: all parameters at once, or coarse and then a correction of some."""
+    """Which network: all parameters at once; coarse, then a correction of some; or a posterior distribution."""
 
     WEIGHTED = "weighted"
     HIERARCHICAL = "hierarchical"
+    FLOW = "flow"
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class Architecture:
     kernel : width of the convolutions in the blocks.
     queries : of the attention pooling.
     hidden : width of the hidden layer in the heads.
+    context, transforms, bins : of the flow: width of what conditions it, couplings, pieces of each spline.
     """
 
     kind: str = Model.WEIGHTED.value
@@ -54,6 +58,15 @@ class Architecture:
     kernel: int = 3
     queries: int = 8
     hidden: int = 256
+    context: int = 128
+    transforms: int = 5
+    bins: int = 8
+
+    @classmethod
+    def of(cls, kind: str, points: int, outputs: int, fine: tuple[int, ...] = ()) -> Self:
+        """The default sizes of a kind; a flow has more to say and gets a larger encoder."""
+        larger: Any = {"channels": (64, 128, 256), "blocks": (1, 1, 2)} if kind == Model.FLOW else {}
+        return replace(cls(kind, points, outputs, fine), **larger)
 
 
 class Block(nn.Module):
@@ -93,7 +106,9 @@ class Encoder(nn.Module):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, x: Tensor) -> Tensor:
-        maps: Tensor = self.layers(x.unsqueeze(2).contiguous(memory_format=torch.channels_last))
+        with torch.autocast(x.device.type, enabled=False):  # the input's last digits are fringes
+            first = self.layers[0](x.unsqueeze(2).contiguous(memory_format=torch.channels_last))
+        maps: Tensor = self.layers[1:](first)
         return maps.squeeze(2).transpose(1, 2) + self.place
 
 
@@ -122,20 +137,28 @@ class Head(nn.Module):
         return logits
 
 
-class Weighted(nn.Module):
-    """Encoder and one head for all parameters; forward gives unit-cube coordinates (n, outputs)."""
+class Estimator(nn.Module):
+    """A network whose ``forward(x, told)`` gives coordinates (n, outputs) of the unit cube."""
+
+    def learn(self, x: Tensor, told: Tensor, unit: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The estimate, and −log of the probability (n,) of the true coordinates where a network states one."""
+        return self(x, told), None
+
+
+class Weighted(Estimator):
+    """Encoder and one head for all parameters."""
 
     def __init__(self, a: Architecture) -> None:
         super().__init__()
         self.encoder = Encoder(a)
         self.head = Head(a, a.outputs)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, told: Tensor | None = None) -> Tensor:
         logits: Tensor = self.head(self.encoder(x))
         return logits.sigmoid()
 
 
-class Hierarchical(nn.Module):
+class Hierarchical(Estimator):
     """Coarse estimate of all parameters, then a correction of some, in logits; it begins as no correction."""
 
     def __init__(self, a: Architecture) -> None:
@@ -149,21 +172,54 @@ class Hierarchical(nn.Module):
         nn.init.zeros_(self.fine.out.bias)
         self.register_buffer("columns", torch.tensor(a.fine), persistent=False)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, told: Tensor | None = None) -> Tensor:
         features = self.encoder(x)
         logits: Tensor = self.coarse(features)
         correction = self.fine(features.detach(), logits.detach())
         return logits.index_add(1, self.get_buffer("columns"), correction).sigmoid()
 
 
-def build(architecture: Architecture) -> nn.Module:
-    """The untrained network; initial weights come from torch's global random state."""
-    return Weighted(architecture) if Model(architecture.kind) is Model.WEIGHTED else Hierarchical(architecture)
+class Flow(Estimator):
+    """Encoder, a head that knows the user's ranges, and from it a point estimate and a posterior distribution.
+
+    ``forward`` gives the point estimate, the median as the loss wants it; ``posterior`` the distribution of the
+    coordinates of parameters, zero and FWHM. Both are places inside the ranges that were told.
+    """
+
+    def __init__(self, a: Architecture) -> None:
+        super().__init__()
+        size = a.outputs + len(INSTRUMENT)
+        self.encoder = Encoder(a)
+        self.trunk = Head(a, a.context, given=2 * size)
+        self.point = nn.Linear(a.context, a.outputs)
+        self.posterior = Posterior(size, a.context, a.transforms, a.hidden // 2, a.bins)
+
+    def forward(self, x: Tensor, told: Tensor) -> Tensor:
+        logits: Tensor = self.point(self.context(x, told))
+        return logits.sigmoid()
+
+    def learn(self, x: Tensor, told: Tensor, unit: Tensor) -> tuple[Tensor, Tensor | None]:
+        context = self.context(x, told)
+        point: Tensor = self.point(context)
+        with torch.autocast(x.device.type, enabled=False):
+            return point.sigmoid(), -self.posterior.log_prob(unit, context.float())
+
+    def context(self, x: Tensor, told: Tensor) -> Tensor:
+        """What conditions the point estimate and the posterior, (n, context)."""
+        out: Tensor = self.trunk(self.encoder(x), told).relu()
+        return out
 
 
-def to_parameters(unit: Tensor, space: ParameterSpace) -> Tensor:
-    """Parameters (n, 7 or 9) of unit-cube coordinates; differentiable."""
-    return torch.stack(space.from_unit(unit.unbind(1)), dim=1)
+_CLASSES = {Model.WEIGHTED: Weighted, Model.HIERARCHICAL: Hierarchical, Model.FLOW: Flow}
+
+
+def build(architecture: Architecture) -> Estimator:
+    """The untrained network; initial weights come from torch's global random state.
+
+    ``forward(x, told)`` takes the window (n, 2, points) and the ranges that ``xrdml.known.Ranges.told`` makes, which
+    only a flow looks at, and gives coordinates (n, outputs) of the unit cube.
+    """
+    return _CLASSES[Model(architecture.kind)](architecture)
 
 
 def _waves(length: int, channels: int) -> Tensor:

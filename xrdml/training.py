@@ -10,7 +10,7 @@ import math
 import platform
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,15 +20,34 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from xrdml.checkpoint import CARD, STATE, definition, estimate, load_state, save_model, save_state
-from xrdml.data import MEMORY, Measurement, batches, draw_batch, importance, open_source, split, stream
+from xrdml.checkpoint import CARD, STATE, definition, load_state, save_model, save_state
+from xrdml.data import (
+    MEMORY,
+    Batch,
+    Measurement,
+    Minibatch,
+    Source,
+    Split,
+    batches,
+    importance,
+    make_batch,
+    open_source,
+    source_of,
+    split,
+    stream,
+    whole_ranges,
+)
 from xrdml.evaluate import test_errors
+from xrdml.known import Narrowing
 from xrdml.losses import load_weights, weighted_loss
-from xrdml.nets import Architecture, Model, build, to_parameters
-from xrdml.process import fast_training
+from xrdml.nets import Architecture, Model, build
+from xrdml.process import fast_bfloat16, fast_training
+from xrdsim.configuration import Configuration
 from xrdsim.errors import CheckpointError, DeviceError, ParameterError, TrainingError
 from xrdsim.files import save_json
-from xrdsim.store import Dataset, open_dataset
+from xrdsim.fresh import fresh_configuration, fresh_rows
+from xrdsim.parameters import ParameterSpace
+from xrdsim.store import Dataset, Floats, Rows, open_dataset
 
 DEFAULT_FINE = ("Dmax1", "L1", "Rp1")
 """Parameters that the hierarchical model corrects where no weights say which are the most sensitive."""
@@ -39,7 +58,13 @@ CLIP = 5.0  # largest norm of the gradient
 
 METRICS = "metrics.json"
 
-_VALIDATION = 2  # random stream beside those of the batches
+SURPRISE = 0.1
+"""Weight of the negative log-likelihood beside the loss on parameters."""
+
+HELD = 2000
+"""Fresh curves to validate on, and as many to test on."""
+
+_VALIDATION, _FRESH, _HELD, _TEST = 2, 5, 6, 7  # random streams beside those of the batches
 
 
 @dataclass(frozen=True)
@@ -66,8 +91,12 @@ class Run:
 
 @fast_training()
 def train(
-    dataset: str | Path | Dataset = "dataset.zarr",
+    dataset: str | Path | Dataset | None = "dataset.zarr",
     *,
+    simulate: int | None = None,
+    space: ParameterSpace | None = None,
+    undamaged: float = 0.0,
+    narrowing: Narrowing | None = None,
     model: str = "weighted",
     weights: str | Path | ArrayLike | None = None,
     output: str | Path | None = None,
@@ -92,7 +121,11 @@ def train(
     Parameters
     ----------
     dataset : path of a dataset or an open one.
-    model : ``weighted``, or ``hierarchical`` with a second phase of half as many epochs.
+    simulate : learn from so many fresh curves of the prior in every epoch, and from no dataset.
+    space : their ranges; ``None`` for the default ones, without damage.
+    undamaged : share of them without damage, in a space with it.
+    narrowing : distribution of the ranges that a flow is told; ``None`` for the default one.
+    model : ``weighted``; ``hierarchical`` with a second phase of half as many epochs; or ``flow``.
     weights : of the loss, one a parameter: an array or a ``.npy`` file; ``None`` for ones.
     output : folder to make; ``None`` for ``runs/<model>``, numbered where that exists.
     epochs, batch_size, lr : of the optimisation; lr is the largest learning rate.
@@ -127,18 +160,23 @@ def train(
         With the way to resume as its message.
     """
     where = _device(device)
-    data = dataset if isinstance(dataset, Dataset) else open_dataset(dataset)
-    config, space, prior = data.config, data.config.space, measurement or Measurement()
     for name, value in (("epochs", epochs), ("batch_size", batch_size), ("lr", lr), ("patience", patience)):
         if not (math.isfinite(value) and value > 0):
             raise ParameterError(f"{name} = {value} must be positive")
     if seed < 0:
         raise ParameterError(f"seed = {seed} must not be negative")
+    material = _material(dataset, simulate, space, undamaged, seed, memory)
+    config, prior = material.config, measurement or Measurement()
+    space = config.space
     loss_weights = load_weights(weights, space.names)
     corrected = _fine(model, fine, None if weights is None else loss_weights, space.names)
-    architecture = Architecture(model, config.scan.points, len(space.low), corrected)
+    architecture = Architecture.of(model, config.scan.points, len(space.low), corrected)
+    if narrowing is not None and model != Model.FLOW:
+        raise ParameterError("narrowing belongs to the model flow; leave it out")
+    narrowing = (narrowing or Narrowing()) if model == Model.FLOW else None
     settings: dict[str, Any] = {"weights": loss_weights.tolist(), "epochs": epochs, "batch_size": batch_size, "lr": lr}
     settings |= {"patience": patience, "undo_sampler": undo_sampler, "seed": seed, "dataset": config.to_dict()}
+    settings |= {"simulate": simulate, "undamaged": undamaged, "narrowing": narrowing and asdict(narrowing)}
     settings["definition"] = definition(architecture, config, prior)
     folder = _folder(output, model, resume)
     state: dict[str, Any] = {"phase": 0, "epoch": 0, "stale": 0, "best_loss": math.inf, "history": []}
@@ -148,25 +186,30 @@ def train(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = build(architecture).to(where)
-    rows = open_source(data, memory)
-    parts = split(len(data), seed)
-    held = draw_batch(rows.reflectivity(parts.validation), config, prior, stream(seed, _VALIDATION))
-    truth = torch.from_numpy(rows.params[parts.validation])
-    of_prior = torch.from_numpy(importance(rows.density, parts.validation)[parts.validation])
-    weight = importance(rows.density, parts.train) if undo_sampler else np.ones(len(data), np.float32)
+    held_rows = material.validation()
+    held = make_batch(held_rows, config, prior, stream(seed, _VALIDATION), narrowing)
+    whole = whole_ranges(space, prior)
     span, factors = (torch.tensor(x, dtype=torch.float32, device=where) for x in (space.span, loss_weights))
-    size = min(batch_size, len(parts.train))
-    count = len(parts.train) // size
-    phases = [("all", epochs)] if model == Model.WEIGHTED else [("coarse", epochs), ("fine", -(-epochs // 2))]
+    size = min(batch_size, material.rows)
+    count = material.rows // size
+    phases = [("coarse", epochs), ("fine", -(-epochs // 2))] if model == Model.HIERARCHICAL else [("all", epochs)]
+    mixed = where.type == "cuda" or fast_bfloat16()
 
-    def loss_of(params: Tensor, true: Tensor, row_weight: Tensor) -> Tensor:
-        return weighted_loss(params.to(where), true.to(where), span, factors, row_weight.to(where))
+    def loss_of(batch: Batch, weight: Floats) -> Tensor:
+        inputs, told, true, unit, row_weight = (
+            torch.from_numpy(x).to(where)
+            for x in (batch.input, batch.ranges.told(whole), batch.params, batch.unit, weight)
+        )
+        with torch.autocast(where.type, torch.bfloat16, enabled=mixed and torch.is_grad_enabled()):
+            point, surprise = net.learn(inputs, told, unit)
+        loss = weighted_loss(batch.ranges.values(point.float()), true, span, factors, row_weight)
+        return loss if surprise is None else loss + SURPRISE * (row_weight * surprise).mean()
 
     try:
         while state["phase"] < len(phases):
             phase, planned = phases[state["phase"]]
             trained = _choose(net, phase)
-            optimizer = torch.optim.AdamW(trained.parameters(), weight_decay=WEIGHT_DECAY)
+            optimizer = torch.optim.AdamW(trained.parameters(), weight_decay=WEIGHT_DECAY, fused=True)
             if state["epoch"] > 0:
                 net.load_state_dict(state["net"])
                 optimizer.load_state_dict(state["optimizer"])
@@ -177,17 +220,16 @@ def train(
                 net.eval()
                 trained.train()
                 began, total = time.perf_counter(), 0.0
-                drawn = batches(rows, parts.train, weight, prior, size, seed, len(state["history"]))
-                for batch, (inputs, *known) in enumerate(drawn, start=1):
+                source, index, weight = material.epoch(len(state["history"]), undo_sampler)
+                drawn = batches(source, index, weight, prior, size, seed, len(state["history"]), narrowing)
+                for number, batch in enumerate(drawn, start=1):
                     for group in optimizer.param_groups:
-                        group["lr"] = lr * _schedule(epoch * count + batch, planned * count)
-                    with torch.autocast(where.type, torch.bfloat16, enabled=where.type == "cuda"):
-                        unit = net(torch.from_numpy(inputs).to(where))
-                    loss = loss_of(to_parameters(unit.float(), space), *map(torch.from_numpy, known))
+                        group["lr"] = lr * _schedule(epoch * count + number, planned * count)
+                    loss = loss_of(batch, batch.weight)
                     total += float(loss.detach())
                     if not math.isfinite(total):
                         raise TrainingError(
-                            f"the loss is not finite in phase {phase}, epoch {epoch + 1}, batch {batch}; the best "
+                            f"the loss is not finite in phase {phase}, epoch {epoch + 1}, batch {number}; the best "
                             f"model of the epochs before is kept in {folder}: train again with lr below {lr:g}"
                         )
                     optimizer.zero_grad()
@@ -195,10 +237,11 @@ def train(
                     nn.utils.clip_grad_norm_(trained.parameters(), CLIP)
                     optimizer.step()
                     if progress:
-                        rate = batch * size / (time.perf_counter() - began)
-                        progress(Progress(phase, epoch + 1, planned, batch, count, total / batch, rate))
+                        rate = number * size / (time.perf_counter() - began)
+                        progress(Progress(phase, epoch + 1, planned, number, count, total / number, rate))
                 net.eval()
-                validation = float(loss_of(torch.from_numpy(estimate(net, held, space)).float(), truth, of_prior))
+                with torch.no_grad():
+                    validation = float(loss_of(held, held.weight))
                 state["history"].append(
                     {"phase": phase, "epoch": epoch + 1, "loss": total / count, "validation": validation}
                 )
@@ -218,9 +261,87 @@ def train(
         ) from None
 
     net.load_state_dict(state["best"])
-    metrics = {"history": state["history"], "test": test_errors(net.eval(), data, rows.params, prior)}
+    metrics = {"history": state["history"], "test": test_errors(net.eval(), *material.test(), prior)}
     _save(folder, state, settings, metrics)
     return Run(folder, metrics)
+
+
+@dataclass(frozen=True, eq=False)
+class _Stored:
+    """Rows of a dataset, the same in every epoch."""
+
+    data: Dataset
+    source: Source
+    parts: Split
+
+    @property
+    def config(self) -> Configuration:
+        return self.data.config
+
+    @property
+    def rows(self) -> int:
+        return len(self.parts.train)
+
+    def epoch(self, epoch: int, undo_sampler: bool) -> tuple[Source, NDArray[np.int64], Floats]:
+        train = self.parts.train
+        weight = importance(self.source.density, train) if undo_sampler else np.ones(len(self.data), np.float32)
+        return self.source, train, weight
+
+    def validation(self) -> Minibatch:
+        held = self.parts.validation
+        weight = importance(self.source.density, held)[held]
+        return Minibatch(self.source.reflectivity(held), self.source.params[held], weight)
+
+    def test(self) -> tuple[Configuration, Rows, Floats]:
+        return self.config, self.data.load("test"), self.source.params
+
+
+@dataclass(frozen=True, eq=False)
+class _Fresh:
+    """Rows of the prior, others in every epoch."""
+
+    config: Configuration
+    rows: int
+    undamaged: float
+    seed: int
+
+    def epoch(self, epoch: int, undo_sampler: bool) -> tuple[Source, NDArray[np.int64], Floats]:
+        rows = self._draw(self.rows, _FRESH, epoch)
+        return source_of(rows, self.config), np.arange(self.rows), rows.density
+
+    def validation(self) -> Minibatch:
+        rows = self._draw(HELD, _HELD)
+        return Minibatch(rows.reflectivity, rows.params, rows.density)
+
+    def test(self) -> tuple[Configuration, Rows, Floats]:
+        rows = self._draw(HELD, _TEST)
+        return self.config, rows, rows.params
+
+    def _draw(self, n: int, *key: int) -> Rows:
+        return fresh_rows(self.config, n, stream(self.seed, *key), self.undamaged)
+
+
+def _material(
+    dataset: str | Path | Dataset | None,
+    simulate: int | None,
+    space: ParameterSpace | None,
+    undamaged: float,
+    seed: int,
+    memory: float,
+) -> _Stored | _Fresh:
+    """What is learned from."""
+    if simulate is not None:
+        if simulate < 2:
+            raise ParameterError(f"simulate = {simulate} must be at least 2 curves an epoch")
+        return _Fresh(fresh_configuration(space=space), simulate, undamaged, seed)
+    if space is not None or undamaged:
+        raise ParameterError(
+            "space and undamaged are for curves that are simulated; a dataset has its own: leave them out"
+        )
+    if dataset is None:
+        raise ParameterError("give a dataset, or simulate = the number of curves an epoch")
+    data = dataset if isinstance(dataset, Dataset) else open_dataset(dataset)
+    return _Stored(data, open_source(data, memory), split(len(data), seed))
 
 
 def _schedule(step: int, steps: int) -> float:
@@ -264,8 +385,8 @@ def _fine(
 ) -> tuple[int, ...]:
     """Columns that the hierarchical model corrects; refuses an unknown model or name."""
     if model not in list(Model):
-        raise ParameterError(f"model {model!r} is unknown; choose {' or '.join(Model)}")
-    if model == Model.WEIGHTED:
+        raise ParameterError(f"model {model!r} is unknown; choose {', '.join(Model)}")
+    if model != Model.HIERARCHICAL:
         if fine is not None:
             raise ParameterError("fine belongs to the hierarchical model; leave it out")
         return ()

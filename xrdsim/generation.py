@@ -333,15 +333,15 @@ def _make_block(path: Path, config: Configuration, plan: Plan, threads: int, par
         numba.set_num_threads(threads)
         drawn = (plan.draw if part is Part.TRAIN else plan.draw_test)(block, n)
         parts = range(0, n, _PART)
-        curves = [_stored_curves(drawn.params[first : first + _PART], config, plan.space) for first in parts]
+        curves = [stored_curves(drawn.params[first : first + _PART], config, plan.space) for first in parts]
     stored = store.Rows(drawn.params.astype(np.float32), np.concatenate(curves), drawn.density.astype(np.float32))
     with store.writing(path):
         store.write_block(path, config, part, block, stored)
     return n
 
 
-def _stored_curves(params: Any, config: Configuration, space: ParameterSpace) -> store.Floats:
-    """The curves (n, angle) of a dataset."""
+def stored_curves(params: Any, config: Configuration, space: ParameterSpace) -> store.Floats:
+    """The curves (n, angle) that a dataset holds of parameters (n, 7 or 9)."""
     curves = simulate(
         params,
         convention=config.convention,

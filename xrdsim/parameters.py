@@ -233,55 +233,12 @@ class ParameterSpace:
         return np.asarray(inside & np.all(constraint_excess(rows, self.strain_sum) <= _ROUNDING, axis=1))
 
     def from_unit(self, columns: Sequence[Any]) -> list[Any]:
-        """Map columns of unit-cube coordinates to parameters that keep every constraint.
-
-        The map is triangular in the order D01, Dmax1, D02, L1, Rp1, L2, Rp2 (kappa, p) and a bijection. It is
-        written with the arithmetic that NumPy arrays and torch tensors share, so either may be passed.
-
-        Parameters
-        ----------
-        columns : one array or tensor of any shape per parameter, in the order of the table.
-        """
-        u = list(columns)
-        lo, hi = self.low, self.high
-        out: list[Any] = [None] * len(lo)
-
-        def between(j: int, low: Any, high: Any) -> None:
-            out[j] = low + u[j] * (high - low)
-
-        zero = u[0] * 0.0
-        between(D01, lo[D01], self.d01_high)
-        between(DMAX1, (out[D01]).clip(min=lo[DMAX1]), hi[DMAX1])
-        between(D02, lo[D02], (self.strain_sum - out[D01]).clip(max=hi[D02]))
-        between(L1, zero + self.l1_low, hi[L1])
-        between(RP1, lo[RP1], out[L1].clip(max=hi[RP1]))
-        between(L2, lo[L2], out[L1].clip(max=hi[L2]))
-        for j in range(RP2, len(lo)):
-            between(j, lo[j], hi[j])
-        return out
+        """Parameters of unit-cube coordinates; see the function of this name."""
+        return from_unit(columns, self.low, self.high, self.strain_sum)
 
     def to_unit(self, columns: Sequence[Any]) -> tuple[list[Any], Any]:
-        """Inverse of ``from_unit``; also log |∂params/∂unit|, summed over the parameters.
-
-        Conditional ranges of zero width give coordinate 0.
-        """
-        p = list(columns)
-        lo, hi = self.low, self.high
-        zero = p[0] * 0.0
-        low: list[Any] = [zero + value for value in lo]
-        high: list[Any] = [zero + value for value in hi]
-        high[D01] = zero + self.d01_high
-        low[DMAX1] = p[D01].clip(min=lo[DMAX1])
-        high[D02] = (self.strain_sum - p[D01]).clip(max=hi[D02])
-        low[L1] = zero + self.l1_low
-        high[RP1] = p[L1].clip(max=hi[RP1])
-        high[L2] = p[L1].clip(max=hi[L2])
-        unit, log_det = [], zero
-        for j, value in enumerate(p):
-            width = (high[j] - low[j]).clip(min=1e-300)
-            unit.append((value - low[j]) / width)
-            log_det = log_det + _log(width)
-        return unit, log_det
+        """Inverse of ``from_unit``, and log |∂params/∂unit|; see the function of this name."""
+        return to_unit(columns, self.low, self.high, self.strain_sum)
 
     @property
     def d01_high(self) -> float:
@@ -290,6 +247,69 @@ class ParameterSpace:
     @property
     def l1_low(self) -> float:
         return max(self.low[L1], self.low[RP1], self.low[L2])
+
+
+def from_unit(
+    columns: Sequence[Any], low: Sequence[Any], high: Sequence[Any], strain_sum: float = STRAIN_SUM
+) -> list[Any]:
+    """Map columns of unit-cube coordinates to parameters that keep every constraint.
+
+    The map is triangular in the order D01, Dmax1, D02, L1, Rp1, L2, Rp2 (kappa, p) and a bijection. It is
+    written with the arithmetic that NumPy arrays and torch tensors share, so either may be passed.
+
+    Parameters
+    ----------
+    columns : one array or tensor of any shape per parameter, in the order of the table.
+    low, high : limits of each parameter: numbers, or one a sample, shaped as the columns.
+    strain_sum : largest D01 + D02.
+    """
+    u, zero = list(columns), columns[0] * 0.0
+    out: list[Any] = [None] * len(u)
+
+    def between(j: int, least: Any, most: Any) -> None:
+        out[j] = least + u[j] * (most - least)
+
+    between(D01, low[D01], _d01_high(zero, low, high, strain_sum))
+    between(DMAX1, out[D01].clip(min=low[DMAX1]), high[DMAX1])
+    between(D02, low[D02], (strain_sum - out[D01]).clip(max=high[D02]))
+    between(L1, _l1_low(zero, low), high[L1])
+    between(RP1, low[RP1], out[L1].clip(max=high[RP1]))
+    between(L2, low[L2], out[L1].clip(max=high[L2]))
+    for j in range(RP2, len(u)):
+        between(j, low[j], high[j])
+    return out
+
+
+def to_unit(
+    columns: Sequence[Any], low: Sequence[Any], high: Sequence[Any], strain_sum: float = STRAIN_SUM
+) -> tuple[list[Any], Any]:
+    """Inverse of ``from_unit``; also log |∂params/∂unit|, summed over the parameters.
+
+    Conditional ranges of zero width give coordinate 0.
+    """
+    p, zero = list(columns), columns[0] * 0.0
+    least: list[Any] = [zero + value for value in low]
+    most: list[Any] = [zero + value for value in high]
+    most[D01] = _d01_high(zero, low, high, strain_sum)
+    least[DMAX1] = p[D01].clip(min=low[DMAX1])
+    most[D02] = (strain_sum - p[D01]).clip(max=high[D02])
+    least[L1] = _l1_low(zero, low)
+    most[RP1] = p[L1].clip(max=high[RP1])
+    most[L2] = p[L1].clip(max=high[L2])
+    unit, log_det = [], zero
+    for value, below, above in zip(p, least, most, strict=True):
+        width = (above - below).clip(min=1e-300)
+        unit.append((value - below) / width)
+        log_det = log_det + _log(width)
+    return unit, log_det
+
+
+def _d01_high(zero: Any, low: Sequence[Any], high: Sequence[Any], strain_sum: float) -> Any:
+    return (zero + high[D01]).clip(max=high[DMAX1]).clip(max=strain_sum - low[D02])
+
+
+def _l1_low(zero: Any, low: Sequence[Any]) -> Any:
+    return (zero + low[L1]).clip(min=low[RP1]).clip(min=low[L2])
 
 
 def _log(x: Any) -> Any:

@@ -1,0 +1,80 @@
+"""Curves of the prior that are simulated when they are needed, without a dataset on disk."""
+
+from typing import Any
+
+import numpy as np
+
+from xrdsim import store
+from xrdsim.configuration import Configuration
+from xrdsim.crystal import DEFAULT_SCAN, GGG_444, Reflection, Scan
+from xrdsim.errors import ParameterError
+from xrdsim.generation import stored_curves
+from xrdsim.model import prepare
+from xrdsim.parameters import KAPPA, P, ParameterSpace
+from xrdsim.sampling import draw_prior
+
+_PART = 4096  # rows simulated together
+
+
+def fresh_configuration(
+    *,
+    space: ParameterSpace | None = None,
+    reflection: Reflection = GGG_444,
+    scan: Scan = DEFAULT_SCAN,
+    convention: str = "exact",
+    monochromator: float | None = None,
+    rtol_dex: float = 1e-3,
+) -> Configuration:
+    """What determines fresh curves, as a dataset would record it; arguments as for ``xrdsim.generate``.
+
+    Raises
+    ------
+    ParameterError
+        A choice without meaning.
+    """
+    physics: dict[str, Any] = {"convention": str(convention), "layers": None, "rtol_dex": float(rtol_dex)}
+    physics |= {"monochromator": monochromator, "reflection": reflection}
+    physics["monochromator"] = float(prepare(scan, **physics).optics.monochromator)
+    return Configuration(
+        sampler="prior",
+        n=0,
+        seed=0,
+        values=0,
+        jitter=False,
+        space=space or ParameterSpace(),
+        scan=scan,
+        **physics,
+        test_rows=0,
+        block_size=store.CHUNK_ROWS,
+        sensitivity=None,
+        sensitivity_origin=None,
+        counts=(),
+        interval=0,
+    )
+
+
+def fresh_rows(config: Configuration, n: int, rng: np.random.Generator, undamaged: float = 0.0) -> store.Rows:
+    """Draw n rows of the prior and simulate them as a dataset would hold them.
+
+    Parameters
+    ----------
+    config : from ``fresh_configuration``.
+    n : number of rows.
+    rng : source of everything random.
+    undamaged : probability that a row of a space with damage has none: kappa = 0 and p = 1.
+
+    Raises
+    ------
+    ParameterError
+        A share outside 0 … 1, or too narrow a space.
+    """
+    if not 0.0 <= undamaged <= 1.0:
+        raise ParameterError(f"undamaged = {undamaged:g} must lie within 0 … 1")
+    params = draw_prior(n, space=config.space, reflection=config.reflection, scan=config.scan, rng=rng)
+    if config.space.damage:
+        bare = rng.random(n) < undamaged
+        params[bare, KAPPA] = np.clip(0.0, config.space.low[KAPPA], config.space.high[KAPPA])
+        params[bare, P] = np.clip(1.0, config.space.low[P], config.space.high[P])
+    parts = [params[first : first + _PART] for first in range(0, n, _PART)]
+    curves = np.concatenate([stored_curves(part, config, config.space) for part in parts])
+    return store.Rows(params.astype(np.float32), curves, np.ones(n, np.float32))
