@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 import xrdml
 from xrdml import load_model, losses, train
-from xrdml.known import Narrowing
+from xrdml.known import Narrowing, Ranges
 from xrdml.training import DEFAULT_FINE
 from xrdsim import generate
 from xrdsim.errors import CheckpointError, DeviceError, OutputError, ParameterError, StoreError, XrdError
@@ -91,6 +91,8 @@ def test_loaded_model_gives_valid_vectors(run):
     params = model.estimate(np.random.default_rng(0).normal(size=(5, 2, 701)).astype(np.float32))
     assert model.space.contains(params).all()
     assert not model.net.training
+    with pytest.raises(CheckpointError, match="a weighted network, which gives no samples"):
+        model.draw(np.zeros((1, 2, 701), np.float32), 5)
 
 
 def test_is_reproducible_and_depends_on_the_seed(run, dataset, tmp_path):
@@ -351,6 +353,14 @@ def test_a_flow_learns_from_fresh_curves_and_resumes(tmp_path):
     assert loaded.card["training"]["narrowing"]["share"] == 0.3
     seen = np.zeros((3, 2, 701), np.float32)
     assert loaded.space.contains(loaded.estimate(seen)).all()
+    drawn = loaded.draw(seen, 20)
+    assert drawn.values.shape == (3, 20, 11)
+    assert drawn.log_prob.shape == (3, 20)
+    assert loaded.space.contains(drawn.values[:, :, :9].reshape(-1, 9)).all()
+    np.testing.assert_array_equal(drawn.values, loaded.draw(seen, 20).values)
+    known = Ranges(loaded.ranges.low.copy(), loaded.ranges.high.copy(), loaded.space.strain_sum)
+    known.low[0, 7:9] = known.high[0, 7:9] = 0.0, 1.0
+    assert not loaded.draw(seen, 20, known).values[:, :, 7].any()
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from xrdml.data import Measurement, whole_ranges
 from xrdml.known import Ranges
-from xrdml.nets import Architecture, build
+from xrdml.nets import Architecture, Flow, build
 from xrdsim.configuration import Configuration
 from xrdsim.crystal import Reflection, Scan
 from xrdsim.errors import CheckpointError, XrdError
@@ -34,6 +34,8 @@ FORMAT, FORMAT_VERSION = "xrdml-model", 2
 WEIGHTS, CARD, STATE = "model.safetensors", "model.json", "state.pt"
 
 State = dict[str, Any]
+
+_TOGETHER = 64  # curves whose posteriors are drawn at once
 
 _EARLIER: State = {
     "undo_sampler": False,
@@ -74,6 +76,50 @@ class TrainedModel:
     def estimate(self, inputs: NDArray[np.float32], ranges: Ranges | None = None) -> NDArray[np.float64]:
         """Parameters (n, 7 or 9) of network input (n, 2, window.points), within ranges that a flow is told."""
         return estimate(self.net, inputs, ranges or self.ranges, self.ranges)
+
+    @property
+    def draws(self) -> bool:
+        """Whether the network states a posterior distribution."""
+        return isinstance(self.net, Flow)
+
+    def draw(self, inputs: NDArray[np.float32], draws: int, ranges: Ranges | None = None, seed: int = 0) -> "Draws":
+        """Samples of the posterior of network input (n, 2, window.points), within ranges that the network is told.
+
+        Raises
+        ------
+        CheckpointError
+            The network states no posterior.
+        """
+        if not isinstance(self.net, Flow):
+            kind = self.card["definition"]["architecture"]["kind"]
+            raise CheckpointError(
+                f"{self.path} is a {kind} network, which gives no samples; train one with --model flow"
+            )
+        known, n = (ranges or self.ranges), len(inputs)
+        told = np.broadcast_to(known.told(self.ranges), (n, 2 * known.low.shape[1])).copy()
+        parts = zip(*(torch.split(torch.from_numpy(x), _TOGETHER) for x in (inputs, told)), strict=True)
+        with torch.inference_mode(), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            drawn = [self.net.posterior.sample(self.net.context(x, told), draws) for x, told in parts]
+        unit, log_prob = (torch.cat(each).double() for each in zip(*drawn, strict=True))
+        repeat = draws if len(known.low) > 1 else 1
+        spread = Ranges(known.low.repeat(repeat, 0), known.high.repeat(repeat, 0), known.strain_sum)
+        values = spread.values(unit.flatten(0, 1)).numpy().reshape(n, draws, -1)
+        return Draws(values, log_prob.numpy())
+
+
+@dataclass(frozen=True, eq=False)
+class Draws:
+    """Samples of the posterior of some curves.
+
+    Attributes
+    ----------
+    values : (n, draws, k) parameters, zero and FWHM in their units.
+    log_prob : (n, draws) log of the density of their coordinates.
+    """
+
+    values: NDArray[np.float64]
+    log_prob: NDArray[np.float64]
 
 
 def estimate(net: nn.Module, inputs: NDArray[np.float32], ranges: Ranges, whole: Ranges) -> NDArray[np.float64]:
