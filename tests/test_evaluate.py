@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from xrdml.evaluate import curve_error, errors, profile_error
-from xrdsim.parameters import D01, DMAX1, L1, NAMES, RP2, ParameterSpace
+from xrdml.evaluate import accuracy, area_error, curve_error, errors, profile_error
+from xrdsim.parameters import D01, D02, DMAX1, L1, NAMES, RP2, ParameterSpace
 
 SPACE = ParameterSpace()
 
@@ -44,3 +44,23 @@ def test_curve_error_grows_with_the_deviation(demonstration):
     far[DMAX1] *= 1.1
     error = curve_error(np.stack([near, far]), np.stack([demonstration] * 2), SPACE)
     assert 0.0 < error[0] < 0.1 < error[1] < 2.0
+
+
+def test_area_error_is_a_part_of_the_area(demonstration):
+    other = demonstration.copy()
+    other[[DMAX1, D01, D02]] *= 1.1
+    assert area_error(demonstration[None], demonstration[None], SPACE)[0] == 0.0
+    assert area_error(other[None], demonstration[None], SPACE)[0] == pytest.approx(0.1, rel=0.1)
+
+
+def test_errors_of_a_group_leave_out_what_was_told():
+    error = np.array([[1.0, 2.0], [3.0, 4.0], [50.0, 60.0]])
+    unknown = np.array([[True, False], [True, False], [True, True]])
+    chosen = np.array([True, True, False])
+    found = accuracy("some", chosen, error, 2.0 * error, unknown, np.array([1]), np.array([[0.5, np.nan]]))
+    assert (found.rows, found.limited_rows) == (2, 1)
+    assert found.mae[0] == 2.0
+    assert found.skill[0] == 0.5
+    assert (found.limited_mae[0], found.limit[0]) == (3.0, 0.5)
+    assert np.isnan([found.mae[1], found.skill[1], found.limited_mae[1], found.limit[1]]).all()
+    assert found.to_dict(("a", "b"))["parameters"]["b"]["skill"] is None

@@ -35,7 +35,7 @@ FLOORS = [
     ["xrdsim.fit.report"],
     ["xrdsim.coverage"],
     ["xrdsim"],
-    ["xrdml.process", "xrdml.losses", "xrdml.physics", "xrdml.known", "xrdml.flows"],
+    ["xrdml.process", "xrdml.losses", "xrdml.physics", "xrdml.known", "xrdml.flows", "xrdml.calibration"],
     ["xrdml.nets", "xrdml.data"],
     ["xrdml.checkpoint"],
     ["xrdml.evaluate", "xrdml.prediction"],

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
+from xrdml.calibration import Mask, finite, mean_where
 from xrdml.checkpoint import estimate
 from xrdml.data import Measurement, draw_batch, stream, whole_ranges
 from xrdsim import depth_end, simulate, strain_profile
@@ -100,6 +101,81 @@ def profile_error(estimated: Array, true: Array, space: ParameterSpace) -> Array
     difference = strain_profile(estimated, depth, space=space) - strain
     square = np.sum(difference**2, axis=1) * (deepest / _DEPTHS) / end
     return np.asarray(np.sqrt(square) / strain.max(axis=1))
+
+
+def area_error(estimated: Array, true: Array, space: ParameterSpace) -> Array:
+    """Profile error (n,): ∫|Δε| dz over the depth of both layers, divided by ∫ε dz of the true one."""
+    deepest = max(depth_end(true, space=space).max(), depth_end(estimated, space=space).max())
+    depth = (np.arange(_DEPTHS) + 0.5) * (deepest / _DEPTHS)
+    strain = strain_profile(true, depth, space=space)
+    difference = strain_profile(estimated, depth, space=space) - strain
+    return np.asarray(np.abs(difference).sum(axis=1) / strain.sum(axis=1))
+
+
+@dataclass(frozen=True, eq=False)
+class Accuracy:
+    """Mean absolute errors of one group of rows, in % of the ranges; NaN where no row has the parameter unknown.
+
+    Attributes
+    ----------
+    group : which rows, in words.
+    rows : how many.
+    mae, median : (p,) of the estimates, and of predicting the median of the prior.
+    limited_rows : rows whose limit was computed.
+    limited_mae, limit : (p,) of these rows: MAE of the estimates, and the limit of ``xrdml.solving``.
+    """
+
+    group: str
+    rows: int
+    mae: Array
+    median: Array
+    limited_rows: int
+    limited_mae: Array
+    limit: Array
+
+    @property
+    def skill(self) -> Array:
+        """1 − MAE / MAE of the prior's median, (p,): 0 where nothing was learned, 1 without error."""
+        return np.asarray(1.0 - self.mae / np.where(self.median > 0.0, self.median, np.nan))
+
+    def to_dict(self, names: tuple[str, ...]) -> dict[str, Any]:
+        """Plain values for JSON, by parameter."""
+        columns = {
+            "mae_percent": self.mae,
+            "prior_median_mae_percent": self.median,
+            "skill": self.skill,
+            "limited_mae_percent": self.limited_mae,
+            "limit_percent": self.limit,
+        }
+        parameters = {name: {key: finite(each[j]) for key, each in columns.items()} for j, name in enumerate(names)}
+        return {"group": self.group, "rows": self.rows, "limited_rows": self.limited_rows, "parameters": parameters}
+
+
+def accuracy(
+    group: str, chosen: Mask, error: Array, of_median: Array, unknown: Mask, limited: NDArray[np.int64], limit: Array
+) -> Accuracy:
+    """Mean errors of the chosen rows.
+
+    Parameters
+    ----------
+    group : name.
+    chosen : (n,) rows.
+    error, of_median : (n, p) absolute errors of the estimate and of the prior's median, in % of the ranges.
+    unknown : (n, p) whether a value was unknown.
+    limited : (m,) rows whose limit is known.
+    limit : (m, p) their limits, in % of the ranges.
+    """
+    counted = unknown & chosen[:, None]
+    here = counted[limited]
+    return Accuracy(
+        group,
+        int(chosen.sum()),
+        mean_where(error, counted),
+        mean_where(of_median, counted),
+        int(chosen[limited].sum()),
+        mean_where(error[limited], here),
+        mean_where(limit, here),
+    )
 
 
 def test_errors(
