@@ -579,6 +579,43 @@ def predict(
 
 @app.command()
 @_command()
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="Folder of a trained model.")],
+    test: Annotated[
+        str | None, typer.Option(help="Dataset whose test rows are measured; default: fresh rows of the prior.")
+    ] = None,
+    train: Annotated[
+        str | None, typer.Option(help="Dataset that it was trained on, none of whose rows may be among them.")
+    ] = None,
+    rows: Annotated[int, typer.Option(help="Curves at most.")] = 1000,
+    refined: Annotated[int, typer.Option(help="Of these, how many are also refined and have a limit.")] = 100,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder for the results; default: MODEL/evaluation.")
+    ] = None,
+) -> None:
+    """Try a trained model on curves that it has not seen: errors, calibration, solved curves, outsiders, speed.
+
+    Examples:
+
+        xrd evaluate runs/flow
+
+        xrd evaluate runs/weighted --test test.zarr --train dataset.zarr -o evaluation/
+    """
+    from xrdml.evaluation import evaluate as run
+    from xrdml.evaluation_report import tables, write
+    from xrdsim.terminal import counting, say, show_table
+
+    with counting("evaluating", "curves") as progress:
+        found = run(model, test=test, train=train, rows=rows, refined=refined, seed=seed, progress=progress)
+    for title, header, lines in tables(found):
+        say(title)
+        show_table(header, lines)
+    say(f"→ {', '.join(map(str, write(found, output or model / 'evaluation')))}")
+
+
+@app.command()
+@_command()
 def fit(
     curves: FitCurves,
     output: FitOutput = Path("result"),

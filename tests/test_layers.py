@@ -38,8 +38,11 @@ FLOORS = [
     ["xrdml.process", "xrdml.losses", "xrdml.physics", "xrdml.known", "xrdml.flows", "xrdml.calibration"],
     ["xrdml.nets", "xrdml.data"],
     ["xrdml.checkpoint"],
-    ["xrdml.evaluate", "xrdml.prediction"],
-    ["xrdml.training"],
+    ["xrdml.evaluate", "xrdml.prediction", "xrdml.measured", "xrdml.holdout"],
+    ["xrdml.training", "xrdml.solving", "xrdml.outside"],
+    ["xrdml.evaluation"],
+    ["xrdml.evaluation_figures"],
+    ["xrdml.evaluation_report"],
     ["xrdml"],
     ["cli"],
 ]

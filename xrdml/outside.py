@@ -1,0 +1,100 @@
+"""Curves that a model was not trained for: whether they are told from those that it was.
+
+The score of a curve is a reduced χ²: of the best posterior sample, or of the refined estimate. It counts as outside
+where its score exceeds that of 95 % of the curves that the model was trained for.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xrdml.checkpoint import TrainedModel
+from xrdml.data import Measurement, stream
+from xrdml.measured import Measured, measure
+from xrdsim.configuration import Configuration
+from xrdsim.crystal import GGG_444, YIG_ON_GGG_444, Reflection
+from xrdsim.generation import stored_curves
+from xrdsim.store import Rows
+
+Array = NDArray[np.float64]
+
+FALSE_ALARMS = 0.05
+"""Share of the curves inside that count as outside."""
+
+_WIDER = (1.4, 1.8)  # FWHM in parts of the widest
+_HIGHER = (10.0, 100.0)  # background in parts of the highest
+_STREAM = 21
+
+
+@dataclass(frozen=True, eq=False)
+class Detection:
+    """How one kind of curve outside is told.
+
+    Attributes
+    ----------
+    kind : what is different, in words.
+    drawn, refined : (n,) scores, reduced χ² of the best posterior sample (or the estimate), and after refinement.
+    rate_drawn, rate_refined : share of them above the threshold of each score.
+    """
+
+    kind: str
+    drawn: Array
+    refined: Array
+    rate_drawn: float
+    rate_refined: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "kind": self.kind,
+            "rows": len(self.drawn),
+            "rate": {"best_draw": self.rate_drawn, "refined": self.rate_refined},
+            "median_chi2": {"best_draw": float(np.median(self.drawn)), "refined": float(np.median(self.refined))},
+        }
+
+
+def threshold(inside: Array) -> float:
+    """The score that FALSE_ALARMS of the curves inside (n,) exceed."""
+    return float(np.quantile(inside, 1.0 - FALSE_ALARMS))
+
+
+def detection(kind: str, inside: tuple[Array, Array], outside: tuple[Array, Array]) -> Detection:
+    """Rates at which curves outside exceed what curves inside hardly do; both as (drawn, refined)."""
+    rates = [float((scores > threshold(known)).mean()) for known, scores in zip(inside, outside, strict=True)]
+    return Detection(kind, *outside, *rates)
+
+
+def outsiders(trained: TrainedModel, config: Configuration, rows: Rows, seed: int) -> dict[str, Measured]:
+    """The rows, measured outside of what the model was trained for, by kind.
+
+    Wider instruments and higher backgrounds than any that it knows; and another material, where there is one whose
+    curves have the same window: a film of YIG for GGG 444, else GGG 444.
+    """
+    prior = trained.measurement
+    widest, highest = prior.fwhm[1], prior.background[1]
+    wide = replace(prior, fwhm=(_WIDER[0] * widest, _WIDER[1] * widest))
+    high = replace(prior, background=(_HIGHER[0] * highest, _HIGHER[1] * highest))
+
+    def drawn(number: int, source: Rows, how: Measurement) -> Measured:
+        return measure(source, config, how, stream(seed, _STREAM, number))
+
+    found = {
+        f"FWHM {wide.fwhm[0]:.0f} … {wide.fwhm[1]:.0f}″": drawn(0, rows, wide),
+        f"background {high.background[0]:.2g} … {high.background[1]:.2g}": drawn(1, rows, high),
+    }
+    other = another(trained)
+    if other is not None:
+        curves = stored_curves(rows.params.astype(np.float64), replace(config, reflection=other), config.space)
+        name = other.crystal if other.film is None else f"{other.film.crystal} on {other.crystal}"
+        found[f"material {name}"] = drawn(2, replace(rows, reflectivity=curves), prior)
+    return found
+
+
+def another(trained: TrainedModel) -> Reflection | None:
+    """Another material than the model's, or None in a convention that knows no film."""
+    if trained.physics["reflection"] != GGG_444:
+        return GGG_444
+    plain = trained.physics["convention"] == "exact" and trained.physics["layers"] is None
+    return YIG_ON_GGG_444 if plain else None

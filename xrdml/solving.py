@@ -1,0 +1,121 @@
+"""Single measured curves: what they could tell at most, how well the truth describes them, and what refinement finds.
+
+The limit is the Bayesian Cramér–Rao bound (H. L. Van Trees, Detection, Estimation, and Modulation Theory, 1968) at the
+truth: the inverse of the scoring matrix of the very counts (``xrdsim.fit.refine.evaluate``), to which the coordinates
+of the unit cube, zero and FWHM add what their uniform prior says, 1 / variance. A normal error of that width has the
+mean size σ·√(2/π); it counts no further than to the mean error of the prior's own median. It is local: it does not know
+that another, distant profile may give the same curve.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xrdml.checkpoint import TrainedModel
+from xrdml.measured import Measured
+from xrdsim.fit.problem import Problem, Unknowns, problem
+from xrdsim.fit.refine import evaluate, refine, unit_slope
+from xrdsim.fit.series import adapted
+from xrdsim.parameters import ParameterSpace
+
+Array = NDArray[np.float64]
+
+BEST_OF = 100
+"""Posterior samples of which the best is looked for."""
+
+STARTS = 4
+"""Of these, how many are refined."""
+
+_RTOL, _FINE = 1e-3, 1e-4  # accuracy [dex] of a refinement and of its end
+_STEPS, _LAST = 30, 20
+_VARIANCE = 1.0 / 12.0  # of a uniform variable of width 1
+
+
+@dataclass(frozen=True, eq=False)
+class Solved:
+    """What was found of one curve.
+
+    Attributes
+    ----------
+    limit : (p,) mean size of the error that cannot be gone below; NaN of what was told.
+    truth : reduced χ² of the true parameters and instrument, scale and background solved for.
+    drawn, drawn_chi2 : (p,) best of the posterior samples by χ², and its reduced χ²; of a model without samples its
+        estimate, at the middle of the ranges of zero and FWHM.
+    refined, refined_chi2 : (p,) where refinement ended, and its reduced χ².
+    """
+
+    limit: Array
+    truth: float
+    drawn: Array
+    drawn_chi2: float
+    refined: Array
+    refined_chi2: float
+
+
+def solve(measured: Measured, row: int, trained: TrainedModel, candidates: Array, spread: Array) -> Solved:
+    """Everything about one curve.
+
+    Parameters
+    ----------
+    measured, row : which curve.
+    trained : the model, whose ranges and physics are used.
+    candidates : (m, k) parameters, zero and FWHM to begin with: samples of the posterior, or an estimate.
+    spread : (p,) mean error of the prior's median.
+    """
+    size = measured.params.shape[1]
+    given = posed(measured, row, trained)
+    used = len(given.unknowns.space.low)
+    truth = given.unknowns.coordinates(measured.params[row : row + 1, :used], measured.zero[row], measured.fwhm[row])
+    x = given.unknowns.coordinates(adapted(candidates[:, :used], given.unknowns), candidates[:, -2], candidates[:, -1])
+    objective = described(given, x, _RTOL)
+    order = np.argsort(objective, kind="stable")
+    found = refine(given, x[order[:STARTS]], max_iter=_STEPS, rtol_dex=_RTOL)
+    end = refine(given, found.x[found.best(1)], max_iter=_LAST, rtol_dex=_FINE)
+
+    def whole(coordinates: Array) -> Array:
+        return np.append(given.unknowns.params(coordinates)[0], measured.params[row, used:])
+
+    unit = 2.0 / given.freedom
+    return Solved(
+        np.append(np.minimum(bound(given, truth), spread[:used]), np.full(size - used, np.nan)),
+        float(unit * described(given, truth, _FINE)[0]),
+        whole(x[order[:1]]),
+        float(unit * objective[order[0]]),
+        whole(end.x),
+        float(unit * end.objective[0]),
+    )
+
+
+def posed(measured: Measured, row: int, trained: TrainedModel) -> Problem:
+    """One curve with the model's ranges, on both sides of the peak as a network sees it; damage only where there is."""
+    prior, space = trained.measurement, trained.space
+    if space.damage and not measured.damaged[row]:
+        space = ParameterSpace(space.low[:7], space.high[:7], space.strain_sum)
+    physics = {name: value for name, value in trained.physics.items() if name != "layers"}
+    unknowns = Unknowns(space, fwhm=prior.fwhm, zero=prior.zero)
+    return problem(measured.curve(row), unknowns=unknowns, mask=prior.peak_mask, both_sides=True, **physics)
+
+
+def described(given: Problem, x: Array, rtol_dex: float) -> Array:
+    """Φ (m,) at coordinates (m, k), scale and background solved for."""
+    curves = given.curves(x, rtol_dex)
+    return given.objective(given.expected(curves, given.scaled(curves)))
+
+
+def bound(given: Problem, x: Array) -> Array:
+    """Mean size (p,) of the error of the parameters at coordinates (1, k), as the module says."""
+    unknowns = given.unknowns
+    space, free = unknowns.space, unknowns.free
+    p = len(space.low)
+    information = evaluate(given, x, None, _FINE).hessian[0]
+    known = np.where(free, 1.0 / (_VARIANCE * np.maximum(unknowns.high - unknowns.low, 1e-300) ** 2), 0.0)
+    chosen = np.append(free, [unknowns.scale is None, unknowns.background is None])
+    h = (information + np.diag(np.append(known, [0.0, 0.0])))[np.ix_(chosen, chosen)]
+    length = np.sqrt(np.maximum(np.diag(h), 1e-300))
+    covariance = np.zeros((len(x[0]) + 2,) * 2)
+    covariance[np.ix_(chosen, chosen)] = np.linalg.pinv(h / np.outer(length, length)) / np.outer(length, length)
+    slope = unit_slope(space, x[:, :p])[0]
+    variance = np.einsum("ij,jk,ik->i", slope, covariance[:p, :p], slope)
+    return np.asarray(np.sqrt(2.0 / math.pi * np.maximum(variance, 0.0)))
