@@ -77,7 +77,7 @@ def calibration_figure(found: Calibration) -> Figure:
     right.plot(TARP_LEVELS, found.tarp, "o-", ms=4, color=SECOND)
     for axes, low in ((left, 0.4), (right, 0.0)):
         axes.plot([low, 1.0], [low, 1.0], lw=1.0, color=MEASURED, ls=":")
-        axes.set(xlim=(low, 1.01), ylim=(low, 1.01), aspect="equal")
+        axes.set(xlim=(low, 1.01), ylim=(0.0, 1.01))
         axes.spines[["top", "right"]].set_visible(False)
     left.set(xlabel="probability of the central interval", ylabel="share of the truths inside")
     left.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
