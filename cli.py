@@ -477,16 +477,42 @@ def sensitivity(
 @app.command()
 @_command("continue with the same command and --resume")
 def train(
-    dataset: Annotated[str, typer.Argument(help="Made by `xrd gen`.")] = "dataset.zarr",
+    dataset: Annotated[
+        str | None, typer.Argument(help="Made by `xrd gen`; default: dataset.zarr, or none with --simulate.")
+    ] = None,
+    simulate: Annotated[int | None, typer.Option(help="Learn from so many fresh curves in every epoch.")] = None,
+    damage: Annotated[bool, typer.Option("--damage", help="With --simulate: with the damage kappa, p.")] = False,
+    undamaged: Annotated[float, typer.Option(help="With --damage: share of the curves without any.")] = 0.0,
+    space: SpaceOption = None,
     model: Annotated[
-        Literal["weighted", "hierarchical"],
-        typer.Option(help="'hierarchical': a coarse estimate, then a correction of the most sensitive parameters."),
+        Literal["weighted", "hierarchical", "flow", "multitask", "attention"],
+        typer.Option(
+            help="'hierarchical': a coarse estimate, then a correction of the most sensitive parameters; 'flow': also "
+            "samples of the posterior; 'multitask': also the noise-free curve; 'attention': self-attention and heads "
+            "for depths and strains."
+        ),
     ] = "weighted",
-    weights: Annotated[Path | None, typer.Option(help="Loss weights, made by `xrd sensitivity`; default: 1.")] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            help="Loss weights, made by `xrd sensitivity`; 'fisher': the metric JᵀJ of each sample; default: 1.",
+            metavar="FILE|fisher",
+        ),
+    ] = None,
+    loss: Annotated[
+        Literal["parameters", "curve"], typer.Option(help="'curve': also the error of the simulated estimate.")
+    ] = "parameters",
+    alpha: Annotated[
+        float | None, typer.Option(help="With --loss curve: weight of the curves, within 0 … 1; default: 0.5.")
+    ] = None,
+    curve_share: Annotated[
+        float | None, typer.Option(help="With --loss curve: part of a batch that is simulated; default: 0.125.")
+    ] = None,
+    finetune: Annotated[Path | None, typer.Option(help="Begin with this trained model of the same kind.")] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder; default: runs/MODEL.")] = None,
     epochs: Annotated[int, typer.Option(help="Passes over the training rows.")] = 16,
     batch_size: Annotated[int, typer.Option(help="Curves a step.")] = 128,
-    lr: Annotated[float, typer.Option(help="Largest learning rate.")] = 2e-3,
+    lr: Annotated[float | None, typer.Option(help="Largest learning rate; default: 2e-3, tuning 3e-4.")] = None,
     fine: Annotated[
         str | None, typer.Option(help="Parameters that the hierarchical model corrects; default: the most sensitive.")
     ] = None,
@@ -507,16 +533,34 @@ def train(
         xrd train --weights sensitivity.npy
 
         xrd train big.zarr --model hierarchical --weights sensitivity.npy --fine Dmax1,Rp1,L1 -o runs/fine
+
+        xrd train --simulate 65536 --damage --undamaged 0.5 --model flow
+
+        xrd train --weights fisher --model attention
+
+        xrd train --finetune runs/weighted --loss curve --alpha 0.5 --epochs 4 -o runs/tuned
     """
     from xrdml.training import train as run
+    from xrdsim.errors import ParameterError
+    from xrdsim.parameters import ParameterSpace
     from xrdsim.report import accuracy_table, save_figure, training_figure
     from xrdsim.terminal import say, show_table, training
 
+    if simulate is not None and dataset is not None:
+        raise ParameterError(f"--simulate {simulate} makes its own curves; leave out {dataset}")
+    ranges = _space(space, None, "20%")
     with training() as progress:
         result = run(
-            dataset,
+            None if simulate is not None else dataset or "dataset.zarr",
+            simulate=simulate,
+            space=(ranges or ParameterSpace()).with_damage() if damage else ranges,
+            undamaged=undamaged,
             model=model,
             weights=weights,
+            loss=loss,
+            alpha=alpha,
+            curve_share=curve_share,
+            finetune=finetune,
             output=output,
             epochs=epochs,
             batch_size=batch_size,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from xrdml.losses import load_weights, weighted_loss
+from xrdml.losses import RIDGE, load_weights, metric_loss, weighted_loss
 from xrdsim.errors import ParameterError
 from xrdsim.parameters import ALL_NAMES, NAMES
 
@@ -31,6 +31,30 @@ def test_importance_weights_the_samples_and_ones_change_nothing():
 def test_a_range_of_no_width_does_not_count():
     loss = weighted_loss(torch.tensor([[1.0]]), torch.tensor([[0.0]]), torch.tensor([0.0]), torch.tensor([1.0]))
     assert float(loss) == 0.0
+
+
+def test_a_metric_measures_deviations_together():
+    span = torch.tensor([2.0, 100.0])
+    metric = torch.tensor([[[4.0, -2.0], [-2.0, 1.0]]])  # tells 2Δ₁ − Δ₂ only
+    true = torch.zeros(1, 2)
+    plain = {"span": span, "weights": torch.ones(2), "beta": 1e-6}
+    for deviation, norm in (([0.1, 0.1], 0.1), ([0.1, 0.2], 0.0), ([0.1, -0.1], 0.3)):
+        predicted = (torch.tensor([deviation]) * span).requires_grad_()
+        loss = metric_loss(predicted, true, span, metric, beta=1e-6)
+        ridge = RIDGE * float(weighted_loss(predicted, true, **plain).detach())
+        assert float(loss.detach()) == pytest.approx(norm + ridge, abs=1e-4)
+        (gradient,) = torch.autograd.grad(loss, predicted)
+        assert gradient.all()
+    twice = metric_loss(predicted, true, span, metric, 2.0 * torch.ones(1), beta=1e-6)
+    assert float(twice.detach()) == pytest.approx(2.0 * float(loss.detach()), rel=1e-6)
+
+
+def test_the_metric_loss_is_smooth_at_the_truth_and_forgets_ranges_without_width():
+    predicted = torch.tensor([[0.3, 5.0]], requires_grad=True)
+    loss = metric_loss(predicted, torch.tensor([[0.3, 1.0]]), torch.tensor([2.0, 0.0]), torch.ones(1, 2, 2))
+    assert float(loss.detach()) == 0.0
+    loss.backward()
+    assert torch.isfinite(predicted.grad).all()
 
 
 def test_weights_from_file_array_or_default(tmp_path):

@@ -61,6 +61,62 @@ def test_the_correction_starts_at_zero_and_changes_its_columns_only():
     assert changed.tolist() == [True, False, False, True, False, False, False]
 
 
+@pytest.mark.parametrize("outputs", [7, 9])
+def test_attention_has_a_head_for_depths_and_one_for_strains_and_damage(outputs):
+    net = small(kind="attention", outputs=outputs).eval()
+    for head, value in ((net.depths, 10.0), (net.strains, -10.0)):
+        torch.nn.init.zeros_(head.out.weight)
+        torch.nn.init.constant_(head.out.bias, value)
+    high = net(torch.randn(3, 2, 701))[0] > 0.5
+    names = ParameterSpace().with_damage().names[:outputs]
+    assert [name for name, chosen in zip(names, high, strict=True) if chosen] == ["L1", "Rp1", "L2", "Rp2"]
+    assert net.strains.out.out_features == outputs - 4
+
+
+def test_attention_heads_see_the_whole_sequence():
+    net = small(kind="attention").eval()
+    features = torch.randn(2, 44, 16)
+    changed = features.clone()
+    changed[:, 0] = torch.randn(2, 16)
+    assert (net.attention(features) != net.attention(changed)).any(dim=2).all()
+
+
+def test_the_decoder_learns_the_curve_from_the_same_features():
+    net = small(kind="multitask").eval()
+    x, clean = torch.randn(4, 2, 701), torch.randn(4, 701)
+    estimated, further = net.learn(x, told(4), torch.zeros(4, 9), clean)
+    torch.testing.assert_close(estimated, net(x))
+    decoded = net.decode(net.encoder(x))
+    assert decoded.shape == (4, 701)
+    none = net.learn(x, told(4), torch.zeros(4, 9), decoded.detach())[1]
+    assert float(further.detach().min()) > 0.1 > float(none.detach().max()) == 0.0
+    further.sum().backward()
+    assert net.encoder.place.grad.any()
+    assert net.decoder[0].weight.grad.any()
+    assert net.learn(x, told(4), torch.zeros(4, 9), None)[1] is None
+
+
+def test_cards_of_networks_without_attention_are_as_they_were():
+    assert not {"layers", "heads"} & set(Architecture.of("flow", 701, 9).to_dict())
+    values = Architecture.of("attention", 701, 9).to_dict()
+    assert (values["layers"], values["heads"], values["channels"]) == (2, 4, [64, 128, 192])
+    assert Architecture(**values | {"channels": (64, 128, 192), "blocks": (1, 1, 1), "fine": ()}) == Architecture.of(
+        "attention", 701, 9
+    )
+
+
+def test_the_flow_of_earlier_models_is_unchanged():
+    """Names and sizes of the tensors that trained models hold."""
+    net = build(Architecture.of("flow", 701, 9))
+    shapes = {name: tuple(tensor.shape) for name, tensor in net.state_dict().items()}
+    assert len(shapes) == 134
+    assert shapes["encoder.place"] == (22, 256)
+    assert shapes["trunk.out.weight"] == (128, 256)
+    assert shapes["point.weight"] == (9, 128)
+    assert shapes["posterior.gaussian.weight"] == (77, 128)
+    assert sum(tensor.numel() for tensor in net.parameters()) == 2069647
+
+
 def test_hierarchical_needs_something_to_correct():
     with pytest.raises(ParameterError, match="fine"):
         small(kind="hierarchical")

@@ -12,13 +12,12 @@ from safetensors.torch import load_file, save_file
 import xrdml
 from xrdml import load_model, losses, train
 from xrdml.known import Narrowing, Ranges
-from xrdml.training import DEFAULT_FINE
 from xrdsim import generate
 from xrdsim.errors import CheckpointError, DeviceError, OutputError, ParameterError, StoreError, XrdError
 from xrdsim.parameters import NAMES, ParameterSpace
 
 FAST = {"epochs": 2, "batch_size": 64}
-MODULE = importlib.import_module("xrdml.training")
+MODULE = importlib.import_module("xrdml.objective")
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +156,7 @@ def test_trainings_of_earlier_versions_are_continued(run, dataset, tmp_path):
     folder = copy(run, tmp_path)
     state = torch.load(folder / "state.pt", weights_only=True)
     settings = json.loads(state["settings"])
-    for name in ("undo_sampler", "simulate", "undamaged", "narrowing"):
+    for name in ("undo_sampler", "simulate", "undamaged", "narrowing", "curve", "finetune", "sensitivity"):
         del settings[name]
     torch.save(state | {"settings": json.dumps(settings)}, folder / "state.pt")
     assert train(dataset, output=folder, resume=True, **FAST).metrics == run.metrics
@@ -168,8 +167,11 @@ def test_fine_by_name_or_default(dataset, tmp_path):
     run = train(dataset, output=tmp_path / "named", fine=["L2", "Rp1"], **one)
     assert load_model(run.path).net.get_buffer("columns").tolist() == [5, 3]
     run = train(dataset, output=tmp_path / "default", **one)
-    columns = load_model(run.path).net.get_buffer("columns").tolist()
-    assert [NAMES[column] for column in columns] == list(DEFAULT_FINE)
+    model = load_model(run.path)
+    measured = model.card["training"]["sensitivity"]
+    assert list(measured) == list(NAMES)
+    columns = model.net.get_buffer("columns").tolist()
+    assert {NAMES[column] for column in columns} == set(sorted(measured, key=measured.get)[-3:])
 
 
 def test_learns(dataset, tmp_path):
@@ -208,7 +210,11 @@ def test_stops_at_a_loss_that_is_not_finite(dataset, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"model": "transformer"}, ParameterError, "'transformer' is unknown; choose weighted, hierarchical, flow"),
+        (
+            {"model": "transformer"},
+            ParameterError,
+            "'transformer' is unknown; choose weighted, hierarchical, flow, multitask, attention",
+        ),
         ({"epochs": 0}, ParameterError, "epochs = 0"),
         ({"batch_size": -1}, ParameterError, "batch_size = -1"),
         ({"lr": float("nan")}, ParameterError, "lr = nan"),

@@ -42,6 +42,9 @@ _EARLIER: State = {
     "simulate": None,
     "undamaged": 0.0,
     "narrowing": None,
+    "curve": None,
+    "finetune": None,
+    "sensitivity": None,
 }  # settings of trainings before they could be chosen
 
 

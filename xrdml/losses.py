@@ -1,6 +1,7 @@
 """Losses on parameters, and the weights that say which parameter counts how much.
 
-Σ_j w_j · ℓ(Δp_j / range_j),   ℓ the smooth L1 function, quadratic below β
+Σ_j w_j · ℓ(Δ_j)                Δ_j = Δp_j / range_j, ℓ the smooth L1 function, quadratic below β
+√(Δᵀ G Δ + β²) − β + r·Σ_j ℓ(Δ_j)      with a metric G for each sample
 """
 
 from pathlib import Path
@@ -15,6 +16,9 @@ from xrdsim.errors import ParameterError
 
 BETA = 0.01
 """Deviation, as part of a range, below which the loss is quadratic."""
+
+RIDGE = 0.1
+"""Weight r of the plain loss beside the norm of a metric: parameters that a curve does not tell are learned, too."""
 
 
 def weighted_loss(
@@ -38,6 +42,30 @@ def weighted_loss(
     each = functional.smooth_l1_loss(scaled, torch.zeros_like(scaled), beta=beta, reduction="none")
     loss = each @ weights
     return loss.mean() if importance is None else (importance * loss).mean()
+
+
+def metric_loss(
+    predicted: Tensor,
+    true: Tensor,
+    span: Tensor,
+    metric: Tensor,
+    importance: Tensor | None = None,
+    beta: float = BETA,
+) -> Tensor:
+    """Mean over samples of √(Δᵀ G Δ + β²) − β, and RIDGE times the loss with all weights 1.
+
+    Parameters
+    ----------
+    predicted, true : (n, p) parameters in their units.
+    span : (p,) width of their ranges; one of width 0 does not count.
+    metric : (n, p, p), of deviations in parts of ranges: ``xrdml.fisher.Metrics``.
+    importance : (n,) factor of each sample; ``None`` for ones.
+    """
+    scaled = (predicted - true) / torch.where(span > 0.0, span, torch.inf)
+    square = torch.einsum("nj,njk,nk->n", scaled, metric, scaled).clamp_min(0.0)
+    norm = (square + beta**2).sqrt() - beta
+    ridge = weighted_loss(predicted, true, span, torch.ones_like(span), importance, beta)
+    return (norm if importance is None else importance * norm).mean() + RIDGE * ridge
 
 
 def load_weights(source: str | Path | ArrayLike | None, names: tuple[str, ...]) -> NDArray[np.float64]:

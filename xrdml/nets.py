@@ -10,24 +10,39 @@ every output keeps ranges and constraints.
 Tensors are (n, channels, 1, length) in channels-last layout, for which convolutions on CPUs are fastest.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from xrdml.flows import Posterior
 from xrdml.known import INSTRUMENT
+from xrdml.losses import BETA
 from xrdsim.errors import ParameterError
+from xrdsim.parameters import L1, L2, RP1, RP2
+
+SURPRISE = 0.1
+"""Weight of a flow's negative log-likelihood beside the loss on parameters."""
+
+DECODED = 0.5
+"""Weight of the error of a decoded curve, a mean over the window in units of the input, beside it."""
 
 
 class Model(StrEnum):
-    """Which network: all parameters at once; coarse, then a correction of some; or a posterior distribution."""
+    """Which network.
+
+    All parameters at once; coarse, then a correction of some; a posterior distribution; parameters and the noise-free
+    curve; or self-attention, and heads of their own for depths and for strains.
+    """
 
     WEIGHTED = "weighted"
     HIERARCHICAL = "hierarchical"
     FLOW = "flow"
+    MULTITASK = "multitask"
+    ATTENTION = "attention"
 
 
 @dataclass(frozen=True)
@@ -46,6 +61,7 @@ class Architecture:
     queries : of the attention pooling.
     hidden : width of the hidden layer in the heads.
     context, transforms, bins : of the flow: width of what conditions it, couplings, pieces of each spline.
+    layers, heads : of the self-attention.
     """
 
     kind: str = Model.WEIGHTED.value
@@ -61,12 +77,20 @@ class Architecture:
     context: int = 128
     transforms: int = 5
     bins: int = 8
+    layers: int = 2
+    heads: int = 4
 
     @classmethod
     def of(cls, kind: str, points: int, outputs: int, fine: tuple[int, ...] = ()) -> Self:
         """The default sizes of a kind; a flow has more to say and gets a larger encoder."""
         larger: Any = {"channels": (64, 128, 256), "blocks": (1, 1, 2)} if kind == Model.FLOW else {}
         return replace(cls(kind, points, outputs, fine), **larger)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; those of the self-attention only where there is any, as cards always had them."""
+        values = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        without = () if self.kind == Model.ATTENTION else ("layers", "heads")
+        return {name: value for name, value in values.items() if name not in without}
 
 
 class Block(nn.Module):
@@ -140,8 +164,15 @@ class Head(nn.Module):
 class Estimator(nn.Module):
     """A network whose ``forward(x, told)`` gives coordinates (n, outputs) of the unit cube."""
 
-    def learn(self, x: Tensor, told: Tensor, unit: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The estimate, and −log of the probability (n,) of the true coordinates where a network states one."""
+    def learn(self, x: Tensor, told: Tensor, unit: Tensor, clean: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """The estimate, and what a network adds to the loss of each sample (n,), if anything.
+
+        Parameters
+        ----------
+        x, told : as for ``forward``.
+        unit : (n, outputs + 2) true coordinates of parameters, zero and FWHM.
+        clean : (n, points) the noise-free curve as ``xrdml.reconstruction.clean_window`` makes it, for a decoder.
+        """
         return self(x, told), None
 
 
@@ -156,6 +187,62 @@ class Weighted(Estimator):
     def forward(self, x: Tensor, told: Tensor | None = None) -> Tensor:
         logits: Tensor = self.head(self.encoder(x))
         return logits.sigmoid()
+
+
+class Multitask(Weighted):
+    """As the weighted network, and from the same features the noise-free curve on the whole window.
+
+    Every place of the sequence decodes the angles that follow it. What the loss adds is the smooth L1 of their
+    deviation, in units of the network input.
+    """
+
+    def __init__(self, a: Architecture) -> None:
+        super().__init__(a)
+        self.points = a.points
+        angles = a.stem * 2 ** (len(a.channels) - 1)  # of a place
+        self.decoder = nn.Sequential(nn.Linear(a.channels[-1], a.hidden), nn.ReLU(), nn.Linear(a.hidden, angles))
+
+    def learn(self, x: Tensor, told: Tensor, unit: Tensor, clean: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        features = self.encoder(x)
+        estimated: Tensor = self.head(features).sigmoid()
+        if clean is None:
+            return estimated, None
+        error = functional.smooth_l1_loss(self.decode(features).float(), clean, beta=BETA, reduction="none")
+        return estimated, DECODED * error.mean(dim=1)
+
+    def decode(self, features: Tensor) -> Tensor:
+        """The curve (n, points) of features (n, length, channels)."""
+        curve: Tensor = self.decoder(features).flatten(1)[:, : self.points]
+        return curve
+
+
+class Attention(Estimator):
+    """Self-attention over the feature sequence (arXiv:1706.03762), then one head for depths and one for strains.
+
+    Normalisation comes first in a layer (arXiv:2002.04745), and nothing is dropped: training has noise enough. The
+    damage belongs to the strains.
+    """
+
+    def __init__(self, a: Architecture) -> None:
+        super().__init__()
+        width = a.channels[-1]
+        depths = [L1, RP1, L2, RP2]
+        strains = [column for column in range(a.outputs) if column not in depths]
+        self.encoder = Encoder(a)
+        layers = [
+            nn.TransformerEncoderLayer(width, a.heads, 2 * width, dropout=0.0, batch_first=True, norm_first=True)
+            for _ in range(a.layers)
+        ]
+        self.attention = nn.Sequential(*layers, nn.LayerNorm(width))
+        self.depths = Head(a, len(depths))
+        self.strains = Head(a, len(strains))
+        order = torch.tensor(depths + strains).argsort()
+        self.register_buffer("order", order, persistent=False)
+
+    def forward(self, x: Tensor, told: Tensor | None = None) -> Tensor:
+        features = self.attention(self.encoder(x))
+        logits = torch.cat([self.depths(features), self.strains(features)], dim=1)
+        return logits[:, self.get_buffer("order")].sigmoid()
 
 
 class Hierarchical(Estimator):
@@ -198,11 +285,11 @@ class Flow(Estimator):
         logits: Tensor = self.point(self.context(x, told))
         return logits.sigmoid()
 
-    def learn(self, x: Tensor, told: Tensor, unit: Tensor) -> tuple[Tensor, Tensor | None]:
+    def learn(self, x: Tensor, told: Tensor, unit: Tensor, clean: Tensor | None) -> tuple[Tensor, Tensor | None]:
         context = self.context(x, told)
         point: Tensor = self.point(context)
         with torch.autocast(x.device.type, enabled=False):
-            return point.sigmoid(), -self.posterior.log_prob(unit, context.float())
+            return point.sigmoid(), -SURPRISE * self.posterior.log_prob(unit, context.float())
 
     def context(self, x: Tensor, told: Tensor) -> Tensor:
         """What conditions the point estimate and the posterior, (n, context)."""
@@ -210,7 +297,13 @@ class Flow(Estimator):
         return out
 
 
-_CLASSES = {Model.WEIGHTED: Weighted, Model.HIERARCHICAL: Hierarchical, Model.FLOW: Flow}
+_CLASSES: dict[Model, type[Estimator]] = {
+    Model.WEIGHTED: Weighted,
+    Model.HIERARCHICAL: Hierarchical,
+    Model.FLOW: Flow,
+    Model.MULTITASK: Multitask,
+    Model.ATTENTION: Attention,
+}
 
 
 def build(architecture: Architecture) -> Estimator:
@@ -219,7 +312,9 @@ def build(architecture: Architecture) -> Estimator:
     ``forward(x, told)`` takes the window (n, 2, points) and the ranges that ``xrdml.known.Ranges.told`` makes, which
     only a flow looks at, and gives coordinates (n, outputs) of the unit cube.
     """
-    return _CLASSES[Model(architecture.kind)](architecture)
+    network: Any = _CLASSES[Model(architecture.kind)]
+    net: Estimator = network(architecture)
+    return net
 
 
 def _waves(length: int, channels: int) -> Tensor:

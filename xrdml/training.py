@@ -15,42 +15,34 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from xrdml.checkpoint import CARD, STATE, definition, load_state, save_model, save_state
-from xrdml.data import (
-    MEMORY,
-    Batch,
-    Measurement,
-    Minibatch,
-    Source,
-    Split,
-    batches,
-    importance,
-    make_batch,
-    open_source,
-    source_of,
-    split,
-    stream,
-    whole_ranges,
-)
+from xrdml.correction import choose_fine
+from xrdml.data import MEMORY, batches, make_batch, stream, whole_ranges
 from xrdml.evaluate import test_errors
+from xrdml.finetuning import LR as FINETUNING_LR
+from xrdml.finetuning import starting_weights
+from xrdml.fisher import Metrics
 from xrdml.known import Narrowing
-from xrdml.losses import load_weights, weighted_loss
+from xrdml.losses import load_weights
+from xrdml.material import choose_material
+from xrdml.measurement import Measurement
 from xrdml.nets import Architecture, Model, build
+from xrdml.objective import Objective, choose_loss
 from xrdml.process import fast_bfloat16, fast_training
-from xrdsim.configuration import Configuration
 from xrdsim.errors import CheckpointError, DeviceError, ParameterError, TrainingError
 from xrdsim.files import save_json
-from xrdsim.fresh import fresh_configuration, fresh_rows
 from xrdsim.parameters import ParameterSpace
-from xrdsim.store import Dataset, Floats, Rows, open_dataset
+from xrdsim.store import Dataset
 
-DEFAULT_FINE = ("Dmax1", "L1", "Rp1")
-"""Parameters that the hierarchical model corrects where no weights say which are the most sensitive."""
+LR = 2e-3
+"""Largest learning rate of a training that begins with random weights."""
+
+FISHER = "fisher"
+"""Name that asks for a metric of each sample instead of weights."""
 
 WEIGHT_DECAY = 0.01
 WARM_UP = 200  # steps, at most a tenth of a phase
@@ -58,18 +50,15 @@ CLIP = 5.0  # largest norm of the gradient
 
 METRICS = "metrics.json"
 
-SURPRISE = 0.1
-"""Weight of the negative log-likelihood beside the loss on parameters."""
-
-HELD = 2000
-"""Fresh curves to validate on, and as many to test on."""
-
-_VALIDATION, _FRESH, _HELD, _TEST = 2, 5, 6, 7  # random streams beside those of the batches
+_VALIDATION = 2  # random stream beside those of the batches
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a training is; ``validation`` is given after the last batch of an epoch."""
+    """Where a training is; ``validation`` is given after the last batch of an epoch.
+
+    While metrics are measured the phase is ``metrics``, and there is no loss: NaN.
+    """
 
     phase: str
     epoch: int
@@ -99,10 +88,14 @@ def train(
     narrowing: Narrowing | None = None,
     model: str = "weighted",
     weights: str | Path | ArrayLike | None = None,
+    loss: str = "parameters",
+    alpha: float | None = None,
+    curve_share: float | None = None,
+    finetune: str | Path | None = None,
     output: str | Path | None = None,
     epochs: int = 16,
     batch_size: int = 128,
-    lr: float = 2e-3,
+    lr: float | None = None,
     seed: int = 0,
     device: str = "cpu",
     resume: bool = False,
@@ -125,15 +118,24 @@ def train(
     space : their ranges; ``None`` for the default ones, without damage.
     undamaged : share of them without damage, in a space with it.
     narrowing : distribution of the ranges that a flow is told; ``None`` for the default one.
-    model : ``weighted``; ``hierarchical`` with a second phase of half as many epochs; or ``flow``.
-    weights : of the loss, one a parameter: an array or a ``.npy`` file; ``None`` for ones.
+    model : ``weighted``; ``hierarchical`` with a second phase of half as many epochs; ``flow``; ``multitask``, which
+        also learns to give the noise-free curve; or ``attention``.
+    weights : of the loss, one a parameter: an array or a ``.npy`` file; ``None`` for ones. ``fisher`` for the metric
+        JᵀJ of each sample instead, with J = ∂log10 I/∂p as ``xrdml.fisher`` states.
+    loss : ``parameters``; or ``curve``, also the difference between the simulated estimate and the noise-free curve.
+    alpha : weight of the curves, that of the parameters being 1 − alpha; ``None`` for 0.5. It grows from 0 at first,
+        but not when a model is tuned.
+    curve_share : part of every batch whose curves are simulated; ``None`` for 0.125.
+    finetune : folder of a trained model of the same network, parameter table and window, whose weights to begin with.
     output : folder to make; ``None`` for ``runs/<model>``, numbered where that exists.
-    epochs, batch_size, lr : of the optimisation; lr is the largest learning rate.
+    epochs, batch_size, lr : of the optimisation; lr is the largest learning rate, ``None`` for 2e-3, or
+        3e-4 where a model is tuned.
     seed : of everything random.
     device : ``cpu`` or ``cuda``, where mixed precision is used.
     resume : continue a training in ``output`` (``None``: the last one of this model) with the same settings.
     measurement : prior of the measurement model; ``None`` for the default one.
-    fine : names of the parameters that the hierarchical model corrects; ``None`` for the three of the largest weights.
+    fine : names of the parameters that the hierarchical model corrects; ``None`` for the three of the largest
+        weights, or to which curves are most sensitive where there are none.
     patience : epochs without a better validation loss after which a phase ends.
     undo_sampler : weight every row by 1/density, as if the rows came from the prior. The validation loss always is that
         of the prior.
@@ -151,7 +153,8 @@ def train(
     DeviceError
         The device is not available.
     CheckpointError
-        ``output`` holds a model and ``resume`` is not set, or it cannot be resumed with these settings.
+        ``output`` holds a model and ``resume`` is not set, or it cannot be resumed with these settings; the model to
+        tune is missing or another one.
     StoreError, OutputError
         The dataset cannot be read, or the output cannot be written.
     TrainingError
@@ -160,25 +163,33 @@ def train(
         With the way to resume as its message.
     """
     where = _device(device)
+    lr = (LR if finetune is None else FINETUNING_LR) if lr is None else lr
     for name, value in (("epochs", epochs), ("batch_size", batch_size), ("lr", lr), ("patience", patience)):
         if not (math.isfinite(value) and value > 0):
             raise ParameterError(f"{name} = {value} must be positive")
     if seed < 0:
         raise ParameterError(f"seed = {seed} must not be negative")
-    material = _material(dataset, simulate, space, undamaged, seed, memory)
-    config, prior = material.config, measurement or Measurement()
-    space = config.space
-    loss_weights = load_weights(weights, space.names)
-    corrected = _fine(model, fine, None if weights is None else loss_weights, space.names)
-    architecture = Architecture.of(model, config.scan.points, len(space.low), corrected)
+    if model not in list(Model):
+        raise ParameterError(f"model {model!r} is unknown; choose {', '.join(Model)}")
     if narrowing is not None and model != Model.FLOW:
         raise ParameterError("narrowing belongs to the model flow; leave it out")
     narrowing = (narrowing or Narrowing()) if model == Model.FLOW else None
-    settings: dict[str, Any] = {"weights": loss_weights.tolist(), "epochs": epochs, "batch_size": batch_size, "lr": lr}
-    settings |= {"patience": patience, "undo_sampler": undo_sampler, "seed": seed, "dataset": config.to_dict()}
-    settings |= {"simulate": simulate, "undamaged": undamaged, "narrowing": narrowing and asdict(narrowing)}
-    settings["definition"] = definition(architecture, config, prior)
+    material = choose_material(dataset, simulate, space, undamaged, seed, memory)
+    config, prior = material.config, measurement or Measurement()
+    space = config.space
+    curve = choose_loss(loss, alpha, curve_share, config.layers)
+    fisher = isinstance(weights, str) and weights == FISHER
+    factors = load_weights(None if fisher else weights, space.names)
+    corrected, measured = choose_fine(model, fine, None if fisher or weights is None else factors, config)
+    architecture = Architecture.of(model, config.scan.points, len(space.low), corrected)
+    meaning = definition(architecture, config, prior) | {"architecture": architecture.to_dict()}
     folder = _folder(output, model, resume)
+    start, tuned = (None, None) if finetune is None else starting_weights(finetune, meaning, folder)
+    settings: dict[str, Any] = {"weights": FISHER if fisher else factors.tolist(), "epochs": epochs, "lr": lr}
+    settings |= {"batch_size": batch_size, "patience": patience, "undo_sampler": undo_sampler, "seed": seed}
+    settings |= {"simulate": simulate, "undamaged": undamaged, "narrowing": narrowing and asdict(narrowing)}
+    settings |= {"curve": curve and asdict(curve), "finetune": tuned, "dataset": config.to_dict()}
+    settings |= {"definition": meaning, "sensitivity": measured}
     state: dict[str, Any] = {"phase": 0, "epoch": 0, "stale": 0, "best_loss": math.inf, "history": []}
     state = load_state(folder, settings) if resume else state
     save_json(folder / METRICS, {"history": state["history"]})  # an unwritable folder is found now
@@ -186,24 +197,16 @@ def train(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = build(architecture).to(where)
+    if start is not None:
+        net.load_state_dict(start)
     held_rows = material.validation()
     held = make_batch(held_rows, config, prior, stream(seed, _VALIDATION), narrowing)
-    whole = whole_ranges(space, prior)
-    span, factors = (torch.tensor(x, dtype=torch.float32, device=where) for x in (space.span, loss_weights))
+    metrics = Metrics(config, held_rows.params) if fisher else None
+    mixed = where.type == "cuda" or fast_bfloat16()
+    objective = Objective(config, whole_ranges(space, prior), factors, where, mixed, metrics, curve, start is None)
     size = min(batch_size, material.rows)
     count = material.rows // size
     phases = [("coarse", epochs), ("fine", -(-epochs // 2))] if model == Model.HIERARCHICAL else [("all", epochs)]
-    mixed = where.type == "cuda" or fast_bfloat16()
-
-    def loss_of(batch: Batch, weight: Floats) -> Tensor:
-        inputs, told, true, unit, row_weight = (
-            torch.from_numpy(x).to(where)
-            for x in (batch.input, batch.ranges.told(whole), batch.params, batch.unit, weight)
-        )
-        with torch.autocast(where.type, torch.bfloat16, enabled=mixed and torch.is_grad_enabled()):
-            point, surprise = net.learn(inputs, told, unit)
-        loss = weighted_loss(batch.ranges.values(point.float()), true, span, factors, row_weight)
-        return loss if surprise is None else loss + SURPRISE * (row_weight * surprise).mean()
 
     try:
         while state["phase"] < len(phases):
@@ -219,21 +222,24 @@ def train(
                 epoch = state["epoch"]
                 net.eval()
                 trained.train()
-                began, total = time.perf_counter(), 0.0
                 source, index, weight = material.epoch(len(state["history"]), undo_sampler)
+                if metrics is not None:
+                    metrics.cover(source.params, _report(progress))
+                began, total = time.perf_counter(), 0.0
                 drawn = batches(source, index, weight, prior, size, seed, len(state["history"]), narrowing)
                 for number, batch in enumerate(drawn, start=1):
+                    step = epoch * count + number
                     for group in optimizer.param_groups:
-                        group["lr"] = lr * _schedule(epoch * count + number, planned * count)
-                    loss = loss_of(batch, batch.weight)
-                    total += float(loss.detach())
+                        group["lr"] = lr * _schedule(step, planned * count)
+                    cost = objective(net, batch, 1.0 if phase == "fine" else step / (planned * count))
+                    total += float(cost.detach())
                     if not math.isfinite(total):
                         raise TrainingError(
                             f"the loss is not finite in phase {phase}, epoch {epoch + 1}, batch {number}; the best "
                             f"model of the epochs before is kept in {folder}: train again with lr below {lr:g}"
                         )
                     optimizer.zero_grad()
-                    loss.backward()  # type: ignore[no-untyped-call]
+                    cost.backward()  # type: ignore[no-untyped-call]
                     nn.utils.clip_grad_norm_(trained.parameters(), CLIP)
                     optimizer.step()
                     if progress:
@@ -241,7 +247,7 @@ def train(
                         progress(Progress(phase, epoch + 1, planned, number, count, total / number, rate))
                 net.eval()
                 with torch.no_grad():
-                    validation = float(loss_of(held, held.weight))
+                    validation = float(objective(net, held))
                 state["history"].append(
                     {"phase": phase, "epoch": epoch + 1, "loss": total / count, "validation": validation}
                 )
@@ -261,87 +267,21 @@ def train(
         ) from None
 
     net.load_state_dict(state["best"])
-    metrics = {"history": state["history"], "test": test_errors(net.eval(), *material.test(), prior)}
-    _save(folder, state, settings, metrics)
-    return Run(folder, metrics)
+    result = {"history": state["history"], "test": test_errors(net.eval(), *material.test(), prior)}
+    _save(folder, state, settings, result)
+    return Run(folder, result)
 
 
-@dataclass(frozen=True, eq=False)
-class _Stored:
-    """Rows of a dataset, the same in every epoch."""
+def _report(progress: Callable[[Progress], None] | None) -> Callable[[int, int], None]:
+    """Progress of measuring metrics, as that of a training."""
+    began = time.perf_counter()
 
-    data: Dataset
-    source: Source
-    parts: Split
+    def report(done: int, total: int) -> None:
+        rate = done / (time.perf_counter() - began)
+        if progress:
+            progress(Progress("metrics", 1, 1, done, total, math.nan, rate))
 
-    @property
-    def config(self) -> Configuration:
-        return self.data.config
-
-    @property
-    def rows(self) -> int:
-        return len(self.parts.train)
-
-    def epoch(self, epoch: int, undo_sampler: bool) -> tuple[Source, NDArray[np.int64], Floats]:
-        train = self.parts.train
-        weight = importance(self.source.density, train) if undo_sampler else np.ones(len(self.data), np.float32)
-        return self.source, train, weight
-
-    def validation(self) -> Minibatch:
-        held = self.parts.validation
-        weight = importance(self.source.density, held)[held]
-        return Minibatch(self.source.reflectivity(held), self.source.params[held], weight)
-
-    def test(self) -> tuple[Configuration, Rows, Floats]:
-        return self.config, self.data.load("test"), self.source.params
-
-
-@dataclass(frozen=True, eq=False)
-class _Fresh:
-    """Rows of the prior, others in every epoch."""
-
-    config: Configuration
-    rows: int
-    undamaged: float
-    seed: int
-
-    def epoch(self, epoch: int, undo_sampler: bool) -> tuple[Source, NDArray[np.int64], Floats]:
-        rows = self._draw(self.rows, _FRESH, epoch)
-        return source_of(rows, self.config), np.arange(self.rows), rows.density
-
-    def validation(self) -> Minibatch:
-        rows = self._draw(HELD, _HELD)
-        return Minibatch(rows.reflectivity, rows.params, rows.density)
-
-    def test(self) -> tuple[Configuration, Rows, Floats]:
-        rows = self._draw(HELD, _TEST)
-        return self.config, rows, rows.params
-
-    def _draw(self, n: int, *key: int) -> Rows:
-        return fresh_rows(self.config, n, stream(self.seed, *key), self.undamaged)
-
-
-def _material(
-    dataset: str | Path | Dataset | None,
-    simulate: int | None,
-    space: ParameterSpace | None,
-    undamaged: float,
-    seed: int,
-    memory: float,
-) -> _Stored | _Fresh:
-    """What is learned from."""
-    if simulate is not None:
-        if simulate < 2:
-            raise ParameterError(f"simulate = {simulate} must be at least 2 curves an epoch")
-        return _Fresh(fresh_configuration(space=space), simulate, undamaged, seed)
-    if space is not None or undamaged:
-        raise ParameterError(
-            "space and undamaged are for curves that are simulated; a dataset has its own: leave them out"
-        )
-    if dataset is None:
-        raise ParameterError("give a dataset, or simulate = the number of curves an epoch")
-    data = dataset if isinstance(dataset, Dataset) else open_dataset(dataset)
-    return _Stored(data, open_source(data, memory), split(len(data), seed))
+    return report
 
 
 def _schedule(step: int, steps: int) -> float:
@@ -378,24 +318,6 @@ def _device(name: str) -> torch.device:
         return torch.device(name)
     known = "cpu or cuda" if torch.cuda.is_available() else "cpu: this installation of torch finds no CUDA device"
     raise DeviceError(f"device {name!r} is not available; choose {known}")
-
-
-def _fine(
-    model: str, fine: Sequence[str] | None, weights: NDArray[np.float64] | None, names: tuple[str, ...]
-) -> tuple[int, ...]:
-    """Columns that the hierarchical model corrects; refuses an unknown model or name."""
-    if model not in list(Model):
-        raise ParameterError(f"model {model!r} is unknown; choose {', '.join(Model)}")
-    if model != Model.HIERARCHICAL:
-        if fine is not None:
-            raise ParameterError("fine belongs to the hierarchical model; leave it out")
-        return ()
-    if fine is None and weights is not None:
-        return tuple(sorted(int(column) for column in np.argsort(-weights, kind="stable")[:3]))
-    chosen = DEFAULT_FINE if fine is None else tuple(fine)
-    if not chosen or len(set(chosen)) < len(chosen) or not set(chosen) <= set(names):
-        raise ParameterError(f"fine = {', '.join(chosen) or 'nothing'}; name some of {', '.join(names)}, each once")
-    return tuple(names.index(name) for name in chosen)
 
 
 def _folder(output: str | Path | None, model: str, resume: bool) -> Path:
