@@ -2,8 +2,8 @@
 
 Both compare log10(R + BACKGROUND) seen with the instrument of the stored curves. The background is a usual one, so that
 the tail beneath it, which no measurement shows, does not dominate. Deviations are in units of DEX, as the network input
-is: with those of a trained network, of some percent of a range each, the mean over angles is then about as large as
-the loss on parameters, half of it where they are 1 % and twice where they are 10 %.
+is. Their mean over angles is then as large as the loss on parameters where the deviations of these add up to half a
+range, and 1.5 times as large at 0.15 of a range: docs/training.md.
 """
 
 import numpy as np
