@@ -18,7 +18,8 @@ demo: .venv/installed
 	$(XRD) sensitivity demo/dataset.zarr --samples 500 -o demo/sensitivity.npy
 	$(XRD) train demo/dataset.zarr --weights demo/sensitivity.npy --epochs 14 -o demo/run
 	$(XRD) predict demo/measured.xy --model demo/run -o demo/result
-	@echo "look at demo/result/curve.png, demo/sensitivity.png and demo/run/loss.png"
+	$(XRD) fit demo/measured.xy -o demo/fit
+	@echo "look at demo/result/curve.png, demo/fit/fit.png, demo/sensitivity.png and demo/run/loss.png"
 
 test: .venv/installed
 	.venv/bin/python -m pytest
@@ -39,6 +40,7 @@ wheel: .venv/installed
 	cd build/wheel && venv/bin/xrd gen -n 300 --test-rows 60 --rtol-dex 1e-3 -o data.zarr
 	cd build/wheel && venv/bin/xrd train data.zarr --epochs 1 -o run
 	cd build/wheel && venv/bin/xrd predict curve.xy --model run -o result && test -s result/result.json
+	cd build/wheel && venv/bin/xrd predict curve.xy --refine -o shipped && test -s shipped/result.json
 
 clean:
 	rm -rf demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

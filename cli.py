@@ -34,7 +34,7 @@ ConventionOption = Annotated[
 RtolOption = Annotated[float, typer.Option(help="Accuracy of log10 R of the continuum.")]
 DeviceOption = Annotated[Literal["cpu", "cuda"], typer.Option(help="'cuda': the reflectivity on a graphics card.")]
 SamplerOption = Annotated[
-    Literal["grid", "adaptive", "sobol", "edge", "jeffreys"] | None,
+    Literal["grid", "adaptive", "sobol", "edge", "jeffreys", "errors"] | None,
     typer.Option(help="Where rows lie: docs/sampling.md; default: grid."),
 ]
 JitterOption = Annotated[bool, typer.Option("--jitter/--no-jitter", help="Anywhere in the grid cells, or on the grid.")]
@@ -213,6 +213,9 @@ def gen(
     sensitivity: Annotated[
         Path | None, typer.Option(help="sensitivity.json for --adaptive; default: measured on a pilot set.")
     ] = None,
+    around_errors: Annotated[
+        Path | None, typer.Option(help="More rows where this trained network errs most: a folder of `xrd train`.")
+    ] = None,
     damage: Annotated[bool, typer.Option("--damage", help="Add the damage kappa, p as columns 8 and 9.")] = False,
     test_rows: Annotated[int, typer.Option(help="Rows of the prior set aside for testing.")] = 2000,
     seed: Annotated[int, typer.Option(help="Same seed and settings: same bytes.")] = 0,
@@ -240,6 +243,8 @@ def gen(
 
         xrd gen --sampler sobol --around result/result.json --width 20% -o near.zarr
 
+        xrd gen --around-errors runs/weighted -n 20000 -o worst.zarr
+
         xrd gen --adaptive -n 500000 -o s3://bucket/big.zarr
     """
     from xrdsim.errors import ParameterError
@@ -251,17 +256,27 @@ def gen(
 
     if adaptive and sampler not in (None, "adaptive"):
         raise ParameterError(f"--adaptive and --sampler {sampler} exclude each other")
+    chosen, errors = "adaptive" if adaptive else sampler or "grid", None
+    ranges, experiment = _space(space, around, width), _experiment(reflection, scan)
+    if around_errors is not None:
+        if adaptive or sampler not in (None, "errors"):
+            raise ParameterError("--around-errors is a sampler of its own; leave out --adaptive and --sampler")
+        from xrdml.shortcomings import measure_errors
+
+        chosen, (ranges, errors) = "errors", measure_errors(around_errors, space=ranges, seed=seed)
+        damage = False  # the ranges say it
     measured, origin = (None, None) if sensitivity is None else read_range_sensitivity(sensitivity)
     with _cluster(scheduler) as client, counting("simulating", "curves") as progress:
         dataset = generate(
             output,
             n=n,
-            sampler="adaptive" if adaptive else sampler or "grid",
+            sampler=chosen,
             seed=seed,
             values=values,
             jitter=jitter,
             edge=tuple(_names(edge) or EDGE),
-            space=_space(space, around, width),
+            space=ranges,
+            errors=errors,
             convention=convention,
             layers=layers,
             rtol_dex=rtol_dex,
@@ -276,7 +291,7 @@ def gen(
             resume=resume,
             overwrite=overwrite,
             progress=progress,
-            **_experiment(reflection, scan),
+            **experiment,
         )
     size = size_of(output) / 1e6
     say(f"{n} training and {test_rows} test curves of {len(dataset.angle)} angles, {size:.0f} MB → {output}")
@@ -580,9 +595,33 @@ def train(
 
 @app.command()
 @_command()
+def export_model(
+    model: Annotated[Path, typer.Argument(help="Folder of a trained model.")],
+    onnx: Annotated[bool, typer.Option("--onnx", help="As an ONNX file, the only format so far.")] = True,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The file; default: model.onnx beside it.")
+    ] = None,
+) -> None:
+    """Write the network of a trained model for other programs, checked against PyTorch.
+
+    Examples:
+
+        xrd export-model runs/weighted --onnx
+    """
+    from xrdml.checkpoint import load_model
+    from xrdml.onnx_export import export_onnx
+    from xrdsim.terminal import say
+
+    target = output or model / "model.onnx"
+    worst = export_onnx(load_model(model), target)
+    say(f"{target.stat().st_size / 1e6:.1f} MB, within {worst:.1g} of PyTorch → {target}")
+
+
+@app.command()
+@_command()
 def predict(
     curve: Annotated[Path, typer.Argument(help="Measured curve: one column of intensities, or angle and intensity.")],
-    model: Annotated[Path, typer.Option(help="Folder of a trained model.")],
+    model: Annotated[Path | None, typer.Option(help="Folder of a trained model; default: the pretrained one.")] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path("result"),
     refine: Annotated[bool, typer.Option("--refine", help="Refine the estimate on the curve.")] = False,
     per_count: PerCountOption = None,
@@ -598,22 +637,22 @@ def predict(
 
     Examples:
 
-        xrd predict curve.txt --model runs/weighted -o result/
+        xrd predict curve.txt --refine -o result/
 
-        xrd predict curve.txt --model runs/weighted --refine
+        xrd predict curve.txt --model runs/weighted
 
         xrd predict scan.xy --model runs/weighted --axis omega --unit deg
     """
     from xrdml.prediction import predict as run
-    from xrdsim.report import format_value, save_fit
+    from xrdml.prediction import prediction_table
+    from xrdsim.report import save_fit
     from xrdsim.terminal import say, show_table
 
     reading = _reading(number, step, axis, unit, peak, drop_negative, per_count, offset)
     result = run(curve, model, refine=refine, **reading)
     for note in result.notes:
         say(note)
-    values = zip(result.names, result.values, strict=True)
-    show_table(("parameter", "value"), [(name, format_value(name, value)) for name, value in values])
+    show_table(*prediction_table(result))
     say(f"instrument FWHM {result.fwhm:.1f}″, zero {result.zero:+.1f}″")
     say(f"scale {result.scale:.4g}, background {result.background:.3g}, in the unit of the measured intensity")
     say(f"misfit: mean |log10(measured/simulated)| = {result.misfit:.4f} from 120.5″ after the peak")
@@ -663,7 +702,9 @@ def evaluate(
 def fit(
     curves: FitCurves,
     output: FitOutput = Path("result"),
-    model: Annotated[Path | None, typer.Option(help="Also begin where this trained network points.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Network that says where to begin; default: the pretrained one; 'none': none.")
+    ] = None,
     damage: DamageOption = False,
     per_count: PerCountOption = None,
     offset: OffsetOption = 0.0,
@@ -796,7 +837,7 @@ def refine(
             "likelihood": tuple(likelihood or ()),
         },
     )
-    _fit([curve], choices, output, None, 1, html, strict)
+    _fit([curve], choices, output, "none", 1, html, strict)
 
 
 @app.command()
@@ -949,7 +990,7 @@ def _fit_choices(
 
 
 def _fit(
-    curves: list[Path], choices: Any, output: Path, model: Path | None, jobs: int, html: bool, strict: bool
+    curves: list[Path], choices: Any, output: Path, model: str | None, jobs: int, html: bool, strict: bool
 ) -> None:
     """Fit, print and write; one curve into the folder, several into folders of their names."""
     from xrdsim.errors import ParameterError, XrdError
@@ -962,12 +1003,12 @@ def _fit(
         say(f"{fitted.source}: {fitted.verdict}. {fitted.reason}")
         say(f"→ {', '.join(map(str, files))}")
 
-    if len(curves) == 1:
-        starts = None
-        if model is not None:
-            from xrdml.prediction import network_starts
+    starts = None
+    if model != "none":
+        from xrdml.starts import NetworkStarts
 
-            starts = network_starts(model)
+        starts = NetworkStarts(model)
+    if len(curves) == 1:
         with searching() as progress:
             fitted = fit_file(curves[0], choices, starts=starts, progress=progress)
         say(fitted.note)
@@ -978,13 +1019,11 @@ def _fit(
         if strict and fitted.verdict != "solved":
             raise typer.Exit(2)
         return
-    if model is not None:
-        raise ParameterError("--model is for one curve; leave it out for several")
     if len({curve.stem for curve in curves}) < len(curves):
         raise ParameterError("two of the files have the same name; give them different ones")
     done: dict[Path, Any] = {}
     failed = 0
-    for path, result in fit_files(curves, choices, jobs):
+    for path, result in fit_files(curves, choices, jobs, starts):
         if isinstance(result, XrdError):
             complain(str(result))
             failed += 1

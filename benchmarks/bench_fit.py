@@ -27,12 +27,12 @@ from scipy.optimize import least_squares
 sys.path.insert(0, str(Path(__file__).parent))
 from synthetic import ACCEPTANCE, FURTHER, SOLVED, TUNING, synthetic
 
-from xrdml.prediction import network_starts
+from xrdml.checkpoint import load_model
+from xrdml.starts import candidates, solve
 from xrdsim import ParameterSpace, depth_end, strain_profile
 from xrdsim.fit.fitting import fit_curve
 from xrdsim.fit.problem import Unknowns, problem
 from xrdsim.fit.refine import refine, refine_all
-from xrdsim.fit.series import adapted
 from xrdsim.fit.uncertainty import laplace, quadratic
 
 BUDGET = 6.5
@@ -199,20 +199,19 @@ def table(which):
 
 
 def network(folder, curves):
-    """Refine from a network's estimate and 15 starts about it, without a search: share solved and time."""
-    starts = network_starts(folder)
+    """Refine what a network takes for likely, without a search: share solved and time."""
+    trained = load_model(folder)
     numba.set_num_threads(1)
     torch.set_num_threads(1)
     lines = []
     for seed in list(ACCEPTANCE)[: curves or 100]:
         made, given = prepare(seed)
         begun = time.perf_counter()
-        rows = adapted(starts(made.curve), given.unknowns)
-        found = refine(given, given.unknowns.coordinates(rows, 0.0, 45.0), max_iter=30)
+        found = solve(given, candidates(made.curve, given, trained))
         seconds = time.perf_counter() - begun
         lines.append((len(made.params) == 9, 2.0 * float(found.objective.min()) / given.freedom, seconds))
     damaged, chi2, seconds = map(np.array, zip(*lines, strict=True))
-    print(f"{len(lines)} curves of the set acceptance, one core, 16 starts of {folder}, seconds of the first left out")
+    print(f"{len(lines)} curves of the set acceptance, one core, starts of {folder}, seconds of the first left out")
     for name, some in (("no damage", ~damaged), ("damage", damaged)):
         solved = 100 * np.mean(chi2[some] <= SOLVED)
         print(f"{name}: {solved:.0f} % of {some.sum()} solved, {np.median(seconds[1:][some[1:]]):.2f} s (median)")

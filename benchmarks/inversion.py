@@ -1,7 +1,7 @@
 """What the learned inversion is measured by: test sets, seeds and thresholds, chosen before any network was tuned.
 
-Test rows are drawn from the prior with TEST_SEED, the curves that are solved are ``synthetic.synthetic`` of SOLVE_SEEDS,
-every second one with damage. Networks are trained with other seeds and never see them.
+Test rows are drawn from the prior with TEST_SEED, the curves that are solved are ``synthetic.synthetic`` of
+SOLVE_SEEDS, every second one with damage. Networks are trained with other seeds and never see them.
 """
 
 TEST_SEED = 424_242

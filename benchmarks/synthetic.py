@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xrdml.data import Measurement
+from xrdml.measurement import Measurement
 from xrdsim import ParameterSpace, Scan, draw_prior, simulate
 from xrdsim.curves import Curve
 

@@ -7,19 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from xrdml.data import (
-    DEX,
-    Measurement,
-    batches,
-    draw_batch,
-    importance,
-    network_input,
-    open_source,
-    shuffled,
-    source_of,
-    split,
-    stream,
-)
+from xrdml.data import batches, draw_batch, importance, open_source, shuffled, source_of, split, stream
+from xrdml.measurement import DEX, Measurement, network_input
 from xrdsim import generate, simulate
 from xrdsim.crystal import DEFAULT_SCAN
 from xrdsim.errors import ParameterError

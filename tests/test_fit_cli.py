@@ -311,7 +311,7 @@ def test_files_and_models_that_are_refused(here, curve):
     written(curve)
     assert "nowhere.xy" in refused("fit", "nowhere.xy")
     assert "nowhere.json" in refused("refine", "curve.xy", "--start", "nowhere.json")
-    assert "--model is for one curve" in refused("fit", "curve.xy", "start.json", "--model", "nowhere")
+    assert "nowhere holds no trained model" in refused("fit", "curve.xy", "start.json", "--model", "nowhere")
     assert "the same name" in refused("fit", "curve.xy", "other/curve.xy")
     assert "jobs = 0" in refused("fit", "curve.xy", "start.json", "--jobs", "0")
     refused("fit", code=2)

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from xrdml import TrainedModel, predict
-from xrdml.data import Measurement
-from xrdml.prediction import MISFIT_FROM
+from xrdml.measurement import Measurement
+from xrdml.prediction import MISFIT_FROM, prediction_table
 from xrdsim import depth_end, simulate
 from xrdsim.crystal import DEFAULT_SCAN, GGG_444, Scan
 from xrdsim.curves import Curve, write_curve
@@ -71,6 +71,24 @@ def test_refinement_of_an_estimate_beside_the_truth(oracle, curve, demonstration
     assert refined.misfit < 3e-3
     np.testing.assert_allclose(refined.values[:6], demonstration[:6], rtol=5e-3)
     assert refined.notes[-1] == f"Refined on the curve: the misfit of the network's estimate was {raw.misfit:.4f}."
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_the_pretrained_network_finds_a_sample_and_says_what_it_does_not_know(demonstration):
+    scan = Scan(-80.0, 6.0, 300)
+    wide, noise = TRUE | {"fwhm": 95.0}, np.random.default_rng(0)
+    counts = noise.poisson(1e3 * simulate(demonstration, scan=scan, **wide).intensity[0])
+    found = predict(Curve(scan.angle, counts, int(np.argmax(counts))), refine=True)
+    assert len(found.values) == 9
+    assert np.all(found.low < found.high)
+    assert found.misfit < 0.05
+    assert found.fwhm == pytest.approx(95.0, abs=3.0)
+    assert any("FWHM, 9" in note and "outside of 25 … 80" in note for note in found.notes)
+    assert set(found.to_dict()["parameters"]["L1"]) == {"value", "unit", "low", "high"}
+    header, rows = prediction_table(found)
+    assert len(header) == len(rows[0]) == 3
+    strange = Curve(scan.angle, noise.poisson(1000.0 * 10.0 ** np.sin(scan.angle / 40.0)), 13)
+    assert any("not one that the model knows" in note for note in predict(strange, refine=True).notes)
 
 
 def test_counts_with_zeros_are_fitted(oracle, curve):

@@ -21,11 +21,18 @@ def unit(rows):
     return (rows - SPACE.low) / SPACE.span
 
 
+def errors_near_zero():
+    """A pilot sample of a network that errs where Rp2 is near 0."""
+    rows = draw_prior(200, rng=np.random.default_rng(6))
+    return np.column_stack([rows, np.where(unit(rows)[:, RP2] > 0.7, 1.0, 0.1)])
+
+
 @pytest.fixture(scope="module")
 def samples():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(samplers, "_FISHER_PILOT", 200)
-        return {name: sample(name, ROWS.get(name, 4000), sensitivity=SENSITIVITY) for name in Sampler}
+        given = {"sensitivity": SENSITIVITY, "errors": errors_near_zero()}
+        return {name: sample(name, ROWS.get(name, 4000), **given) for name in Sampler}
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +64,9 @@ def test_weights_lead_back_to_the_prior(samples, many, name):
         assert np.all(np.abs(mean - theirs.mean(axis=0)) < 4.0 * deviation)
 
 
-def test_only_edge_and_jeffreys_leave_the_density_of_the_prior(samples):
+def test_edge_jeffreys_and_errors_leave_the_density_of_the_prior(samples):
     for name, drawn in samples.items():
-        assert (np.ptp(drawn.density) > 0.0) == (name in (Sampler.EDGE, Sampler.JEFFREYS))
+        assert (np.ptp(drawn.density) > 0.0) == (name in (Sampler.EDGE, Sampler.JEFFREYS, Sampler.ERRORS))
 
 
 def test_sobol_is_spread_more_evenly_than_chance():
@@ -104,7 +111,8 @@ def test_jeffreys_draws_curves_that_tell_more(samples, prior):
 @pytest.mark.parametrize("name", Sampler)
 def test_a_block_does_not_depend_on_others_nor_on_how_many_rows_are_asked(monkeypatch, name):
     monkeypatch.setattr(samplers, "_FISHER_PILOT", 64)
-    plan = make_plan(name, n=200, block_size=64, sensitivity=SENSITIVITY, seed=4)
+    given = {"sensitivity": SENSITIVITY, "errors": errors_near_zero()}
+    plan = make_plan(name, n=200, block_size=64, seed=4, **given)
     rows = plan.draw(2, 20)
     np.testing.assert_array_equal(rows.params[:9], plan.draw(2, 9).params)
     assert not np.isin(rows.params[:, 0], plan.draw(1, 20).params[:, 0]).any()
@@ -172,3 +180,22 @@ def test_too_many_rows_and_too_few_are_refused():
         sample("sobol", 0)
     with pytest.raises(ParameterError, match="must name one or more different parameters"):
         make_plan("edge", n=5, edge=("Rp2", "Rp2"))
+
+
+def test_errors_draws_more_where_a_network_errs(samples, many):
+    favoured = np.mean(unit(samples[Sampler.ERRORS].params)[:, RP2] > 0.7)
+    assert favoured > 1.4 * np.mean(unit(many)[:, RP2] > 0.7)
+
+
+@pytest.mark.parametrize(
+    ("errors", "message"),
+    [
+        (None, "--around-errors RUN"),
+        (np.zeros((3, 7)), r"shape \(3, 7\)"),
+        (np.full((3, 8), np.nan), "finite"),
+        (np.zeros((3, 8)), "some of them positive"),
+    ],
+)
+def test_refuses_errors_without_meaning(errors, message):
+    with pytest.raises(ParameterError, match=message):
+        make_plan("errors", n=10, errors=errors)

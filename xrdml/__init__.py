@@ -13,14 +13,14 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
     from xrdml.checkpoint import TrainedModel, load_model
-    from xrdml.data import Measurement
+    from xrdml.measurement import Measurement
     from xrdml.prediction import Prediction, predict
     from xrdml.training import Progress, Run, train
 
 __all__ = ["Measurement", "Prediction", "Progress", "Run", "TrainedModel", "load_model", "predict", "train"]
 
 _HOMES = {
-    "Measurement": "data",
+    "Measurement": "measurement",
     "Prediction": "prediction",
     "Progress": "training",
     "Run": "training",

@@ -21,8 +21,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_safetensors
 from torch import Tensor, nn
 
-from xrdml.data import Measurement, whole_ranges
+from xrdml.data import whole_ranges
 from xrdml.known import Ranges
+from xrdml.measurement import Measurement
 from xrdml.nets import Architecture, Flow, build
 from xrdsim.configuration import Configuration
 from xrdsim.crystal import Reflection, Scan
@@ -32,6 +33,9 @@ from xrdsim.parameters import TABLE, ParameterSpace
 
 FORMAT, FORMAT_VERSION = "xrdml-model", 2
 WEIGHTS, CARD, STATE = "model.safetensors", "model.json", "state.pt"
+
+PRETRAINED = Path(__file__).parent / "pretrained"
+"""Folder of the model that ships with the package, see its card."""
 
 State = dict[str, Any]
 
@@ -182,8 +186,8 @@ def save_model(folder: Path, tensors: dict[str, Tensor], card: dict[str, Any]) -
     save_json(folder / CARD, card)
 
 
-def load_model(path: str | Path) -> TrainedModel:
-    """Load a trained model from the folder that ``train`` wrote.
+def load_model(path: str | Path | None = None) -> TrainedModel:
+    """Load a trained model from the folder that ``train`` wrote; ``None`` for the one that ships with the package.
 
     Raises
     ------
@@ -191,7 +195,7 @@ def load_model(path: str | Path) -> TrainedModel:
         The folder is not a model; a file is missing, truncated or edited; the model is of a newer version or of another
         parameter table.
     """
-    folder = Path(path)
+    folder = PRETRAINED if path is None else Path(path)
     card = read_card(folder)
     meaning = card["definition"]
     try:

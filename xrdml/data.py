@@ -1,34 +1,23 @@
-"""From stored curves to what a network sees: rows in random order, measured anew in every batch.
+"""From stored curves to what a network learns from: rows in random order, measured anew in every batch.
 
-A stored curve is noise-free. A measured one has another instrument, an unknown scale, background and angular
-zero, counting noise, a scan that begins and ends somewhere in steps of its own, and a substrate peak that is not used.
-``Measurement`` is the prior of these; ``draw_batch`` draws them and returns network input. ``shuffled`` gives the rows.
+``shuffled`` gives the rows, ``make_batch`` measures them (``xrdml.measurement``) and draws what is known of them.
 """
 
-import math
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, fields
-from typing import Any, NamedTuple, Self, TypeVar
+from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from xrdml.known import Narrowing, Ranges
+from xrdml.measurement import Measurement, measure
 from xrdsim.configuration import Configuration, Part
 from xrdsim.errors import ParameterError
-from xrdsim.model import largest_strain
-from xrdsim.observe import PEAK_MASK, Windowed, observe, to_window
 from xrdsim.parameters import ParameterSpace
 from xrdsim.store import Dataset, Floats, Rows
-from xrdsim.units import ARCSEC
-
-DEX = 0.5
-"""Typical standard deviation of log10 intensity along a curve: the unit of the network input."""
-
-COVER = 60.0
-"""Angle [arcsec] by which a scan that covers a profile goes on beyond its largest strain."""
 
 MEMORY = 4e9
 """Bytes that the curves of a dataset may take to be held in memory."""
@@ -40,72 +29,6 @@ _SPLIT, _EPOCH, _BLOCKS = 0, 1, 4  # random streams
 
 A = TypeVar("A")
 B = TypeVar("B")
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """Prior of a measurement; each range is (low, high).
-
-    Parameters
-    ----------
-    fwhm : of the instrument [arcsec], uniform.
-    scale, background : intensity = scale · R + background; log-uniform.
-    zero : angle of the substrate peak [arcsec], uniform.
-    counts : counts at R = 1, log-uniform; the noise is Poisson's.
-    start, end : first and last angle of the scan [arcsec], uniform; scans end within the window.
-    step : of the scan [arcsec], uniform.
-    covered : share of the scans that are measured on to where the largest strain diffracts and COVER further; the
-        others end anywhere.
-    peak_mask : half-width [arcsec] of the region around the substrate peak that is not used.
-
-    Raises
-    ------
-    ParameterError
-        A range that is empty or has no meaning.
-    """
-
-    fwhm: tuple[float, float] = (25.0, 80.0)
-    scale: tuple[float, float] = (0.3, 2.0)
-    background: tuple[float, float] = (5e-5, 5e-4)
-    zero: tuple[float, float] = (-8.0, 8.0)
-    counts: tuple[float, float] = (1e5, 1e6)
-    start: tuple[float, float] = (-150.0, -50.0)
-    end: tuple[float, float] = (900.0, 2732.4)
-    step: tuple[float, float] = (2.0, 10.0)
-    covered: float = 0.5
-    peak_mask: float = PEAK_MASK
-
-    def __post_init__(self) -> None:
-        positive = ("fwhm", "scale", "background", "counts", "step")
-        for field in fields(self):
-            if field.name in ("covered", "peak_mask"):
-                continue
-            low, high = (float(value) for value in getattr(self, field.name))
-            object.__setattr__(self, field.name, (low, high))
-            if not (np.isfinite([low, high]).all() and low <= high and (low > 0.0 or field.name not in positive)):
-                rule = "positive and " if field.name in positive else ""
-                raise ParameterError(
-                    f"the measurement's {field.name} is {low:g} … {high:g}; it must be {rule}low ≤ high"
-                )
-        if not 0.0 <= self.covered <= 1.0:
-            raise ParameterError(f"the measurement's covered = {self.covered:g} must lie within 0 … 1")
-        if not (self.peak_mask >= 0.0 and self.start[1] < self.end[0]):
-            raise ParameterError(
-                f"peak_mask = {self.peak_mask:g} must be at least 0, and scans must start ({self.start[1]:g} at most) "
-                f"before they end ({self.end[0]:g} at least)"
-            )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Inverse of ``to_dict``."""
-        try:
-            return cls(**values)
-        except (TypeError, ValueError) as error:
-            raise ParameterError(f"the measurement {values} is malformed: {error}") from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -285,8 +208,8 @@ def make_batch(
     narrowing: Narrowing | None = None,
 ) -> Batch:
     """Measure rows once each; draw what is known of them."""
-    seen, instrument = _measure(rows.reflectivity, rows.params, config, measurement, rng)
-    values = np.column_stack([rows.params, instrument]).astype(np.float64)
+    measured = measure(rows.reflectivity, rows.params, config, measurement, rng)
+    seen, values = measured.inputs(config.scan, measurement.peak_mask), measured.values
     ranges = whole_ranges(config.space, measurement).narrowed(values, narrowing, rng)
     return Batch(seen, rows.params, rows.weight, ranges, ranges.coordinates(values, rng), rows.reflectivity)
 
@@ -317,60 +240,7 @@ def draw_batch(
     -------
     input : (n, 2, config.scan.points), see ``network_input``.
     """
-    return _measure(curves, params, config, measurement, rng)[0]
-
-
-def _measure(
-    curves: NDArray[np.float32],
-    params: NDArray[np.floating],
-    config: Configuration,
-    measurement: Measurement,
-    rng: np.random.Generator,
-) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Network input (n, 2, points), and zero and FWHM (n, 2)."""
-    n = len(curves)
-    m, window = measurement, config.scan
-    step, start = rng.uniform(*m.step, n), rng.uniform(*m.start, n)
-    reach = largest_strain(params) * math.tan(config.reflection.theta_bragg) / ARCSEC + COVER
-    covered = rng.random(n) < m.covered
-    end = np.minimum(rng.uniform(np.where(covered, np.clip(reach, *m.end), m.end[0]), m.end[1]), window.last)
-    points = np.floor((end - start) / step).astype(np.int64) + 1
-    offsets = np.concatenate([[0], np.cumsum(points)])
-    number = np.arange(offsets[-1]) - np.repeat(offsets[:-1], points)
-    angles = np.repeat(start, points) + np.repeat(step, points) * number
-    scale, background = _log_uniform(rng, m.scale, n), _log_uniform(rng, m.background, n)
-    fwhm, zero = rng.uniform(*m.fwhm, n), rng.uniform(*m.zero, n)
-    expected = observe(
-        curves,
-        config.stored_scan,
-        config.base_fwhm,
-        angles=angles,
-        offsets=offsets,
-        fwhm=fwhm,
-        zero=zero,
-        scale=scale,
-        background=background,
-    )
-    per_count = np.repeat(_log_uniform(rng, m.counts, n) / scale, points)
-    counts = rng.poisson(np.maximum(expected, 0.0) * per_count)
-    seen = network_input(to_window(angles, counts, offsets, window, peak_mask=m.peak_mask))
-    return seen, np.column_stack([zero, fwhm])
-
-
-def network_input(seen: Windowed) -> NDArray[np.float32]:
-    """Network input (n, 2, points): log10 intensity less its mean, in units of DEX, 0 where invalid; and validity.
-
-    Taking the mean off makes it independent of the scale; units of the intensity do not matter.
-    """
-    valid = seen.valid.astype(np.float32)
-    number = np.maximum(valid.sum(axis=1, keepdims=True), 1.0)
-    log_intensity = seen.log_intensity.astype(np.float32)
-    mean = log_intensity.sum(axis=1, keepdims=True) / number
-    return np.stack([(log_intensity - mean) * valid / np.float32(DEX), valid], axis=1)
-
-
-def _log_uniform(rng: np.random.Generator, limits: tuple[float, float], n: int) -> NDArray[np.float64]:
-    return np.exp(rng.uniform(math.log(limits[0]), math.log(limits[1]), n))
+    return measure(curves, params, config, measurement, rng).inputs(config.scan, measurement.peak_mask)
 
 
 def _buffers(index: NDArray[np.int64], block_size: int, seed: int, epoch: int) -> Iterator[NDArray[np.int64]]:

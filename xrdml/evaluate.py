@@ -12,7 +12,8 @@ from torch import nn
 
 from xrdml.calibration import Mask, finite, mean_where
 from xrdml.checkpoint import estimate
-from xrdml.data import Measurement, draw_batch, stream, whole_ranges
+from xrdml.data import draw_batch, stream, whole_ranges
+from xrdml.measurement import Measurement
 from xrdsim import depth_end, simulate, strain_profile
 from xrdsim.configuration import Configuration
 from xrdsim.parameters import TABLE, ParameterSpace

@@ -16,7 +16,8 @@ from xrdml.checkpoint import TrainedModel, load_model
 from xrdml.data import stream
 from xrdml.evaluate import Accuracy, accuracy, area_error, curve_error
 from xrdml.holdout import fresh, stored
-from xrdml.measured import Measured, measure
+from xrdml.known import Ranges
+from xrdml.measurement import Measured, measure
 from xrdml.outside import Detection, detection, outsiders
 from xrdml.solving import BEST_OF, Solved, solve
 from xrdsim.errors import ParameterError
@@ -155,14 +156,14 @@ def evaluate(
     else:
         held, config = stored(trained, test, rows, train=train)
     n, few = len(held.params), min(refined, len(held.params))
-    measured = measure(held, config, trained.measurement, stream(seed, _MEASURE))
+    measured = measure(held.reflectivity, held.params, config, trained.measurement, stream(seed, _MEASURE))
     foreign = outsiders(trained, config, _head(held, few // 2), seed) if few > 1 else {}
     sampled = n * trained.draws
     advance = _counter(sampled + few + len(foreign) * (few // 2), progress)
 
-    ranges = measured.ranges(trained)
+    ranges = ranges_of(measured, trained)
     unknown = ranges.high > ranges.low
-    estimate = trained.estimate(measured.inputs(trained), ranges)
+    estimate = trained.estimate(measured.inputs(trained.window, trained.measurement.peak_mask), ranges)
     samples = sample(trained, measured, draws, seed, advance) if trained.draws else None
     prior = _prior(trained, seed)
     span, p = np.where(trained.space.span > 0.0, trained.space.span, np.inf), ranges.parameters
@@ -189,13 +190,18 @@ def evaluate(
         | {name: curve_error(x, measured.params[:few], trained.space, **physics) for name, x in ends.items() if few},
         None if samples is None else _calibration(trained, measured, samples, unknown, prior, seed),
         _detections(trained, foreign, solved, draws, spread, seed, advance),
-        milliseconds(trained, measured.inputs(trained)),
+        milliseconds(trained, measured.inputs(trained.window, trained.measurement.peak_mask)),
     )
+
+
+def ranges_of(measured: Measured, trained: TrainedModel) -> Ranges:
+    """What a network is told, (n, k): its own ranges, and of crystals without damage that they have none."""
+    return trained.ranges.narrowed(measured.values, None, np.random.default_rng(0))
 
 
 def sample(trained: TrainedModel, measured: Measured, draws: int, seed: int, advance: Advance) -> Array:
     """Posterior samples (n, draws, k) of measured curves."""
-    ranges, inputs = measured.ranges(trained), measured.inputs(trained)
+    ranges, inputs = ranges_of(measured, trained), measured.inputs(trained.window, trained.measurement.peak_mask)
     parts = []
     for first in range(0, len(measured), _TOGETHER):
         here = slice(first, first + _TOGETHER)
@@ -287,7 +293,9 @@ def _detections(
 ) -> tuple[Detection, ...]:
     inside, found = _scores(solved), []
     for kind, measured in foreign.items():
-        estimate = trained.estimate(measured.inputs(trained), measured.ranges(trained))
+        estimate = trained.estimate(
+            measured.inputs(trained.window, trained.measurement.peak_mask), ranges_of(measured, trained)
+        )
         samples = sample(trained, measured, BEST_OF, seed, lambda _: None) if trained.draws else None
         ends = _solve(measured, len(measured), trained, estimate, samples, spread, advance)
         found.append(detection(kind, inside, _scores(ends)))

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xrdml.checkpoint import TrainedModel
-from xrdml.data import Measurement, stream
-from xrdml.measured import Measured, measure
+from xrdml.data import stream
+from xrdml.measurement import Measured, Measurement, measure
 from xrdsim.configuration import Configuration
 from xrdsim.crystal import GGG_444, YIG_ON_GGG_444, Reflection
 from xrdsim.generation import stored_curves
@@ -78,7 +78,7 @@ def outsiders(trained: TrainedModel, config: Configuration, rows: Rows, seed: in
     high = replace(prior, background=(_HIGHER[0] * highest, _HIGHER[1] * highest))
 
     def drawn(number: int, source: Rows, how: Measurement) -> Measured:
-        return measure(source, config, how, stream(seed, _STREAM, number))
+        return measure(source.reflectivity, source.params, config, how, stream(seed, _STREAM, number))
 
     found = {
         f"FWHM {wide.fwhm[0]:.0f} … {wide.fwhm[1]:.0f}″": drawn(0, rows, wide),

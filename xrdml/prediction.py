@@ -4,7 +4,6 @@ The network gives the parameters. Scale and background follow by linear least sq
 zero by a search over a shrinking grid for the smallest mean |log10 measured/model|.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -15,24 +14,29 @@ from numpy.typing import NDArray
 from scipy.optimize import nnls
 
 from xrdml.checkpoint import TrainedModel, load_model
-from xrdml.data import network_input
+from xrdml.starts import candidates, seen, solve
 from xrdsim import depth_end, simulate, strain_profile
 from xrdsim.configuration import BASE_FWHM, MARGIN
 from xrdsim.crystal import Scan
 from xrdsim.curves import DEFAULT_STEP, Curve, read_curve
-from xrdsim.errors import CurveError
 from xrdsim.fit.problem import Unknowns, problem
-from xrdsim.fit.refine import refine as levenberg_marquardt
-from xrdsim.fit.series import adapted
-from xrdsim.observe import narrowest_fwhm, observe, to_window
+from xrdsim.observe import narrowest_fwhm, observe
 from xrdsim.parameters import TABLE
+from xrdsim.report import format_value
 
 Array = NDArray[np.float64]
 
 MISFIT_FROM = 30 * DEFAULT_STEP
 """Angle [arcsec] from which on the misfit is taken."""
 
-_FEWEST = 50  # points on the window below which nothing can be said
+DRAWS_OF_INTERVALS = 500
+
+WIDEST_FWHM = 120.0
+"""Instrument [arcsec] up to which a curve is refined."""
+
+POOR = 0.1
+"""Mean |log10 measured/model| of a refined curve above which it is called unknown."""
+
 _ROUNDS, _GRID = 4, 7  # of the search for FWHM and zero; a round has a third of the range of the one before
 _DEPTHS = 500
 
@@ -46,6 +50,7 @@ class Prediction:
     source, model_path : the curve's file and the model's folder.
     names, units : of the parameters.
     values : (p,) the parameters.
+    low, high : (p,) ends of the network's intervals of 90 % probability; None from one that states no posterior.
     fwhm, zero : of the measurement [arcsec].
     scale, background : in the unit of the measured intensity: intensity = scale · R + background.
     misfit : mean |log10 measured/model| from 120.5″ (30 points of the default scan) to the end of the curve.
@@ -72,15 +77,23 @@ class Prediction:
     depth: Array
     strain: Array
     notes: tuple[str, ...] = ()
+    low: Array | None = None
+    high: Array | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        table = zip(self.names, self.values.tolist(), self.units, strict=True)
+        parameters = {
+            name: {"value": value, "unit": unit}
+            for name, value, unit in zip(self.names, self.values.tolist(), self.units, strict=True)
+        }
+        if self.low is not None and self.high is not None:
+            for each, low, high in zip(parameters.values(), self.low.tolist(), self.high.tolist(), strict=True):
+                each |= {"low": low, "high": high}
         arrays = ("angle", "measured", "model", "used", "depth", "strain")
         return {
             "source": self.source,
             "model_path": self.model_path,
-            "parameters": {name: {"value": value, "unit": unit} for name, value, unit in table},
+            "parameters": parameters,
             "measurement": {name: getattr(self, name) for name in ("fwhm", "zero", "scale", "background")},
             "misfit": self.misfit,
             "notes": list(self.notes),
@@ -97,15 +110,19 @@ class _Fit:
 
 
 def predict(
-    curve: str | PathLike[str] | Curve, model: str | Path | TrainedModel, *, refine: bool = False, **reading: Any
+    curve: str | PathLike[str] | Curve,
+    model: str | Path | TrainedModel | None = None,
+    *,
+    refine: bool = False,
+    **reading: Any,
 ) -> Prediction:
     """Estimate the parameters of a measured curve and simulate what they make.
 
     Parameters
     ----------
     curve : a file for ``xrdsim.curves.read_curve``, or a curve that was read.
-    model : folder of a trained model, or a loaded one.
-    refine : refine the estimate, and others scattered about it, on the curve; the best one is returned.
+    model : folder of a trained model, or a loaded one; ``None`` for the one that ships with the package.
+    refine : refine what the network takes for likely on the curve; the best one is returned.
     reading : arguments of ``read_curve``.
 
     Returns
@@ -122,51 +139,48 @@ def predict(
     trained = model if isinstance(model, TrainedModel) else load_model(model)
     if not isinstance(curve, Curve):
         curve = read_curve(curve, **reading)
-    estimate = _estimate(curve, trained)
-    seen = _describe(curve, trained, estimate)
-    if not refine:
-        return seen
-    refined = _describe(curve, trained, _refined(curve, trained, _scattered(estimate, trained)))
-    note = f"Refined on the curve: the misfit of the network's estimate was {seen.misfit:.4f}."
-    return replace(refined, notes=(*refined.notes, note))
+    inputs = seen(curve, trained)
+    found = _describe(curve, trained, trained.estimate(inputs))
+    if refine:
+        better = _describe(curve, trained, *_refined(curve, trained))
+        note = f"Refined on the curve: the misfit of the network's estimate was {found.misfit:.4f}."
+        found = replace(better, notes=(*better.notes, *_outside(better, trained), note))
+    if not trained.draws:
+        return found
+    values = trained.draw(inputs, DRAWS_OF_INTERVALS).values[0, :, : len(found.values)]
+    low, high = np.quantile(values, (0.05, 0.95), axis=0)
+    return replace(found, low=low, high=high)
 
 
-def _estimate(curve: Curve, trained: TrainedModel) -> Array:
-    """Parameters (1, 7 or 9)."""
-    prior, window = trained.measurement, trained.window
-    seen = to_window(curve.angle, curve.intensity, [0, len(curve.angle)], window, peak_mask=prior.peak_mask)
-    if seen.valid.sum() < _FEWEST:
-        raise CurveError(
-            f"{curve.source}: the curve covers {seen.valid.sum()} of the {window.points} points between "
-            f"{window.start:.0f} and {window.last:.0f} arcsec, {_FEWEST} are needed; measure further or correct step, "
-            "axis and peak"
-        )
-    return trained.estimate(network_input(seen))
+def prediction_table(found: Prediction) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Header and rows: the parameters, with the network's intervals where it states them."""
+    values = [(name, format_value(name, value)) for name, value in zip(found.names, found.values, strict=True)]
+    if found.low is None or found.high is None:
+        return ("parameter", "value"), list(values)
+    ends = zip(values, found.low, found.high, strict=True)
+    rows = [(name, text, f"{format_value(name, low)} … {format_value(name, high)}") for (name, text), low, high in ends]
+    return ("parameter", "value", "90 % interval of the network"), list(rows)
 
 
-def _refined(curve: Curve, trained: TrainedModel, rows: Array) -> Array:
-    """The best (1, 7 or 9) of refinements of the rows (m, 7 or 9) on the curve."""
-    prior = trained.measurement
+def _refined(curve: Curve, trained: TrainedModel) -> tuple[Array, _Fit]:
+    """The best (1, 7 or 9) that refinement of the network's candidates finds, and the measurement."""
     given = problem(
         curve,
-        unknowns=Unknowns(trained.space, fwhm=prior.fwhm, zero=prior.zero),
-        mask=prior.peak_mask,
+        unknowns=Unknowns(trained.space, fwhm=(narrowest_fwhm(trained.window, BASE_FWHM), WIDEST_FWHM)),
+        mask=trained.measurement.peak_mask,
         **{name: value for name, value in trained.physics.items() if name != "layers"},
     )
-    x = given.unknowns.coordinates(adapted(rows, given.unknowns), np.mean(prior.zero), np.mean(prior.fwhm))
-    found = levenberg_marquardt(given, x)
-    return given.unknowns.params(found.x[found.best(1)])
+    found = solve(given, candidates(curve, given, trained))
+    zero, fwhm = found.x[0, -2:].tolist()
+    scale, background = ((found.linear[0] + [0.0, given.offset]) * given.per_count).tolist()
+    return given.unknowns.params(found.x), _Fit(fwhm, zero, scale, background, 0.0)
 
 
-def _scattered(estimate: Array, trained: TrainedModel, count: int = 16, spread: float = 0.03) -> Array:
-    """The estimate and others (count, 7 or 9) about it, their standard deviation in parts of the ranges."""
-    scatter = np.random.default_rng(0).standard_normal((count, estimate.shape[1]))
-    scatter[0] = 0.0
-    return np.asarray(estimate + spread * trained.space.span * scatter)
+def _describe(curve: Curve, trained: TrainedModel, params: Array, fit: _Fit | None = None) -> Prediction:
+    """The curve and the strain profile that parameters (1, 7 or 9) make, seen as the curve was measured.
 
-
-def _describe(curve: Curve, trained: TrainedModel, params: Array) -> Prediction:
-    """The curve and the strain profile that parameters (1, 7 or 9) make, seen as the curve was measured."""
+    ``fit`` is how it was measured; None to find that.
+    """
     prior, window = trained.measurement, trained.window
     reach = max(-curve.angle[0], -window.start), max(curve.angle[-1], window.last)
     first, last = (int(np.ceil((value + MARGIN) / window.step)) for value in reach)
@@ -175,8 +189,9 @@ def _describe(curve: Curve, trained: TrainedModel, params: Array) -> Prediction:
     positive = curve.intensity[curve.intensity > 0.0]
     floored = np.maximum(curve.intensity, 0.5 * positive.min())
     used = np.abs(curve.angle) >= prior.peak_mask
-    low = max(prior.fwhm[0], narrowest_fwhm(scan, BASE_FWHM))
-    fit = _search(base, scan, curve.angle[used], floored[used], (low, max(low, prior.fwhm[1])), prior.zero)
+    if fit is None:
+        low = max(prior.fwhm[0], narrowest_fwhm(scan, BASE_FWHM))
+        fit = _search(base, scan, curve.angle[used], floored[used], (low, max(low, prior.fwhm[1])), prior.zero)
     expected = _expected(base, scan, curve.angle, np.array([fit.fwhm]), np.array([fit.zero]))[0]
     intensity = fit.scale * expected + fit.background
     tail = curve.angle >= MISFIT_FROM * (1.0 - 1e-9)
@@ -200,18 +215,6 @@ def _describe(curve: Curve, trained: TrainedModel, params: Array) -> Prediction:
         strain_profile(params, depth, space=trained.space)[0],
         _notes(curve, trained),
     )
-
-
-def network_starts(model: str | Path) -> Callable[[Curve], Array]:
-    """Starts for a fit: a function from a curve to the network's estimate and 15 others about it, (16, 7 or 9).
-
-    Raises
-    ------
-    CheckpointError
-        The model cannot be loaded.
-    """
-    trained = load_model(model)
-    return lambda curve: _scattered(_estimate(curve, trained), trained)
 
 
 def _expected(base: Array, scan: Scan, angle: Array, fwhm: Array, zero: Array) -> Array:
@@ -275,5 +278,26 @@ def _notes(curve: Curve, trained: TrainedModel) -> tuple[str, ...]:
     if not 0.9 * prior.step[0] <= curve.step <= 1.1 * prior.step[1]:
         notes.append(
             f"The step is {curve.step:.3g} arcsec; the model was trained for {prior.step[0]:g} … {prior.step[1]:g}."
+        )
+    return tuple(notes)
+
+
+def _outside(found: Prediction, trained: TrainedModel) -> tuple[str, ...]:
+    """What of a refined curve lies outside of what the model was trained for."""
+    prior, notes = trained.measurement, []
+    contrast = prior.background[0] / prior.scale[1], prior.background[1] / prior.scale[0]
+    for name, value, (low, high) in (
+        ("FWHM", found.fwhm, prior.fwhm),
+        ("zero", found.zero, prior.zero),
+        ("background by scale", found.background / max(found.scale, 1e-300), contrast),
+    ):
+        if not low <= value <= high:
+            notes.append(
+                f"The {name}, {value:.3g}, is outside of {low:.3g} … {high:.3g}, which the model was trained for."
+            )
+    if found.misfit > POOR:
+        notes.append(
+            f"The refined curve still differs by {found.misfit:.2g} dex: the curve is not one that the model knows, or "
+            "the minimum was missed; `xrd fit` searches further."
         )
     return tuple(notes)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xrdml.checkpoint import TrainedModel
-from xrdml.measured import Measured
+from xrdml.measurement import Measured
 from xrdsim.fit.problem import Problem, Unknowns, problem
 from xrdsim.fit.refine import evaluate, refine, unit_slope
 from xrdsim.fit.series import adapted

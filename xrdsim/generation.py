@@ -76,6 +76,7 @@ def generate(
     damage: bool = False,
     sensitivity: Any = None,
     sensitivity_origin: Mapping[str, Any] | None = None,
+    errors: Any = None,
     test_rows: int = 2000,
     device: str = "cpu",
     workers: int | None = None,
@@ -96,7 +97,7 @@ def generate(
     path : folder to make, missing parents too, or ``s3://BUCKET/NAME`` (``pip install 'xrdsim[s3]'``).
     n, test_rows : rows to learn from, and rows to test on, drawn from the prior.
     sampler : ``grid`` with equal numbers of values, ``adaptive`` with numbers proportional to the sensitivity,
-        ``sobol``, ``edge`` or ``jeffreys``; see ``xrdsim.samplers``.
+        ``sobol``, ``edge``, ``jeffreys`` or ``errors``; see ``xrdsim.samplers``.
     seed : of everything random, ≥ 0.
     values : mean number of grid values per parameter; the grid has about values⁷ points, of which n are drawn.
     jitter : draw a random place in each grid cell; without, rows have the values of the grid and no others.
@@ -107,6 +108,7 @@ def generate(
     sensitivity : range-relative sensitivities for ``adaptive``, (7,) or a ``Sensitivity``; ``None`` measures them on
         256 profiles of the prior.
     sensitivity_origin : where an array of sensitivities comes from, JSON-able, to be stored with the dataset.
+    errors : for ``errors``, (m, p + 1) parameters and the error of a network there.
     device : ``cpu``, or ``cuda`` for the reflectivity on a graphics card.
     workers : processes that share the cores; by default there is one, whose threads make a block each.
     client : of a Dask cluster that makes the blocks; all its workers see the path, as this process does.
@@ -185,6 +187,7 @@ def generate(
         sensitivity=sensitivity,
         sensitivity_origin=sensitivity_origin,
         pilot=begun.pilot if begun is not None and begun.sampler == sampler else (),
+        errors=errors,
         block_size=block_size,
         scan=scan,
         **physics,

@@ -6,6 +6,7 @@ adaptive  the same with numbers of values in proportion to the sensitivity      
 sobol     scrambled Sobol points of the box, those that are valid                             density 1
 edge      chosen parameters, t ∈ [0, 1] of their range, more often near both ends             ∝ Π g(t)
 jeffreys  nearer to equal steps of the curve: a tempered Jeffreys prior, w = clip(√det F)^¼   ∝ w
+errors    where a network errs most: w = its expected error by that on a pilot sample         ∝ w
 ========  =================================================================================== =========
 
 The density of a row is that of the sampler relative to the prior, of mean 1 over the prior: a mean over the rows with
@@ -17,6 +18,10 @@ jeffreys: F is the Fisher information of 1e5 counts over a background of 1e-4 ab
 parts of their ranges, from the analytic derivatives of a coarse scan. √det F spans 13 decades and more of the prior,
 so its fourth root is taken, between its 5 % and its 90 % quantile over a pilot sample of the prior. Then 40 % of the
 prior's vectors are accepted, and n rows weighted back to the prior are worth 0.44·n of its own.
+
+errors: w(p) = (Σ_i K_i e_i + e) / (Σ_i K_i + 1) / e over pilot vectors with errors e_i of mean e, between ¼ and 4;
+K_i = exp(−d_i²/2h²) with d_i the distance in parts of the ranges and h = 0.3 (E. A. Nadaraya, Theory Probab. Appl. 9,
+141, 1964). Vectors of the prior are accepted with the probability w/4.
 
 Sobol (USSR Comput. Math. Math. Phys., 1967) points are scrambled by the seed; Jeffreys, Proc. R. Soc. A 186 (1946).
 """
@@ -55,6 +60,7 @@ _FISHER_PILOT = 2048
 _TEMPER, _LOWEST, _HIGHEST = 0.25, 0.05, 0.9
 _FISHER_STEP = 12.0  # arcsec
 _CANDIDATES = 256
+_WIDTH, _MOST = 0.3, 4.0  # of the kernel of errors in parts of the ranges; largest factor on the prior's density
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +83,8 @@ class Plan:
     sensitivity, sensitivity_origin : range-relative, for ``adaptive``, and where they come from.
     grid : of ``grid`` and ``adaptive``.
     interval : positions of the grid or of the Sobol sequence that belong to a block.
-    pilot : mean over the prior of the density of ``edge``; limits of ln √det F and that mean for ``jeffreys``.
+    pilot : mean over the prior of the density of ``edge``; limits of ln √det F and that mean for ``jeffreys``; the mean
+        of w, then parameters and error of each pilot vector for ``errors``.
     """
 
     sampler: Sampler
@@ -119,6 +126,7 @@ def make_plan(
     sensitivity: Any = None,
     sensitivity_origin: Mapping[str, Any] | None = None,
     pilot: tuple[float, ...] = (),
+    errors: Any = None,
     block_size: int = 2048,
     reflection: Reflection = GGG_444,
     scan: Scan = DEFAULT_SCAN,
@@ -132,6 +140,7 @@ def make_plan(
     reflection, scan, accuracy : as in ``simulate``; ``accuracy`` is ``convention``, ``layers``, ``rtol_dex`` and
         ``monochromator``.
     pilot : of an earlier plan, not to be measured again.
+    errors : for ``errors``, (m, p + 1) parameters and the error of a network there.
 
     Raises
     ------
@@ -163,6 +172,8 @@ def make_plan(
         plan = replace(plan, edge=tuple(edge))
         _edge_columns(plan)
         return plan if pilot else replace(plan, pilot=_measure_edge(plan))
+    if chosen is Sampler.ERRORS:
+        return plan if pilot else replace(plan, pilot=_measure_errors(plan, errors))
     return plan if pilot else replace(plan, pilot=_measure_information(plan))
 
 
@@ -237,12 +248,27 @@ def sample_jeffreys(plan: Plan, block: int, n: int) -> Sample:
     return Sample(np.concatenate(kept)[:n], np.concatenate(density)[:n])
 
 
+def sample_errors(plan: Plan, block: int, n: int) -> Sample:
+    """Vectors of the prior, each accepted with a probability in proportion to the error expected there."""
+    rng, kept, density = stream(plan.seed, block), [], []
+    count = 0
+    while count < n:
+        rows = rounded(draw_prior(_CANDIDATES, space=plan.space, rng=rng, **plan.window))
+        weight = _expected_error(plan, rows)
+        accepted = rng.random(len(rows)) < weight / _MOST
+        kept.append(rows[accepted])
+        density.append(weight[accepted] / plan.pilot[0])
+        count += int(accepted.sum())
+    return Sample(np.concatenate(kept)[:n], np.concatenate(density)[:n])
+
+
 _SAMPLERS: dict[Sampler, Callable[[Plan, int, int], Sample]] = {
     Sampler.GRID: sample_grid,
     Sampler.ADAPTIVE: sample_grid,
     Sampler.SOBOL: sample_sobol,
     Sampler.EDGE: sample_edge,
     Sampler.JEFFREYS: sample_jeffreys,
+    Sampler.ERRORS: sample_errors,
 }
 
 
@@ -270,6 +296,35 @@ def _measure_information(plan: Plan) -> tuple[float, ...]:
     log_root = log_root_information(rounded(pilot), plan.space, **plan.physics)
     low, high = np.quantile(np.maximum(log_root, -700.0), (_LOWEST, _HIGHEST)).tolist()
     return low, high, float(_tempered(log_root, low, high).mean())
+
+
+def _measure_errors(plan: Plan, errors: Any) -> tuple[float, ...]:
+    """The pilot of ``errors``: the mean of w, then what was given."""
+    size = len(plan.space.low) + 1
+    if errors is None:
+        raise ParameterError("the sampler errors needs a network's errors: xrd gen --around-errors RUN")
+    table = np.asarray(errors, dtype=np.float64)
+    if table.ndim != 2 or table.shape[1] != size or len(table) < 2 or not np.isfinite(table).all():
+        raise ParameterError(
+            f"errors of shape {table.shape} must be finite numbers, {size} a row: the parameters "
+            f"{', '.join(plan.space.names)} and the error"
+        )
+    if table[:, -1].min() < 0.0 or table[:, -1].mean() == 0.0:
+        raise ParameterError("errors must be at least 0, and some of them positive")
+    measured = replace(plan, pilot=(1.0, *table.ravel().tolist()))
+    rows = draw_prior(_FISHER_PILOT, space=plan.space, rng=stream(plan.seed, 0, _SCALE), **plan.window)
+    return (float(_expected_error(measured, rows).mean()), *measured.pilot[1:])
+
+
+def _expected_error(plan: Plan, rows: Array) -> Array:
+    """w (n,) of the module's formula."""
+    table = np.reshape(plan.pilot[1:], (-1, len(plan.space.low) + 1))
+    span = np.where(plan.space.span > 0.0, plan.space.span, np.inf)
+    away = ((rows[:, None] - table[None, :, :-1]) / span) ** 2
+    kernel = np.exp(-away.sum(axis=2) / (2.0 * _WIDTH**2))
+    mean = table[:, -1].mean()
+    expected = (kernel @ table[:, -1] + mean) / (kernel.sum(axis=1) + 1.0)
+    return np.asarray(np.clip(expected / mean, 1.0 / _MOST, _MOST))
 
 
 def _edge_columns(plan: Plan) -> list[int]:

@@ -33,6 +33,7 @@ class Sampler(StrEnum):
     SOBOL = "sobol"
     EDGE = "edge"
     JEFFREYS = "jeffreys"
+    ERRORS = "errors"
 
 
 def stream(seed: int, *key: int) -> np.random.Generator:

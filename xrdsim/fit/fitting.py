@@ -38,6 +38,7 @@ def fit_curve(
     given: Problem | None = None,
     *,
     starts: Array | None = None,
+    begin: Array | None = None,
     budget: float = 8.0,
     seed: int = 0,
     method: str = "lm",
@@ -54,6 +55,7 @@ def fit_curve(
     curve : as read.
     given : what is fitted and how, from ``xrdsim.fit.problem.problem``; None for its defaults.
     starts : (m, 7 or 9) parameters to begin with.
+    begin : (m, k) coordinates of the unknowns to begin with, beside them.
     budget : seconds of the search.
     seed : of everything random.
     method : of the last refinement: ``lm``, ``slsqp`` or ``trf``, see ``xrdsim.fit.refine``.
@@ -87,6 +89,8 @@ def fit_curve(
     if starts is not None:
         rows = unknowns.space.check(starts)
         first = unknowns.coordinates(rows, np.mean(unknowns.zero), np.clip(40.0, *unknowns.fwhm))
+    if begin is not None:
+        first = begin if first is None else np.concatenate([first, begin])
     if only_refine:
         if first is None:
             raise ParameterError("a refinement needs a start")

@@ -77,7 +77,7 @@ def search(
     problem : the measured curve.
     budget : seconds after which no further generation begins.
     seed : of everything random.
-    starts : (m, k) coordinates refined first, beside those of the screening.
+    starts : (m, k) coordinates refined first; the screening follows only if none of them leads to the noise.
     progress : called with the seconds spent and the best Φ per degree of freedom, times 2.
     """
     begun, rng = time.perf_counter(), np.random.default_rng(seed)
@@ -85,10 +85,10 @@ def search(
     goal = acceptable(problem)
     plain = unknowns.space.damage and starts is None
     now = _without_damage(problem) if plain else problem
-    first = screen(now, rng)
-    if starts is not None:
-        first = np.concatenate([starts, first])
-    x, objective, evaluations = _refined(now, first)
+    x, objective, evaluations = _refined(now, screen(now, rng) if starts is None else starts)
+    if starts is not None and objective.min() > goal:
+        others, theirs, cost = _refined(now, screen(now, rng))
+        x, objective, evaluations = np.concatenate([x, others]), np.concatenate([objective, theirs]), evaluations + cost
     visited = [] if plain else [(x, objective)]
     aside: list[tuple[Array, Array]] = []
     best, stale, standstill, sure, reason = np.inf, 0, 0, 0, "budget"

@@ -14,9 +14,12 @@ from xrdsim.crystal import GGG_444, Reflection
 from xrdsim.curves import Curve, read_curve
 from xrdsim.errors import ParameterError, XrdError
 from xrdsim.fit.fitting import fit_curve
-from xrdsim.fit.problem import Array, Unknowns, problem
+from xrdsim.fit.problem import Array, Problem, Unknowns, problem
 from xrdsim.fit.result import Fit
 from xrdsim.observe import PEAK_MASK
+
+Starts = Callable[[Curve, Problem], Array | None]
+"""From a curve and its problem to coordinates (m, k) to begin with, or none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,10 +49,10 @@ def fit_file(
     path: str | Path,
     choices: Choices,
     *,
-    starts: Callable[[Curve], Array] | None = None,
+    starts: Starts | None = None,
     progress: Callable[[float, float], None] | None = None,
 ) -> Fit:
-    """Read and fit one file; ``starts`` gives parameters (m, 7 or 9) to begin with, ``progress`` as in ``fit_curve``.
+    """Read and fit one file; ``starts`` gives coordinates to begin with, ``progress`` is that of ``fit_curve``.
 
     Raises
     ------
@@ -66,12 +69,16 @@ def fit_file(
         convention=choices.convention,
         reflection=choices.reflection,
     )
-    first = choices.starts if starts is None else adapted(starts(curve), choices.unknowns)
-    return fit_curve(curve, given, starts=first, progress=progress, **choices.fitting)
+    first = None if starts is None else starts(curve, given)
+    return fit_curve(curve, given, starts=choices.starts, begin=first, progress=progress, **choices.fitting)
 
 
-def fit_files(paths: Sequence[str | Path], choices: Choices, jobs: int = 1) -> Iterator[tuple[Path, Fit | XrdError]]:
+def fit_files(
+    paths: Sequence[str | Path], choices: Choices, jobs: int = 1, starts: Starts | None = None
+) -> Iterator[tuple[Path, Fit | XrdError]]:
     """Fit files, so many at once, each in a process with its share of the cores; results or errors as they come.
+
+    ``starts`` is that of ``fit_file``, and must bear to be sent to another process.
 
     Raises
     ------
@@ -83,7 +90,7 @@ def fit_files(paths: Sequence[str | Path], choices: Choices, jobs: int = 1) -> I
     threads = max(1, numba.get_num_threads() // jobs)
     context = multiprocessing.get_context("spawn")  # a fork would inherit Numba's threads, and hang
     with ProcessPoolExecutor(min(jobs, len(paths)), context, numba.set_num_threads, (threads,)) as pool:
-        futures = {pool.submit(fit_file, path, choices): Path(path) for path in paths}
+        futures = {pool.submit(fit_file, path, choices, starts=starts): Path(path) for path in paths}
         for future in as_completed(futures):
             try:
                 yield futures[future], future.result()

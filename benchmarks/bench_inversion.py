@@ -1,0 +1,252 @@
+"""The learned inversion on the test sets and against the thresholds of ``inversion.py``.
+
+    python benchmarks/bench_inversion.py estimates [RUN]    errors and coverage on 5000 curves, twice
+    python benchmarks/bench_inversion.py solve [RUN]        2000 curves refined from the network, resumable
+    python benchmarks/bench_inversion.py floor [RUN]        errors of the posterior median of 200 curves, resumable
+    python benchmarks/bench_inversion.py speed [RUN]        latency on one core
+
+RUN is the folder of a model; without it, the one that ships with the package. `solve` and `floor` write a line a curve
+into inversion_solve.csv and inversion_floor.csv beside this file, and print what these hold.
+"""
+
+import csv
+import os
+import statistics
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from functools import lru_cache, partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import numba
+import numpy as np
+import torch
+from bench_fit import prepare
+from inversion import (
+    COVERAGE,
+    FLOOR_CURVES,
+    LATENCY_MS,
+    MAE_PERCENT,
+    SOLVE_RATE,
+    SOLVE_SECONDS,
+    SOLVE_SEEDS,
+    TEST_ROWS,
+    TEST_SEED,
+)
+from synthetic import SOLVED
+
+from xrdml.checkpoint import load_model
+from xrdml.data import Minibatch, make_batch, stream
+from xrdml.measurement import Measurement
+from xrdml.starts import candidates, solve
+from xrdsim.fit.refine import refine
+from xrdsim.fit.uncertainty import posterior
+from xrdsim.fresh import fresh_configuration, fresh_rows
+
+FOLDER = Path(__file__).parent
+DRAWS = 199  # of which the central 180 of 200 gaps hold 90 %
+STEPS = 600  # of the chains
+
+
+def estimates(model):
+    """Errors of the point estimate and coverage of the intervals; scans that cover the profile, and all."""
+    trained = load_model(model)
+    config = fresh_configuration(space=trained.space)
+    span, names = trained.space.span, trained.space.names
+    covered_all, lines = [], []
+    for damage in (False, True):
+        rows = fresh_rows(config, TEST_ROWS, stream(TEST_SEED, damage), 0.0 if damage else 1.0)
+        for covered in (1.0, 0.0):
+            prior = Measurement(covered=covered)
+            batch = make_batch(
+                Minibatch(rows.reflectivity, rows.params, rows.density),
+                config,
+                prior,
+                stream(TEST_SEED, 2, int(covered)),
+            )
+            point = trained.estimate(batch.input, batch.ranges)
+            error = 100.0 * np.abs(point - rows.params) / span
+            p = len(names)
+            values = np.column_stack([rows.params, batch.ranges.values(torch.from_numpy(batch.unit)).numpy()[:, p:]])
+            drawn = trained.draw(batch.input, DRAWS, batch.ranges, seed=3).values
+            rank = (drawn < values[:, None]).sum(axis=1)
+            inside = (rank >= 10) & (rank < 190)
+            contraction = 1.0 - drawn.var(axis=1) / np.maximum(values.var(axis=0), 1e-30)
+            label = f"{'with' if damage else 'no'} damage, scans {'cover the profile' if covered else 'end anywhere'}"
+            guess = 100.0 * np.abs(np.median(rows.params, axis=0) - rows.params) / span
+            shown = p if damage else 7
+            lines.append((label, "MAE %", *(f"{value:.2f}" for value in error.mean(axis=0)[:shown])))
+            lines.append(("", "of the prior's median", *(f"{value:.2f}" for value in guess.mean(axis=0)[:shown])))
+            known = [*range(shown), p, p + 1]
+            lines.append(("", "covered %", *(f"{100.0 * value:.1f}" for value in inside.mean(axis=0)[known])))
+            lines.append(("", "contraction", *(f"{value:.3f}" for value in contraction.mean(axis=0)[known])))
+            covered_all.append((label, inside.mean(axis=0)[known]))
+    print(f"{TEST_ROWS} curves each, {DRAWS} samples of the posterior a curve\n")
+    print("| | | " + " | ".join((*names, "zero", "fwhm")) + " |")
+    print("|" + "---|" * (4 + len(names)))
+    for line in lines:
+        if len(line) == 2 + 7 + 2:  # without damage: zero and fwhm stand at the end
+            line = (*line[:9], "", "", *line[9:])
+        print("| " + " | ".join(line) + " |")
+    print("\nwanted: " + ", ".join(f"{name} {value}" for name, value in MAE_PERCENT.items()) + " (no damage)")
+    outside = sum(int(np.sum((held < COVERAGE[0]) | (held > COVERAGE[1]))) for _, held in covered_all)
+    print(f"coverage outside {COVERAGE[0]:.0%} … {COVERAGE[1]:.0%}: {outside} of {sum(len(h) for _, h in covered_all)}")
+
+
+@lru_cache(maxsize=1)
+def _model(path):
+    numba.set_num_threads(1)
+    torch.set_num_threads(1)
+    return load_model(path)
+
+
+def solve_one(model, seed):
+    """The line of a curve."""
+    trained = _model(model)
+    made, given = prepare(seed)
+    x = given.unknowns.coordinates(made.params[None], made.zero, made.fwhm)
+    truth = refine(given, x, rtol_dex=1e-4)
+    begun = time.perf_counter()
+    starts = candidates(made.curve, given, trained)
+    drawn = time.perf_counter() - begun
+    found = solve(given, starts)
+    seconds = time.perf_counter() - begun
+    chi2 = 2.0 * float(found.objective[0]) / given.freedom
+    return {
+        "seed": seed,
+        "damaged": int(len(made.params) == 9),
+        "points": len(given),
+        "chi2": round(chi2, 5),
+        "truth_chi2": round(2.0 * float(truth.objective[0]) / given.freedom, 5),
+        "draw_seconds": round(drawn, 4),
+        "seconds": round(seconds, 4),
+    }
+
+
+def floor_one(model, seed):
+    """Errors of the median of Markov chains that begin at what the network leads to, and of the network's estimate."""
+    trained = _model(model)
+    made, given = prepare(seed)
+    starts = candidates(made.curve, given, trained)
+    ends = refine(given, starts[:24], max_iter=25)
+    kept = ends.objective <= ends.objective.min() + 12.0
+    sampled = posterior(given, ends.x[kept], seed=seed, steps=STEPS, rtol_dex=1e-2)
+    size = len(made.params)
+    half = len(sampled.samples) // 2
+    medians = [
+        np.median(part[:, :size], axis=0) for part in (sampled.samples, sampled.samples[:half], sampled.samples[half:])
+    ]
+    span = given.unknowns.space.span
+    low, high = np.quantile(sampled.samples[:, :size], (0.05, 0.95), axis=0)
+    line = {"seed": seed, "damaged": int(size == 9), "effective": round(sampled.effective, 1)}
+    for j, name in enumerate(given.unknowns.space.names):
+        line[f"{name}_error"] = round(100.0 * abs(medians[0][j] - made.params[j]) / span[j], 4)
+        line[f"{name}_moved"] = round(100.0 * abs(medians[1][j] - medians[2][j]) / span[j], 4)
+        line[f"{name}_covered"] = int(low[j] <= made.params[j] <= high[j])
+    return line
+
+
+def resumed(file, function, seeds):
+    """The lines of all seeds; those that the file lacks are made."""
+    done = list(csv.DictReader(file.open(encoding="utf-8"))) if file.exists() else []
+    known = {int(row["seed"]) for row in done}
+    todo = [seed for seed in seeds if seed not in known]
+    names = [f"{name}_{what}" for name in (*MAE_PERCENT, "kappa", "p") for what in ("error", "moved", "covered")]
+    header = ["seed", "damaged", "effective", *names]
+    if function.func is solve_one:
+        header = ["seed", "damaged", "points", "chi2", "truth_chi2", "draw_seconds", "seconds"]
+    with (
+        ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool,
+        file.open("a", newline="", encoding="utf-8") as output,
+    ):
+        writer = csv.DictWriter(output, header, lineterminator="\n")
+        if not done:
+            writer.writeheader()
+        for line in pool.map(function, todo):
+            writer.writerow(line)
+            output.flush()
+    wanted = set(seeds)
+    return [row for row in csv.DictReader(file.open(encoding="utf-8")) if int(row["seed"]) in wanted]
+
+
+def solve_all(model, count):
+    rows = resumed(FOLDER / "inversion_solve.csv", partial(solve_one, model), list(SOLVE_SEEDS)[:count])
+    numbers = {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
+    solved, solvable = numbers["chi2"] <= SOLVED, numbers["truth_chi2"] <= SOLVED
+    print(f"{len(rows)} curves, one core each; wanted {SOLVE_RATE:.1%} within {SOLVE_SECONDS} s\n")
+    print(
+        "| | curves | solved | solvable | of these solved | solved within 0.2 s | median s | 95 % s | of it network |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|")
+    for label, some in (
+        ("no damage", numbers["damaged"] == 0),
+        ("with damage", numbers["damaged"] == 1),
+        ("all", numbers["damaged"] >= 0),
+    ):
+        seconds = numbers["seconds"][some]
+        quick = (solved & (numbers["seconds"] <= SOLVE_SECONDS))[some].mean()
+        print(
+            f"| {label} | {some.sum()} | {solved[some].mean():.2%} | {solvable[some].mean():.2%} | "
+            f"{solved[some & solvable].mean():.2%} | {quick:.2%} | {np.median(seconds):.3f} | "
+            f"{np.quantile(seconds, 0.95):.3f} | {np.median(numbers['draw_seconds'][some]):.3f} |"
+        )
+    failed = [row for row in rows if float(row["chi2"]) > SOLVED]
+    print(f"\nNot solved, {len(failed)}: seed (χ², from the truth) ", end="")
+    print("; ".join(f"{row['seed']} ({float(row['chi2']):.2f}, {float(row['truth_chi2']):.2f})" for row in failed))
+
+
+def floor(model, count):
+    rows = resumed(
+        FOLDER / "inversion_floor.csv", partial(floor_one, model), list(SOLVE_SEEDS)[: count or FLOOR_CURVES]
+    )
+    print("Mean error of the posterior median, % of range; how far it moves from one half of the chains to the other\n")
+    print("| | curves | effective samples | " + " | ".join((*MAE_PERCENT, "kappa", "p")) + " |\n" + "|---" * 12 + "|")
+    for damaged in ("0", "1"):
+        some = [row for row in rows if row["damaged"] == damaged]
+        for what, scale in (("error", 1.0), ("moved", 1.0), ("covered", 100.0)):
+            values = [
+                scale * np.mean([float(row[f"{name}_{what}"]) for row in some]) if some[0][f"{name}_{what}"] else np.nan
+                for name in (*MAE_PERCENT, "kappa", "p")
+            ]
+            effective = statistics.median(float(row["effective"]) for row in some)
+            label = f"{'with' if damaged == '1' else 'no'} damage, {what}"
+            print(
+                f"| {label} | {len(some)} | {effective:.0f} | " + " | ".join(f"{value:.2f}" for value in values) + " |"
+            )
+
+
+def speed(model):
+    """Milliseconds of an estimate and of samples, one curve at a time."""
+    trained = _model(model)
+    seen = np.random.default_rng(0).normal(size=(256, 2, trained.window.points)).astype(np.float32)
+    cases = {
+        f"estimate, one curve (wanted ≤ {LATENCY_MS:g})": lambda: trained.estimate(seen[:1]),
+        "estimate, a curve of 256": lambda: trained.estimate(seen),
+        "96 samples, one curve": lambda: trained.draw(seen[:1], 96),
+        "500 samples, one curve": lambda: trained.draw(seen[:1], 500),
+    }
+    for label, run in cases.items():
+        run()
+        times = []
+        for _ in range(30):
+            begun = time.perf_counter()
+            run()
+            times.append(1e3 * (time.perf_counter() - begun) / (256 if "256" in label else 1))
+        print(f"{label}: {statistics.median(times):.2f} ms (median of 30)")
+
+
+if __name__ == "__main__":
+    what, *rest = sys.argv[1:] or [""]
+    model = rest[0] if rest and not rest[0].isdigit() else None
+    count = next((int(value) for value in rest if value.isdigit()), None)
+    if what == "estimates":
+        estimates(model)
+    elif what == "solve":
+        solve_all(model, count)
+    elif what == "floor":
+        floor(model, count)
+    elif what == "speed":
+        speed(model)
+    else:
+        raise SystemExit(__doc__)

@@ -1,0 +1,77 @@
+"""Where a fit begins: samples of the pretrained network within the limits of the fit, and what refinement does."""
+
+import pickle
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from noisy import FWHM, PROFILES, noisy
+
+from xrdml.checkpoint import load_model
+from xrdml.starts import NetworkStarts, allowed, candidates, mismatch, solve
+from xrdsim.crystal import YIG_ON_GGG_444
+from xrdsim.errors import CheckpointError
+from xrdsim.fit.problem import Unknowns, problem
+from xrdsim.parameters import KAPPA, P, ParameterSpace
+
+
+@pytest.fixture(scope="module")
+def trained():
+    return load_model()
+
+
+def fitted(curve, space=None, **change):
+    return problem(curve, unknowns=Unknowns(space or ParameterSpace(), **change))
+
+
+def test_candidates_keep_the_limits_and_come_in_order(trained):
+    curve = noisy(PROFILES[0])
+    given = fitted(curve, ParameterSpace(high=(0.02, 0.01, 6000, 4000, 0.01, 5000, 0)), fwhm=(FWHM, FWHM))
+    x = candidates(curve, given, trained, 40)
+    assert x.shape == (40, 9)
+    rows = given.unknowns.params(x)
+    assert given.unknowns.space.contains(rows).all()
+    assert np.all(x[:, -1] == FWHM)
+    curves = given.curves(x)
+    objective = given.objective(given.expected(curves, given.scaled(curves)))
+    assert np.argmin(objective) < 5
+    assert np.corrcoef(np.arange(40), np.argsort(np.argsort(objective)))[0, 1] > 0.9
+    np.testing.assert_array_equal(x, candidates(curve, given, trained, 40))
+
+
+def test_a_network_with_damage_is_told_that_there_is_none(trained):
+    told = allowed(Unknowns(), trained)
+    assert told.low[0, KAPPA] == told.high[0, KAPPA] == 0.0
+    assert told.low[0, P] == told.high[0, P] == 1.0
+    free = allowed(Unknowns(ParameterSpace().with_damage(), fwhm=(20.0, 120.0)), trained)
+    np.testing.assert_array_equal(free.high, trained.ranges.high)
+    assert allowed(Unknowns(fwhm=(100.0, 120.0)), trained).low[0, -1] == 80.0
+
+
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("number", range(len(PROFILES)))
+def test_refinement_of_candidates_describes_a_curve(trained, number):
+    curve = noisy(PROFILES[number])
+    given = fitted(curve)
+    found = solve(given, candidates(curve, given, trained))
+    assert 2.0 * found.objective[0] / given.freedom < 1.15
+
+
+def test_curves_that_a_network_cannot_know_get_no_starts(trained, tmp_path):
+    curve = noisy(PROFILES[0])
+    film = problem(curve, reflection=YIG_ON_GGG_444)
+    assert "another reflection" in mismatch(film, trained)
+    assert NetworkStarts()(curve, film) is None
+    assert "another convention" in mismatch(problem(curve, convention="linear"), trained)
+    assert "monochromator" in mismatch(problem(curve, monochromator=0.2), trained)
+    assert not mismatch(problem(curve), trained)
+    with pytest.raises(CheckpointError, match="leave the model out"):
+        NetworkStarts(str(trained.path))(curve, film)
+    with pytest.raises(CheckpointError, match="no trained model"):
+        NetworkStarts(str(tmp_path))(curve, film)
+
+
+def test_starts_can_be_sent_to_another_process(trained):
+    curve = noisy(PROFILES[0])
+    sent = pickle.loads(pickle.dumps(replace(NetworkStarts(), count=7)))
+    assert sent(curve, fitted(curve)).shape == (7, 9)
