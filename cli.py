@@ -698,6 +698,49 @@ def evaluate(
 
 
 @app.command()
+@_command("continue with the same command")
+def compare(
+    only: Annotated[list[str] | None, typer.Option(help="Run only this way (repeatable).", metavar="NAME")] = None,
+    seeds: Annotated[int, typer.Option(help="Runs of each way.")] = 3,
+    budget: Annotated[float, typer.Option(help="Time of a run in seconds, by the measured costs.")] = 150.0,
+    rows: Annotated[int, typer.Option("-n", "--rows", help="Rows of the prior to learn from.")] = 20000,
+    test_rows: Annotated[int, typer.Option(help="Rows of each test set.")] = 1000,
+    minutes: Annotated[
+        float | None, typer.Option(help="Stop after so long, at the end of an epoch; 0: only write the report.")
+    ] = None,
+    study: Annotated[Path, typer.Option(help="Folder of data and runs; what is finished is not made again.")] = Path(
+        "runs/comparison"
+    ),
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the report.")] = Path(
+        "benchmarks/comparison"
+    ),
+) -> None:
+    """Compare the ways of training on the same data, time and test curves: what helps, and how sure that is.
+
+    Examples:
+
+        xrd compare --minutes 60
+
+        xrd compare --only weighted --only fisher --seeds 5
+    """
+    from xrdml.study import Settings, run_study
+    from xrdml.study_report import collect, verdict_rows, write
+    from xrdml.study_ways import BASELINE
+    from xrdsim.terminal import say, show_table, warn
+
+    settings = Settings(rows=rows, budget=budget, tests=test_rows, curves=min(200, test_rows))
+    found, complete = run_study(study, only=only, seeds=seeds, minutes=minutes, settings=settings, report=warn)
+    if not found.finished(BASELINE, seeds):
+        return warn(f"no report: no run of {BASELINE}, with which the others are compared, is finished")
+    comparison = collect(found, seeds)
+    show_table(*verdict_rows(comparison))
+    for line in (*comparison.failures, *comparison.exclusions):
+        say(line)
+    files = ", ".join(map(str, write(comparison, found, output)))
+    say(f"→ {files}" + ("" if complete else "; not all runs are finished"))
+
+
+@app.command()
 @_command()
 def fit(
     curves: FitCurves,
