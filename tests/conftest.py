@@ -68,3 +68,11 @@ def one_thread():
     numba.set_num_threads(1)
     yield
     numba.set_num_threads(before)
+
+
+@pytest.fixture
+def few_held(monkeypatch):
+    """Trainings on fresh curves validate and test on 64 of them."""
+    import xrdml.material
+
+    monkeypatch.setattr(xrdml.material, "HELD", 64)

@@ -347,6 +347,7 @@ def test_resume_refuses_a_damaged_state_and_executes_nothing(run, dataset, tmp_p
     assert xrdml.load_model(state.parent)
 
 
+@pytest.mark.usefixtures("few_held")
 def test_a_flow_learns_from_fresh_curves_and_resumes(tmp_path):
     options = {"simulate": 192, "space": ParameterSpace().with_damage(), "undamaged": 0.5, "model": "flow", **FAST}
     whole = train(None, output=tmp_path / "whole", **options)
