@@ -86,8 +86,8 @@ def estimates(model):
     print("| | | " + " | ".join((*names, "zero", "fwhm")) + " |")
     print("|" + "---|" * (4 + len(names)))
     for line in lines:
-        if len(line) == 2 + 7 + 2:  # without damage: zero and fwhm stand at the end
-            line = (*line[:9], "", "", *line[9:])
+        if len(line) == 2 + 7 + 2 and line[1].startswith(("covered", "contraction")):
+            line = (*line[:9], "", "", *line[9:])  # without damage: zero and fwhm stand at the end
         print("| " + " | ".join(line) + " |")
     print("\nwanted: " + ", ".join(f"{name} {value}" for name, value in MAE_PERCENT.items()) + " (no damage)")
     outside = sum(int(np.sum((held < COVERAGE[0]) | (held > COVERAGE[1]))) for _, held in covered_all)
