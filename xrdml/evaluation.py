@@ -161,10 +161,10 @@ def evaluate(
     sampled = n * trained.draws
     advance = _counter(sampled + few + len(foreign) * (few // 2), progress)
 
-    ranges = ranges_of(measured, trained)
+    ranges, inputs = ranges_of(measured, trained), inputs_of(measured, trained)
     unknown = ranges.high > ranges.low
-    estimate = trained.estimate(measured.inputs(trained.window, trained.measurement.peak_mask), ranges)
-    samples = sample(trained, measured, draws, seed, advance) if trained.draws else None
+    estimate = trained.estimate(inputs, ranges)
+    samples = sample(trained, inputs, ranges, draws, seed, advance) if trained.draws else None
     prior = _prior(trained, seed)
     span, p = np.where(trained.space.span > 0.0, trained.space.span, np.inf), ranges.parameters
     median = np.median(prior[:, :p], axis=0)
@@ -190,7 +190,7 @@ def evaluate(
         | {name: curve_error(x, measured.params[:few], trained.space, **physics) for name, x in ends.items() if few},
         None if samples is None else _calibration(trained, measured, samples, unknown, prior, seed),
         _detections(trained, foreign, solved, draws, spread, seed, advance),
-        milliseconds(trained, measured.inputs(trained.window, trained.measurement.peak_mask)),
+        milliseconds(trained, inputs),
     )
 
 
@@ -199,11 +199,17 @@ def ranges_of(measured: Measured, trained: TrainedModel) -> Ranges:
     return trained.ranges.narrowed(measured.values, None, np.random.default_rng(0))
 
 
-def sample(trained: TrainedModel, measured: Measured, draws: int, seed: int, advance: Advance) -> Array:
-    """Posterior samples (n, draws, k) of measured curves."""
-    ranges, inputs = ranges_of(measured, trained), measured.inputs(trained.window, trained.measurement.peak_mask)
+def inputs_of(measured: Measured, trained: TrainedModel) -> NDArray[np.float32]:
+    """What a network sees of measured curves, (n, 2, points)."""
+    return measured.inputs(trained.window, trained.measurement.peak_mask)
+
+
+def sample(
+    trained: TrainedModel, inputs: NDArray[np.float32], ranges: Ranges, draws: int, seed: int, advance: Advance
+) -> Array:
+    """Posterior samples (n, draws, k) of curves that are seen (n, 2, points) within ranges (n, k)."""
     parts = []
-    for first in range(0, len(measured), _TOGETHER):
+    for first in range(0, len(inputs), _TOGETHER):
         here = slice(first, first + _TOGETHER)
         told = replace(ranges, low=ranges.low[here], high=ranges.high[here])
         parts.append(trained.draw(inputs[here], draws, told, seed + first).values)
@@ -293,10 +299,9 @@ def _detections(
 ) -> tuple[Detection, ...]:
     inside, found = _scores(solved), []
     for kind, measured in foreign.items():
-        estimate = trained.estimate(
-            measured.inputs(trained.window, trained.measurement.peak_mask), ranges_of(measured, trained)
-        )
-        samples = sample(trained, measured, BEST_OF, seed, lambda _: None) if trained.draws else None
+        ranges, inputs = ranges_of(measured, trained), inputs_of(measured, trained)
+        estimate = trained.estimate(inputs, ranges)
+        samples = sample(trained, inputs, ranges, BEST_OF, seed, lambda _: None) if trained.draws else None
         ends = _solve(measured, len(measured), trained, estimate, samples, spread, advance)
         found.append(detection(kind, inside, _scores(ends)))
     return tuple(found)

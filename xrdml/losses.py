@@ -38,10 +38,9 @@ def weighted_loss(
     weights : (p,).
     importance : (n,) factor of each sample; ``None`` for ones.
     """
-    scaled = (predicted - true) / torch.where(span > 0.0, span, torch.inf)
+    scaled = _scaled(predicted, true, span)
     each = functional.smooth_l1_loss(scaled, torch.zeros_like(scaled), beta=beta, reduction="none")
-    loss = each @ weights
-    return loss.mean() if importance is None else (importance * loss).mean()
+    return _mean(each @ weights, importance)
 
 
 def metric_loss(
@@ -61,11 +60,21 @@ def metric_loss(
     metric : (n, p, p), of deviations in parts of ranges: ``xrdml.fisher.Metrics``.
     importance : (n,) factor of each sample; ``None`` for ones.
     """
-    scaled = (predicted - true) / torch.where(span > 0.0, span, torch.inf)
+    scaled = _scaled(predicted, true, span)
     square = torch.einsum("nj,njk,nk->n", scaled, metric, scaled).clamp_min(0.0)
     norm = (square + beta**2).sqrt() - beta
     ridge = weighted_loss(predicted, true, span, torch.ones_like(span), importance, beta)
-    return (norm if importance is None else importance * norm).mean() + RIDGE * ridge
+    return _mean(norm, importance) + RIDGE * ridge
+
+
+def _scaled(predicted: Tensor, true: Tensor, span: Tensor) -> Tensor:
+    """Deviations (n, p) in parts of the ranges, 0 for a range of no width."""
+    return (predicted - true) / torch.where(span > 0.0, span, torch.inf)
+
+
+def _mean(loss: Tensor, importance: Tensor | None) -> Tensor:
+    """Mean of the losses (n,) of samples, each with its factor."""
+    return loss.mean() if importance is None else (importance * loss).mean()
 
 
 def load_weights(source: str | Path | ArrayLike | None, names: tuple[str, ...]) -> NDArray[np.float64]:

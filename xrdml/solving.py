@@ -69,7 +69,7 @@ def solve(measured: Measured, row: int, trained: TrainedModel, candidates: Array
     used = len(given.unknowns.space.low)
     truth = given.unknowns.coordinates(measured.params[row : row + 1, :used], measured.zero[row], measured.fwhm[row])
     x = given.unknowns.coordinates(adapted(candidates[:, :used], given.unknowns), candidates[:, -2], candidates[:, -1])
-    objective = described(given, x, _RTOL)
+    objective = given.best_objective(x, _RTOL)
     order = np.argsort(objective, kind="stable")
     found = refine(given, x[order[:STARTS]], max_iter=_STEPS, rtol_dex=_RTOL)
     end = refine(given, found.x[found.best(1)], max_iter=_LAST, rtol_dex=_FINE)
@@ -80,7 +80,7 @@ def solve(measured: Measured, row: int, trained: TrainedModel, candidates: Array
     unit = 2.0 / given.freedom
     return Solved(
         np.append(np.minimum(bound(given, truth), spread[:used]), np.full(size - used, np.nan)),
-        float(unit * described(given, truth, _FINE)[0]),
+        float(unit * given.best_objective(truth, _FINE)[0]),
         whole(x[order[:1]]),
         float(unit * objective[order[0]]),
         whole(end.x),
@@ -96,12 +96,6 @@ def posed(measured: Measured, row: int, trained: TrainedModel) -> Problem:
     physics = {name: value for name, value in trained.physics.items() if name != "layers"}
     unknowns = Unknowns(space, fwhm=prior.fwhm, zero=prior.zero)
     return problem(measured.curve(row), unknowns=unknowns, mask=prior.peak_mask, both_sides=True, **physics)
-
-
-def described(given: Problem, x: Array, rtol_dex: float) -> Array:
-    """Φ (m,) at coordinates (m, k), scale and background solved for."""
-    curves = given.curves(x, rtol_dex)
-    return given.objective(given.expected(curves, given.scaled(curves)))
 
 
 def bound(given: Problem, x: Array) -> Array:

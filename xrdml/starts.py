@@ -86,9 +86,7 @@ def candidates(curve: Curve, given: Problem, trained: TrainedModel, draws: int =
         values = np.column_stack([rows, np.tile(middle, (draws, 1))])
     rows, instrument = values[:, : ranges.parameters], values[:, ranges.parameters :]
     x = unknowns.coordinates(adapted(rows, unknowns), instrument[:, 0], instrument[:, 1])
-    curves = given.curves(x, _RTOL)
-    objective = given.objective(given.expected(curves, given.scaled(curves)))
-    return np.asarray(x[np.argsort(objective, kind="stable")])
+    return np.asarray(x[np.argsort(given.best_objective(x, _RTOL), kind="stable")])
 
 
 def solve(given: Problem, x: Array, attempts: int = ATTEMPTS) -> Refined:

@@ -225,6 +225,11 @@ class Problem:
             return np.asarray((mu - self.data + self.data * np.log(np.maximum(self.data, 1e-300) / mu)).sum(axis=-1))
         return np.asarray(0.5 * ((np.log10(self.data / mu) / self.scatter) ** 2).sum(axis=-1))
 
+    def best_objective(self, x: Array, rtol_dex: float = 1e-3) -> Array:
+        """Φ (m,) without priors at coordinates (m, k), with the best scale and background."""
+        curves = self.curves(x, rtol_dex)
+        return self.objective(self.expected(curves, self.scaled(curves)))
+
     def scaled(self, curves: Array, start: Array | None = None, steps: int = 6) -> Array:
         """Scale and background (m, 2), not negative, with the smallest Φ for unscaled curves (m, n)."""
         unknowns = self.unknowns
