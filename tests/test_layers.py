@@ -12,7 +12,7 @@ FLOORS = [
     ["xrdsim.errors", "xrdsim.units", "xrdsim._jit", "xrdsim.terminal"],
     ["xrdsim.places", "xrdsim.cluster"],
     ["xrdsim.files", "xrdsim.lock", "xrdsim.parameters", "xrdsim.crystal", "xrdsim.columns"],
-    ["xrdsim.formats", "xrdsim.plaintext"],
+    ["xrdsim.formats", "xrdsim.plaintext", "xrdsim.page"],
     ["xrdsim.curves", "xrdsim.tables", "xrdsim.spaces", "xrdsim.kernels.strain", "xrdsim.configuration"],
     ["xrdsim.kernels.step", "xrdsim.kernels.film", "xrdsim.kernels.steps", "xrdsim.kernels.convolve", "xrdsim.grid"],
     ["xrdsim.kernels.reflectivity", "xrdsim.kernels.slopes"],

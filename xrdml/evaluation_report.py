@@ -11,7 +11,8 @@ from xrdml.evaluation import SOLVED, Evaluation
 from xrdml.evaluation_figures import figures
 from xrdml.outside import FALSE_ALARMS
 from xrdml.solving import BEST_OF
-from xrdsim.files import replacing, save_json
+from xrdsim.files import save_json
+from xrdsim.page import html_table, section, write_page
 from xrdsim.report import save_figure
 
 Row = tuple[str, ...]
@@ -127,32 +128,15 @@ def page(found: Evaluation, path: Path, drawn: list[Path]) -> Path:
         The file cannot be written.
     """
     how = ", ".join(f"{name} {value}" for name, value in found.how.items())
-    title = html.escape(f"Evaluation of {found.model}")
-    parts = [f'<h1>{title}</h1><p class="soft">{html.escape(how)}</p>']
-    parts += [_section(name, _table(header, rows)) for name, header, rows in tables(found)]
+    title = f"Evaluation of {found.model}"
+    parts = [f'<h1>{html.escape(title)}</h1><p class="soft">{html.escape(how)}</p>']
+    parts += [section(name, html_table(header, rows)) for name, header, rows in tables(found)]
     for file in drawn:
         caption, data = _CAPTIONS[file.stem], base64.b64encode(file.read_bytes()).decode("ascii")
         picture = f'<img alt="{caption}" src="data:image/png;base64,{data}">'
-        parts.append(_section(caption, f"<figure>{picture}</figure>"))
-    text = (
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<style>{_STYLE}</style></head>\n<body>\n" + "\n".join(parts) + "\n</body></html>\n"
-    )
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", errors="replace")
-    return path
+        parts.append(section(caption, f"<figure>{picture}</figure>"))
+    return write_page(path, title, _STYLE, parts)
 
 
 def _number(value: float) -> str:
     return f"{value:.3g}" if math.isfinite(value) else NONE
-
-
-def _section(title: str, content: str) -> str:
-    return f'<section><h2>{html.escape(title)}</h2>\n<div class="wide">{content}</div></section>'
-
-
-def _table(header: Row, rows: list[Row]) -> str:
-    head = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in header if any(header))
-    lines = ["<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows]
-    return f"<table><thead><tr>{head}</tr></thead><tbody>\n" + "\n".join(lines) + "</tbody></table>"

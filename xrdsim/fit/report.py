@@ -6,15 +6,15 @@ import io
 import json
 import math
 import platform
-from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from xrdsim.files import replacing, save_json
+from xrdsim.files import save_json
 from xrdsim.fit.figures import draw, figure, likelihood_figure, name, quietly, series_figure
 from xrdsim.fit.result import Fit
 from xrdsim.fit.tables import NONE, SHOWN, Row, likelihood_rows, minima_table, misfits, series_rows, table, write_series
+from xrdsim.page import html_table, section, write_page
 
 __all__ = [
     "figure",
@@ -87,23 +87,15 @@ def page(fit: Fit, path: str | Path) -> Path:
         _heading(fit),
         f'<figure style="margin:1.5rem 0"><img alt="Measured curve and model, their difference, and the strain '
         f'profile with its bands" src="data:image/png;base64,{_picture(fit)}"></figure>',
-        _section("Parameters", _table(*table(fit), words=(4,))),
+        section("Parameters", html_table(*table(fit), words=(4,))),
         f'<p class="soft">{html.escape(_intervals(fit))}</p>',
-        *([_section("Profile likelihood", _table(*likelihood_rows(fit)))] if fit.likelihoods else []),
-        _section("Misfit", _table(("", ""), [*misfits(fit), *_numbers(fit)])),
-        _section(_minima(fit), _table(*minima_table(fit))),
-        _section("Correlations", _correlations(fit)),
-        _section("How to repeat it", _repeat(fit)),
+        *([section("Profile likelihood", html_table(*likelihood_rows(fit)))] if fit.likelihoods else []),
+        section("Misfit", html_table(("", ""), [*misfits(fit), *_numbers(fit)])),
+        section(_minima(fit), html_table(*minima_table(fit))),
+        section("Correlations", _correlations(fit)),
+        section("How to repeat it", _repeat(fit)),
     ]
-    title = html.escape(name(fit))
-    text = (
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<style>{_STYLE}</style></head>\n<body>\n" + "\n".join(parts) + "\n</body></html>\n"
-    )
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", errors="replace")
-    return Path(path)
+    return write_page(path, name(fit), _STYLE, parts)
 
 
 def _heading(fit: Fit) -> str:
@@ -126,22 +118,6 @@ def _picture(fit: Fit) -> str:
     with quietly():
         draw(fit).savefig(file, format="png", dpi=200)
     return base64.b64encode(file.getvalue()).decode("ascii")
-
-
-def _section(title: str, content: str) -> str:
-    return f'<section><h2>{html.escape(title)}</h2>\n<div class="wide">{content}</div></section>'
-
-
-def _table(columns: Row, rows: Iterable[Row], words: Sequence[int] = ()) -> str:
-    """A table; the columns ``words`` hold sentences."""
-    head = "".join(f'<th scope="col">{html.escape(column)}</th>' for column in columns) if any(columns) else ""
-    lines = [f"<thead><tr>{head}</tr></thead>"] if head else []
-    lines.append("<tbody>")
-    for row in rows:
-        kinds = (' class="words"' if j in words else "" for j in range(len(row)))
-        cells = (f"<td{kind}>{html.escape(cell)}</td>" for kind, cell in zip(kinds, row, strict=True))
-        lines.append(f"<tr>{''.join(cells)}</tr>")
-    return "<table>" + "\n".join(lines) + "</tbody></table>"
 
 
 def _intervals(fit: Fit) -> str:
@@ -183,7 +159,7 @@ def _repeat(fit: Fit) -> str:
     rows += [(key, _plain(key, value)) for key, value in settings.items() if value not in ({}, [], ())]
     rows.append(("file", fit.source))
     rows.append(("versions", f"xrdsim {version('xrdsim')}, Python {platform.python_version()}"))
-    return "\n".join([*parts, _table(("", ""), rows, words=(1,))])
+    return "\n".join([*parts, html_table(("", ""), rows, words=(1,))])
 
 
 def _plain(key: str, value: Any) -> str:
