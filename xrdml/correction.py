@@ -61,13 +61,11 @@ def sensitivities(config: Configuration) -> NDArray[np.float64]:
     )
     change = finite_difference(
         rows,
-        convention=config.convention,
         layers=config.layers,
         rtol_dex=config.rtol_dex,
-        monochromator=config.monochromator,
-        reflection=config.reflection,
         scan=config.scan,
         space=config.space,
+        **config.physics,
     )[:, :7]
     counted = np.isfinite(change)
     return np.asarray(np.where(counted, change, 0.0).sum(axis=0) / np.maximum(counted.sum(axis=0), 1))

@@ -199,7 +199,7 @@ def test_errors(
     inputs = draw_batch(test.reflectivity, test.params, config, prior, stream(config.seed, _TEST))
     mean = np.broadcast_to(params.mean(axis=0, dtype=np.float64), test.params.shape)
     whole = whole_ranges(config.space, prior)
-    physics = {name: getattr(config, name) for name in ("convention", "layers", "monochromator", "reflection", "scan")}
+    physics = config.physics | {"layers": config.layers, "scan": config.scan}
     return {
         "rows": len(test.params),
         "model": errors(estimate(net, inputs, whole, whole), test.params, config.space, **physics).to_dict(),

@@ -51,12 +51,10 @@ def measure_metrics(
             params[part],
             fwhm=FWHM,
             background=BACKGROUND,
-            convention=config.convention,
             rtol_dex=_RTOL,
-            monochromator=config.monochromator,
-            reflection=config.reflection,
             scan=config.scan,
             space=config.space,
+            **config.physics,
         )
         out[part] = np.swapaxes(slope, 1, 2) @ slope / slope.shape[1]
         if progress:

@@ -175,7 +175,7 @@ def _twins_of(rows: Floats, config: Configuration) -> Floats:
 
 
 def _log_curves(rows: Floats, config: Configuration) -> Array:
-    physics = {name: getattr(config, name) for name in ("convention", "layers", "monochromator", "reflection", "scan")}
+    physics = config.physics | {"layers": config.layers, "scan": config.scan}
     seen = simulate(rows, fwhm=FWHM, background=BACKGROUND, rtol_dex=_RTOL, space=config.space, **physics)
     return np.asarray(np.log10(seen.intensity))
 

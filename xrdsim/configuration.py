@@ -85,6 +85,11 @@ class Configuration:
         """The scan of the stored curves."""
         return self.scan.extended(self.margin)
 
+    @property
+    def physics(self) -> dict[str, Any]:
+        """Arguments that ``simulate`` and the derivatives share: convention, monochromator and reflection."""
+        return {name: getattr(self, name) for name in ("convention", "monochromator", "reflection")}
+
     def size(self, part: Part) -> int:
         """Number of rows."""
         return self.n if part is Part.TRAIN else self.test_rows

@@ -347,15 +347,13 @@ def stored_curves(params: Any, config: Configuration, space: ParameterSpace) -> 
     """The curves (n, angle) that a dataset holds of parameters (n, 7 or 9)."""
     curves = simulate(
         params,
-        convention=config.convention,
         layers=config.layers,
         rtol_dex=config.rtol_dex,
-        monochromator=config.monochromator,
-        reflection=config.reflection,
         scan=config.stored_scan,
         fwhm=config.base_fwhm,
         device=config.device,
         space=space,
+        **config.physics,
     ).intensity
     bad = ~np.isfinite(curves).all(axis=1)
     if bad.any():
