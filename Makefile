@@ -21,8 +21,9 @@ demo: .venv/installed
 	$(XRD) fit demo/measured.xy -o demo/fit
 	@echo "look at demo/result/curve.png, demo/fit/fit.png, demo/sensitivity.png and demo/run/loss.png"
 
+# a process for each core, which takes whole files, since fixtures belong to files
 test: .venv/installed
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest -n logical --dist loadfile
 
 lint: .venv/installed
 	.venv/bin/ruff check .

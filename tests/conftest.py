@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as xrdml does: before the first OpenMP library is loaded
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the others have the other cores
 
 import numba
 import numpy as np

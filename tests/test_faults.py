@@ -50,7 +50,7 @@ def marked(path):
 
 def until(condition, process):
     """Wait for a condition, or for the process to end."""
-    limit = time.monotonic() + 60.0
+    limit = time.monotonic() + 180.0
     while not condition() and process.poll() is None:
         assert time.monotonic() < limit
         time.sleep(0.001)
