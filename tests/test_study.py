@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 import cli
 from xrdml import study as study_module
 from xrdml.study import PREDICTIONS, Settings, open_study, run_study
-from xrdml.study_costs import load_costs, measure_cost
+from xrdml.study_costs import ROUNDS, load_costs, measure_cost
 from xrdml.study_report import METRICS, collect, write
 from xrdml.study_statistics import HELPS, HURTS, ONE_SEED, UNSEEN, Difference, compare, interval, widening
 from xrdml.study_tests import NAMES, TWIN_DEX, TWIN_PART, check_sets, load_sets, twin_difference
@@ -65,11 +65,13 @@ def test_costs_are_measured_once(tmp_path):
 
     def note(options, folder):
         asked.append(options)
-        return Cost(1.0)
+        return Cost(float(len(asked)))
 
     for _ in range(2):
         costs = load_costs(tmp_path, WAYS, lambda line: None, note)
-    assert len(asked) == len({kind(way.options) for way in WAYS.values()})
+    kinds = len({kind(way.options) for way in WAYS.values()})
+    assert len(asked) == ROUNDS * kinds
+    assert costs[kind({})] == Cost(1.0 + kinds)  # the median of what was measured in turn
     assert {kind(way.options) for way in WAYS.values()} == set(costs)
     (tmp_path / "costs.json").write_text("{")
     with pytest.raises(StoreError, match="remove it"):
@@ -258,6 +260,7 @@ def test_the_report(folder, tmp_path):
     text = files[1].read_text(encoding="utf-8")
     assert "## twins" in text
     assert "- sensitivity: no finished run of seed 1" in text
+    assert f"| the default ones | {EPOCH / 2.5:.0f} | {2500.0 / EPOCH:.2f} |  |  |" in text
     assert files[2].read_bytes().startswith(b"\x89PNG")
     better = Difference("fisher", "iid", METRICS[0], 3, 8, 2.0, 3.0, -1.2, -0.8)
     assert (better.difference, better.verdict) == (-1.0, HELPS)

@@ -17,6 +17,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from xrdml.flows import Posterior
 from xrdml.known import INSTRUMENT
@@ -238,6 +239,10 @@ class Attention(Estimator):
         self.strains = Head(a, len(strains))
         order = torch.tensor(depths + strains).argsort()
         self.register_buffer("order", order, persistent=False)
+
+    def learn(self, x: Tensor, told: Tensor, unit: Tensor, clean: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        with sdpa_kernel(SDPBackend.MATH):  # the blocks of the other way cost more than so short a sequence saves
+            return super().learn(x, told, unit, clean)
 
     def forward(self, x: Tensor, told: Tensor | None = None) -> Tensor:
         features = self.attention(self.encoder(x))

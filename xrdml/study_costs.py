@@ -4,7 +4,7 @@ import json
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -22,6 +22,9 @@ COSTS, WEIGHTS = "costs.json", "sensitivity.npy"
 
 BATCH = 128
 """Rows a step, of costs and runs."""
+
+ROUNDS = 3
+"""Measurements of each cost, taken in turn: a machine is not equally fast all the time. Their median counts."""
 
 _ROWS = 2304  # 16 steps an epoch
 _SKIPPED = 4  # first steps, which are slower
@@ -55,9 +58,13 @@ def load_costs(
         for options in (way.options, way.before):
             if options is not None and kind(options) not in costs:
                 needed.setdefault(kind(options), options)
-    for name, options in needed.items():
-        report(f"measuring what a row costs: {name}")
-        costs[name] = measure(options, folder)
+    found: dict[str, list[Cost]] = {name: [] for name in needed}
+    for number in range(ROUNDS if needed else 0):
+        for name, options in needed.items():
+            report(f"measuring what a row costs, {number + 1} of {ROUNDS}: {name}")
+            found[name].append(measure(options, folder))
+    costs |= {name: Cost(*np.median([astuple(cost) for cost in each], axis=0).tolist()) for name, each in found.items()}
+    if needed:
         machine = {"cores": os.cpu_count(), "torch_threads": torch.get_num_threads()}
         save_json(path, {"seconds_a_row": {key: asdict(cost) for key, cost in costs.items()}, "machine": machine})
     return costs

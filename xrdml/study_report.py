@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from xrdml.evaluate import profile_error
 from xrdml.study import FAILURE, PREDICTIONS, RUN, Study
+from xrdml.study_costs import COSTS
 from xrdml.study_statistics import HELPS, HURTS, ONE_SEED, UNSEEN, Difference, compare
 from xrdml.study_ways import BASELINE, WAYS
 from xrdsim.errors import ParameterError, StoreError
@@ -60,6 +61,7 @@ class Comparison:
     ----------
     differences : of every way, the baseline among them, test set and metric.
     runs : content of the ``run.json`` of every finished run.
+    costs : content of ``costs.json``.
     failures : of runs whose loss was not finite, in words.
     exclusions : ways that are not compared or over the budget, in words.
     floor : MAE [% of range] that no estimate can undercut on twins by more than the noise tells.
@@ -67,6 +69,7 @@ class Comparison:
 
     differences: tuple[Difference, ...]
     runs: tuple[dict[str, Any], ...]
+    costs: dict[str, Any]
     failures: tuple[str, ...]
     exclusions: tuple[str, ...]
     floor: float
@@ -110,7 +113,9 @@ def collect(study: Study, seeds: int) -> Comparison:
     pairs = study.sets["twins"].params.astype(np.float64)
     span = np.where(space.span > 0.0, space.span, np.inf)
     floor = 100.0 * float(np.mean(np.abs(pairs[1::2] - pairs[::2]) / span)) / 2.0
-    return Comparison(tuple(found), runs, failures, _exclusions(finished, runs, seeds, study.settings.budget), floor)
+    costs = _read(study.folder / COSTS)
+    exclusions = _exclusions(finished, runs, seeds, study.settings.budget)
+    return Comparison(tuple(found), runs, costs, failures, exclusions, floor)
 
 
 def run_errors(study: Study, path: Path, space: Any, weights: Array) -> dict[tuple[str, str], Array]:
@@ -180,6 +185,10 @@ def markdown(found: Comparison, study: Study) -> str:
             )
             lines += [floor, ""]
         lines += _table(("way", "seeds", *METRICS), _set_rows(rows))
+    cores = found.costs["machine"]["cores"]
+    lines += ["", "## Speed", "", f"Training on {cores} cores, drawing and measuring of batches included.", ""]
+    header = ("`train` arguments", "rows/s", "ms a row", "ms a row of a second phase", "ms a row, once, for metrics")
+    lines += _table(header, [_cost_row(*each) for each in found.costs["seconds_a_row"].items()])
     lines += ["", "## Runs", ""]
     lines += _table(("way", "seed", "epochs", "seconds planned", "seconds"), [_run_row(run) for run in found.runs])
     for title, entries in (("Failures", found.failures), ("Exclusions and remarks", found.exclusions)):
@@ -243,6 +252,12 @@ def _run_row(run: dict[str, Any]) -> tuple[str, ...]:
     first, seconds = run["epochs_before"], run["seconds"]
     epochs = f"{first} + {run['epochs']}" if first else str(run["epochs"])
     return run["way"], str(run["seed"]), epochs, f"{run['planned_seconds']:.0f}", f"{seconds:.0f}" if seconds else "—"
+
+
+def _cost_row(options: str, cost: dict[str, float]) -> tuple[str, ...]:
+    said = ", ".join(f"{name} {value}" for name, value in json.loads(options).items()) or "the default ones"
+    parts = (f"{1e3 * cost[name]:.2f}" if cost[name] else "" for name in ("row", "fine", "metric"))
+    return said, f"{1.0 / cost['row']:.0f}", *parts
 
 
 def _exclusions(
