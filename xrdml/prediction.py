@@ -20,6 +20,7 @@ from xrdsim.configuration import BASE_FWHM, MARGIN
 from xrdsim.crystal import Scan
 from xrdsim.curves import DEFAULT_STEP, Curve, read_curve
 from xrdsim.fit.problem import Unknowns, problem
+from xrdsim.fit.refine import refine
 from xrdsim.observe import narrowest_fwhm, observe
 from xrdsim.parameters import TABLE
 from xrdsim.report import format_value
@@ -170,7 +171,7 @@ def _refined(curve: Curve, trained: TrainedModel) -> tuple[Array, _Fit]:
         mask=trained.measurement.peak_mask,
         **{name: value for name, value in trained.physics.items() if name != "layers"},
     )
-    found = solve(given, candidates(curve, given, trained))
+    found = refine(given, solve(given, candidates(curve, given, trained)).x)
     zero, fwhm = found.x[0, -2:].tolist()
     scale, background = ((found.linear[0] + [0.0, given.offset]) * given.per_count).tolist()
     return given.unknowns.params(found.x), _Fit(fwhm, zero, scale, background, 0.0)

@@ -24,16 +24,16 @@ from xrdsim.observe import to_window
 
 Array = NDArray[np.float64]
 
-DRAWS = 96
+DRAWS = 64
 """Samples of the posterior that are compared with a curve."""
 
 _FEWEST = 50  # points on the window below which nothing can be said
 _SPREAD = 0.03  # of the estimates scattered about one, in parts of the ranges
-_RTOL = 1e-2  # accuracy of the first comparison [dex]
-_ROUNDS = ((8, 6), (3, 12))  # how many of the best are refined, by how many evaluations
-_LAST = 40
+_RTOL = 1e-2  # accuracy of the first comparison, and of what follows it but the last [dex]
+_ROUNDS = ((4, 4), (2, 6))  # how many of the best are refined, by how many evaluations
+_LAST = 12
 
-ATTEMPTS = 3
+ATTEMPTS = 10
 """Groups of starts that are refined in turn."""
 
 
@@ -90,7 +90,9 @@ def candidates(curve: Curve, given: Problem, trained: TrainedModel, draws: int =
 
 
 def solve(given: Problem, x: Array, attempts: int = ATTEMPTS) -> Refined:
-    """Refine the best of many starts (m, k), fewer in every round; then the next of them, until one is described.
+    """Refine the best of many starts (m, k), fewer in every round; then the next of them, until the curve is described.
+
+    The end is at the noise, but perhaps not yet at its minimum: whoever reports the parameters refines it further.
 
     Parameters
     ----------
@@ -108,7 +110,7 @@ def solve(given: Problem, x: Array, attempts: int = ATTEMPTS) -> Refined:
     for first in range(0, min(attempts * _ROUNDS[0][0], len(x)), _ROUNDS[0][0]):
         some = x[first:]
         for count, evaluations in _ROUNDS:
-            found = refine(given, some[:count], max_iter=evaluations)
+            found = refine(given, some[:count], max_iter=evaluations, rtol_dex=_RTOL)
             order = found.best(count)
             some = found.x[order]
             if found.objective[order[0]] <= goal:
