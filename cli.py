@@ -663,7 +663,9 @@ def predict(
 @app.command()
 @_command()
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="Folder of a trained model.")],
+    model: Annotated[
+        Path | None, typer.Argument(help="Folder of a trained model; default: the pretrained one.")
+    ] = None,
     test: Annotated[
         str | None, typer.Option(help="Dataset whose test rows are measured; default: fresh rows of the prior.")
     ] = None,
@@ -674,14 +676,15 @@ def evaluate(
     refined: Annotated[int, typer.Option(help="Of these, how many are also refined and have a limit.")] = 100,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Folder for the results; default: MODEL/evaluation.")
+        Path | None,
+        typer.Option("--output", "-o", help="Folder for the results; default: MODEL/evaluation."),
     ] = None,
 ) -> None:
     """Try a trained model on curves that it has not seen: errors, calibration, solved curves, outsiders, speed.
 
     Examples:
 
-        xrd evaluate runs/flow
+        xrd evaluate
 
         xrd evaluate runs/weighted --test test.zarr --train dataset.zarr -o evaluation/
     """
@@ -694,7 +697,7 @@ def evaluate(
     for title, header, lines in tables(found):
         say(title)
         show_table(header, lines)
-    say(f"→ {', '.join(map(str, write(found, output or model / 'evaluation')))}")
+    say(f"→ {', '.join(map(str, write(found, output or (model or Path()) / 'evaluation')))}")
 
 
 @app.command()

@@ -261,6 +261,15 @@ def test_numbers_without_meaning_are_refused(model):
         evaluate(layered)
 
 
+def test_the_command_evaluates_the_pretrained_network(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["evaluate", "--rows", "8", "--refined", "0"])
+    assert result.exit_code == 0, result.output
+    found = json.loads((tmp_path / "evaluation" / "evaluation.json").read_text())
+    assert found["how"]["rows"] == 8
+    assert (tmp_path / "evaluation" / "evaluation.html").exists()
+
+
 def test_the_command_ends_in_one_line_where_there_is_no_model(tmp_path):
     result = CliRunner().invoke(app, ["evaluate", str(tmp_path)])
     assert result.exit_code == 1

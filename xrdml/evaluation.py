@@ -108,7 +108,7 @@ class Evaluation:
 
 
 def evaluate(
-    model: str | Path | TrainedModel,
+    model: str | Path | TrainedModel | None = None,
     *,
     test: str | Path | None = None,
     train: str | Path | None = None,
@@ -122,7 +122,7 @@ def evaluate(
 
     Parameters
     ----------
-    model : folder of a trained model, or a loaded one.
+    model : folder of a trained model, or a loaded one; None for the one that ships with the package.
     test : dataset whose test rows are measured; None simulates fresh rows of the prior.
     train : dataset that the model was trained on, to make sure that it holds none of the test rows.
     rows : at most.

@@ -71,7 +71,7 @@ def curve_table(found: Evaluation) -> Table:
         ("mean profile error ∫|Δε| dz / ∫ε dz of the estimate", _number(found.profile.mean())),
     ]
     count = len(found.solved)
-    for name, errors in found.solved_curve.items():
+    for name, errors in found.solved_curve.items() if count else ():
         label = f"best of {BEST_OF} samples by χ²" if name == "best draw" else name
         rows.append((f"mean curve error [dex], {label}, {count} rows", _number(errors.mean())))
     if found.solve_rate is not None and found.solvable is not None:
