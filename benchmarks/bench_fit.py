@@ -46,9 +46,9 @@ HEADER += ["baseline_seconds", "profile_covered"]
 HEADER += [f"{name}_{what}" for name in NAMES for what in ("true", "value", "low", "high", "bound")]
 
 
-def prepare(seed):
+def prepare(seed, covered=False):
     """The curve of a seed and its problem, as a user would set it up who knows whether there is damage."""
-    made = synthetic(seed)
+    made = synthetic(seed, covered=covered)
     space = ParameterSpace() if len(made.params) == 7 else ParameterSpace().with_damage()
     return made, problem(made.curve, unknowns=Unknowns(space=space), per_count=made.per_count)
 

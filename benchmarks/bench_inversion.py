@@ -39,7 +39,7 @@ from synthetic import SOLVED
 from xrdml.checkpoint import load_model
 from xrdml.data import Minibatch, make_batch, stream
 from xrdml.measurement import Measurement
-from xrdml.starts import candidates, solve
+from xrdml.starts import allowed, candidates, seen, solve
 from xrdsim.fit.refine import refine
 from xrdsim.fit.uncertainty import posterior
 from xrdsim.fresh import fresh_configuration, fresh_rows
@@ -47,6 +47,7 @@ from xrdsim.fresh import fresh_configuration, fresh_rows
 FOLDER = Path(__file__).parent
 DRAWS = 199  # of which the central 180 of 200 gaps hold 90 %
 STEPS = 600  # of the chains
+CASES = ("end anywhere", "cover the profile")
 
 
 def estimates(model):
@@ -73,7 +74,7 @@ def estimates(model):
             rank = (drawn < values[:, None]).sum(axis=1)
             inside = (rank >= 10) & (rank < 190)
             contraction = 1.0 - drawn.var(axis=1) / np.maximum(values.var(axis=0), 1e-30)
-            label = f"{'with' if damage else 'no'} damage, scans {'cover the profile' if covered else 'end anywhere'}"
+            label = f"{'with' if damage else 'no'} damage, scans {CASES[covered == 1.0]}"
             guess = 100.0 * np.abs(np.median(rows.params, axis=0) - rows.params) / span
             shown = p if damage else 7
             lines.append((label, "MAE %", *(f"{value:.2f}" for value in error.mean(axis=0)[:shown])))
@@ -125,9 +126,14 @@ def solve_one(model, seed):
 
 
 def floor_one(model, seed):
-    """Errors of the median of Markov chains that begin at what the network leads to, and of the network's estimate."""
+    """Errors of the median of Markov chains that begin at what the network leads to, and of the network's estimate.
+
+    Every second pair of curves is measured on to the end of the profile.
+    """
     trained = _model(model)
-    made, given = prepare(seed)
+    covers = bool(seed // 2 % 2)
+    made, given = prepare(seed, covers)
+    point = trained.estimate(seen(made.curve, trained), allowed(given.unknowns, trained))[0]
     starts = candidates(made.curve, given, trained)
     ends = refine(given, starts[:24], max_iter=25)
     kept = ends.objective <= ends.objective.min() + 12.0
@@ -139,9 +145,10 @@ def floor_one(model, seed):
     ]
     span = given.unknowns.space.span
     low, high = np.quantile(sampled.samples[:, :size], (0.05, 0.95), axis=0)
-    line = {"seed": seed, "damaged": int(size == 9), "effective": round(sampled.effective, 1)}
+    line = {"seed": seed, "damaged": int(size == 9), "covers": int(covers), "effective": round(sampled.effective, 1)}
     for j, name in enumerate(given.unknowns.space.names):
         line[f"{name}_error"] = round(100.0 * abs(medians[0][j] - made.params[j]) / span[j], 4)
+        line[f"{name}_network"] = round(100.0 * abs(point[j] - made.params[j]) / span[j], 4)
         line[f"{name}_moved"] = round(100.0 * abs(medians[1][j] - medians[2][j]) / span[j], 4)
         line[f"{name}_covered"] = int(low[j] <= made.params[j] <= high[j])
     return line
@@ -152,8 +159,10 @@ def resumed(file, function, seeds):
     done = list(csv.DictReader(file.open(encoding="utf-8"))) if file.exists() else []
     known = {int(row["seed"]) for row in done}
     todo = [seed for seed in seeds if seed not in known]
-    names = [f"{name}_{what}" for name in (*MAE_PERCENT, "kappa", "p") for what in ("error", "moved", "covered")]
-    header = ["seed", "damaged", "effective", *names]
+    names = [
+        f"{name}_{what}" for name in (*MAE_PERCENT, "kappa", "p") for what in ("error", "network", "moved", "covered")
+    ]
+    header = ["seed", "damaged", "covers", "effective", *names]
     if function.func is solve_one:
         header = ["seed", "damaged", "points", "chi2", "truth_chi2", "draw_seconds", "seconds"]
     with (
@@ -200,20 +209,25 @@ def floor(model, count):
     rows = resumed(
         FOLDER / "inversion_floor.csv", partial(floor_one, model), list(SOLVE_SEEDS)[: count or FLOOR_CURVES]
     )
-    print("Mean error of the posterior median, % of range; how far it moves from one half of the chains to the other\n")
-    print("| | curves | effective samples | " + " | ".join((*MAE_PERCENT, "kappa", "p")) + " |\n" + "|---" * 12 + "|")
+    print(
+        "Posterior median and, on the same curves, the network: mean error, % of range; how far the median moves from"
+    )
+    print("one half of the chains to the other, % of range; truths inside the central 90 % of the chains, %\n")
+    print("| | | " + " | ".join((*MAE_PERCENT, "kappa", "p")) + " |\n" + "|---" * 11 + "|")
     for damaged in ("0", "1"):
-        some = [row for row in rows if row["damaged"] == damaged]
-        for what, scale in (("error", 1.0), ("moved", 1.0), ("covered", 100.0)):
-            values = [
-                scale * np.mean([float(row[f"{name}_{what}"]) for row in some]) if some[0][f"{name}_{what}"] else np.nan
-                for name in (*MAE_PERCENT, "kappa", "p")
-            ]
+        for covers in ("1", "0"):
+            some = [row for row in rows if (row["damaged"], row["covers"]) == (damaged, covers)]
             effective = statistics.median(float(row["effective"]) for row in some)
-            label = f"{'with' if damaged == '1' else 'no'} damage, {what}"
-            print(
-                f"| {label} | {len(some)} | {effective:.0f} | " + " | ".join(f"{value:.2f}" for value in values) + " |"
-            )
+            label = f"{'with' if damaged == '1' else 'no'} damage, scans {CASES[covers == '1']}: "
+            label += f"{len(some)} curves, {effective:.0f} effective samples (median)"
+            for what, said in (("error", "median"), ("network", "network"), ("moved", "moved"), ("covered", "covered")):
+                scale = 100.0 if what == "covered" else 1.0
+                values = [
+                    f"{scale * np.mean([float(row[f'{name}_{what}']) for row in some]):.2f}"
+                    for name in (*MAE_PERCENT, *(("kappa", "p") if damaged == "1" else ()))
+                ]
+                print(f"| {label} | {said} | " + " | ".join(values + [""] * (9 - len(values))) + " |")
+                label = ""
 
 
 def speed(model):

@@ -5,13 +5,16 @@ background, zero, FWHM, counts, begin, end and step of the scan. Seeds from TUNI
 ACCEPTANCE and FURTHER are used for the final figures only.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from xrdml.measurement import Measurement
-from xrdsim import ParameterSpace, Scan, draw_prior, simulate
+from xrdml.measurement import COVER, Measurement
+from xrdsim import GGG_444, ParameterSpace, Scan, draw_prior, simulate
 from xrdsim.curves import Curve
+from xrdsim.model import largest_strain
+from xrdsim.units import ARCSEC
 
 TUNING = range(900_000, 900_050)
 ACCEPTANCE = range(500)
@@ -38,8 +41,8 @@ class Synthetic:
         return self.scale / self.counts
 
 
-def synthetic(seed: int, damaged: bool | None = None) -> Synthetic:
-    """The curve of a seed; with damage if the seed is odd, or as said."""
+def synthetic(seed: int, damaged: bool | None = None, covered: bool = False) -> Synthetic:
+    """The curve of a seed; with damage if the seed is odd, or as said. The scan covers the profile or ends anywhere."""
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(77,)))
     m = Measurement()
     space = ParameterSpace()
@@ -47,7 +50,9 @@ def synthetic(seed: int, damaged: bool | None = None) -> Synthetic:
         space = space.with_damage()
     params = draw_prior(1, space=space, rng=rng)
     step, start = rng.uniform(*m.step), rng.uniform(*m.start)
-    last = min(rng.uniform(*m.end), 2732.4)
+    reach = float(largest_strain(params)[0]) * math.tan(GGG_444.theta_bragg) / ARCSEC
+    least = float(np.clip(reach + COVER, *m.end)) if covered else m.end[0]
+    last = min(rng.uniform(least, m.end[1]), 2732.4)
     scan = Scan(start, step, int((last - start) / step) + 1)
     zero, fwhm = rng.uniform(*m.zero), rng.uniform(*m.fwhm)
     wide = (m.scale, m.background, m.counts)
