@@ -16,7 +16,7 @@ from xrdsim.fit import fitting, search, uncertainty
 from xrdsim.fit.fitting import fit_curve
 from xrdsim.fit.problem import Unknowns, problem
 from xrdsim.fit.refine import refine
-from xrdsim.fit.uncertainty import Posterior, laplace, posterior
+from xrdsim.fit.uncertainty import Posterior, effective_samples, laplace, posterior
 from xrdsim.model import strain_profile
 from xrdsim.parameters import ALL_NAMES, NAMES, ParameterSpace
 
@@ -214,6 +214,15 @@ def test_a_prior_narrows_what_the_curve_does_not_tell(refined):
     x = refine(held, x, rtol_dex=1e-4).x
     drawn = laplace(held, x)
     assert drawn.std[6] == pytest.approx(5.0, rel=0.3)
+
+
+def test_walkers_that_never_move_are_no_samples():
+    chains = np.random.default_rng(0).standard_normal((300, 8, 3))
+    whole = effective_samples(chains)
+    assert 1000.0 < whole <= 2400.0
+    chains[:, 2] = chains[0, 2]
+    assert effective_samples(chains) == pytest.approx(7.0 / 8.0 * whole, rel=0.2)
+    assert effective_samples(np.repeat(chains[:1], 300, axis=0)) == 0.0
 
 
 def test_chains_agree_with_the_normal_distribution(refined):

@@ -138,12 +138,22 @@ def posterior(problem: Problem, minima: Array, *, seed: int = 0, steps: int = 40
     chains.random_state = np.random.RandomState(seed).get_state()
     chains.run_mcmc(start, steps)
     kept = chains.get_chain(discard=steps // 3)
-    with np.errstate(invalid="ignore"):
-        time = float(np.nanmean(emcee.autocorr.integrated_time(kept, quiet=True, tol=0)))
     flat = kept.reshape(-1, kept.shape[-1])
     samples = np.tile(fixed, (len(flat), 1))
     samples[:, free] = flat
-    return Posterior(unknowns.names, samples, np.full(len(flat), 1.0 / len(flat)), len(flat) / max(time, 1.0), "chains")
+    return Posterior(unknowns.names, samples, np.full(len(flat), 1.0 / len(flat)), effective_samples(kept), "chains")
+
+
+def effective_samples(chains: Array) -> float:
+    """Effective sample size of chains (steps, walkers, k); walkers that never moved count for nothing."""
+    import emcee
+
+    moving = np.ptp(chains, axis=0).any(axis=1)
+    if not moving.any():
+        return 0.0
+    with np.errstate(invalid="ignore"):
+        time = float(np.nanmean(emcee.autocorr.integrated_time(chains[:, moving], quiet=True, tol=0)))
+    return len(chains) * int(moving.sum()) / max(time, 1.0)
 
 
 def objective(problem: Problem, rows: Array, rtol_dex: float) -> Array:
