@@ -78,6 +78,8 @@ def estimates(model):
             guess = 100.0 * np.abs(np.median(rows.params, axis=0) - rows.params) / span
             shown = p if damage else 7
             lines.append((label, "MAE %", *(f"{value:.2f}" for value in error.mean(axis=0)[:shown])))
+            middle = 100.0 * np.abs(np.median(drawn[:, :, :p], axis=1) - rows.params) / span
+            lines.append(("", "of the samples' median", *(f"{value:.2f}" for value in middle.mean(axis=0)[:shown])))
             lines.append(("", "of the prior's median", *(f"{value:.2f}" for value in guess.mean(axis=0)[:shown])))
             known = [*range(shown), p, p + 1]
             lines.append(("", "covered %", *(f"{100.0 * value:.1f}" for value in inside.mean(axis=0)[known])))
