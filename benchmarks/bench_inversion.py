@@ -219,7 +219,7 @@ def floor(model, count):
     for damaged in ("0", "1"):
         for covers in ("1", "0"):
             some = [row for row in rows if (row["damaged"], row["covers"]) == (damaged, covers)]
-            effective = statistics.median(float(row["effective"]) for row in some)
+            effective = np.nanmedian([float(row["effective"]) for row in some])
             label = f"{'with' if damaged == '1' else 'no'} damage, scans {CASES[covers == '1']}: "
             label += f"{len(some)} curves, {effective:.0f} effective samples (median)"
             for what, said in (("error", "median"), ("network", "network"), ("moved", "moved"), ("covered", "covered")):
