@@ -5,16 +5,15 @@ background, zero, FWHM, counts, begin, end and step of the scan. Seeds from TUNI
 ACCEPTANCE and FURTHER are used for the final figures only.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from xrdml.measurement import COVER, Measurement
 from xrdsim import GGG_444, ParameterSpace, Scan, draw_prior, simulate
+from xrdsim.crystal import strain_to_angle
 from xrdsim.curves import Curve
 from xrdsim.model import largest_strain
-from xrdsim.units import ARCSEC
 
 TUNING = range(900_000, 900_050)
 ACCEPTANCE = range(500)
@@ -50,7 +49,7 @@ def synthetic(seed: int, damaged: bool | None = None, covered: bool = False) -> 
         space = space.with_damage()
     params = draw_prior(1, space=space, rng=rng)
     step, start = rng.uniform(*m.step), rng.uniform(*m.start)
-    reach = float(largest_strain(params)[0]) * math.tan(GGG_444.theta_bragg) / ARCSEC
+    reach = strain_to_angle(float(largest_strain(params)[0]), GGG_444)
     least = float(np.clip(reach + COVER, *m.end)) if covered else m.end[0]
     last = min(rng.uniform(least, m.end[1]), 2732.4)
     scan = Scan(start, step, int((last - start) / step) + 1)

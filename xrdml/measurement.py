@@ -13,12 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xrdsim.configuration import Configuration
-from xrdsim.crystal import Scan
+from xrdsim.crystal import Scan, strain_to_angle
 from xrdsim.curves import Curve
 from xrdsim.errors import ParameterError
 from xrdsim.model import largest_strain
 from xrdsim.observe import PEAK_MASK, Windowed, observe, to_window
-from xrdsim.units import ARCSEC
 
 Array = NDArray[np.float64]
 
@@ -163,7 +162,7 @@ def measure(
     n, m = len(curves), measurement
     truth = np.asarray(params, np.float64)
     step, start = rng.uniform(*m.step, n), rng.uniform(*m.start, n)
-    reach = largest_strain(truth) * math.tan(config.reflection.theta_bragg) / ARCSEC
+    reach = strain_to_angle(largest_strain(truth), config.reflection)
     covered = rng.random(n) < m.covered
     least = np.where(covered, np.clip(reach + COVER, *m.end), m.end[0])
     end = np.minimum(rng.uniform(least, m.end[1]), config.scan.last)

@@ -30,13 +30,15 @@ import math
 import tomllib
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xrdsim.errors import ParameterError
 from xrdsim.units import ARCSEC
+
+Strain = TypeVar("Strain", float, NDArray[np.float64])
 
 
 @dataclass(frozen=True)
@@ -268,8 +270,8 @@ def _read_table(path: str | Path, name: str) -> dict[str, Any]:
     return dict(content[name])
 
 
-def strain_to_angle(strain: float, reflection: Reflection) -> float:
-    """Angle [arcsec] at which a layer of this strain diffracts, to first order: ε·tanθ_B."""
+def strain_to_angle(strain: Strain, reflection: Reflection) -> Strain:
+    """Angle [arcsec] at which a layer of this strain (a number or an array) diffracts, to first order: ε·tanθ_B."""
     return strain * math.tan(reflection.theta_bragg) / ARCSEC
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xrdsim.crystal import strain_to_angle
 from xrdsim.curves import DEFAULT_STEP, Curve
 from xrdsim.errors import ParameterError
 from xrdsim.fit.likelihood import profile_likelihood
@@ -19,7 +20,6 @@ from xrdsim.fit.search import acceptable, search, valleys
 from xrdsim.fit.uncertainty import LEVEL, Posterior, laplace, posterior
 from xrdsim.model import depth_end, largest_strain, strain_profile
 from xrdsim.parameters import TABLE
-from xrdsim.units import ARCSEC
 
 MISFIT_FROM = 30 * DEFAULT_STEP
 """Angle [arcsec] from which on the mean |log10| is taken."""
@@ -259,7 +259,7 @@ def _judge(
                 "describe the curve, or a better minimum was not found."
             )
         text = f"Curve and model differ by {rms:.3g} dex (RMS); neighbouring points scatter by {given.scatter:.2g} dex."
-    reach = largest * math.tan(given.physics["reflection"].theta_bragg) / ARCSEC
+    reach = strain_to_angle(largest, given.physics["reflection"])
     if reach > given.grid.last:
         return "undetermined", (
             f"{text} But its largest strain, {100.0 * largest:.3g} %, diffracts at {reach:.0f}″, beyond the end of the "
