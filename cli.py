@@ -677,7 +677,7 @@ def evaluate(
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Folder for the results; default: MODEL/evaluation."),
+        typer.Option("--output", "-o", help="Folder for the results; default: MODEL/evaluation, or evaluation."),
     ] = None,
 ) -> None:
     """Try a trained model on curves that it has not seen: errors, calibration, solved curves, outsiders, speed.

@@ -58,15 +58,16 @@ def load_costs(
         for options in (way.options, way.before):
             if options is not None and kind(options) not in costs:
                 needed.setdefault(kind(options), options)
+    if not needed:
+        return costs
     found: dict[str, list[Cost]] = {name: [] for name in needed}
-    for number in range(ROUNDS if needed else 0):
+    for number in range(ROUNDS):
         for name, options in needed.items():
             report(f"measuring what a row costs, {number + 1} of {ROUNDS}: {name}")
             found[name].append(measure(options, folder))
     costs |= {name: Cost(*np.median([astuple(cost) for cost in each], axis=0).tolist()) for name, each in found.items()}
-    if needed:
-        machine = {"cores": os.cpu_count(), "torch_threads": torch.get_num_threads()}
-        save_json(path, {"seconds_a_row": {key: asdict(cost) for key, cost in costs.items()}, "machine": machine})
+    machine = {"cores": os.cpu_count(), "torch_threads": torch.get_num_threads()}
+    save_json(path, {"seconds_a_row": {key: asdict(cost) for key, cost in costs.items()}, "machine": machine})
     return costs
 
 
