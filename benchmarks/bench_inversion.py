@@ -127,15 +127,16 @@ def solve_one(model, seed):
     }
 
 
-def floor_one(model, seed):
-    """Errors of the median of Markov chains that begin at what the network leads to, and of the network's estimate.
-
-    Every second pair of curves is measured on to the end of the profile.
-    """
-    trained = _model(model)
+def floor_curve(seed):
+    """A curve of the floor, its problem, and whether it is measured on to the end of the profile: two of four are."""
     covers = bool(seed // 2 % 2)
-    made, given = prepare(seed, covers)
-    point = trained.estimate(seen(made.curve, trained), allowed(given.unknowns, trained))[0]
+    return *prepare(seed, covers), covers
+
+
+def floor_one(model, seed):
+    """Errors of the median of Markov chains that begin at what the network leads to."""
+    trained = _model(model)
+    made, given, covers = floor_curve(seed)
     starts = candidates(made.curve, given, trained)
     ends = refine(given, starts[:24], max_iter=25)
     kept = ends.objective <= ends.objective.min() + 12.0
@@ -150,10 +151,18 @@ def floor_one(model, seed):
     line = {"seed": seed, "damaged": int(size == 9), "covers": int(covers), "effective": round(sampled.effective, 1)}
     for j, name in enumerate(given.unknowns.space.names):
         line[f"{name}_error"] = round(100.0 * abs(medians[0][j] - made.params[j]) / span[j], 4)
-        line[f"{name}_network"] = round(100.0 * abs(point[j] - made.params[j]) / span[j], 4)
         line[f"{name}_moved"] = round(100.0 * abs(medians[1][j] - medians[2][j]) / span[j], 4)
         line[f"{name}_covered"] = int(low[j] <= made.params[j] <= high[j])
     return line
+
+
+def floor_network(model, seed):
+    """Errors of the network's estimate of the same curve, by name."""
+    trained = _model(model)
+    made, given, _ = floor_curve(seed)
+    point = trained.estimate(seen(made.curve, trained), allowed(given.unknowns, trained))[0]
+    error = 100.0 * np.abs(point[: len(made.params)] - made.params) / given.unknowns.space.span
+    return dict(zip(given.unknowns.space.names, error, strict=True))
 
 
 def resumed(file, function, seeds):
@@ -161,9 +170,7 @@ def resumed(file, function, seeds):
     done = list(csv.DictReader(file.open(encoding="utf-8"))) if file.exists() else []
     known = {int(row["seed"]) for row in done}
     todo = [seed for seed in seeds if seed not in known]
-    names = [
-        f"{name}_{what}" for name in (*MAE_PERCENT, "kappa", "p") for what in ("error", "network", "moved", "covered")
-    ]
+    names = [f"{name}_{what}" for name in (*MAE_PERCENT, "kappa", "p") for what in ("error", "moved", "covered")]
     header = ["seed", "damaged", "covers", "effective", *names]
     if function.func is solve_one:
         header = ["seed", "damaged", "points", "chi2", "truth_chi2", "draw_seconds", "seconds"]
@@ -211,6 +218,9 @@ def floor(model, count):
     rows = resumed(
         FOLDER / "inversion_floor.csv", partial(floor_one, model), list(SOLVE_SEEDS)[: count or FLOOR_CURVES]
     )
+    for row in rows:
+        network = floor_network(model, int(row["seed"]))
+        row.update({f"{name}_network": error for name, error in network.items()})
     print(
         "Posterior median and, on the same curves, the network: mean error, % of range; how far the median moves from"
     )
