@@ -19,7 +19,7 @@ from xrdsim.parameters import ParameterSpace
 from xrdsim.terminal import training
 
 SEED = 1
-ROWS, EPOCHS, BATCH, RATE = 65536, 40, 256, 1.5e-3
+ROWS, EPOCHS, BATCH, RATE = 65536, 56, 256, 4e-3
 UNDAMAGED = 0.5
 RUN = Path("runs/pretrained")
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from xrdml.data import batches, draw_batch, importance, open_source, shuffled, source_of, split, stream
+from xrdml.data import Source, batches, draw_batch, importance, open_source, shuffled, split, stream
 from xrdml.measurement import DEX, Measurement, network_input
 from xrdsim import generate, simulate
 from xrdsim.crystal import DEFAULT_SCAN
@@ -92,6 +92,15 @@ def test_input_does_not_depend_on_the_scale():
     assert not nothing.any()
 
 
+def test_curves_are_simulated_when_they_are_needed(rows, config):
+    held = Source(config, rows.params, rows.density, rows.reflectivity)
+    fresh = Source(config, rows.params, rows.density, None)
+    index, weight = np.arange(32), np.ones(32, np.float32)
+    for one, other in zip(*(shuffled(each, index, weight, 16, 0, 0) for each in (held, fresh)), strict=True):
+        np.testing.assert_array_equal(one.params, other.params)
+        np.testing.assert_allclose(one.reflectivity, other.reflectivity, rtol=1e-3)
+
+
 def test_split_is_by_row_and_fixed():
     parts, again, other = split(1000, 5), split(1000, 5), split(1000, 6)
     np.testing.assert_array_equal(parts.train, again.train)
@@ -105,7 +114,7 @@ def test_split_is_by_row_and_fixed():
 
 def test_batches_cover_the_rows_and_depend_on_seed_and_epoch_only(rows, config):
     index, weight = np.arange(30), np.arange(32, dtype=np.float32)
-    source = source_of(rows, config)
+    source = Source(config, rows.params, rows.density, rows.reflectivity)
 
     def epoch(number, seed=0):
         return list(batches(source, index, weight, Measurement(), 8, seed, number))

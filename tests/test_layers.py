@@ -37,7 +37,7 @@ FLOORS = [
     ["xrdsim"],
     ["xrdml.fisher"],
     ["xrdml.process", "xrdml.losses", "xrdml.physics", "xrdml.known", "xrdml.flows", "xrdml.calibration"],
-    ["xrdml.measurement"],
+    ["xrdml.measurement", "xrdml.muon"],
     ["xrdml.nets", "xrdml.data"],
     ["xrdml.checkpoint"],
     ["xrdml.reconstruction", "xrdml.material", "xrdml.correction"],

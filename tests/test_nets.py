@@ -1,5 +1,7 @@
 """Networks: sizes, bounds by construction, phases, and that they can learn."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -96,8 +98,9 @@ def test_the_decoder_learns_the_curve_from_the_same_features():
     assert net.learn(x, told(4), torch.zeros(4, 9), None)[1] is None
 
 
-def test_cards_of_networks_without_attention_are_as_they_were():
+def test_cards_hold_what_their_kind_has():
     assert not {"layers", "heads"} & set(Architecture.of("flow", 701, 9).to_dict())
+    assert "point" not in Architecture.of("weighted", 701, 9).to_dict()
     values = Architecture.of("attention", 701, 9).to_dict()
     assert (values["layers"], values["heads"], values["channels"]) == (2, 4, [64, 128, 192])
     assert Architecture(**values | {"channels": (64, 128, 192), "blocks": (1, 1, 1), "fine": ()}) == Architecture.of(
@@ -107,7 +110,7 @@ def test_cards_of_networks_without_attention_are_as_they_were():
 
 def test_the_flow_of_earlier_models_is_unchanged():
     """Names and sizes of the tensors that trained models hold."""
-    net = build(Architecture.of("flow", 701, 9))
+    net = build(replace(Architecture.of("flow", 701, 9), point=0))
     shapes = {name: tuple(tensor.shape) for name, tensor in net.state_dict().items()}
     assert len(shapes) == 134
     assert shapes["encoder.place"] == (22, 256)

@@ -41,15 +41,7 @@ State = dict[str, Any]
 
 _TOGETHER = 64  # curves whose posteriors are drawn at once
 
-_EARLIER: State = {
-    "undo_sampler": False,
-    "simulate": None,
-    "undamaged": 0.0,
-    "narrowing": None,
-    "curve": None,
-    "finetune": None,
-    "sensitivity": None,
-}  # settings of trainings before they could be chosen
+_EARLIER = {"optimizer": "adamw"}  # of trainings that do not say it
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,14 +16,18 @@ from xrdml.known import Narrowing, Ranges
 from xrdml.measurement import Measurement, measure
 from xrdsim.configuration import Configuration, Part
 from xrdsim.errors import ParameterError
+from xrdsim.fresh import fresh_curves
 from xrdsim.parameters import ParameterSpace
-from xrdsim.store import Dataset, Floats, Rows
+from xrdsim.store import Dataset, Floats
 
 MEMORY = 4e9
 """Bytes that the curves of a dataset may take to be held in memory."""
 
 BUFFER = 16384
-"""Rows that are shuffled together."""
+"""Rows of a dataset that are shuffled together."""
+
+AHEAD = 2048
+"""Rows that are simulated together: they are in random order already, and a training waits for the first."""
 
 _SPLIT, _EPOCH, _BLOCKS = 0, 1, 4  # random streams
 
@@ -61,14 +65,14 @@ def stream(seed: int, *key: int) -> np.random.Generator:
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """The training rows of a dataset; their curves are in memory or read when they are needed.
+    """Rows to learn from; their curves are in memory, or read or simulated when they are needed.
 
     Attributes
     ----------
     config : configuration of the rows.
     params, density : (n, 7 or 9) and (n,), of all rows.
     curves : (n, angle) of all rows, or None.
-    data : the dataset from which curves are read that are not in memory.
+    data : the dataset from which curves are read that are not in memory; None to simulate them.
     """
 
     config: Configuration
@@ -77,11 +81,17 @@ class Source:
     curves: Floats | None
     data: Dataset | None = None
 
+    @property
+    def together(self) -> int:
+        """Rows that are shuffled together."""
+        return AHEAD if self.curves is None and self.data is None else BUFFER
+
     def reflectivity(self, rows: NDArray[np.int64]) -> Floats:
         """Curves of the numbered rows, in this order; from disk by whole blocks, each read once."""
         if self.curves is not None:
             return self.curves[rows]
-        assert self.data is not None
+        if self.data is None:
+            return fresh_curves(self.params[rows], self.config)
         size = self.config.block_size
         block = rows // size
         found = np.empty((len(rows), len(self.data.angle)), np.float32)
@@ -109,11 +119,6 @@ def open_source(data: Dataset, memory: float = MEMORY) -> Source:
     return Source(data.config, params, density, curves, data)
 
 
-def source_of(rows: Rows, config: Configuration) -> Source:
-    """Rows in memory."""
-    return Source(config, rows.params, rows.density, rows.reflectivity)
-
-
 def importance(density: Floats, index: NDArray[np.int64]) -> Floats:
     """Weight of every row that undoes its sampler, 1/density, in units of the mean over the indexed rows.
 
@@ -128,9 +133,9 @@ def shuffled(
 ) -> Iterator[Minibatch]:
     """Every indexed row once, at random, in minibatches of one size; rows that do not fill the last are left out.
 
-    Whole blocks in random order make buffers of some BUFFER rows, which are shuffled. A second thread fills the next
-    buffer while the caller uses the present one. What comes depends on the block size of the dataset, the index, the
-    seed and the epoch, and not on whether the curves are in memory.
+    Whole blocks in random order make buffers of some BUFFER rows, AHEAD where they are simulated, which are shuffled.
+    A second thread fills the next buffer while the caller uses the present one. What comes depends on the block size of
+    the dataset, the index, the seed and the epoch, and not on whether the curves are in memory.
 
     Parameters
     ----------
@@ -141,11 +146,15 @@ def shuffled(
     seed, epoch : name the random streams.
     """
 
+    threads = _half_of_threads()
+
     def fill(rows: NDArray[np.int64]) -> list[Floats]:
+        numba.set_num_threads(threads)
         return [source.reflectivity(rows), source.params[rows], weight[rows]]
 
     rest: list[Floats] = []
-    for filled in _ahead(fill, _buffers(index, source.config.block_size, seed, epoch)):
+    together = max(source.together // source.config.block_size, 1)
+    for filled in _ahead(fill, _buffers(index, source.config.block_size, together, seed, epoch)):
         buffer = [np.concatenate(pair) for pair in zip(rest, filled, strict=True)] if rest else filled
         full = len(buffer[0]) // size * size
         for start in range(0, full, size):
@@ -190,7 +199,7 @@ def batches(
     threads of Numba and of PyTorch do not know of each other.
     """
 
-    threads = max(numba.get_num_threads() // 2, 1)
+    threads = _half_of_threads()
 
     def measure(batch: tuple[int, Minibatch]) -> Batch:
         numba.set_num_threads(threads)
@@ -243,14 +252,19 @@ def draw_batch(
     return measure(curves, params, config, measurement, rng).inputs(config.scan, measurement.peak_mask)
 
 
-def _buffers(index: NDArray[np.int64], block_size: int, seed: int, epoch: int) -> Iterator[NDArray[np.int64]]:
-    """Numbers of the rows of each buffer, shuffled; every block is in one buffer only."""
+def _buffers(
+    index: NDArray[np.int64], block_size: int, together: int, seed: int, epoch: int
+) -> Iterator[NDArray[np.int64]]:
+    """Numbers of the rows of each buffer of so many blocks, shuffled; every block is in one buffer only."""
     edges = np.arange(block_size, index[-1] + 1, block_size)
     blocks = np.split(index, np.searchsorted(index, edges))
     order, rng = stream(seed, _BLOCKS, epoch).permutation(len(blocks)), stream(seed, _EPOCH, epoch)
-    together = max(BUFFER // block_size, 1)
     for first in range(0, len(order), together):
         yield rng.permutation(np.concatenate([blocks[block] for block in np.sort(order[first : first + together])]))
+
+
+def _half_of_threads() -> int:
+    return max(numba.get_num_threads() // 2, 1)
 
 
 def _ahead(function: Callable[[A], B], arguments: Iterable[A]) -> Iterator[B]:

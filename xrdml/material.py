@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from xrdml.data import Minibatch, Source, Split, importance, open_source, source_of, split, stream
+from xrdml.data import Minibatch, Source, Split, importance, open_source, split, stream
 from xrdsim.configuration import Configuration
 from xrdsim.errors import ParameterError
-from xrdsim.fresh import fresh_configuration, fresh_rows
+from xrdsim.fresh import fresh_configuration, fresh_parameters, fresh_rows
 from xrdsim.parameters import ParameterSpace
 from xrdsim.store import Dataset, Floats, Rows, open_dataset
 
@@ -64,8 +64,9 @@ class Fresh:
     seed: int
 
     def epoch(self, epoch: int, undo_sampler: bool) -> tuple[Source, NDArray[np.int64], Floats]:
-        rows = self._draw(self.rows, _FRESH, epoch)
-        return source_of(rows, self.config), np.arange(self.rows), rows.density
+        params = fresh_parameters(self.config, self.rows, stream(self.seed, _FRESH, epoch), self.undamaged)
+        one = np.ones(self.rows, np.float32)
+        return Source(self.config, params, one, None), np.arange(self.rows), one
 
     def validation(self) -> Minibatch:
         rows = self._draw(HELD, _HELD)

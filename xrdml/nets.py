@@ -62,6 +62,7 @@ class Architecture:
     queries : of the attention pooling.
     hidden : width of the hidden layer in the heads.
     context, transforms, bins : of the flow: width of what conditions it, couplings, pieces of each spline.
+    point : of the flow: width of the hidden layers between the context and the point estimate; 0 for none.
     layers, heads : of the self-attention.
     """
 
@@ -78,19 +79,21 @@ class Architecture:
     context: int = 128
     transforms: int = 5
     bins: int = 8
+    point: int = 0
     layers: int = 2
     heads: int = 4
 
     @classmethod
     def of(cls, kind: str, points: int, outputs: int, fine: tuple[int, ...] = ()) -> Self:
         """The default sizes of a kind; a flow has more to say and gets a larger encoder."""
-        larger: Any = {"channels": (64, 128, 256), "blocks": (1, 1, 2)} if kind == Model.FLOW else {}
-        return replace(cls(kind, points, outputs, fine), **larger)
+        larger: Any = {"channels": (64, 128, 256), "blocks": (1, 1, 2), "point": 256}
+        return replace(cls(kind, points, outputs, fine), **larger if kind == Model.FLOW else {})
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; those of the self-attention only where there is any, as cards always had them."""
+        """Plain values for JSON; what only one kind has is left out of others, whose cards never had it."""
         values = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
-        without = () if self.kind == Model.ATTENTION else ("layers", "heads")
+        without = {"layers", "heads"} if self.kind != Model.ATTENTION else set()
+        without |= {"point"} if self.kind != Model.FLOW else set()
         return {name: value for name, value in values.items() if name not in without}
 
 
@@ -283,7 +286,7 @@ class Flow(Estimator):
         size = a.outputs + len(INSTRUMENT)
         self.encoder = Encoder(a)
         self.trunk = Head(a, a.context, given=2 * size)
-        self.point = nn.Linear(a.context, a.outputs)
+        self.point = _point(a)
         self.posterior = Posterior(size, a.context, a.transforms, a.hidden // 2, a.bins)
 
     def forward(self, x: Tensor, told: Tensor) -> Tensor:
@@ -300,6 +303,19 @@ class Flow(Estimator):
         """What conditions the point estimate and the posterior, (n, context)."""
         out: Tensor = self.trunk(self.encoder(x), told).relu()
         return out
+
+
+def hidden_weights(net: nn.Module) -> list[Tensor]:
+    """The weights that map features to features: of convolutions after the stem, of heads, of self-attention."""
+    found: list[Tensor] = []
+    for module in net.modules():
+        if isinstance(module, Encoder):
+            found += [layer.weight for layer in module.layers[1:].modules() if isinstance(layer, nn.Conv2d)]
+        elif isinstance(module, Head):
+            found += [layer.weight for layer in module.layers if isinstance(layer, nn.Linear)]
+        elif isinstance(module, nn.TransformerEncoderLayer):
+            found += [weight for weight in module.parameters() if weight.ndim > 1]
+    return found
 
 
 _CLASSES: dict[Model, type[Estimator]] = {
@@ -327,6 +343,19 @@ def _waves(length: int, channels: int) -> Tensor:
     frequency = torch.pi * torch.arange(1, (channels + 1) // 2 + 1) / ((channels + 1) // 2)
     phase = torch.arange(length)[:, None] * frequency
     return torch.cat([phase.sin(), phase.cos()], dim=1)[:, :channels]
+
+
+def _point(a: Architecture) -> nn.Module:
+    """From the context of a flow to the logits of its point estimate."""
+    if a.point == 0:
+        return nn.Linear(a.context, a.outputs)
+    return nn.Sequential(
+        nn.Linear(a.context, a.point),
+        nn.ReLU(),
+        nn.Linear(a.point, a.point),
+        nn.ReLU(),
+        nn.Linear(a.point, a.outputs),
+    )
 
 
 def _conv(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Conv2d:

@@ -1,8 +1,9 @@
 """Train a network to invert rocking curves: the whole loop is on this page.
 
-AdamW (Loshchilov & Hutter, arXiv:1711.05101) with a cosine schedule after a short warm-up, clipped gradients and early
-stopping on a validation set whose noise is drawn once. The hierarchical model is trained in two phases: encoder
-and coarse head, then the fine head alone. After every epoch the model and the state of the training are on disk.
+Muon (``xrdml.muon``) for hidden weights and AdamW (Loshchilov & Hutter, arXiv:1711.05101) for the others, with a cosine
+schedule after a short warm-up, clipped gradients and early stopping on a validation set whose noise is drawn once. The
+hierarchical model is trained in two phases: encoder and coarse head, then the fine head alone. After every epoch the
+model and the state of the training are on disk.
 """
 
 import json
@@ -30,7 +31,8 @@ from xrdml.known import Narrowing
 from xrdml.losses import load_weights
 from xrdml.material import choose_material
 from xrdml.measurement import Measurement
-from xrdml.nets import Architecture, Model, build
+from xrdml.muon import Muon
+from xrdml.nets import Architecture, Model, build, hidden_weights
 from xrdml.objective import Objective, choose_loss
 from xrdml.process import fast_bfloat16, fast_training
 from xrdsim.errors import CheckpointError, DeviceError, ParameterError, TrainingError
@@ -43,6 +45,9 @@ LR = 2e-3
 
 FISHER = "fisher"
 """Name that asks for a metric of each sample instead of weights."""
+
+OPTIMIZER = "muon"
+"""Of the hidden weights; trainings of earlier versions had AdamW for all."""
 
 WEIGHT_DECAY = 0.01
 WARM_UP = 200  # steps, at most a tenth of a phase
@@ -185,7 +190,8 @@ def train(
     meaning = definition(architecture, config, prior) | {"architecture": architecture.to_dict()}
     folder = _folder(output, model, resume)
     start, tuned = (None, None) if finetune is None else starting_weights(finetune, meaning, folder)
-    settings: dict[str, Any] = {"weights": FISHER if fisher else factors.tolist(), "epochs": epochs, "lr": lr}
+    settings: dict[str, Any] = {"optimizer": OPTIMIZER}
+    settings |= {"weights": FISHER if fisher else factors.tolist(), "epochs": epochs, "lr": lr}
     settings |= {"batch_size": batch_size, "patience": patience, "undo_sampler": undo_sampler, "seed": seed}
     settings |= {"simulate": simulate, "undamaged": undamaged, "narrowing": narrowing and asdict(narrowing)}
     settings |= {"curve": curve and asdict(curve), "finetune": tuned, "dataset": config.to_dict()}
@@ -212,10 +218,11 @@ def train(
         while state["phase"] < len(phases):
             phase, planned = phases[state["phase"]]
             trained = _choose(net, phase)
-            optimizer = torch.optim.AdamW(trained.parameters(), weight_decay=WEIGHT_DECAY, fused=True)
+            optimizers = _optimizers(trained)
             if state["epoch"] > 0:
                 net.load_state_dict(state["net"])
-                optimizer.load_state_dict(state["optimizer"])
+                for optimizer, kept in zip(optimizers, state["optimizers"], strict=True):
+                    optimizer.load_state_dict(kept)
             elif state["phase"] > 0:
                 net.load_state_dict(state["best"])
             while state["epoch"] < planned and state["stale"] < patience:
@@ -229,8 +236,9 @@ def train(
                 drawn = batches(source, index, weight, prior, size, seed, len(state["history"]), narrowing)
                 for number, batch in enumerate(drawn, start=1):
                     step = epoch * count + number
-                    for group in optimizer.param_groups:
-                        group["lr"] = lr * _schedule(step, planned * count)
+                    for optimizer in optimizers:
+                        for group in optimizer.param_groups:
+                            group["lr"] = lr * _schedule(step, planned * count)
                     cost = objective(net, batch, 1.0 if phase == "fine" else step / (planned * count))
                     total += float(cost.detach())
                     if not math.isfinite(total):
@@ -238,10 +246,11 @@ def train(
                             f"the loss is not finite in phase {phase}, epoch {epoch + 1}, batch {number}; the best "
                             f"model of the epochs before is kept in {folder}: train again with lr below {lr:g}"
                         )
-                    optimizer.zero_grad()
+                    trained.zero_grad()
                     cost.backward()  # type: ignore[no-untyped-call]
                     nn.utils.clip_grad_norm_(trained.parameters(), CLIP)
-                    optimizer.step()
+                    for optimizer in optimizers:
+                        optimizer.step()
                     if progress:
                         rate = number * size / (time.perf_counter() - began)
                         progress(Progress(phase, epoch + 1, planned, number, count, total / number, rate))
@@ -254,7 +263,7 @@ def train(
                 state |= {"epoch": epoch + 1, "stale": state["stale"] + 1}
                 if validation < state["best_loss"] or "best" not in state:
                     state |= {"stale": 0, "best_loss": validation, "best": _copy(net)}
-                state |= {"net": _copy(net), "optimizer": optimizer.state_dict()}
+                state |= {"net": _copy(net), "optimizers": [optimizer.state_dict() for optimizer in optimizers]}
                 _save(folder, state, settings, {"history": state["history"]})
                 if progress:
                     rate = count * size / (time.perf_counter() - began)
@@ -282,6 +291,17 @@ def _report(progress: Callable[[Progress], None] | None) -> Callable[[int, int],
             progress(Progress("metrics", 1, 1, done, total, math.nan, rate))
 
     return report
+
+
+def _optimizers(net: nn.Module) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
+    """For the hidden weights, and for the others."""
+    hidden = hidden_weights(net)
+    known = set(map(id, hidden))
+    others = [weight for weight in net.parameters() if id(weight) not in known]
+    return (
+        Muon(hidden, weight_decay=WEIGHT_DECAY),
+        torch.optim.AdamW(others, weight_decay=WEIGHT_DECAY, fused=True),
+    )
 
 
 def _schedule(step: int, steps: int) -> float:

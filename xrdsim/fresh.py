@@ -53,8 +53,26 @@ def fresh_configuration(
     )
 
 
+def fresh_parameters(config: Configuration, n: int, rng: np.random.Generator, undamaged: float = 0.0) -> store.Floats:
+    """Draw n rows of the prior, (n, 7 or 9); arguments and errors as for ``fresh_rows``."""
+    if not 0.0 <= undamaged <= 1.0:
+        raise ParameterError(f"undamaged = {undamaged:g} must lie within 0 … 1")
+    params = draw_prior(n, space=config.space, reflection=config.reflection, scan=config.scan, rng=rng)
+    if config.space.damage:
+        bare = rng.random(n) < undamaged
+        params[bare, KAPPA] = np.clip(0.0, config.space.low[KAPPA], config.space.high[KAPPA])
+        params[bare, P] = np.clip(1.0, config.space.low[P], config.space.high[P])
+    return params.astype(np.float32)
+
+
+def fresh_curves(params: store.Floats, config: Configuration) -> store.Floats:
+    """The curves (n, angle) of parameters (n, 7 or 9) as a dataset would hold them."""
+    parts = [params[first : first + _PART] for first in range(0, len(params), _PART)]
+    return np.concatenate([stored_curves(part, config, config.space) for part in parts])
+
+
 def fresh_rows(config: Configuration, n: int, rng: np.random.Generator, undamaged: float = 0.0) -> store.Rows:
-    """Draw n rows of the prior and simulate them as a dataset would hold them.
+    """Draw n rows of the prior and simulate them.
 
     Parameters
     ----------
@@ -68,13 +86,5 @@ def fresh_rows(config: Configuration, n: int, rng: np.random.Generator, undamage
     ParameterError
         A share outside 0 … 1, or too narrow a space.
     """
-    if not 0.0 <= undamaged <= 1.0:
-        raise ParameterError(f"undamaged = {undamaged:g} must lie within 0 … 1")
-    params = draw_prior(n, space=config.space, reflection=config.reflection, scan=config.scan, rng=rng)
-    if config.space.damage:
-        bare = rng.random(n) < undamaged
-        params[bare, KAPPA] = np.clip(0.0, config.space.low[KAPPA], config.space.high[KAPPA])
-        params[bare, P] = np.clip(1.0, config.space.low[P], config.space.high[P])
-    parts = [params[first : first + _PART] for first in range(0, n, _PART)]
-    curves = np.concatenate([stored_curves(part, config, config.space) for part in parts])
-    return store.Rows(params.astype(np.float32), curves, np.ones(n, np.float32))
+    params = fresh_parameters(config, n, rng, undamaged)
+    return store.Rows(params, fresh_curves(params, config), np.ones(n, np.float32))
