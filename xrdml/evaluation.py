@@ -20,15 +20,13 @@ from xrdml.known import Ranges
 from xrdml.measurement import Measured, measure
 from xrdml.outside import Detection, detection, outsiders
 from xrdml.solving import BEST_OF, Solved, solve
+from xrdml.starts import SOLVED
 from xrdsim.errors import ParameterError
 from xrdsim.sampling import draw_prior
 from xrdsim.store import Rows
 
 Array = NDArray[np.float64]
 Advance = Callable[[int], None]
-
-SOLVED = 1.15
-"""Largest reduced χ² of a solved curve."""
 
 DRAWS = 200
 """Posterior samples of a curve."""

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from xrdml.calibration import LEVELS
 from xrdml.evaluate import Accuracy
-from xrdml.evaluation import SOLVED, Evaluation
+from xrdml.evaluation import Evaluation
 from xrdml.evaluation_figures import figures
 from xrdml.outside import FALSE_ALARMS
 from xrdml.solving import BEST_OF
+from xrdml.starts import SOLVED
 from xrdsim.files import save_json
 from xrdsim.page import html_table, section, write_page
 from xrdsim.report import save_figure

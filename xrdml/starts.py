@@ -33,6 +33,9 @@ _RTOL = 1e-2  # accuracy of the first comparison, and of what follows it but the
 _ROUNDS = ((4, 4), (2, 6))  # how many of the best are refined, by how many evaluations
 _LAST = 12
 
+SOLVED = 1.15
+"""Largest reduced χ² of a solved curve."""
+
 ATTEMPTS = 10
 """Groups of starts that are refined in turn."""
 
@@ -98,15 +101,15 @@ def solve(given: Problem, x: Array, attempts: int = ATTEMPTS) -> Refined:
     ----------
     given : the measured curve.
     x : starts, the likeliest first.
-    attempts : at most; the first that describes the curve within its noise is the last. Where the noise is unknown, all
-        are made and the best one counts.
+    attempts : at most; the first that describes the curve within its noise, and solves it, is the last. Where the noise
+        is unknown, all are made and the best one counts.
 
     Returns
     -------
     Refined
         Of one row.
     """
-    goal, best = acceptable(given), None
+    goal, best = min(acceptable(given), 0.5 * SOLVED * given.freedom), None
     for first in range(0, min(attempts * _ROUNDS[0][0], len(x)), _ROUNDS[0][0]):
         some = x[first:]
         for count, evaluations in _ROUNDS:
