@@ -146,10 +146,7 @@ def shuffled(
     seed, epoch : name the random streams.
     """
 
-    threads = _half_of_threads()
-
     def fill(rows: NDArray[np.int64]) -> list[Floats]:
-        numba.set_num_threads(threads)
         return [source.reflectivity(rows), source.params[rows], weight[rows]]
 
     rest: list[Floats] = []
@@ -195,14 +192,10 @@ def batches(
     """The shuffled rows, measured, with the ranges that the network is told.
 
     Every batch has its own random stream, so an epoch does not depend on those before it. The next batch is measured in
-    a second thread while the caller works on the present one; it leaves half of the cores to the caller, because the
-    threads of Numba and of PyTorch do not know of each other.
+    a second thread while the caller works on the present one.
     """
 
-    threads = _half_of_threads()
-
     def measure(batch: tuple[int, Minibatch]) -> Batch:
-        numba.set_num_threads(threads)
         number, rows = batch
         return make_batch(rows, source.config, measurement, stream(seed, _EPOCH, epoch, number), narrowing)
 
@@ -263,13 +256,13 @@ def _buffers(
         yield rng.permutation(np.concatenate([blocks[block] for block in np.sort(order[first : first + together])]))
 
 
-def _half_of_threads() -> int:
-    return max(numba.get_num_threads() // 2, 1)
-
-
 def _ahead(function: Callable[[A], B], arguments: Iterable[A]) -> Iterator[B]:
-    """Results of a function; a second thread makes the next one while the caller works on the present one."""
-    with ThreadPoolExecutor(1) as thread:
+    """Results of a function; a second thread makes the next one while the caller works on the present one.
+
+    It leaves half of the cores to the caller, because the threads of Numba and of PyTorch do not know of each other.
+    """
+    half = max(numba.get_num_threads() // 2, 1)
+    with ThreadPoolExecutor(1, initializer=numba.set_num_threads, initargs=(half,)) as thread:
         waiting: Future[B] | None = None
         for argument in arguments:
             following = thread.submit(function, argument)

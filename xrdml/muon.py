@@ -1,11 +1,11 @@
 """Muon: descent with a momentum whose matrix has been made orthogonal (K. Jordan and others, 2024, with the scale of
 J. Liu and others, arXiv:2502.16982).
 
-A gradient is nearly of low rank; made orthogonal, all its directions count alike. A network that inverts curves learned
-from 50 000 curves what took AdamW more than 100 000. It is for weights that map features to features.
+A gradient is nearly of low rank; made orthogonal, all its directions count alike, and a network learns from fewer
+curves than with AdamW. It is for weights that map features to features.
 
-That of torch takes matrices only, not convolutions, and works in bfloat16, 10 times slower than this in float32 on
-processors without instructions for it.
+That of torch takes matrices only, not convolutions, and works in bfloat16, which on processors without instructions
+for it is several times slower than the float32 that is used here.
 """
 
 from collections.abc import Iterable
@@ -16,8 +16,7 @@ from torch import Tensor
 
 from xrdml.process import fast_bfloat16
 
-MOMENTUM = 0.95
-
+_MOMENTUM = 0.95
 _STEPS = 5
 _POLYNOMIAL = (3.4445, -4.7750, 2.0315)  # steep at 0, so that few steps bring small singular values to about 1
 
@@ -45,15 +44,15 @@ class Muon(torch.optim.Optimizer):
                 state = self.state[weight]
                 if not state:
                     state["momentum"] = torch.zeros_like(weight)
-                momentum = state["momentum"].lerp_(weight.grad, 1.0 - MOMENTUM)
-                change = orthogonal(weight.grad.lerp(momentum, MOMENTUM).flatten(1))
+                momentum = state["momentum"].lerp_(weight.grad, 1.0 - _MOMENTUM)
+                change = orthogonal(weight.grad.lerp(momentum, _MOMENTUM).flatten(1))
                 scale = 0.2 * max(change.shape) ** 0.5
                 weight.mul_(1.0 - group["lr"] * group["weight_decay"])
                 weight.add_(change.reshape(weight.shape), alpha=-group["lr"] * scale)
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
-    """About U Vᵀ of a matrix U S Vᵀ, by Newton–Schulz iteration: its singular values are brought to 0.7 … 1.2."""
+    """About U Vᵀ of a matrix U S Vᵀ, by Newton–Schulz iteration: S becomes 0.7 … 1.2 where above 0.003 of its norm."""
     quick = matrix.is_cuda or fast_bfloat16()
     x = matrix.to(torch.bfloat16 if quick else matrix.dtype)
     tall = x.shape[0] > x.shape[1]
