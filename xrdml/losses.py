@@ -14,8 +14,9 @@ from torch.nn import functional
 
 from xrdsim.errors import ParameterError
 
-BETA = 0.01
-"""Deviation, as part of a range, below which the loss is quadratic."""
+BETA = 0.002
+"""Deviation, as part of a range, below which the loss is quadratic; the errors that remain are larger, so that a median
+is learned and not a mean, which distant minima pull away."""
 
 RIDGE = 0.1
 """Weight r of the plain loss beside the norm of a metric: parameters that a curve does not tell are learned, too."""
