@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 from noisy import FWHM, PROFILES, noisy
 
+import xrdml.starts
 from xrdml.checkpoint import load_model
-from xrdml.starts import NetworkStarts, allowed, candidates, mismatch, solve
+from xrdml.starts import SOLVED, NetworkStarts, allowed, candidates, mismatch, solve
 from xrdsim.crystal import YIG_ON_GGG_444
 from xrdsim.errors import CheckpointError
 from xrdsim.fit.problem import Unknowns, problem
+from xrdsim.fit.refine import refine
 from xrdsim.parameters import KAPPA, P, ParameterSpace
 
 
@@ -55,6 +57,23 @@ def test_refinement_of_candidates_describes_a_curve(trained, number):
     given = fitted(curve)
     found = solve(given, candidates(curve, given, trained))
     assert 2.0 * found.objective[0] / given.freedom < 1.15
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_a_second_group_of_starts_that_finds_nothing_better_is_the_last(trained, monkeypatch):
+    """A χ² that solves the curve but is above what its noise explains asks for another try, not for all of them."""
+    curve = noisy(PROFILES[0])
+    given = fitted(curve)
+    x = candidates(curve, given, trained)
+    monkeypatch.setattr(xrdml.starts, "acceptable", lambda given: 0.0)
+    calls = []
+    monkeypatch.setattr(xrdml.starts, "refine", lambda *args, **kwargs: calls.append(1) or refine(*args, **kwargs))
+    found = solve(given, x)
+    assert len(calls) == 2 * 3
+    assert 2.0 * found.objective[0] / given.freedom < SOLVED
+    calls.clear()
+    solve(replace(given, counting=False), x, attempts=3)
+    assert len(calls) == 3 * 3
 
 
 def test_curves_that_a_network_cannot_know_get_no_starts(trained, tmp_path):

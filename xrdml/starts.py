@@ -39,6 +39,8 @@ SOLVED = 1.15
 ATTEMPTS = 10
 """Groups of starts that are refined in turn."""
 
+_GAIN = 1.0  # decrease of Φ below which a group of starts has found nothing better
+
 
 def seen(curve: Curve, trained: TrainedModel) -> NDArray[np.float32]:
     """What a network sees of a curve, (1, 2, points).
@@ -101,15 +103,16 @@ def solve(given: Problem, x: Array, attempts: int = ATTEMPTS) -> Refined:
     ----------
     given : the measured curve.
     x : starts, the likeliest first.
-    attempts : at most; the first that describes the curve within its noise, and solves it, is the last. Where the noise
-        is unknown, all are made and the best one counts.
+    attempts : at most. The first that describes the curve within its noise is the last, or the first that finds nothing
+        better than one that solves it. Where the noise is unknown, all are made and the best one counts.
 
     Returns
     -------
     Refined
         Of one row.
     """
-    goal, best = min(acceptable(given), 0.5 * SOLVED * given.freedom), None
+    solved = 0.5 * SOLVED * given.freedom if given.counting else 0.0
+    goal, best = min(acceptable(given), solved), None
     for first in range(0, min(attempts * _ROUNDS[0][0], len(x)), _ROUNDS[0][0]):
         some = x[first:]
         for count, evaluations in _ROUNDS:
@@ -119,9 +122,10 @@ def solve(given: Problem, x: Array, attempts: int = ATTEMPTS) -> Refined:
             if found.objective[order[0]] <= goal:
                 break
         end = refine(given, some[:1], max_iter=_LAST)
+        again = best is not None and bool(end.objective[0] > best.objective[0] - _GAIN)
         if best is None or end.objective[0] < best.objective[0]:
             best = end
-        if best.objective[0] <= goal:
+        if best.objective[0] <= goal or (again and best.objective[0] <= solved):
             break
     assert best is not None
     return best
