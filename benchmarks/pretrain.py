@@ -1,15 +1,18 @@
-"""Train the network that ships with the package, in slices, and pack it.
+"""Train the network that ships with the package, in rounds and slices, and pack it.
 
-    python benchmarks/pretrain.py [minutes]    train so long (default: to the end); the next call goes on
-    python benchmarks/pretrain.py pack         write it into xrdml/pretrained, in half precision
+    python benchmarks/pretrain.py first [minutes]     train so long (default: to the end); the next call goes on
+    python benchmarks/pretrain.py second [minutes]    begins with the weights of the first round
+    python benchmarks/pretrain.py pack [ROUND]        write a round (second) into xrdml/pretrained, in half precision
 
-Fresh curves in every epoch, half of them without damage; the ranges of three in ten are narrowed, so that the network
-learns to use what is known. The measurement model is the default one. Everything is drawn from SEED.
+The first round makes a useful network, the second a better one. Fresh curves in every epoch, half of them without
+damage; the ranges of three in ten are narrowed, so that the network learns to use what is known. The measurement model
+is the default one. Everything is drawn from the seed of the round.
 """
 
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
@@ -18,10 +21,20 @@ from xrdml.training import train
 from xrdsim.parameters import ParameterSpace
 from xrdsim.terminal import training
 
-SEED = 1
-ROWS, EPOCHS, BATCH, RATE = 65536, 56, 256, 4e-3
-UNDAMAGED = 0.5
-RUN = Path("runs/pretrained")
+ROWS, BATCH, UNDAMAGED = 65536, 256, 0.5
+RUNS = Path("runs")
+
+
+class Round(NamedTuple):
+    """Settings of a round of training."""
+
+    seed: int
+    epochs: int
+    rate: float
+    after: str | None = None
+
+
+ROUNDS = {"first": Round(1, 56, 4e-3), "second": Round(2, 104, 3e-3, "first")}
 
 ABOUT = {
     "purpose": "where a fit of a rocking curve of ion-implanted GGG 444, Cu Ka1, begins; posterior of its parameters",
@@ -32,9 +45,13 @@ ABOUT = {
 }
 
 
-def slice_of(minutes):
-    """Train until the first epoch that ends later than so many minutes from now."""
-    begun = time.monotonic()
+def folder(name):
+    return RUNS / f"pretrained-{name}"
+
+
+def slice_of(name, minutes):
+    """Train a round until the first epoch that ends later than so many minutes from now."""
+    begun, settings = time.monotonic(), ROUNDS[name]
     with training() as show:
 
         def watch(now):
@@ -49,22 +66,23 @@ def slice_of(minutes):
                 space=ParameterSpace().with_damage(),
                 undamaged=UNDAMAGED,
                 model="flow",
-                epochs=EPOCHS,
+                epochs=settings.epochs,
                 batch_size=BATCH,
-                lr=RATE,
-                seed=SEED,
-                patience=EPOCHS,
-                output=RUN,
-                resume=(RUN / "state.pt").exists(),
+                lr=settings.rate,
+                seed=settings.seed,
+                finetune=settings.after and folder(settings.after),
+                patience=settings.epochs,
+                output=folder(name),
+                resume=(folder(name) / "state.pt").exists(),
                 progress=watch,
             )
         except KeyboardInterrupt:
             print("to be continued: call it again")
 
 
-def pack():
-    """Write the trained network where the package looks for it; a number takes two bytes, those of the norms four."""
-    trained = load_model(RUN)
+def pack(of):
+    """Write the network of a round where the package looks for it: two bytes a number, four for those of the norms."""
+    trained = load_model(folder(of))
     tensors = {}
     for name, tensor in trained.net.state_dict().items():
         halved = tensor.dtype == torch.float32 and "running" not in name
@@ -76,7 +94,10 @@ def pack():
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["pack"]:
-        pack()
+    what, *rest = sys.argv[1:] or [""]
+    if what == "pack":
+        pack(*(rest or ["second"]))
+    elif what in ROUNDS:
+        slice_of(what, float(rest[0]) if rest else 1e9)
     else:
-        slice_of(float(sys.argv[1]) if len(sys.argv) > 1 else 1e9)
+        raise SystemExit(__doc__)
