@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from xrdml import starts
 from xrdml.checkpoint import TrainedModel
 from xrdml.measurement import Measured
 from xrdsim.fit.problem import Problem, Unknowns, problem
@@ -25,11 +26,8 @@ Array = NDArray[np.float64]
 BEST_OF = 100
 """Posterior samples of which the best is looked for."""
 
-STARTS = 4
-"""Of these, how many are refined."""
-
-_RTOL, _FINE = 1e-3, 1e-4  # accuracy [dex] of a refinement and of its end
-_STEPS, _LAST = 30, 20
+_RTOL, _FINE = 1e-3, 1e-4  # accuracy [dex] of the comparison of samples and of the last refinement
+_LAST = 20  # evaluations of it
 _VARIANCE = 1.0 / 12.0  # of a uniform variable of width 1
 
 
@@ -71,8 +69,7 @@ def solve(measured: Measured, row: int, trained: TrainedModel, candidates: Array
     x = given.unknowns.coordinates(adapted(candidates[:, :used], given.unknowns), candidates[:, -2], candidates[:, -1])
     objective = given.best_objective(x, _RTOL)
     order = np.argsort(objective, kind="stable")
-    found = refine(given, x[order[:STARTS]], max_iter=_STEPS, rtol_dex=_RTOL)
-    end = refine(given, found.x[found.best(1)], max_iter=_LAST, rtol_dex=_FINE)
+    end = refine(given, starts.solve(given, x[order]).x, max_iter=_LAST, rtol_dex=_FINE)
 
     def whole(coordinates: Array) -> Array:
         return np.append(given.unknowns.params(coordinates)[0], measured.params[row, used:])
