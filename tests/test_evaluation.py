@@ -99,6 +99,9 @@ def test_who_knows_the_truth_has_no_error_and_solves_what_can_be_solved():
     assert max(each.refined_chi2 - each.truth for each in found.solved) < 0.01
     assert np.median(found.solved_curve["refined"]) < 0.05  # what a scan ends before is anything
     assert [each.kind.split()[0] for each in found.detections] == ["FWHM", "background", "material"]
+    wide, high, material = (each.rates for each in found.detections)
+    assert wide["refined_chi2"] == material["refined_chi2"] == 1.0
+    assert high["contrast"] == 1.0  # ten times the highest background that is known, and more
     assert set(found.milliseconds) == {"estimate, batch 1", "estimate, batch 256"}
 
 

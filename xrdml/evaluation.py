@@ -18,7 +18,7 @@ from xrdml.evaluate import Accuracy, accuracy, area_error, curve_error
 from xrdml.holdout import fresh, stored
 from xrdml.known import Ranges
 from xrdml.measurement import Measured, measure
-from xrdml.outside import Detection, detection, outsiders
+from xrdml.outside import SCORES, Detection, detection, outsiders
 from xrdml.solving import BEST_OF, Solved, solve
 from xrdml.starts import SOLVED
 from xrdsim.errors import ParameterError
@@ -78,6 +78,11 @@ class Evaluation:
     def solve_rate(self) -> float | None:
         """Share of the refined curves that are described within their noise; None if none was refined."""
         return float(np.mean([each.refined_chi2 <= SOLVED for each in self.solved])) if self.solved else None
+
+    @property
+    def inside(self) -> dict[str, Array]:
+        """Scores of the refined curves, beside which those of curves outside are judged."""
+        return scores_of(self.solved)
 
     @property
     def solvable(self) -> float | None:
@@ -295,18 +300,19 @@ def _detections(
     seed: int,
     advance: Advance,
 ) -> tuple[Detection, ...]:
-    inside, found = _scores(solved), []
+    inside, found = scores_of(solved), []
     for kind, measured in foreign.items():
         ranges, inputs = ranges_of(measured, trained), inputs_of(measured, trained)
         estimate = trained.estimate(inputs, ranges)
         samples = sample(trained, inputs, ranges, BEST_OF, seed, lambda _: None) if trained.draws else None
         ends = _solve(measured, len(measured), trained, estimate, samples, spread, advance)
-        found.append(detection(kind, inside, _scores(ends)))
+        found.append(detection(kind, inside, scores_of(ends)))
     return tuple(found)
 
 
-def _scores(solved: tuple[Solved, ...]) -> tuple[Array, Array]:
-    return np.array([each.drawn_chi2 for each in solved]), np.array([each.refined_chi2 for each in solved])
+def scores_of(solved: tuple[Solved, ...]) -> dict[str, Array]:
+    """What tells curves outside: (n,) for each of ``xrdml.outside.SCORES``."""
+    return {name: np.array([getattr(each, name) for each in solved]) for name in SCORES}
 
 
 def _prior(trained: TrainedModel, seed: int) -> Array:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from xrdml.calibration import BINS, LEVELS, TARP_LEVELS, Calibration, rank_histogram
 from xrdml.evaluation import Evaluation
-from xrdml.outside import threshold
+from xrdml.outside import SCORES, threshold
 from xrdsim.parameters import TABLE
 from xrdsim.report import MASKED, MEASURED, MODEL, PALETTE, SECOND
 
@@ -104,18 +104,16 @@ def rank_figure(found: Calibration) -> Figure:
 
 
 def outside_figure(found: Evaluation) -> Figure:
-    """Distribution of both scores, of curves inside and of each kind outside; line: the threshold."""
-    figure = Figure(figsize=(10.0, 4.0), layout="constrained")
-    sides = zip(figure.subplots(1, 2), ("drawn", "refined"), ("best sample or estimate", "refined"), strict=True)
-    for axes, key, title in sides:
-        inside = np.array([getattr(each, f"{key}_chi2") for each in found.solved])
-        shown = {"inside": inside} | {each.kind: getattr(each, key) for each in found.detections}
+    """Distribution of every score, of curves inside and of each kind outside; line: the threshold."""
+    figure = Figure(figsize=(12.0, 4.0), layout="constrained")
+    for axes, (name, title) in zip(figure.subplots(1, len(SCORES)), SCORES.items(), strict=True):
+        inside = found.inside[name]
+        shown = {"inside": inside} | {each.kind: each.scores[name] for each in found.detections}
         for i, (label, scores) in enumerate(shown.items()):
             color = MEASURED if i == 0 else PALETTE[(i - 1) % len(PALETTE)]
             axes.plot(np.sort(scores), (np.arange(len(scores)) + 1.0) / len(scores), lw=1.5, color=color, label=label)
         axes.axvline(threshold(inside), color="black", lw=0.8, ls=":")
-        axes.set(xscale="log", xlabel="reduced χ²", ylabel="share of the curves below")
-        axes.set_title(title, fontsize=10, loc="left")
+        axes.set(xscale="log", xlabel=title, ylabel="share of the curves below")
         axes.spines[["top", "right"]].set_visible(False)
     figure.legend(*axes.get_legend_handles_labels(), frameon=False, fontsize=8, ncols=4, loc="outside lower center")
     return figure

@@ -9,7 +9,7 @@ from xrdml.calibration import LEVELS
 from xrdml.evaluate import Accuracy
 from xrdml.evaluation import Evaluation
 from xrdml.evaluation_figures import figures
-from xrdml.outside import FALSE_ALARMS
+from xrdml.outside import FALSE_ALARMS, SCORES
 from xrdml.solving import BEST_OF
 from xrdml.starts import SOLVED
 from xrdsim.files import save_json
@@ -97,13 +97,13 @@ def calibration_table(found: Evaluation) -> Table:
 
 
 def detection_table(found: Evaluation) -> Table:
-    """Share of each kind of curve outside that is told, for either score."""
-    header = ("curves", "rows", "told by the best sample or estimate", "told after refinement")
+    """Share of each kind of curve outside that is told, for each score."""
     rows = [
-        (each.kind, str(len(each.drawn)), f"{100.0 * each.rate_drawn:.0f} %", f"{100.0 * each.rate_refined:.0f} %")
+        (each.kind, str(each.rows), *(f"{100.0 * each.rates[name]:.0f} %" for name in SCORES))
         for each in found.detections
     ]
-    return f"Curves outside, told by reduced χ² at {100.0 * FALSE_ALARMS:g} % false alarms", header, list(rows)
+    header = ("curves", "rows", *SCORES.values())
+    return f"Curves outside, told at {100.0 * FALSE_ALARMS:g} % false alarms", header, list(rows)
 
 
 def write(found: Evaluation, folder: str | Path) -> list[Path]:

@@ -81,6 +81,11 @@ class Measurement:
                 f"before they end ({self.end[0]:g} at least)"
             )
 
+    @property
+    def contrast(self) -> tuple[float, float]:
+        """Lowest and highest background in units of the scale, which no unit of the intensity changes."""
+        return self.background[0] / self.scale[1], self.background[1] / self.scale[0]
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return asdict(self)

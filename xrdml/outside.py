@@ -1,7 +1,8 @@
 """Curves that a model was not trained for: whether they are told from those that it was.
 
-The score of a curve is a reduced χ²: of the best posterior sample, or of the refined estimate. It counts as outside
-where its score exceeds that of 95 % of the curves that the model was trained for.
+The scores of a curve are its reduced χ², of the best posterior sample and of the refined estimate, and how far the
+refined background departs from what the model knows, since a refinement makes up for any. A curve counts as outside
+where a score exceeds that of 95 % of the curves that the model was trained for.
 """
 
 from dataclasses import dataclass, replace
@@ -23,6 +24,13 @@ Array = NDArray[np.float64]
 FALSE_ALARMS = 0.05
 """Share of the curves inside that count as outside."""
 
+SCORES = {
+    "drawn_chi2": "reduced χ², best sample or estimate",
+    "refined_chi2": "reduced χ², refined",
+    "contrast": "factor from the known background, refined",
+}
+"""Attributes of ``xrdml.solving.Solved`` that tell, and what they are."""
+
 _WIDER = (1.4, 1.8)  # FWHM in parts of the widest
 _HIGHER = (10.0, 100.0)  # background in parts of the highest
 _STREAM = 21
@@ -35,23 +43,26 @@ class Detection:
     Attributes
     ----------
     kind : what is different, in words.
-    drawn, refined : (n,) scores, reduced χ² of the best posterior sample (or the estimate), and after refinement.
-    rate_drawn, rate_refined : share of them above the threshold of each score.
+    scores : (n,) for each of ``SCORES``.
+    rates : share of them above the threshold.
     """
 
     kind: str
-    drawn: Array
-    refined: Array
-    rate_drawn: float
-    rate_refined: float
+    scores: dict[str, Array]
+    rates: dict[str, float]
+
+    @property
+    def rows(self) -> int:
+        """Number of curves."""
+        return len(next(iter(self.scores.values())))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {
             "kind": self.kind,
-            "rows": len(self.drawn),
-            "rate": {"best_draw": self.rate_drawn, "refined": self.rate_refined},
-            "median_chi2": {"best_draw": float(np.median(self.drawn)), "refined": float(np.median(self.refined))},
+            "rows": self.rows,
+            "rate": self.rates,
+            "median": {name: float(np.median(scores)) for name, scores in self.scores.items()},
         }
 
 
@@ -60,10 +71,10 @@ def threshold(inside: Array) -> float:
     return float(np.quantile(inside, 1.0 - FALSE_ALARMS))
 
 
-def detection(kind: str, inside: tuple[Array, Array], outside: tuple[Array, Array]) -> Detection:
-    """Rates at which curves outside exceed what curves inside hardly do; both as (drawn, refined)."""
-    rates = [float((scores > threshold(known)).mean()) for known, scores in zip(inside, outside, strict=True)]
-    return Detection(kind, *outside, *rates)
+def detection(kind: str, inside: dict[str, Array], outside: dict[str, Array]) -> Detection:
+    """Rates at which the scores of curves outside exceed what those of curves inside hardly do."""
+    rates = {name: float((scores > threshold(inside[name])).mean()) for name, scores in outside.items()}
+    return Detection(kind, outside, rates)
 
 
 def outsiders(trained: TrainedModel, config: Configuration, rows: Rows, seed: int) -> dict[str, Measured]:

@@ -286,11 +286,10 @@ def _notes(curve: Curve, trained: TrainedModel) -> tuple[str, ...]:
 def _outside(found: Prediction, trained: TrainedModel) -> tuple[str, ...]:
     """What of a refined curve lies outside of what the model was trained for."""
     prior, notes = trained.measurement, []
-    contrast = prior.background[0] / prior.scale[1], prior.background[1] / prior.scale[0]
     for name, value, (low, high) in (
         ("FWHM", found.fwhm, prior.fwhm),
         ("zero", found.zero, prior.zero),
-        ("background by scale", found.background / max(found.scale, 1e-300), contrast),
+        ("background by scale", found.background / max(found.scale, 1e-300), prior.contrast),
     ):
         if not low <= value <= high:
             notes.append(

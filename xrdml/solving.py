@@ -42,6 +42,7 @@ class Solved:
     drawn, drawn_chi2 : (p,) best of the posterior samples by χ², and its reduced χ²; of a model without samples its
         estimate, at the middle of the ranges of zero and FWHM.
     refined, refined_chi2 : (p,) where refinement ended, and its reduced χ².
+    contrast : by what factor its background, in units of the scale, departs from the middle of what the model knows.
     """
 
     limit: Array
@@ -50,6 +51,7 @@ class Solved:
     drawn_chi2: float
     refined: Array
     refined_chi2: float
+    contrast: float
 
 
 def solve(measured: Measured, row: int, trained: TrainedModel, candidates: Array, spread: Array) -> Solved:
@@ -82,7 +84,13 @@ def solve(measured: Measured, row: int, trained: TrainedModel, candidates: Array
         float(unit * objective[order[0]]),
         whole(end.x),
         float(unit * end.objective[0]),
+        _contrast(end.linear[0] + [0.0, given.offset], trained.measurement.contrast),
     )
+
+
+def _contrast(linear: Array, known: tuple[float, float]) -> float:
+    scale, background = np.maximum(linear, 1e-300).tolist()
+    return math.exp(min(abs(math.log(background / scale / math.sqrt(known[0] * known[1]))), 100.0))
 
 
 def posed(measured: Measured, row: int, trained: TrainedModel) -> Problem:
