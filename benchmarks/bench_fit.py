@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from synthetic import ACCEPTANCE, FURTHER, SOLVED, TUNING, synthetic
 
 from xrdml.checkpoint import load_model
-from xrdml.starts import candidates, solve
+from xrdml.starts import solve_curve
 from xrdsim import ParameterSpace, depth_end, strain_profile
 from xrdsim.fit.fitting import fit_curve
 from xrdsim.fit.problem import Unknowns, problem
@@ -207,7 +207,7 @@ def network(folder, curves):
     for seed in list(ACCEPTANCE)[: curves or 100]:
         made, given = prepare(seed)
         begun = time.perf_counter()
-        found = solve(given, candidates(made.curve, given, trained))
+        found = solve_curve(made.curve, given, trained)
         seconds = time.perf_counter() - begun
         lines.append((len(made.params) == 9, 2.0 * float(found.objective.min()) / given.freedom, seconds))
     damaged, chi2, seconds = map(np.array, zip(*lines, strict=True))

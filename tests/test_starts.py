@@ -9,7 +9,7 @@ from noisy import FWHM, PROFILES, noisy
 
 import xrdml.starts
 from xrdml.checkpoint import load_model
-from xrdml.starts import SOLVED, NetworkStarts, allowed, candidates, mismatch, solve
+from xrdml.starts import SOLVED, NetworkStarts, allowed, candidates, mismatch, solve, solve_curve
 from xrdsim.crystal import YIG_ON_GGG_444
 from xrdsim.errors import CheckpointError
 from xrdsim.fit.problem import Unknowns, problem
@@ -74,6 +74,23 @@ def test_a_second_group_of_starts_that_finds_nothing_better_is_the_last(trained,
     calls.clear()
     solve(replace(given, counting=False), x, attempts=3)
     assert len(calls) == 3 * 3
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_a_curve_that_is_not_solved_gets_further_samples(trained, monkeypatch):
+    curve = noisy(PROFILES[0])
+    given = fitted(curve)
+    seeds, drawn = [], candidates
+    monkeypatch.setattr(
+        xrdml.starts, "candidates", lambda *args, seed: seeds.append(seed) or drawn(*args, draws=8, seed=seed)
+    )
+    found = solve_curve(curve, given, trained)
+    assert 2.0 * found.objective[0] / given.freedom < SOLVED
+    assert seeds == [0]
+    seeds.clear()
+    again = solve_curve(curve, replace(given, counting=False), trained)  # nothing says when to end
+    assert seeds == [0, 1, 2, 3]
+    assert len(again.x) == 1
 
 
 def test_curves_that_a_network_cannot_know_get_no_starts(trained, tmp_path):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.optimize import nnls
 
 from xrdml.checkpoint import TrainedModel, load_model
-from xrdml.starts import candidates, seen, solve
+from xrdml.starts import seen, solve_curve
 from xrdsim import depth_end, simulate, strain_profile
 from xrdsim.configuration import BASE_FWHM, MARGIN
 from xrdsim.crystal import Scan
@@ -171,7 +171,7 @@ def _refined(curve: Curve, trained: TrainedModel) -> tuple[Array, _Fit]:
         mask=trained.measurement.peak_mask,
         **{name: value for name, value in trained.physics.items() if name != "layers"},
     )
-    found = refine(given, solve(given, candidates(curve, given, trained)).x)
+    found = refine(given, solve_curve(curve, given, trained).x)
     zero, fwhm = found.x[0, -2:].tolist()
     scale, background = ((found.linear[0] + [0.0, given.offset]) * given.per_count).tolist()
     return given.unknowns.params(found.x), _Fit(fwhm, zero, scale, background, 0.0)

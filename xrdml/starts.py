@@ -39,6 +39,7 @@ SOLVED = 1.15
 ATTEMPTS = 10
 """Groups of starts that are refined in turn."""
 
+_SETS, _GROUPS = 4, 3  # sets of samples, and groups of starts of each, as long as a curve is not solved
 _GAIN = 1.0  # decrease of Φ below which a group of starts has found nothing better
 
 
@@ -111,8 +112,8 @@ def solve(given: Problem, x: Array, attempts: int = ATTEMPTS) -> Refined:
     Refined
         Of one row.
     """
-    solved = 0.5 * SOLVED * given.freedom if given.counting else 0.0
-    goal, best = min(acceptable(given), solved), None
+    solved, best = _solved(given), None
+    goal = min(acceptable(given), solved)
     for first in range(0, min(attempts * _ROUNDS[0][0], len(x)), _ROUNDS[0][0]):
         some = x[first:]
         for count, evaluations in _ROUNDS:
@@ -129,6 +130,37 @@ def solve(given: Problem, x: Array, attempts: int = ATTEMPTS) -> Refined:
             break
     assert best is not None
     return best
+
+
+def solve_curve(curve: Curve, given: Problem, trained: TrainedModel) -> Refined:
+    """Refine what a network takes for likely; as long as that does not solve the curve, further samples.
+
+    What refinement makes of new samples is better than what it makes of the less likely ones of the first.
+
+    Parameters
+    ----------
+    curve, given : as measured, and prepared for the fit.
+    trained : the network.
+
+    Returns
+    -------
+    Refined
+        Of one row.
+    """
+    best = None
+    for seed in range(_SETS):
+        end = solve(given, candidates(curve, given, trained, seed=seed), _GROUPS)
+        if best is None or end.objective[0] < best.objective[0]:
+            best = end
+        if best.objective[0] <= _solved(given):
+            break
+    assert best is not None
+    return best
+
+
+def _solved(given: Problem) -> float:
+    """Φ of a solved curve; 0 where the noise is unknown."""
+    return 0.5 * SOLVED * given.freedom if given.counting else 0.0
 
 
 def mismatch(given: Problem, trained: TrainedModel) -> str:
