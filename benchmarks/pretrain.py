@@ -6,9 +6,9 @@
     python benchmarks/pretrain.py pack [ROUND]        write a round (third) into xrdml/pretrained, in half precision
 
 The first round makes a useful network, the second a better one, the third gives Dmax1, to which curves are four times
-as sensitive as to any other parameter, as much more weight in the estimate. Fresh curves in every epoch, half of them without
-damage; the ranges of three in ten are narrowed, so that the network learns to use what is known. The measurement model
-is the default one. Everything is drawn from the seed of the round.
+as sensitive as to any other parameter, as much more weight in the estimate. Fresh curves in every epoch, half of them
+without damage; the ranges of three in ten are narrowed, so that the network learns to use what is known. The
+measurement model is the default one. Everything is drawn from the seed of the round.
 """
 
 import sys
