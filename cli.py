@@ -539,6 +539,10 @@ def train(
     ] = 4e9,
     seed: Annotated[int, typer.Option(help="Of the split, the weights and the noise.")] = 0,
     device: Annotated[str, typer.Option(help="'cpu' or 'cuda'.")] = "cpu",
+    full_precision: Annotated[
+        bool,
+        typer.Option("--full-precision", help="No bfloat16, where that is faster; for the end of a flow's training."),
+    ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")] = False,
 ) -> None:
     """Train a network that reads the parameters off a measured curve.
@@ -582,6 +586,7 @@ def train(
             lr=lr,
             seed=seed,
             device=device,
+            full_precision=full_precision,
             resume=resume,
             fine=_names(fine),
             undo_sampler=undo_sampler,

@@ -162,6 +162,15 @@ def test_a_training_by_another_optimizer_is_not_continued(run, dataset, tmp_path
         train(dataset, output=folder, resume=True, **FAST)
 
 
+def test_full_precision_is_what_processors_without_bfloat16_have(dataset, tmp_path, monkeypatch):
+    runs = {}
+    for name, quick, full in (("slow", False, False), ("mixed", True, False), ("full", True, True)):
+        monkeypatch.setattr("xrdml.training.fast_bfloat16", lambda quick=quick: quick)
+        runs[name] = train(dataset, output=tmp_path / name, full_precision=full, **FAST | {"epochs": 1})
+    assert same(tensors(runs["slow"]), tensors(runs["full"]))
+    assert not same(tensors(runs["mixed"]), tensors(runs["full"]))
+
+
 def test_fine_by_name_or_default(dataset, tmp_path):
     one = {"epochs": 1, "model": "hierarchical"}
     run = train(dataset, output=tmp_path / "named", fine=["L2", "Rp1"], **one)

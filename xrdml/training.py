@@ -103,6 +103,7 @@ def train(
     lr: float | None = None,
     seed: int = 0,
     device: str = "cpu",
+    full_precision: bool = False,
     resume: bool = False,
     measurement: Measurement | None = None,
     fine: Sequence[str] | None = None,
@@ -136,7 +137,9 @@ def train(
     epochs, batch_size, lr : of the optimisation; lr is the largest learning rate, ``None`` for 2e-3, or
         3e-4 where a model is tuned.
     seed : of everything random.
-    device : ``cpu`` or ``cuda``, where mixed precision is used.
+    device : ``cpu`` or ``cuda``.
+    full_precision : float32 everywhere; else convolutions and heads learn in bfloat16 where that is faster, whose
+        rounding a posterior takes for noise.
     resume : continue a training in ``output`` (``None``: the last one of this model) with the same settings.
     measurement : prior of the measurement model; ``None`` for the default one.
     fine : names of the parameters that the hierarchical model corrects; ``None`` for the three of the largest
@@ -195,6 +198,7 @@ def train(
     settings |= {"batch_size": batch_size, "patience": patience, "undo_sampler": undo_sampler, "seed": seed}
     settings |= {"simulate": simulate, "undamaged": undamaged, "narrowing": narrowing and asdict(narrowing)}
     settings |= {"curve": curve and asdict(curve), "finetune": tuned, "dataset": config.to_dict()}
+    settings |= {"full_precision": full_precision}
     settings |= {"definition": meaning, "sensitivity": measured}
     state: dict[str, Any] = {"phase": 0, "epoch": 0, "stale": 0, "best_loss": math.inf, "history": []}
     state = load_state(folder, settings) if resume else state
@@ -208,7 +212,7 @@ def train(
     held_rows = material.validation()
     held = make_batch(held_rows, config, prior, stream(seed, _VALIDATION), narrowing)
     metrics = Metrics(config, held_rows.params) if fisher else None
-    mixed = where.type == "cuda" or fast_bfloat16()
+    mixed = not full_precision and (where.type == "cuda" or fast_bfloat16())
     objective = Objective(config, whole_ranges(space, prior), factors, where, mixed, metrics, curve, start is None)
     size = min(batch_size, material.rows)
     count = material.rows // size
