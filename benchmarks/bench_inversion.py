@@ -194,9 +194,7 @@ def solve_all(model, count):
     numbers = {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
     solved, solvable = numbers["chi2"] <= SOLVED, numbers["truth_chi2"] <= SOLVED
     print(f"{len(rows)} curves, one core each; wanted {SOLVE_RATE:.1%} within {SOLVE_SECONDS} s\n")
-    print(
-        "| | curves | solved | solvable | of these solved | solved within 0.2 s | median s | 95 % s | of it network |"
-    )
+    print("| | curves | solved | solvable | of these solved | within 0.2 s | median s | 95 % s | of it network |")
     print("|---|---|---|---|---|---|---|---|---|")
     for label, some in (
         ("no damage", numbers["damaged"] == 0),
@@ -204,7 +202,7 @@ def solve_all(model, count):
         ("all", numbers["damaged"] >= 0),
     ):
         seconds = numbers["seconds"][some]
-        quick = (solved & (numbers["seconds"] <= SOLVE_SECONDS))[some].mean()
+        quick = (solved & (numbers["seconds"] <= SOLVE_SECONDS))[some & solvable].mean()
         print(
             f"| {label} | {some.sum()} | {solved[some].mean():.2%} | {solvable[some].mean():.2%} | "
             f"{solved[some & solvable].mean():.2%} | {quick:.2%} | {np.median(seconds):.3f} | "
