@@ -28,6 +28,7 @@ BEST_OF = 100
 
 _RTOL, _FINE = 1e-3, 1e-4  # accuracy [dex] of the comparison of samples and of the last refinement
 _LAST = 20  # evaluations of it
+_FARTHEST = 1e4  # factor of a background that vanishes
 _VARIANCE = 1.0 / 12.0  # of a uniform variable of width 1
 
 
@@ -89,8 +90,10 @@ def solve(measured: Measured, row: int, trained: TrainedModel, candidates: Array
 
 
 def _contrast(linear: Array, known: tuple[float, float]) -> float:
-    scale, background = np.maximum(linear, 1e-300).tolist()
-    return math.exp(min(abs(math.log(background / scale / math.sqrt(known[0] * known[1]))), 100.0))
+    """Of scale and background (2,), as ``Solved`` says."""
+    scale, background = np.log(np.maximum(linear, 1e-300)).tolist()
+    away = background - scale - 0.5 * math.log(known[0] * known[1])
+    return math.exp(min(abs(away), math.log(_FARTHEST)))
 
 
 def posed(measured: Measured, row: int, trained: TrainedModel) -> Problem:
