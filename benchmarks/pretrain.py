@@ -53,6 +53,7 @@ ABOUT = {
     "purpose": "where a fit of a rocking curve of ion-implanted GGG 444, Cu Ka1, begins; posterior of its parameters",
     "script": "benchmarks/pretrain.py",
     "curves": "simulated, none measured; every epoch has its own",
+    "rounds": {name: settings._asdict() for name, settings in ROUNDS.items()},
     "limits": "knows its definition only: this reflection, two Gaussians and their damage, a Gaussian instrument, the "
     "ranges and the measurement model below; its estimate is a start and not a fit",
 }
