@@ -541,7 +541,7 @@ def train(
     device: Annotated[str, typer.Option(help="'cpu' or 'cuda'.")] = "cpu",
     full_precision: Annotated[
         bool,
-        typer.Option("--full-precision", help="No bfloat16, where that is faster; for the end of a flow's training."),
+        typer.Option("--full-precision", help="No bfloat16 in the network; for the end of a flow's training."),
     ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")] = False,
 ) -> None:

@@ -6,9 +6,9 @@
     python benchmarks/pretrain.py fourth [minutes]
     python benchmarks/pretrain.py pack [ROUND]        write a round (fourth) into xrdml/pretrained, in half precision
 
-The first round makes a useful network, the second a better one, the third gives Dmax1, to which curves are four times
-as sensitive as to any other parameter, as much more weight in the estimate. The fourth is in full precision: rounding
-by bfloat16 is noise, for which the posterior of Dmax1 was too wide by a tenth.
+The first round makes a useful network, the second a better one, the third gives Dmax1, to which curves are by far the
+most sensitive, four times the weight in the estimate. The fourth is in full precision: a posterior takes the rounding
+by bfloat16 for noise, and that of Dmax1 was too wide.
 
 Fresh curves in every epoch, half of them without damage; the ranges of three in ten are narrowed, so that the network
 learns to use what is known. The measurement model is the default one. Everything is drawn from the seed of the round.
@@ -41,12 +41,12 @@ class Round(NamedTuple):
     full_precision: bool = False
 
 
-DMAX1 = (4.0, *[1.0] * 8)
+WEIGHTS = (4.0, *[1.0] * 8)
 ROUNDS = {
     "first": Round(1, 56, 4e-3),
     "second": Round(2, 104, 3e-3, "first"),
-    "third": Round(3, 32, 8e-4, "second", DMAX1),
-    "fourth": Round(4, 9, 4e-4, "third", DMAX1, full_precision=True),
+    "third": Round(3, 32, 8e-4, "second", WEIGHTS),
+    "fourth": Round(4, 9, 4e-4, "third", WEIGHTS, full_precision=True),
 }
 
 ABOUT = {

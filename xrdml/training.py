@@ -138,8 +138,8 @@ def train(
         3e-4 where a model is tuned.
     seed : of everything random.
     device : ``cpu`` or ``cuda``.
-    full_precision : float32 everywhere; else convolutions and heads learn in bfloat16 where that is faster, whose
-        rounding a posterior takes for noise.
+    full_precision : the network computes in float32; else its convolutions and heads do in bfloat16 where that is
+        faster, whose rounding a posterior takes for noise.
     resume : continue a training in ``output`` (``None``: the last one of this model) with the same settings.
     measurement : prior of the measurement model; ``None`` for the default one.
     fine : names of the parameters that the hierarchical model corrects; ``None`` for the three of the largest
