@@ -4,6 +4,7 @@
     python benchmarks/bench_inversion.py solve [RUN]        2000 curves refined from the network, resumable
     python benchmarks/bench_inversion.py floor [RUN]        errors of the posterior median of 200 curves, resumable
     python benchmarks/bench_inversion.py speed [RUN]        latency on one core
+    python benchmarks/bench_inversion.py measured FILE …    measured curves, refined as `xrd predict --refine` does
 
 RUN is the folder of a model; without it, the one that ships with the package. `solve` and `floor` write a line a curve
 into inversion_solve.csv and inversion_floor.csv beside this file, and print what these hold.
@@ -39,6 +40,7 @@ from synthetic import SOLVED
 from xrdml.checkpoint import load_model
 from xrdml.data import Minibatch, make_batch, stream
 from xrdml.measurement import Measurement
+from xrdml.prediction import predict
 from xrdml.starts import allowed, candidates, seen, solve_curve
 from xrdsim.fit.refine import refine
 from xrdsim.fit.uncertainty import posterior
@@ -261,6 +263,19 @@ def speed(model):
         print(f"{label}: {statistics.median(times):.2f} ms (median of 30)")
 
 
+def measured(files):
+    """How well and how fast measured curves are described, by the packaged network once it is loaded."""
+    trained = _model(None)
+    for file in files:
+        found = predict(file, trained, refine=True)  # compiles what is not in the cache
+        times = []
+        for _ in range(5):
+            begun = time.perf_counter()
+            predict(file, trained, refine=True)
+            times.append(time.perf_counter() - begun)
+        print(f"{file}: mean |log10| {found.misfit:.4f}, {statistics.median(times):.2f} s (median of five)")
+
+
 if __name__ == "__main__":
     what, *rest = sys.argv[1:] or [""]
     model = rest[0] if rest and not rest[0].isdigit() else None
@@ -273,5 +288,7 @@ if __name__ == "__main__":
         floor(model, count)
     elif what == "speed":
         speed(model)
+    elif what == "measured" and rest:
+        measured(rest)
     else:
         raise SystemExit(__doc__)
