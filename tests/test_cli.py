@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-import cli
 import xrdml
 import xrdsim
 from cli import app
+from xrdml import commands
 from xrdsim import bench, simulate
 from xrdsim.curves import read_curve
 from xrdsim.parameters import NAMES
@@ -57,7 +57,11 @@ def test_help_of_every_command_has_examples():
 
 
 def test_defaults_are_those_of_the_functions():
-    for command, function in ((cli.gen, xrdsim.generate), (cli.train, xrdml.train), (cli.simulate, xrdsim.simulate)):
+    for command, function in (
+        (commands.gen, xrdsim.generate),
+        (commands.train, xrdml.train),
+        (commands.simulate, xrdsim.simulate),
+    ):
         ours, theirs = inspect.signature(command).parameters, inspect.signature(function).parameters
         for name in (set(ours) & set(theirs)) - {"sampler", "dataset", "output", "reflection", "scan"}:
             assert ours[name].default == theirs[name].default or ours[name].default in (None, False), name

@@ -2,6 +2,8 @@
 
 import ast
 import importlib
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -52,6 +54,7 @@ FLOORS = [
     ["xrdml.evaluation_figures"],
     ["xrdml.evaluation_report"],
     ["xrdml"],
+    ["xrdml.commands"],
     ["cli"],
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
@@ -101,8 +104,16 @@ def test_the_simulator_knows_nothing_of_learning():
 
 
 def test_the_command_line_starts_light():
-    top = {module.split(".")[0] for module, at_top in imports(ROOT / "cli.py") if at_top}
+    top = {module.split(".")[0] for module, at_top in imports(ROOT / "xrdml" / "commands.py") if at_top}
     assert not top & HEAVY
+    loaded = subprocess.run(
+        [sys.executable, "-c", "import sys, cli; print(*sys.modules)"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert not {"numpy", "numba", "torch", "zarr", "dask"} & set(loaded.stdout.split())
 
 
 @pytest.mark.parametrize("package", ["xrdsim", "xrdml"])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-import cli
+from cli import app
 from xrdml import study as study_module
 from xrdml.study import PREDICTIONS, Settings, open_study, run_study
 from xrdml.study_costs import ROUNDS, load_costs, measure_cost
@@ -270,9 +270,9 @@ def test_the_report(folder, tmp_path):
 
 def test_the_command(folder, tmp_path):
     arguments = ["compare", "--study", str(folder), "-o", str(tmp_path), "--minutes", "0", "--seeds", "2"]
-    result = CliRunner().invoke(cli.app, [*arguments, "--only", "nets"])
+    result = CliRunner().invoke(app, [*arguments, "--only", "nets"])
     assert result.exit_code == 1
     assert "'nets' is unknown; choose weighted" in " ".join(result.stderr.split())
-    result = CliRunner().invoke(cli.app, [*arguments, "-n", "300"])
+    result = CliRunner().invoke(app, [*arguments, "-n", "300"])
     assert result.exit_code == 1
     assert "begun with budget = 5.0, not 150" in " ".join(result.stderr.split())

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
-import cli
+from cli import app
 from xrdml import load_model, material, objective, train
 from xrdml.losses import weighted_loss
 from xrdsim import generate
@@ -169,7 +169,7 @@ def test_refuses_before_anything_is_written(dataset, tmp_path, options, error, m
 
 
 def run(*arguments):
-    return CliRunner().invoke(cli.app, ["train", *map(str, arguments)])
+    return CliRunner().invoke(app, ["train", *map(str, arguments)])
 
 
 @pytest.mark.usefixtures("few")
