@@ -55,6 +55,7 @@ FLOORS = [
     ["xrdml.evaluation_report"],
     ["xrdml"],
     ["xrdml.commands"],
+    ["xrdml.__main__"],
     ["cli"],
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}

@@ -1,0 +1,5 @@
+"""``python -m xrdml`` is the command ``xrd``."""
+
+from xrdml.commands import app
+
+app()
