@@ -27,7 +27,8 @@ KEYS = {
 }  # fmt: skip
 SETTINGS = {
     "ranges", "zero", "fwhm", "scale", "background", "priors", "per_count", "offset", "points", "mask", "both_sides",
-    "excluded", "strain_sum", "convention", "monochromator", "reflection", "method", "seed", "budget", "chains",
+    "excluded", "strain_sum", "ties", "convention", "monochromator", "reflection", "method", "seed", "budget", "effort",
+    "chains",
 }  # fmt: skip
 
 
@@ -130,7 +131,7 @@ def test_a_curve_that_was_refined_from_its_own_result(per_count):
 )
 def test_choices_without_meaning(refined, choices, words):
     with pytest.raises(ParameterError, match=words):
-        fit_curve(noisy(PROFILES[0]), refined[0], **choices)
+        fit_curve(refined[0].curve, refined[0], **choices)
 
 
 def test_quantiles_of_weighted_samples():
@@ -193,7 +194,7 @@ def test_fixed_parameters_are_certain(refined):
     low, high = ParameterSpace().low, ParameterSpace().high
     space = ParameterSpace((*low[:6], -50.0), (*high[:6], -50.0))
     fit = fit_curve(
-        noisy(PROFILES[0]), replace(given, unknowns=Unknowns(space, fwhm=(FWHM, FWHM))), starts=PROFILES[:1],
+        given.curve, replace(given, unknowns=Unknowns(space, fwhm=(FWHM, FWHM))), starts=PROFILES[:1],
         only_refine=True,
     )  # fmt: skip
     last, fwhm = fit.parameters[-1], fit.measurement[-1]
@@ -205,7 +206,7 @@ def test_nothing_to_fit_is_refused(refined):
     row = tuple(PROFILES[0].tolist())
     held = Unknowns(ParameterSpace(row, row), fwhm=(FWHM, FWHM), zero=(ZERO, ZERO))
     with pytest.raises(ParameterError, match="free one of them"):
-        fit_curve(noisy(PROFILES[0]), replace(refined[0], unknowns=held))
+        fit_curve(refined[0].curve, replace(refined[0], unknowns=held))
 
 
 def test_a_prior_narrows_what_the_curve_does_not_tell(refined):

@@ -74,7 +74,7 @@ class TrainedModel:
 
     def estimate(self, inputs: NDArray[np.float32], ranges: Ranges | None = None) -> NDArray[np.float64]:
         """Parameters (n, 7 or 9) of network input (n, 2, window.points), within ranges that a flow is told."""
-        return estimate(self.net, inputs, ranges or self.ranges, self.ranges)
+        return self.space.tied(estimate(self.net, inputs, ranges or self.ranges, self.ranges))
 
     @property
     def draws(self) -> bool:
@@ -104,7 +104,7 @@ class TrainedModel:
         repeat = draws if len(known.low) > 1 else 1
         spread = Ranges(known.low.repeat(repeat, 0), known.high.repeat(repeat, 0), known.strain_sum)
         values = spread.values(unit.flatten(0, 1)).numpy().reshape(n, draws, -1)
-        return Draws(values, log_prob.numpy())
+        return Draws(self.space.tied(values), log_prob.numpy())
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +141,7 @@ def estimate(net: nn.Module, inputs: NDArray[np.float32], ranges: Ranges, whole:
 def definition(architecture: Architecture, config: Configuration, measurement: Measurement) -> dict[str, Any]:
     """What fixes the meaning of a model's numbers; part of its card."""
     table = TABLE[: len(config.space.low)]
-    values = {
+    values: dict[str, Any] = {
         "format": FORMAT,
         "version": FORMAT_VERSION,
         "architecture": asdict(architecture),
@@ -159,6 +159,8 @@ def definition(architecture: Architecture, config: Configuration, measurement: M
         "reflection": config.reflection.to_dict(),
         "measurement": measurement.to_dict(),
     }
+    if config.space.ties:  # cards of earlier versions have no such entry
+        values["parameters"] |= {"ties": [list(tie) for tie in config.space.ties]}
     plain: dict[str, Any] = json.loads(json.dumps(values))
     return plain
 
@@ -206,7 +208,8 @@ def load_model(path: str | Path | None = None) -> TrainedModel:
         )
     try:
         table = meaning["parameters"]
-        space = ParameterSpace(table["low"], table["high"], table["strain_sum"])
+        ties = tuple(tuple(tie) for tie in table.get("ties", ()))
+        space = ParameterSpace(table["low"], table["high"], table["strain_sum"], ties)
         if tuple(table["names"]) != space.names:
             raise CheckpointError(
                 f"{folder} has the parameters {', '.join(table['names'])}, this program {', '.join(space.names)}; "

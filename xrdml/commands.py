@@ -2,6 +2,7 @@
 
 import functools
 import json
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -759,7 +760,8 @@ def fit(
     damage: DamageOption = False,
     per_count: PerCountOption = None,
     offset: OffsetOption = 0.0,
-    budget: Annotated[str, typer.Option(help="Time for the search of a curve.")] = "8s",
+    budget: Annotated[str, typer.Option(help="Time after which the fit of a curve is cut off.")] = "30s",
+    effort: Annotated[float, typer.Option(help="Work of the search, in parts of the usual one.")] = 1.0,
     jobs: Annotated[int, typer.Option(help="Curves at once; the cores are shared among them.")] = 1,
     space: SpaceOption = None,
     around: AroundOption = None,
@@ -813,6 +815,7 @@ def fit(
         reading=_reading(number, step, axis, unit, peak, drop_negative, per_count, offset),
         fitting={
             "budget": _seconds(budget),
+            "effort": effort,
             "seed": seed,
             "chains": chains,
             "likelihood": tuple(likelihood or ()),
@@ -1054,6 +1057,7 @@ def _fit(
         say(f"{fitted.source}: {fitted.verdict}. {fitted.reason}")
         say(f"→ {', '.join(map(str, files))}")
 
+    begun = time.perf_counter()  # loading the network is part of the budget
     starts = None
     if model != "none":
         from xrdml.starts import NetworkStarts
@@ -1061,7 +1065,7 @@ def _fit(
         starts = NetworkStarts(model)
     if len(curves) == 1:
         with searching() as progress:
-            fitted = fit_file(curves[0], choices, starts=starts, progress=progress)
+            fitted = fit_file(curves[0], choices, starts=starts, begun=begun, progress=progress)
         say(fitted.note)
         show_table(*table(fitted))
         if fitted.likelihoods:

@@ -202,6 +202,8 @@ def test_errors(
     physics = config.physics | {"layers": config.layers, "scan": config.scan}
     return {
         "rows": len(test.params),
-        "model": errors(estimate(net, inputs, whole, whole), test.params, config.space, **physics).to_dict(),
+        "model": errors(
+            config.space.tied(estimate(net, inputs, whole, whole)), test.params, config.space, **physics
+        ).to_dict(),
         "mean_of_training_parameters": errors(mean, test.params, config.space, **physics).to_dict(),
     }

@@ -19,6 +19,7 @@ from xrdsim import depth_end, simulate, strain_profile
 from xrdsim.configuration import BASE_FWHM, MARGIN
 from xrdsim.crystal import Scan
 from xrdsim.curves import DEFAULT_STEP, Curve, read_curve
+from xrdsim.fit.points import within_reach
 from xrdsim.fit.problem import Unknowns, problem
 from xrdsim.fit.refine import refine
 from xrdsim.observe import narrowest_fwhm, observe
@@ -140,6 +141,7 @@ def predict(
     trained = model if isinstance(model, TrainedModel) else load_model(model)
     if not isinstance(curve, Curve):
         curve = read_curve(curve, **reading)
+    curve = within_reach(curve, trained.space, trained.physics["reflection"])
     inputs = seen(curve, trained)
     found = _describe(curve, trained, trained.estimate(inputs))
     if refine:

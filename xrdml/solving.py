@@ -19,7 +19,6 @@ from xrdml.measurement import Measured
 from xrdsim.fit.problem import Problem, Unknowns, problem
 from xrdsim.fit.refine import evaluate, refine, unit_slope
 from xrdsim.fit.series import adapted
-from xrdsim.parameters import ParameterSpace
 
 Array = NDArray[np.float64]
 
@@ -100,7 +99,7 @@ def posed(measured: Measured, row: int, trained: TrainedModel) -> Problem:
     """One curve with the model's ranges, on both sides of the peak as a network sees it; damage only where there is."""
     prior, space = trained.measurement, trained.space
     if space.damage and not measured.damaged[row]:
-        space = ParameterSpace(space.low[:7], space.high[:7], space.strain_sum)
+        space = space.without_damage()
     physics = {name: value for name, value in trained.physics.items() if name != "layers"}
     unknowns = Unknowns(space, fwhm=prior.fwhm, zero=prior.zero)
     return problem(measured.curve(row), unknowns=unknowns, mask=prior.peak_mask, both_sides=True, **physics)

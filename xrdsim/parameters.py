@@ -11,7 +11,7 @@ valid region and ``to_unit`` back.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -56,6 +56,9 @@ ALL_NAMES = tuple(parameter.name for parameter in TABLE)
 
 DMAX1, D01, L1, RP1, D02, L2, RP2, KAPPA, P = range(9)
 """Columns of a parameter array."""
+
+_ORDER = (D01, DMAX1, D02, L1, RP1, L2, RP2, KAPPA, P)
+"""In which ``from_unit`` computes the parameters."""
 
 CONSTRAINTS = (
     "D01 <= Dmax1",
@@ -168,10 +171,48 @@ class ParameterSpace:
         return [j for j, name in enumerate(self.names) if self.span[j] > 0.0 and name not in followers]
 
     def tied(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The rows (n, 7 or 9), in place, with the tied parameters set."""
+        """The rows (…, 7, 9 or more), in place, with the tied parameters set."""
         for name, other in self.ties:
-            rows[:, self.names.index(name)] = rows[:, self.names.index(other)]
+            rows[..., self.names.index(name)] = rows[..., self.names.index(other)]
         return rows
+
+    def together(self, k: int) -> NDArray[np.float64]:
+        """What k values, parameters first, change by when each of them moves, (k, k): tied ones follow, and only so."""
+        matrix = np.eye(k)
+        for name, other in self.ties:
+            i, j = self.names.index(name), self.names.index(other)
+            matrix[i, i], matrix[i, j] = 0.0, 1.0
+        return matrix
+
+    def ordered(self) -> "ParameterSpace":
+        """The same ties, led by the parameter that ``from_unit`` computes first, so that tied vectors keep constraints.
+
+        Raises
+        ------
+        ParameterError
+            D02 is tied to Dmax1 alone: no order does.
+        """
+        groups: dict[str, set[str]] = {}
+        for name, other in self.ties:
+            groups.setdefault(other, {other}).add(name)
+        ties, high = [], list(self.high)
+        for members in groups.values():
+            leader, *followers = sorted(members, key=lambda name: _ORDER.index(ALL_NAMES.index(name)))
+            if "D02" in members and leader == "Dmax1":
+                raise ParameterError(
+                    f"a tie of D02 and Dmax1 does not keep D01 + D02 <= {self.strain_sum:g}; tie D01, too, or fix one"
+                )
+            if "D02" in members and leader == "D01":  # D01 + D02 at most
+                for name in members:
+                    high[ALL_NAMES.index(name)] = min(high[ALL_NAMES.index(name)], 0.5 * self.strain_sum)
+            ties += [(name, leader) for name in followers]
+        return replace(self, high=tuple(high), ties=tuple(ties))
+
+    def without_damage(self) -> "ParameterSpace":
+        """The profile's seven ranges alone."""
+        damage = {parameter.name for parameter in DAMAGE}
+        ties = tuple(tie for tie in self.ties if not damage & set(tie))
+        return replace(self, low=self.low[: len(PROFILE)], high=self.high[: len(PROFILE)], ties=ties)
 
     def with_damage(self) -> "ParameterSpace":
         """The same ranges with the default ones of kappa and p added."""

@@ -379,7 +379,7 @@ def _sensitivity(
 ) -> tuple[tuple[float, ...], dict[str, Any]]:
     """Range-relative sensitivities of the seven profile parameters and their origin."""
     if given is None:
-        undamaged = ParameterSpace(space.low[:7], space.high[:7], space.strain_sum)
+        undamaged = replace(space.without_damage(), ties=())
         window = {name: physics[name] for name in ("reflection", "scan")}
         pilot = draw_prior(_PILOT_ROWS, space=undamaged, rng=stream(seed, 0, _PILOT), **window)
         default = ParameterSpace()  # lets the fixed parameters change, too

@@ -13,10 +13,11 @@ from xrdsim.crystal import strain_to_angle
 from xrdsim.curves import DEFAULT_STEP, Curve
 from xrdsim.errors import ParameterError
 from xrdsim.fit.likelihood import profile_likelihood
+from xrdsim.fit.points import equidistant, within_reach
 from xrdsim.fit.problem import LINEAR, Array, Problem, problem
 from xrdsim.fit.refine import METHODS, Refined, evaluate
 from xrdsim.fit.result import Estimate, Fit, Minimum
-from xrdsim.fit.search import acceptable, search, valleys
+from xrdsim.fit.search import Ending, acceptable, search, valleys
 from xrdsim.fit.uncertainty import LEVEL, Posterior, laplace, posterior
 from xrdsim.model import depth_end, largest_strain, strain_profile
 from xrdsim.parameters import TABLE
@@ -24,6 +25,11 @@ from xrdsim.parameters import TABLE
 MISFIT_FROM = 30 * DEFAULT_STEP
 """Angle [arcsec] from which on the mean |log10| is taken."""
 
+BUDGET = 30.0
+"""Seconds after which a fit is cut off; on an idle core the work of a search takes about a quarter of it."""
+
+_SHARES = (0.7, 0.85, 1.0)  # parts of the budget after which the search, its comparison, its refinement are cut off
+_LEAST = 0.3  # s that the last refinement has in any case
 _GOOD, _FINAL = 1e-3, 1e-4  # accuracy of the model when valleys are compared, and in the last refinement [dex]
 _NEARLY = ((120, 6), (8, 20))  # how many valleys are refined so far, by how many evaluations at most
 _DEPTHS = 400
@@ -39,13 +45,15 @@ def fit_curve(
     *,
     starts: Array | None = None,
     begin: Array | None = None,
-    budget: float = 8.0,
+    budget: float = BUDGET,
+    effort: float = 1.0,
     seed: int = 0,
     method: str = "lm",
     max_iter: int = 60,
     only_refine: bool = False,
     chains: bool = False,
     likelihood: tuple[str, ...] = (),
+    begun: float | None = None,
     progress: Callable[[float, float], None] | None = None,
 ) -> Fit:
     """Fit a measured curve.
@@ -56,13 +64,16 @@ def fit_curve(
     given : what is fitted and how, from ``xrdsim.fit.problem.problem``; None for its defaults.
     starts : (m, 7 or 9) parameters to begin with.
     begin : (m, k) coordinates of the unknowns to begin with, beside them.
-    budget : seconds of the search.
+    budget : seconds after which search and refinement are cut off, wherever they are; the result then says so, and
+        depends on the speed of the machine. Otherwise it depends on what was given alone.
+    effort : work of the search, in parts of the usual one.
     seed : of everything random.
     method : of the last refinement: ``lm``, ``slsqp`` or ``trf``, see ``xrdsim.fit.refine``.
     max_iter : of the last refinement.
     only_refine : no search, only the refinement of the starts.
     chains : sample the posterior by Markov chains instead of Laplace's approximation.
     likelihood : names whose profile likelihood is computed.
+    begun : time of ``time.perf_counter`` from which the budget counts; None: now.
     progress : called with the seconds spent and the reduced χ² (unknown noise: mean square misfit) of the best minimum.
 
     Raises
@@ -72,19 +83,26 @@ def fit_curve(
     CurveError
         Too few points.
     """
-    begun = time.perf_counter()
+    begun = time.perf_counter() if begun is None else begun
     given = given or problem(curve)
     unknowns = given.unknowns
+    same = within_reach(curve, unknowns.space, given.physics["reflection"])
+    if not (np.array_equal(same.angle, given.curve.angle) and np.array_equal(same.intensity, given.curve.intensity)):
+        raise ParameterError(f"the problem was made of {given.curve.source or 'another curve'}, not of this curve")
     if method not in METHODS:
         raise ParameterError(f"method {method!r} is unknown; choose {', '.join(METHODS)}")
     if not (math.isfinite(budget) and budget > 0.0):
         raise ParameterError(f"budget = {budget:g} s must be positive")
+    if not (math.isfinite(effort) and effort > 0.0):
+        raise ParameterError(f"effort = {effort:g} must be positive, in parts of the usual work of the search")
     free = [name for name, fitted in zip(unknowns.names, unknowns.free, strict=True) if fitted]
     if not free:
         raise ParameterError("all parameters, zero and fwhm are fixed: free one of them")
     for name in likelihood:
         if name not in free:
-            raise ParameterError(f"{name!r} is fixed or unknown, it has no likelihood; choose among {', '.join(free)}")
+            tie = dict(unknowns.space.ties).get(name)
+            reason = f"{name} is tied to {tie}" if tie else f"{name!r} is fixed or unknown"
+            raise ParameterError(f"{reason}, it has no likelihood of its own; choose among {', '.join(free)}")
     first = None
     if starts is not None:
         rows = unknowns.space.check(starts)
@@ -94,43 +112,48 @@ def fit_curve(
     if only_refine:
         if first is None:
             raise ParameterError("a refinement needs a start")
-        x, evaluations, ended = first, 0, "refined"
+        x, evaluations, ended, ends = first, 0, Ending.REFINED, [math.inf, math.inf]
     else:
-        found = search(given, budget=budget, seed=seed, starts=first, progress=progress)
+        until, *ends = (begun + share * budget for share in _SHARES)
+        found = search(given, effort=effort, until=until, seed=seed, starts=first, progress=progress)
         x, evaluations, ended = found.x, found.evaluations, found.reason
     objective = np.full(1, np.inf)
     if len(x) > 1:  # all valleys, so far that they can be compared, and the best one to the end
         objective = np.full(len(x), np.inf)
         for count, steps in _NEARLY:
-            nearly = METHODS["lm"](given, x[:count], max_iter=steps, rtol_dex=_GOOD)
+            nearly = METHODS["lm"](given, x[:count], max_iter=steps, rtol_dex=_GOOD, until=ends[0])
             x[:count], objective[:count] = nearly.x, nearly.objective
             order = np.argsort(objective, kind="stable")
             x, objective = x[order], objective[order]
         x, objective = valleys(given, x, objective)
-    refined = METHODS[method](given, x[:1], max_iter=max_iter, rtol_dex=_FINAL)
+    last = max(ends[1], time.perf_counter() + _LEAST)
+    refined = METHODS[method](given, x[:1], max_iter=max_iter, rtol_dex=_FINAL, until=last)
+    if time.perf_counter() > ends[1]:
+        ended = Ending.BUDGET
     x = np.concatenate([refined.x, x[1:]])
     objective = np.append(refined.objective, objective[1:])
-    if method != "lm":
-        ended = f"{ended}, {method}"
     alike = np.array([_alike(given, float(value), float(objective[0])) for value in objective])
     sampled = (posterior if chains else laplace)(given, x[alike], seed=seed)
-    chosen = {"method": method, "seed": seed, "budget": None if only_refine else budget, "chains": chains}
-    fit = _result(curve, given, refined, (x, objective), sampled, evaluations, ended)
+    chosen = {"method": method, "seed": seed, "chains": chains}
+    chosen |= {"budget": None if only_refine else budget, "effort": None if only_refine else effort}
+    fit = _result(given, refined, (x, objective), sampled, evaluations, ended)
+    if ended is Ending.BUDGET:
+        cut = f" The budget of {budget:g} s cut the search off: another run may end elsewhere. Give a larger --budget."
+        fit = replace(fit, reason=fit.reason + cut)
     if likelihood:
-        ends = {each.name: (each.low, each.high) for each in (*fit.parameters, *fit.measurement)}
-        each = tuple(profile_likelihood(given, x[alike], name, ends[name], level=LEVEL) for name in likelihood)
+        intervals = {each.name: (each.low, each.high) for each in (*fit.parameters, *fit.measurement)}
+        each = tuple(profile_likelihood(given, x[alike], name, intervals[name], level=LEVEL) for name in likelihood)
         fit = replace(fit, likelihoods=each)
     return replace(fit, seconds=time.perf_counter() - begun, settings=fit.settings | chosen)
 
 
 def _result(
-    curve: Curve,
     given: Problem,
     refined: Refined,
     distinct: tuple[Array, Array],
     sampled: Posterior,
     evaluations: int,
-    ended: str,
+    ended: Ending,
 ) -> Fit:
     unknowns = given.unknowns
     x, objective = distinct
@@ -138,23 +161,25 @@ def _result(
     linear = ((refined.linear[at] + [0.0, given.offset]) * given.per_count).tolist()
     size = len(unknowns.space.low)
     values = np.append(unknowns.params(x[:1])[0], x[0, size:])
-    low, high = sampled.quantiles((0.5 - LEVEL / 2, 0.5 + LEVEL / 2))
+    low, high = sampled.intervals(values, LEVEL)
+    ties = dict(unknowns.space.ties)
     ends = np.array([*zip(unknowns.space.low, unknowns.space.high, strict=True), unknowns.zero, unknowns.fwhm])
     units = [parameter.unit for parameter in TABLE[:size]] + ["arcsec"] * 2
     estimates = [
         _estimate(
             name,
             units[j],
-            (float(values[j]), float(sampled.std[j]), min(low[j], values[j]), max(high[j], values[j])),
+            (float(values[j]), float(sampled.std[j]), float(low[j]), float(high[j])),
             (float(ends[j, 0]), float(ends[j, 1])),
             bool(unknowns.free[j]),
+            ties.get(name, ""),
         )
         for j, name in enumerate(unknowns.names)
     ]
-    model, used = _whole(curve, given, x[0], refined.linear[at])
-    log = np.log10(given.data.clip(0.5 if given.counting else 0.0) + given.offset)
+    curve, used = given.curve, given.used
+    model = _whole(given, x[0], refined.linear[at])
     at_data = given.expected(given.curves(x[:1], _FINAL), refined.linear[at : at + 1])[0]
-    residual = log - np.log10(at_data + given.offset)
+    residual = _difference(given, at_data)
     tail = given.angle >= MISFIT_FROM * (1.0 - 1e-9)
     chi2 = 2.0 * float(objective[0]) / given.freedom if given.counting else None
     rms = float(np.sqrt(np.mean(residual**2)))
@@ -203,16 +228,16 @@ def _result(
         band,
         0.0,
         evaluations,
-        ended,
+        str(ended),
         _settings(given),
     )
 
 
 def _estimate(
-    name: str, unit: str, numbers: tuple[float, float, float, float], limits: tuple[float, float], free: bool
+    name: str, unit: str, numbers: tuple[float, ...], limits: tuple[float, float], free: bool, tied_to: str
 ) -> Estimate:
     (value, std, low, high), (least, most) = numbers, limits
-    if not free:
+    if not free and (not tied_to or least == most):
         return Estimate(name, unit, value, 0.0, value, value, True, "fixed")
     span = most - least
     determined = high - low <= _BROAD * span
@@ -228,14 +253,15 @@ def _estimate(
         remark = "not determined"
     if min(value - least, most - value) <= 1e-6 * span:
         remark = f"at its limit {value:.4g}; {remark or 'one-sided'}"
-    return Estimate(name, unit, value, std, float(low), float(high), bool(determined), remark)
+    remark = "; ".join(filter(None, (f"tied to {tied_to}" if tied_to else "", remark)))
+    return Estimate(name, unit, value, std, low, high, bool(determined), remark, tied_to)
 
 
 def _judge(
     given: Problem, chi2: float | None, rms: float, largest: float, estimates: list[Estimate]
 ) -> tuple[str, str]:
     """Verdict and a sentence; ``largest`` is the largest strain of the profile."""
-    free = [each for each in estimates if each.remark != "fixed"]
+    free = [each for each in estimates if each.remark != "fixed" and not each.tied_to]
     known = [each.name for each in free if each.determined]
     if chi2 is not None:
         limit = max(1.15, 1.0 + 4.0 * math.sqrt(2.0 / given.freedom))
@@ -290,8 +316,13 @@ def _alike(given: Problem, value: float, best: float) -> bool:
 def _rms(given: Problem, row: Array) -> float:
     curves = given.curves(row[None], _FINAL)
     mu = given.expected(curves, given.scaled(curves))[0]
-    data = given.data.clip(0.5 if given.counting else 0.0)
-    return float(np.sqrt(np.mean(np.log10((data + given.offset) / (mu + given.offset)) ** 2)))
+    return float(np.sqrt(np.mean(_difference(given, mu) ** 2)))
+
+
+def _difference(given: Problem, mu: Array) -> Array:
+    """log10 measured/model (n,) of intensities, of which none is 0."""
+    data, below = given.data.clip(0.5 if given.counting else 0.0), given.offset * given.exposure
+    return np.asarray(np.log10((data + below) / (mu + below)))
 
 
 def _linear_std(given: Problem, row: Array) -> tuple[float, float]:
@@ -307,18 +338,12 @@ def _linear_std(given: Problem, row: Array) -> tuple[float, float]:
     return float(std[-2]), float(std[-1])
 
 
-def _whole(curve: Curve, given: Problem, row: Array, linear: Array) -> tuple[Array, NDArray[np.bool_]]:
-    """Model at all measured angles in the unit of the file, and which points were fitted."""
-    everything = problem(
-        Curve(curve.angle, curve.intensity, curve.peak_index, curve.source, curve.note),
-        unknowns=given.unknowns,
-        mask=0.0,
-        both_sides=True,
-        **given.physics,
-    )
+def _whole(given: Problem, row: Array, linear: Array) -> Array:
+    """Model at all measured angles in the unit of the file."""
+    grid, picked, between = equidistant(given.curve.angle, np.ones(len(given.curve.angle), bool))
+    everything = replace(given, grid=grid, picked=picked, between=between, exposure=np.ones(len(given.curve.angle)))
     intensity = everything.curves(row[None], _FINAL)[0]
-    shown = (linear[0] * intensity + linear[1] + given.offset) * given.per_count
-    return shown, np.isin(curve.angle, given.angle)
+    return np.asarray((linear[0] * intensity + linear[1] + given.offset) * given.per_count)
 
 
 def _profile(given: Problem, params: Array, sampled: Posterior) -> tuple[Array, Array, Array]:
@@ -350,6 +375,7 @@ def _settings(given: Problem) -> dict[str, Any]:
         "points": len(given),
         **given.left_out,
         "strain_sum": unknowns.space.strain_sum,
+        "ties": dict(unknowns.space.ties),
         "convention": given.physics["convention"],
         "monochromator": given.physics["monochromator"],
         "reflection": given.physics["reflection"].to_dict(),

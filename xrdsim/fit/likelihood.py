@@ -85,8 +85,12 @@ def _held(unknowns: Unknowns, name: str, value: float) -> Unknowns | None:
     """The unknowns with one of them fixed; None if the constraints leave nothing."""
     if name in INSTRUMENT:
         return replace(unknowns, zero=(value, value)) if name == "zero" else replace(unknowns, fwhm=(value, value))
-    space, j = unknowns.space, unknowns.names.index(name)
-    low, high = ((*ends[:j], value, *ends[j + 1 :]) for ends in (space.low, space.high))
+    space = unknowns.space
+    alike = {name, *(follower for follower, other in space.ties if other == name)}
+    low, high = (
+        tuple(value if each in alike else end for each, end in zip(space.names, ends, strict=True))
+        for ends in (space.low, space.high)
+    )
     try:
         return replace(unknowns, space=replace(space, low=low, high=high))
     except ParameterError:

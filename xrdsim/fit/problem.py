@@ -13,7 +13,7 @@ linear, follow from the other unknowns by a few steps of it.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from xrdsim.crystal import GGG_444, Reflection, Scan
 from xrdsim.curves import Curve
 from xrdsim.derivatives import linearize
 from xrdsim.errors import CurveError, ParameterError
+from xrdsim.fit.points import equidistant, groups, scatter, within_reach
 from xrdsim.model import simulate
 from xrdsim.observe import PEAK_MASK
 from xrdsim.parameters import ParameterSpace
@@ -35,7 +36,6 @@ LINEAR = ("scale", "background")
 
 _FEWEST = 50  # points below which nothing can be said
 _LEAST_SCATTER = 0.005  # dex
-_TAPS = 6  # points of the polynomial between the points of an equidistant grid
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Unknowns:
 
     Parameters
     ----------
-    space : of the profile, with kappa and p if the damage is fitted.
+    space : of the profile, with kappa and p if the damage is fitted; its ties are put in order.
     fwhm, zero : limits [arcsec].
     scale, background : None, or a value to fix.
     priors : (mean, standard deviation) of any of them, normal.
@@ -72,6 +72,7 @@ class Unknowns:
                 raise ParameterError(
                     f"the prior of {name}, {mean:g} ± {std:g}, needs a finite mean and a positive width"
                 )
+        object.__setattr__(self, "space", self.space.ordered())
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -103,6 +104,8 @@ class Unknowns:
     def coordinates(self, params: Array, zero: Any, fwhm: Any) -> Array:
         """Coordinates (m, k) of parameters (m, 7 or 9) and instruments: the unit cube, then zero and fwhm."""
         unit = self.space.to_unit(list(params.T))[0]
+        for name, _ in self.space.ties:  # its coordinate has no meaning
+            unit[self.space.names.index(name)] = np.zeros(len(params))
         rows = np.column_stack([*unit, np.broadcast_to(zero, len(params)), np.broadcast_to(fwhm, len(params))])
         return np.asarray(np.clip(rows, self.low, self.high))
 
@@ -118,13 +121,15 @@ class Problem:
 
     Attributes
     ----------
-    data : (n,) counts, or intensities if ``counting`` is not set; only points that are used.
-    angle : (n,) their angles [arcsec].
+    curve : what was measured, less what strain cannot reach; its note says what was left out and summed.
+    used : which of its points are fitted.
+    data : (n,) counts, or intensities if ``counting`` is not set; of the points that are used, summed where dense.
+    angle : (n,) their mean angles [arcsec].
     counting : whether ``data`` are counts with Poisson's noise.
     unknowns : what is fitted.
     grid : equidistant scan on which curves are simulated.
     picked : (n,) points of the grid that were measured; ``between`` interpolates (n, grid) where they are not on it.
-    exposure : (n,) counts per intensity, relative to their mean; 1 without counting.
+    exposure : (n,) counts per intensity, relative to their mean, times the points summed; 1 without counting.
     per_count : intensity per count, of the file, its harmonic mean; 1 without counting.
     offset : counts taken off, see ``problem``.
     scatter : s of the module's formulas [dex]; 1 with counting.
@@ -132,6 +137,8 @@ class Problem:
     physics : arguments of ``linearize``: convention, monochromator, reflection.
     """
 
+    curve: Curve
+    used: NDArray[np.bool_]
     data: Array
     angle: Array
     counting: bool
@@ -197,7 +204,7 @@ class Problem:
         if self.between is None:
             return np.ascontiguousarray(on_grid[..., self.picked] * self.exposure)
         flat = on_grid.reshape(-1, on_grid.shape[-1])
-        picked = (self.between @ flat.T).T.reshape(*on_grid.shape[:-1], len(self))
+        picked = (self.between @ flat.T).T.reshape(*on_grid.shape[:-1], -1)
         return np.ascontiguousarray(picked * self.exposure)
 
     def expected(self, curves: Array, linear: Array) -> Array:
@@ -308,84 +315,70 @@ def problem(
     """
     if per_count is not None and not (math.isfinite(per_count) and per_count > 0.0):
         raise ParameterError(f"per_count = {per_count:g} must be a positive number: the intensity of one count")
-    counted = curve.per_count if per_count is None else per_count
-    below = curve.offset if offset is None else offset
     if not mask >= 0.0:
         raise ParameterError(f"mask = {mask:g} must be at least 0 arcsec")
+    chosen = unknowns or Unknowns()
+    curve = within_reach(curve, chosen.space, reflection)
+    counted = curve.per_count if per_count is None else per_count
+    below = curve.offset if offset is None else offset
     used = (curve.angle >= mask) | (both_sides & (curve.angle <= -mask))
     for low, high in excluded:
         if not low <= high:
             raise ParameterError(f"the excluded angles {low:g} … {high:g} must be in order")
         used &= (curve.angle < low) | (curve.angle > high)
-    if used.sum() < _FEWEST:
+    first = groups(curve.angle[used], chosen.fwhm[0])
+    if len(first) < _FEWEST:
         raise CurveError(
-            f"{curve.source}: {used.sum()} of {len(used)} points are left to fit, {_FEWEST} are needed; measure "
+            f"{curve.source}: {len(first)} of {len(used)} points are left to fit, {_FEWEST} are needed; measure "
             "further, or exclude less"
         )
-    intensity = curve.intensity[used]
-    exposure, mean, scatter = np.ones(len(intensity)), 1.0, 1.0
+    members = np.diff(np.append(first, used.sum()))
+    summed = bool((members > 1).any())
+
+    def together(values: Array) -> Array:
+        return np.add.reduceat(values, first) if summed else values
+
+    angle, intensity = together(curve.angle[used]) / members, curve.intensity[used]
+    exposure, mean, noise = np.ones(len(first)), 1.0, 1.0
     if counted is not None:
         each = np.broadcast_to(counted, curve.angle.shape)[used]
         mean = float(1.0 / np.mean(1.0 / each))
-        exposure = mean / each
+        exposure = together(mean / each)
         data = intensity / each - below
         if data.min() < -0.5:
             raise CurveError(
                 f"{curve.source}: an intensity of {intensity[data.argmin()]:g} is {data.min():.3g} counts; correct "
                 f"per_count = {mean:g} and offset = {below:g}"
             )
-        data = np.maximum(data, 0.0)
+        data = together(np.maximum(data, 0.0))
     else:
+        intensity = together(intensity) / members
         positive = intensity[intensity > 0.0]
         if not len(positive):
             raise CurveError(f"{curve.source}: no intensity is positive; measure longer")
         data = np.maximum(intensity, 0.5 * positive.min())
-        scatter = max(_scatter(np.log10(data)), _LEAST_SCATTER)
+        noise = max(scatter(np.log10(data)), _LEAST_SCATTER)
+    if summed:
+        note = f"{curve.note} Up to {members.max()} neighbouring points are summed for the fit."
+        curve = replace(curve, note=note.strip())
+        grid, picked, between = equidistant(angle, np.ones(len(angle), bool))
+    else:
+        grid, picked, between = equidistant(curve.angle, used)
     physics = {"convention": convention, "monochromator": monochromator, "reflection": reflection}
-    grid, picked, between = _grid(curve.angle, used)
     return Problem(
-        data,
-        curve.angle[used],
-        counted is not None,
-        unknowns or Unknowns(),
-        grid,
-        picked,
-        exposure,
-        between,
-        mean,
-        below if counted is not None else 0.0,
-        scatter,
-        {"mask": mask, "both_sides": both_sides, "excluded": [list(pair) for pair in excluded]},
-        physics,
+        curve=curve,
+        used=used,
+        data=data,
+        angle=angle,
+        counting=counted is not None,
+        unknowns=chosen,
+        grid=grid,
+        picked=picked,
+        exposure=exposure,
+        between=between,
+        per_count=mean,
+        offset=below if counted is not None else 0.0,
+        scatter=noise,
+        left_out={"mask": mask, "both_sides": both_sides, "excluded": [list(pair) for pair in excluded]},
+        physics=physics,
     )
-
-
-def _scatter(values: Array) -> float:
-    """Noise of neighbouring points, from their second differences."""
-    second = values[2:] - 2.0 * values[1:-1] + values[:-2]
-    return float(1.4826 * np.median(np.abs(second)) / math.sqrt(6.0))
-
-
-def _grid(angle: Array, used: NDArray[np.bool_]) -> tuple[Scan, NDArray[np.int64], csr_array | None]:
-    """An equidistant scan that holds the used angles, their places on it, or the polynomials between its points."""
-    step = float(np.median(np.diff(angle)))
-    places = (angle - angle[0]) / step
-    if np.abs(places - np.round(places)).max() < 1e-3:
-        points = int(np.round(places[-1])) + 1
-        step = float((angle[-1] - angle[0]) / (points - 1))
-        return Scan(float(angle[0]), step, points), np.round(places[used]).astype(np.int64), None
-    step = min(step, 4.0)
-    half = _TAPS // 2
-    points = math.ceil((angle[-1] - angle[0]) / step) + 2 * half
-    grid = Scan(float(angle[0]) - (half - 1) * step, step, points)
-    at = (angle[used] - grid.start) / step
-    first = np.clip(np.floor(at).astype(np.int64) - (half - 1), 0, points - _TAPS)
-    t = (at - first)[:, None]
-    columns = []
-    for i in range(_TAPS):  # Lagrange's polynomials
-        others = np.array([j for j in range(_TAPS) if j != i])
-        columns.append(np.prod((t - others) / (i - others), axis=1))
-    rows = np.repeat(np.arange(len(at)), _TAPS)
-    where = (first[:, None] + np.arange(_TAPS)).ravel()
-    matrix = csr_array((np.column_stack(columns).ravel(), (rows, where)), shape=(len(at), points))
-    return grid, first, matrix

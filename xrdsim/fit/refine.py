@@ -7,7 +7,9 @@ those that would cross a limit go to it, and the others are solved for anew. The
 λ follows Nielsen's rule (H. B. Nielsen, Damping parameter in Marquardt's method, IMM-REP-1999-05).
 """
 
+import math
 import multiprocessing
+import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -58,6 +60,7 @@ def refine(
     max_iter: int = 50,
     rtol_dex: float = 1e-3,
     damping: float = 1e-2,
+    until: float = math.inf,
 ) -> Refined:
     """Refine all starts (m, k) by Levenberg–Marquardt.
 
@@ -68,6 +71,7 @@ def refine(
     max_iter : evaluations at most.
     rtol_dex : accuracy of the model.
     damping : first λ.
+    until : time of ``time.perf_counter`` after which no further evaluation begins.
     """
     unknowns = problem.unknowns
     low, high, free = unknowns.low, unknowns.high, unknowns.free
@@ -79,7 +83,7 @@ def refine(
     iterations = np.ones(m, np.int64)
     active = np.arange(m)
     for _ in range(max_iter - 1):
-        if not len(active):
+        if not len(active) or time.perf_counter() > until:
             break
         step, predicted = _step(state.gradient[active], state.hessian[active], damp[active], x[active], low, high, free)
         trial = np.clip(x[active] + step[:, :k], low, high)
@@ -240,11 +244,13 @@ def without_linear(hessian: Array) -> Array:
     return np.asarray(reduced * np.outer(length[:k], length[:k]))
 
 
-def slsqp(problem: Problem, start: Array, *, max_iter: int = 100, rtol_dex: float = 1e-3) -> Refined:
+def slsqp(
+    problem: Problem, start: Array, *, max_iter: int = 100, rtol_dex: float = 1e-3, until: float = math.inf
+) -> Refined:
     """Smallest mean squared difference of log10 intensities by SciPy's SLSQP, with ranges and the four inequalities.
 
     It works on the parameters themselves, in parts of their ranges, with the analytic gradient; scale and background
-    are solved for inside. Φ of the result is that of the problem.
+    are solved for inside. Φ of the result is that of the problem. It ends by itself, whatever ``until`` says.
     """
     compared = replace(problem, data=problem.data.clip(0.5), counting=False) if problem.counting else problem
     unknowns, space = problem.unknowns, problem.unknowns.space
@@ -252,7 +258,9 @@ def slsqp(problem: Problem, start: Array, *, max_iter: int = 100, rtol_dex: floa
     low = np.append(space.low, unknowns.low[size:])
     span = np.where(free, np.append(space.high, unknowns.high[size:]) - low, 1.0)
     ends, counts = [], []
+    together = space.together(len(low))
     constraints, room = inequalities(space, len(low))
+    constraints = constraints @ together
     for one in np.clip(start, unknowns.low, unknowns.high):
         full = np.append(unknowns.params(one[None])[0], one[size:])
         calls = 0
@@ -262,11 +270,11 @@ def slsqp(problem: Problem, start: Array, *, max_iter: int = 100, rtol_dex: floa
             calls += 1
             rows = full.copy()
             rows[free] = low[free] + z * span[free]
-            params = np.clip(rows[None, :size], space.low, space.high)
+            params = space.tied(np.clip(rows[None, :size], space.low, space.high))
             curves, slope = compared.linear_at(params, rows[None, size], rows[None, size + 1], rtol_dex)
             linear = compared.scaled(curves)
             residual = compared.weights(compared.expected(curves, linear))[1]
-            gradient = -(linear[:, :1, None] * slope * residual[:, None, :]).sum(axis=2)[0]
+            gradient = -(linear[:, :1, None] * slope * residual[:, None, :]).sum(axis=2)[0] @ together
             scale = 2.0 / len(compared)
             objective = float(compared.objective(compared.expected(curves, linear))[0])
             return scale * objective, scale * (gradient * span)[free]
@@ -290,7 +298,9 @@ def slsqp(problem: Problem, start: Array, *, max_iter: int = 100, rtol_dex: floa
     return _at(problem, np.array(ends), counts, rtol_dex)
 
 
-def trf(problem: Problem, start: Array, *, max_iter: int = 100, rtol_dex: float = 1e-3) -> Refined:
+def trf(
+    problem: Problem, start: Array, *, max_iter: int = 100, rtol_dex: float = 1e-3, until: float = math.inf
+) -> Refined:
     """The smallest Φ by SciPy's ``least_squares`` (trust region, reflective limits) in the same coordinates."""
     unknowns = problem.unknowns
     free, ends, counts = unknowns.free, [], []

@@ -15,7 +15,11 @@ _SUFFIX = dict.fromkeys(INSTRUMENT, "_arcsec")
 
 @dataclass(frozen=True)
 class Estimate:
-    """A parameter: its value at the best minimum, standard deviation and interval of 90 % probability."""
+    """A parameter: its value at the best minimum, standard deviation and interval of 90 % probability.
+
+    The interval is placed so that the value is as near to its middle as the posterior allows. A parameter that is tied
+    has the numbers of the one that it follows.
+    """
 
     name: str
     unit: str
@@ -25,6 +29,7 @@ class Estimate:
     high: float
     determined: bool
     remark: str = ""
+    tied_to: str = ""
 
 
 @dataclass(frozen=True)
@@ -133,4 +138,5 @@ def _likelihood(each: Likelihood) -> dict[str, Any]:
 
 
 def _plain(each: Estimate) -> dict[str, Any]:
-    return {name: getattr(each, name) for name in ("value", "std", "low", "high", "determined", "unit", "remark")}
+    names = ("value", "std", "low", "high", "determined", "unit", "remark")
+    return {name: getattr(each, name) for name in names} | ({"tied_to": each.tied_to} if each.tied_to else {})

@@ -8,9 +8,11 @@ differences are those of R. Storn and K. Price, J. Global Optim. 11, 341, 1997).
 in few coordinates, so such steps lead from one to the next.
 """
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from functools import lru_cache
 
 import numpy as np
@@ -26,6 +28,10 @@ from xrdsim.sampling import draw_prior
 CANDIDATES = 1500
 """Profiles that are compared with a curve before the first refinement."""
 
+WORK = 8000
+"""Evaluations of the model and its derivatives that a search makes at most, times its effort."""
+
+_PLAIN = 0.35  # part of the work that may go into minima without damage
 _FIRST, _CHILDREN, _PARENTS = 32, 24, 10
 _ITERATIONS = 12  # of a refinement during the search
 _VALLEYS = 120
@@ -52,46 +58,60 @@ class Found:
     objective : (m,) Φ at the accuracy of the search.
     evaluations : of the model and its derivatives.
     seconds : that it took.
-    reason : why it ended: ``noise``, ``standstill`` or ``budget``.
+    reason : why it ended.
     """
 
     x: Array
     objective: Array
     evaluations: int
     seconds: float
-    reason: str
+    reason: "Ending"
+
+
+class Ending(StrEnum):
+    """Why a search ended: at the noise; without progress; after its work; cut off by the time; or there was none."""
+
+    NOISE = "noise"
+    STANDSTILL = "standstill"
+    EFFORT = "effort"
+    BUDGET = "budget"
+    REFINED = "refined"
 
 
 def search(
     problem: Problem,
     *,
-    budget: float = 10.0,
+    effort: float = 1.0,
+    until: float = math.inf,
     seed: int = 0,
     starts: Array | None = None,
     progress: Callable[[float, float], None] | None = None,
 ) -> Found:
     """Search the limits of a problem for its lowest minima.
 
+    What it does depends on its own work alone and not on the time this takes, unless ``until`` cuts it off.
+
     Parameters
     ----------
     problem : the measured curve.
-    budget : seconds after which no further generation begins.
+    effort : times WORK evaluations of the model, after which no further generation begins.
+    until : time of ``time.perf_counter`` after which nothing more begins.
     seed : of everything random.
     starts : (m, k) coordinates refined first; the screening follows only if none of them leads to the noise.
     progress : called with the seconds spent and the best Φ per degree of freedom, times 2.
     """
     begun, rng = time.perf_counter(), np.random.default_rng(seed)
     unknowns = problem.unknowns
-    goal = acceptable(problem)
+    goal, work = acceptable(problem), effort * WORK
     plain = unknowns.space.damage and starts is None
     now = _without_damage(problem) if plain else problem
-    x, objective, evaluations = _refined(now, screen(now, rng) if starts is None else starts)
-    if starts is not None and objective.min() > goal:
-        others, theirs, cost = _refined(now, screen(now, rng))
+    x, objective, evaluations = _refined(now, screen(now, rng) if starts is None else starts, until)
+    if starts is not None and objective.min() > goal and time.perf_counter() < until:
+        others, theirs, cost = _refined(now, screen(now, rng), until)
         x, objective, evaluations = np.concatenate([x, others]), np.concatenate([objective, theirs]), evaluations + cost
     visited = [] if plain else [(x, objective)]
     aside: list[tuple[Array, Array]] = []
-    best, stale, standstill, sure, reason = np.inf, 0, 0, 0, "budget"
+    best, stale, standstill, sure, reason = np.inf, 0, 0, 0, Ending.BUDGET
     turn = time.perf_counter()
     while True:
         last_turn, turn = turn, time.perf_counter()
@@ -101,27 +121,30 @@ def search(
         better = objective[0] < best * (1.0 - 1e-3)
         sure = 0 if better or plain or objective[0] > goal else sure + 1
         if sure == _SURE:
-            reason = "noise"
-            evaluations += _spread(problem, visited, rng, 0.5 * (time.perf_counter() + begun + budget))
+            evaluations += _spread(problem, visited, rng, until)
+            reason = Ending.NOISE if time.perf_counter() < until else Ending.BUDGET
             break
         best = min(best, float(objective[0]))
         stale, standstill = (0, 0) if better else (stale + 1, standstill + 1)
-        if 2.0 * turn - last_turn > begun + budget:  # a generation as long as the last one would end too late
+        if 2.0 * turn - last_turn > until:  # a generation as long as the last one would end too late
             break
-        if plain and (stale >= 3 or objective[0] < 2.0 * goal or time.perf_counter() - begun > 0.35 * budget):
+        if evaluations >= work:
+            reason = Ending.EFFORT
+            break
+        if plain and (stale >= 3 or objective[0] < 2.0 * goal or evaluations > _PLAIN * work):
             plain, stale, standstill, best = False, 0, 0, np.inf
             now = problem
             lifted = _lifted(x[:_LIFTED], problem, rng)
-            x, objective, more = _refined(now, np.concatenate([lifted, screen(now, rng)]))
+            x, objective, more = _refined(now, np.concatenate([lifted, screen(now, rng)]), until)
             visited.append((x, objective))
             evaluations += more
             continue
         if standstill >= _STANDSTILL:
-            reason = "standstill"
+            reason = Ending.STANDSTILL
             break
         if stale >= _STALE and objective[0] > goal:  # begin anew elsewhere, and let the two meet afterwards
             aside.append((x, objective))
-            x, objective, more = _refined(now, screen(now, rng))
+            x, objective, more = _refined(now, screen(now, rng), until)
             visited.append((x, objective))
             evaluations, stale, best = evaluations + more, 0, float(objective.min())
             continue
@@ -130,29 +153,29 @@ def search(
             objective = np.concatenate([objective, *(each[1] for each in aside)])
             aside = []
             x, objective = distinct(x, objective, _PARENTS)
-        children, their, more = _refined(now, _children(x, now, rng))
+        children, their, more = _refined(now, _children(x, now, rng), until)
         if not plain:
             visited.append((children, their))
         x, objective = np.concatenate([x, children]), np.concatenate([objective, their])
         evaluations += more
     if plain:
-        x, objective, more = _refined(problem, _lifted(x, problem, rng))
+        x, objective, more = _refined(problem, _lifted(x, problem, rng), until)
         visited.append((x, objective))
     x, objective = (np.concatenate(each) for each in zip(*visited, strict=True))
     x, objective = valleys(problem, x, objective)
     return Found(x, objective, evaluations, time.perf_counter() - begun, reason)
 
 
-def _spread(problem: Problem, visited: list[tuple[Array, Array]], rng: np.random.Generator, end: float) -> int:
+def _spread(problem: Problem, visited: list[tuple[Array, Array]], rng: np.random.Generator, until: float) -> int:
     """Look for further valleys as good as those visited, which it adds; all are parents alike. Evaluations it took."""
     evaluations = 0
     for _ in range(_SPREAD):
-        if time.perf_counter() > end:
+        if time.perf_counter() > until:
             break
         x, objective = (np.concatenate(each) for each in zip(*visited, strict=True))
         x, objective = distinct(x, objective, _VALLEYS)
         x = x[objective <= objective[0] + _MEANT]
-        children, their, more = _refined(problem, _children(rng.permutation(x), problem, rng))
+        children, their, more = _refined(problem, _children(rng.permutation(x), problem, rng), until)
         visited.append((children, their))
         evaluations += more
     return evaluations
@@ -234,17 +257,17 @@ def _children(parents: Array, problem: Problem, rng: np.random.Generator) -> Arr
         else:
             child[:] = np.where(rng.random(k) < 0.5, one, child) + 0.02 * span * rng.standard_normal(k)
     outside = (children < low) | (children > high)
-    return np.asarray(np.where(outside, low + span * rng.random(children.shape), children))
+    children = np.where(outside, low + span * rng.random(children.shape), children)
+    return np.asarray(np.where(free, children, parents[chosen]))
 
 
-def _refined(problem: Problem, starts: Array) -> tuple[Array, Array, int]:
-    found: Refined = refine(problem, starts, max_iter=_ITERATIONS, rtol_dex=_COARSE)
+def _refined(problem: Problem, starts: Array, until: float) -> tuple[Array, Array, int]:
+    found: Refined = refine(problem, starts, max_iter=_ITERATIONS, rtol_dex=_COARSE, until=until)
     return found.x, found.objective, int(found.iterations.sum())
 
 
 def _without_damage(problem: Problem) -> Problem:
-    space = problem.unknowns.space
-    bare = replace(space, low=space.low[:7], high=space.high[:7])
+    bare = problem.unknowns.space.without_damage()
     priors = {name: value for name, value in problem.unknowns.priors.items() if name not in ("kappa", "p")}
     return replace(problem, unknowns=replace(problem.unknowns, space=bare, priors=priors))
 

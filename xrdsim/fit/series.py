@@ -1,6 +1,7 @@
 """Files of measured curves, one or many: read, fit, each in a process of its own."""
 
 import multiprocessing
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
@@ -50,15 +51,19 @@ def fit_file(
     choices: Choices,
     *,
     starts: Starts | None = None,
+    begun: float | None = None,
     progress: Callable[[float, float], None] | None = None,
 ) -> Fit:
-    """Read and fit one file; ``starts`` gives coordinates to begin with, ``progress`` is that of ``fit_curve``.
+    """Read and fit one file; ``starts`` gives coordinates to begin with, the others are those of ``fit_curve``.
+
+    Reading and starting count, too, when the budget is spent.
 
     Raises
     ------
     CurveError, ParameterError
         As ``read_curve``, ``problem`` and ``fit_curve``.
     """
+    begun = time.perf_counter() if begun is None else begun
     curve = read_curve(path, **choices.reading)
     given = problem(
         curve,
@@ -70,7 +75,9 @@ def fit_file(
         reflection=choices.reflection,
     )
     first = None if starts is None else starts(curve, given)
-    return fit_curve(curve, given, starts=choices.starts, begin=first, progress=progress, **choices.fitting)
+    return fit_curve(
+        curve, given, starts=choices.starts, begin=first, begun=begun, progress=progress, **choices.fitting
+    )
 
 
 def fit_files(

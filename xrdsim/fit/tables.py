@@ -57,7 +57,7 @@ def likelihood_rows(fit: Fit) -> tuple[Row, list[Row]]:
         at = estimates[each.name]
         ends = (each.low, each.high, at.low, at.high)
         low, high, other_low, other_high = (rounded(scale(at) * end, scale(at) * at.std)[0] for end in ends)
-        found = "a better minimum lies there: more --budget" if each.better > 1.0 else ""
+        found = "a better minimum lies there: give more --effort" if each.better > 1.0 else ""
         rows.append((label(at), f"{low} … {high}", f"{other_low} … {other_high}", found))
     level = f"{100.0 * fit.uncertainty.get('level', 0.9):.0f} %"
     return ("parameter", f"{level} by profile likelihood", f"{level} of the posterior", ""), rows

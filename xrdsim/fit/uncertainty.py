@@ -54,6 +54,20 @@ class Posterior:
         places = [np.argmax(cumulative >= level * cumulative[-1:] - 1e-12, axis=0) for level in levels]
         return np.stack([np.take_along_axis(sorted_data, place[None], axis=0)[0] for place in places])
 
+    def intervals(self, best: Array, level: float) -> tuple[Array, Array]:
+        """Ends (k,) each of intervals of this probability, placed so that the best values (k,) are near their middle.
+
+        A best value at a limit is at an end of its interval; elsewhere it is so only where no sample lies beyond it.
+        """
+        ends = []
+        for j, value in enumerate(best):
+            column = self.samples[:, j : j + 1]
+            below = self.weights @ (np.sign(value - column[:, 0]) + 1.0) / 2.0  # half of those that are equal
+            first = float(np.clip(below - 0.5 * level, 0.0, 1.0 - level))
+            low, high = self.quantiles((first, first + level), column)[:, 0]
+            ends.append((min(low, value), max(high, value)))
+        return np.array([low for low, _ in ends]), np.array([high for _, high in ends])
+
     @property
     def std(self) -> Array:
         """Standard deviations (k,)."""
@@ -83,13 +97,14 @@ def laplace(problem: Problem, minima: Array, *, seed: int = 0) -> Posterior:
     f = (matrices * np.outer(span, span) / inflation)[:, some[:, None], some]
     g = (gradients * span / inflation)[:, some]
     matrix, bound = _limits(problem, low, high)
-    limits = (matrix * span)[:, some], bound - at @ matrix.T, 1e-12 * np.abs(bound) + 1e-15
+    along = matrix @ unknowns.space.together(len(low)) * span
+    limits = along[:, some], bound - at @ matrix.T, 1e-12 * np.abs(bound) + 1e-15
 
     def draw(owner: NDArray[np.int64], sweeps: int) -> Array:
         """Samples (n, k), each about the minimum that owns it."""
         rows = at[owner]
         rows[:, some] += _hit_and_run(f, g, limits, owner, sweeps, rng) * span[some]
-        return np.clip(rows, low, high)
+        return unknowns.space.tied(np.clip(rows, low, high))
 
     owner = np.zeros(_SAMPLES, np.int64)
     if len(minima) > 1:
@@ -127,6 +142,7 @@ def posterior(problem: Problem, minima: Array, *, seed: int = 0, steps: int = 40
     def log_probability(rows: Array) -> Array:
         full = np.tile(fixed, (len(rows), 1))
         full[:, free] = rows
+        unknowns.space.tied(full)
         inside = ((full >= low) & (full <= high)).all(axis=1) & (full @ matrix.T <= bound).all(axis=1)
         out = np.full(len(rows), -np.inf)
         if inside.any():
@@ -141,6 +157,7 @@ def posterior(problem: Problem, minima: Array, *, seed: int = 0, steps: int = 40
     flat = kept.reshape(-1, kept.shape[-1])
     samples = np.tile(fixed, (len(flat), 1))
     samples[:, free] = flat
+    unknowns.space.tied(samples)
     return Posterior(unknowns.names, samples, np.full(len(flat), 1.0 / len(flat)), effective_samples(kept), "chains")
 
 
@@ -170,8 +187,8 @@ def objective(problem: Problem, rows: Array, rtol_dex: float) -> Array:
 def quadratic(problem: Problem, x: Array) -> tuple[Array, Array, Array]:
     """Gradients (m, k) and scoring matrices (m, k, k) of Φ over parameters, zero and fwhm at coordinates (m, k), and Φ.
 
-    Scale and background are eliminated. The gradient is that of the coordinates held by a limit; along the others it is
-    0 at a minimum.
+    Scale and background are eliminated; tied parameters follow. The gradient is that of the coordinates held by a
+    limit; along the others it is 0 at a minimum.
     """
     unknowns = problem.unknowns
     size, k = len(unknowns.space.low), x.shape[1]
@@ -183,7 +200,7 @@ def quadratic(problem: Problem, x: Array) -> tuple[Array, Array, Array]:
     width[width == 0.0] = 1.0
     change = np.tile(np.eye(k), (len(x), 1, 1))
     change[:, :size, :size] = unit_slope(unknowns.space, x[:, :size]) / width[:size, None]
-    back = np.linalg.pinv(change) / width
+    back = np.linalg.pinv(change) / width @ unknowns.space.together(k)
     reduced = np.stack([without_linear(each) for each in state.hessian])
     slope = np.einsum("mij,mi->mj", back, np.where(held, pushed, 0.0))
     return slope, np.swapaxes(back, 1, 2) @ reduced @ back, state.objective
