@@ -33,7 +33,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import qmc
 
 from xrdsim.crystal import DEFAULT_SCAN, GGG_444, Reflection, Scan
 from xrdsim.derivatives import linearize
@@ -351,6 +350,8 @@ def _measure_edge(plan: Plan) -> tuple[float]:
 
 def _sobol_points(plan: Plan, first: int, count: int) -> Array:
     """Points of the box, (count, 7 or 9), without the sequence's very first one."""
+    from scipy.stats import qmc  # half a second, which other commands need not spend
+
     free = plan.space.free
     engine = qmc.Sobol(max(len(free), 1), scramble=True, seed=stream(plan.seed, 0, _SCRAMBLE))
     engine.fast_forward(first + 1)

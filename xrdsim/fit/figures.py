@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from scipy.stats import chi2
+from scipy.special import chdtri
 
 from xrdsim.crystal import Reflection
 from xrdsim.curves import Curve
@@ -65,7 +65,7 @@ def likelihood_figure(fit: Fit, path: str | Path) -> Path:
     count = len(fit.likelihoods)
     columns = min(count, 3)
     drawn = Figure(figsize=(4.2 * columns, 3.2 * -(-count // columns)), layout="constrained")
-    limit = float(chi2.ppf(fit.uncertainty["level"], 1))
+    limit = float(chdtri(1, 1.0 - fit.uncertainty["level"]))
     for i, each in enumerate(fit.likelihoods):
         axes, at = drawn.add_subplot(-(-count // columns), columns, i + 1), estimates[each.name]
         shown = np.isfinite(each.rise)

@@ -8,7 +8,7 @@ quadratic form, and follows bent valleys and limits (S. A. Murphy and A. W. van 
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.stats import chi2
+from scipy.special import chdtri
 
 from xrdsim.errors import ParameterError
 from xrdsim.fit.problem import INSTRUMENT, Array, Problem, Unknowns
@@ -77,7 +77,7 @@ def profile_likelihood(
     objective = np.array([found[value] for value in values])
     inflation = problem.inflation(float(objective.min()))
     rise = 2.0 * (objective - objective.min()) / inflation
-    low, high = _crossings(values, rise, float(chi2.ppf(level, 1)))
+    low, high = _crossings(values, rise, float(chdtri(1, 1.0 - level)))
     return Likelihood(name, values, rise, low, high, 2.0 * (lowest - float(objective.min())) / inflation)
 
 
