@@ -2,7 +2,8 @@
 
     python benchmarks/loading.py [rows] [repeats]
 
-Makes a dataset of real curves in a temporary folder. `blocks` reads it in order, a block at a time; `buffer` and
+Makes a dataset of real curves in a temporary folder. `blocks` reads it in order, a block at a time, each compared with
+its checksum; `unchecked` does without; `buffer` and
 `memory` are minibatches of 256 as tensors, without the measurement model, from disk and from memory. MB are of
 uncompressed curves. The files were just written: what is read is in the system's cache.
 """
@@ -17,7 +18,7 @@ import numpy as np
 import torch
 
 from xrdml.data import open_source, shuffled
-from xrdsim import generate
+from xrdsim import generate, open_dataset
 from xrdsim.files import size_of
 
 SIZE = 256
@@ -39,9 +40,11 @@ def main(n, repeats):
         data = generate(path, n=n, test_rows=SIZE, sampler="adaptive", sensitivity=np.ones(7), rtol_dex=1e-2)
         per_curve = 4 * len(data.angle)
         on_disk = size_of(path) / (n + SIZE)
+        unchecked = open_dataset(path, verify=False)
         buffer, memory = open_source(data, 0.0), open_source(data, 1e12)
         readers = {
             "blocks": lambda _: read_blocks(data),
+            "unchecked": lambda _: read_blocks(unchecked),
             "buffer": lambda epoch: read_shuffled(buffer, epoch),
             "memory": lambda epoch: read_shuffled(memory, epoch),
         }

@@ -15,13 +15,13 @@ import xarray
 from xrdsim import generation, samplers, store
 from xrdsim.configuration import Part
 from xrdsim.crystal import Scan
+from xrdsim.dataset import open_dataset
 from xrdsim.errors import OutputError, ParameterError, StoreError, StoreExistsError
 from xrdsim.generation import generate
 from xrdsim.grid import make_grid
 from xrdsim.model import simulate
 from xrdsim.parameters import ParameterSpace
 from xrdsim.sampling import in_window
-from xrdsim.store import open_dataset
 
 SENSITIVITY = [3.0, 0.6, 0.8, 0.9, 0.5, 0.6, 0.1]
 QUICK = {"n": 300, "test_rows": 70, "block_size": 64, "rtol_dex": 1e-3, "sensitivity": SENSITIVITY}

@@ -25,6 +25,7 @@ FLOORS = [
     ["xrdsim.model", "xrdsim.peers"],
     ["xrdsim.sampling", "xrdsim.derivatives", "xrdsim.flops"],
     ["xrdsim.store", "xrdsim.information", "xrdsim.bench"],
+    ["xrdsim.dataset"],
     ["xrdsim.sensitivity", "xrdsim.integrity", "xrdsim.export"],
     ["xrdsim.samplers"],
     ["xrdsim.generation", "xrdsim.report", "xrdsim.fit.points"],

@@ -10,9 +10,10 @@ import zarr
 from xrdsim import store
 from xrdsim.configuration import Configuration, Part
 from xrdsim.crystal import DEFAULT_SCAN, GGG_444
+from xrdsim.dataset import open_dataset
 from xrdsim.errors import StoreError
 from xrdsim.parameters import NAMES, ParameterSpace
-from xrdsim.store import Rows, open_dataset
+from xrdsim.store import Rows
 
 
 def configuration(space=None, **changes):

@@ -16,8 +16,8 @@ from xrdml.study_report import METRICS, collect, write
 from xrdml.study_statistics import HELPS, HURTS, ONE_SEED, UNSEEN, Difference, compare, interval, widening
 from xrdml.study_tests import NAMES, TWIN_DEX, TWIN_PART, check_sets, load_sets, twin_difference
 from xrdml.study_ways import BASELINE, BEFORE, WAYS, Cost, choose, kind, plan, planned_seconds
+from xrdsim.dataset import open_dataset
 from xrdsim.errors import ParameterError, StoreError, TrainingError
-from xrdsim.store import open_dataset
 
 TINY = Settings(rows=300, budget=5.0, tests=8, curves=4, profiles=16)
 EPOCH = 256  # rows; a row costs 1/EPOCH s, so that a budget of 5 s is 5 epochs

@@ -1,10 +1,10 @@
 """A trained model on disk: weights as safetensors, a card as JSON, and the state of the training.
 
 ``model.safetensors`` and ``model.json`` are the model; ``state.pt`` is what a resumed training needs. Nothing in them
-is executed on loading. The card's definition (network, parameter table, window, physics, measurement model) and the
-tensors have their digests in the header of the weights, so that files that were edited or do not belong together are
-refused. Each file is replaced atomically, and the definition does not change during a training: a kill between two
-files is harmless.
+is executed on loading. The card's definition (network, parameter table, window, physics, measurement model), its
+dataset, its training and the tensors have their digests in the header of the weights, so that files that were edited or
+do not belong together are refused. Each file is replaced atomically, and none of these parts of the card changes during
+a training: a kill between two files is harmless.
 """
 
 import hashlib
@@ -38,6 +38,8 @@ PRETRAINED = Path(__file__).parent / "pretrained"
 """Folder of the model that ships with the package, see its card."""
 
 State = dict[str, Any]
+
+_SIGNED = ("definition", "dataset", "training")  # parts of a card with digests in the weights; at first the first alone
 
 _TOGETHER = 64  # curves whose posteriors are drawn at once
 
@@ -174,7 +176,7 @@ def save_model(folder: Path, tensors: dict[str, Tensor], card: dict[str, Any]) -
         A file cannot be written.
     """
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    metadata = {"definition": _digest(card["definition"]), "tensors": _digest_tensors(plain)}
+    metadata = {"tensors": _digest_tensors(plain)} | {name: _digest(card[name]) for name in _SIGNED if name in card}
     with replacing(folder / WEIGHTS) as path:
         path.write_bytes(to_safetensors(plain, metadata=metadata))
     save_json(folder / CARD, card)
@@ -202,7 +204,9 @@ def load_model(path: str | Path | None = None) -> TrainedModel:
         ) from error
     if metadata.get("tensors") != _digest_tensors(tensors):
         raise CheckpointError(f"{folder / WEIGHTS} was changed after training; train again or copy it anew")
-    if metadata.get("definition") != _digest(meaning):
+    if "definition" not in metadata or any(
+        metadata[name] != _digest(card[name]) for name in _SIGNED if name in metadata
+    ):
         raise CheckpointError(
             f"{folder / CARD} was edited, or belongs to other weights than {WEIGHTS} beside it; copy both anew"
         )

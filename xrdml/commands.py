@@ -91,6 +91,9 @@ UnitOption = Annotated[Literal["arcsec", "deg"] | None, typer.Option(help="Its u
 StepOption = Annotated[float | None, typer.Option(help="Angle between points of a one-column file in arcsec.")]
 PeakOption = Annotated[int | None, typer.Option(help="Row of the substrate peak, from 0; default: found.")]
 DropOption = Annotated[bool, typer.Option("--drop-negative", help="Leave out negative intensities.")]
+VerifyOption = Annotated[
+    bool, typer.Option("--verify/--no-verify", help="Compare what is read with the checksums of its blocks.")
+]
 ScaleOption = Annotated[float | None, typer.Option(help="Fix the scale: intensity at reflectivity 1.")]
 BackgroundOption = Annotated[float | None, typer.Option(help="Fix the background, in the unit of the intensity.")]
 
@@ -357,6 +360,7 @@ def export_data(
     form: Annotated[
         Literal["npz", "hdf5", "csv"] | None, typer.Option("--format", help="Default: by the suffix of the file.")
     ] = None,
+    verify: VerifyOption = True,
 ) -> None:
     """Write a dataset as one file for other programs.
 
@@ -366,11 +370,11 @@ def export_data(
 
         xrd export-data dataset.zarr --format hdf5 -o dataset.h5
     """
+    from xrdsim.dataset import open_dataset
     from xrdsim.export import export
-    from xrdsim.store import open_dataset
     from xrdsim.terminal import say
 
-    written = export(open_dataset(dataset), output, form)
+    written = export(open_dataset(dataset, verify=verify), output, form)
     say(f"{written.stat().st_size / 1e6:.1f} MB → {written}")
 
 
@@ -451,6 +455,7 @@ def sensitivity(
     counts: Annotated[float, typer.Option(help="For --fisher: counts at reflectivity 1.")] = 1e5,
     background: Annotated[float, typer.Option(help="For --fisher: background in units of reflectivity.")] = 1e-4,
     mask: Annotated[float, typer.Option(help="For --fisher: half-width [arcsec] left out around the peak.")] = 0.0,
+    verify: VerifyOption = True,
     output: Annotated[Path, typer.Option("--output", "-o", help="Weights; .json and .png beside it.")] = Path(
         "sensitivity.npy"
     ),
@@ -469,7 +474,7 @@ def sensitivity(
     from xrdsim.sensitivity import measure_sensitivity, profiles_of
     from xrdsim.terminal import counting, say, show_table
 
-    rows, physics = profiles_of(None if prior else dataset, samples, seed)
+    rows, physics = profiles_of(None if prior else dataset, samples, seed, verify=verify)
     if fisher:
         from xrdsim.files import save_json
         from xrdsim.information import fisher as information
@@ -538,6 +543,7 @@ def train(
     memory: Annotated[
         float, typer.Option(help="Bytes of curves held in memory; of more, some blocks at a time are read.")
     ] = 4e9,
+    verify: VerifyOption = True,
     seed: Annotated[int, typer.Option(help="Of the split, the weights and the noise.")] = 0,
     device: Annotated[str, typer.Option(help="'cpu' or 'cuda'.")] = "cpu",
     full_precision: Annotated[
@@ -592,6 +598,7 @@ def train(
             fine=_names(fine),
             undo_sampler=undo_sampler,
             memory=memory,
+            verify=verify,
             progress=progress,
         )
     figure = save_figure(training_figure(result.metrics["history"]), result.path / "loss.png")
@@ -680,6 +687,7 @@ def evaluate(
     ] = None,
     rows: Annotated[int, typer.Option(help="Curves at most.")] = 1000,
     refined: Annotated[int, typer.Option(help="Of these, how many are also refined and have a limit.")] = 100,
+    verify: VerifyOption = True,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     output: Annotated[
         Path | None,
@@ -699,7 +707,9 @@ def evaluate(
     from xrdsim.terminal import counting, say, show_table
 
     with counting("evaluating", "curves") as progress:
-        found = run(model, test=test, train=train, rows=rows, refined=refined, seed=seed, progress=progress)
+        found = run(
+            model, test=test, train=train, rows=rows, refined=refined, verify=verify, seed=seed, progress=progress
+        )
     for title, header, lines in tables(found):
         say(title)
         show_table(header, lines)
@@ -935,6 +945,7 @@ def info(
     dataset: Annotated[str | None, typer.Argument(help="Complete or not; without it: this installation.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     plot: Annotated[Path | None, typer.Option(help="Draw curves and parameters of the dataset.")] = None,
+    verify: VerifyOption = True,
 ) -> None:
     """Show a dataset, or versions, processor, threads and vector width.
 
@@ -949,7 +960,7 @@ def info(
     from xrdsim.terminal import say, show_table
 
     if dataset is not None:
-        _show_dataset(dataset, as_json, plot)
+        _show_dataset(dataset, as_json, plot, verify)
         return
     if plot is not None:
         raise ParameterError("--plot draws a dataset; give its path")
@@ -964,20 +975,20 @@ def info(
     show_table(("", ""), rows)
 
 
-def _show_dataset(path: str, as_json: bool, plot: Path | None) -> None:
+def _show_dataset(path: str, as_json: bool, plot: Path | None, verify: bool) -> None:
+    from xrdsim.dataset import open_dataset
     from xrdsim.integrity import describe
     from xrdsim.report import dataset_figure, dataset_table, range_table, save_figure
-    from xrdsim.store import open_dataset
     from xrdsim.terminal import say, show_table
 
-    described = describe(path)
+    described = describe(path, verify=verify)
     if as_json:
         say(json.dumps(described, indent=2))
     else:
         show_table(*dataset_table(described))
         show_table(*range_table(described))
     if plot is not None:
-        figure = save_figure(dataset_figure(open_dataset(path)), plot)
+        figure = save_figure(dataset_figure(open_dataset(path, verify=verify)), plot)
         if not as_json:
             say(f"figure → {figure}")
 

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from xrdml.known import Narrowing, Ranges
 from xrdml.measurement import Measurement, measure
 from xrdsim.configuration import Configuration, Part
+from xrdsim.dataset import Dataset
 from xrdsim.errors import ParameterError
 from xrdsim.fresh import fresh_curves
 from xrdsim.parameters import ParameterSpace
-from xrdsim.store import Dataset, Floats
+from xrdsim.store import Floats
 
 MEMORY = 4e9
 """Bytes that the curves of a dataset may take to be held in memory."""
@@ -97,8 +98,7 @@ class Source:
         found = np.empty((len(rows), len(self.data.angle)), np.float32)
         for number in np.unique(block).tolist():
             here = np.flatnonzero(block == number)
-            read = np.asarray(self.data.reflectivity[self.config.rows(Part.TRAIN, number)])
-            found[here] = read[rows[here] - number * size]
+            found[here] = self.data.block(Part.TRAIN, number).reflectivity[rows[here] - number * size]
         return found
 
 
@@ -111,12 +111,23 @@ class Minibatch(NamedTuple):
 
 
 def open_source(data: Dataset, memory: float = MEMORY) -> Source:
-    """The training rows, with all curves in memory if they take no more than so many bytes."""
-    params = np.asarray(data.parameters[:], np.float32)
-    density = np.ones(len(params), np.float32) if data.density is None else np.asarray(data.density[:], np.float32)
-    fits = data.reflectivity.nbytes <= memory
-    curves = np.asarray(data.reflectivity[:], np.float32) if fits else None
-    return Source(data.config, params, density, curves, data)
+    """The training rows, with all curves in memory if they take no more than so many bytes.
+
+    Raises
+    ------
+    StoreError
+        A block is damaged.
+    """
+    if data.reflectivity.nbytes <= memory:
+        rows = data.load()
+        return Source(data.config, rows.params, rows.density, rows.reflectivity, data)
+    if data.verify:  # all of it before a training begins; what is read in every epoch is compared again
+        parts = [(rows.params, rows.density) for rows in data.blocks()]
+        params, density = (np.concatenate(values) for values in zip(*parts, strict=True))
+    else:
+        params = data.unchecked("parameters")
+        density = np.ones(len(params), np.float32) if data.density is None else data.unchecked("density")
+    return Source(data.config, params, density, None, data)
 
 
 def importance(density: Floats, index: NDArray[np.int64]) -> Floats:

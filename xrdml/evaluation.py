@@ -118,6 +118,7 @@ def evaluate(
     rows: int = 1000,
     refined: int = 100,
     draws: int = DRAWS,
+    verify: bool = True,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
@@ -131,6 +132,7 @@ def evaluate(
     rows : at most.
     refined : rows that are also refined, and whose limit is computed; half as many of each kind of outsider.
     draws : posterior samples of a curve.
+    verify : whether blocks of the datasets are compared with their checksums.
     seed : of everything random.
     progress : called with (done, total) curves.
 
@@ -157,7 +159,7 @@ def evaluate(
     if test is None:
         held, config = fresh(trained, rows, seed)
     else:
-        held, config = stored(trained, test, rows, train=train)
+        held, config = stored(trained, test, rows, train=train, verify=verify)
     n, few = len(held.params), min(refined, len(held.params))
     measured = measure(held.reflectivity, held.params, config, trained.measurement, stream(seed, _MEASURE))
     foreign = outsiders(trained, config, _head(held, few // 2), seed) if few > 1 else {}

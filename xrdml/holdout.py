@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from xrdml.checkpoint import TrainedModel
 from xrdml.data import stream
 from xrdsim.configuration import Configuration, Part
+from xrdsim.dataset import open_dataset
 from xrdsim.errors import CheckpointError, ParameterError, StoreError
 from xrdsim.fresh import fresh_configuration, fresh_rows
 from xrdsim.parameters import ParameterSpace
-from xrdsim.store import Floats, Rows, open_dataset
+from xrdsim.store import Floats, Rows
 
 UNDAMAGED = 0.5
 """Share of fresh rows without damage, where a model knows damage."""
@@ -39,7 +40,13 @@ def fresh(trained: TrainedModel, n: int, seed: int) -> tuple[Rows, Configuration
 
 
 def stored(
-    trained: TrainedModel, path: str | Path, n: int, *, train: str | Path | None = None, part: str = Part.TEST
+    trained: TrainedModel,
+    path: str | Path,
+    n: int,
+    *,
+    train: str | Path | None = None,
+    part: str = Part.TEST,
+    verify: bool = True,
 ) -> tuple[Rows, Configuration]:
     """The first n test rows of a dataset of the model's kind.
 
@@ -50,6 +57,7 @@ def stored(
     n : rows at most.
     train : dataset that the model was trained on, none of whose rows may be among them.
     part : of the dataset; only its test rows are given.
+    verify : whether blocks are compared with their checksums.
 
     Raises
     ------
@@ -64,15 +72,14 @@ def stored(
         raise ParameterError(
             f"the part {part!r} of {path} is there to learn from; evaluate its part {Part.TEST.value!r}"
         )
-    data = open_dataset(path)
+    data = open_dataset(path, verify=verify)
     check_kind(trained, data.config, path)
     if min(n, data.config.test_rows) < 2:
         raise StoreError(f"{path} has {data.config.test_rows} test rows; make it with `xrd gen --test-rows`")
     rows = data.load(Part.TEST, slice(0, n))
     for other in (path, train):
         if other is not None:
-            learned = open_dataset(other).parameters
-            refuse_known(rows.params, np.asarray(learned[:], np.float32), path, other)
+            refuse_known(rows.params, open_dataset(other, verify=verify).params(), path, other)
     return rows, data.config
 
 

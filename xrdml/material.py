@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 
 from xrdml.data import Minibatch, Source, Split, importance, open_source, split, stream
 from xrdsim.configuration import Configuration
+from xrdsim.dataset import Dataset, open_dataset
 from xrdsim.errors import ParameterError
 from xrdsim.fresh import fresh_configuration, fresh_parameters, fresh_rows
 from xrdsim.parameters import ParameterSpace
-from xrdsim.store import Dataset, Floats, Rows, open_dataset
+from xrdsim.store import Floats, Rows
 
 HELD = 2000
 """Fresh curves to validate on, and as many to test on."""
@@ -87,6 +88,7 @@ def choose_material(
     undamaged: float,
     seed: int,
     memory: float,
+    verify: bool = True,
 ) -> Stored | Fresh:
     """What the arguments of ``train`` ask for; fresh curves where ``simulate`` is given.
 
@@ -95,7 +97,7 @@ def choose_material(
     ParameterError
         A choice without meaning.
     StoreError
-        The dataset cannot be read.
+        The dataset cannot be read, or is damaged.
     """
     if simulate is not None:
         if simulate < 2:
@@ -111,5 +113,5 @@ def choose_material(
         )
     if dataset is None:
         raise ParameterError("give a dataset, or simulate = the number of curves an epoch")
-    data = dataset if isinstance(dataset, Dataset) else open_dataset(dataset)
+    data = dataset if isinstance(dataset, Dataset) else open_dataset(dataset, verify=verify)
     return Stored(data, open_source(data, memory), split(len(data), seed))

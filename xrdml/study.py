@@ -22,11 +22,11 @@ from xrdml.study_costs import BATCH, WEIGHTS, load_costs, measure_cost, resolve
 from xrdml.study_tests import Held, check_sets, load_sets
 from xrdml.study_ways import BASELINE, PRIOR, Cost, Way, choose, plan, planned_seconds
 from xrdml.training import METRICS, Progress, train
+from xrdsim.dataset import open_dataset
 from xrdsim.errors import ParameterError, StoreError, TrainingError
 from xrdsim.files import replacing, save_json
 from xrdsim.generation import generate
 from xrdsim.sensitivity import measure_sensitivity
-from xrdsim.store import open_dataset
 
 SETTINGS, RUN, PREDICTIONS, FAILURE = "study.json", "run.json", "predictions.npz", "failure.json"
 
@@ -212,7 +212,7 @@ def _make_data(study: Study, sampler: str, report: Callable[[str], None] = lambd
 
 def _profiles(study: Study) -> Any:
     """Vectors to measure sensitivities on: the first ones to learn from."""
-    rows = open_dataset(study.dataset(PRIOR)).parameters[: study.settings.profiles]
+    rows = open_dataset(study.dataset(PRIOR)).load(rows=slice(0, study.settings.profiles)).params
     return np.asarray(rows, np.float64)
 
 

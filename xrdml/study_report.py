@@ -16,10 +16,10 @@ from xrdml.study import FAILURE, PREDICTIONS, RUN, Study
 from xrdml.study_costs import COSTS
 from xrdml.study_statistics import HELPS, HURTS, ONE_SEED, UNSEEN, Difference, compare
 from xrdml.study_ways import BASELINE, WAYS
+from xrdsim.dataset import open_dataset
 from xrdsim.errors import ParameterError, StoreError
 from xrdsim.files import replacing
 from xrdsim.report import MASKED, PALETTE, save_figure
-from xrdsim.store import open_dataset
 
 Array = NDArray[np.float64]
 

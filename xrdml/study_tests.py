@@ -24,13 +24,14 @@ from xrdml.fisher import BACKGROUND, FWHM, measure_metrics
 from xrdml.holdout import refuse_known
 from xrdml.measurement import Measurement, measure
 from xrdsim.configuration import Configuration
+from xrdsim.dataset import open_dataset
 from xrdsim.errors import StoreError
 from xrdsim.files import replacing
 from xrdsim.generation import stored_curves
 from xrdsim.model import simulate
 from xrdsim.samplers import sample
 from xrdsim.sampling import draw_prior, valid
-from xrdsim.store import Floats, open_dataset
+from xrdsim.store import Floats
 
 Array = NDArray[np.float64]
 
@@ -150,7 +151,7 @@ def check_sets(sets: dict[str, Held], datasets: dict[str, Path]) -> None:
         Names the set, the dataset and the row.
     """
     for source in datasets.values():
-        learned = np.asarray(open_dataset(source).parameters[:], np.float32)
+        learned = open_dataset(source).params()
         for name, held in sets.items():
             refuse_known(held.params, learned, f"the test set {name}", source)
 

@@ -35,10 +35,10 @@ from xrdml.muon import Muon
 from xrdml.nets import Architecture, Model, build, hidden_weights
 from xrdml.objective import Objective, choose_loss
 from xrdml.process import fast_bfloat16, fast_training
+from xrdsim.dataset import Dataset
 from xrdsim.errors import CheckpointError, DeviceError, ParameterError, TrainingError
 from xrdsim.files import save_json
 from xrdsim.parameters import ParameterSpace
-from xrdsim.store import Dataset
 
 LR = 2e-3
 """Largest learning rate of a training that begins with random weights."""
@@ -110,6 +110,7 @@ def train(
     patience: int = 6,
     undo_sampler: bool = False,
     memory: float = MEMORY,
+    verify: bool = True,
     progress: Callable[[Progress], None] | None = None,
 ) -> Run:
     """Train a network on a dataset and evaluate it on the dataset's test rows.
@@ -148,6 +149,7 @@ def train(
     undo_sampler : weight every row by 1/density, as if the rows came from the prior. The validation loss always is that
         of the prior.
     memory : bytes that the curves may take to be held in memory; more are read anew in every epoch.
+    verify : whether the blocks of a dataset that is given by its path are compared with their checksums.
     progress : called after every batch.
 
     Returns
@@ -182,7 +184,7 @@ def train(
     if narrowing is not None and model != Model.FLOW:
         raise ParameterError("narrowing belongs to the model flow; leave it out")
     narrowing = (narrowing or Narrowing()) if model == Model.FLOW else None
-    material = choose_material(dataset, simulate, space, undamaged, seed, memory)
+    material = choose_material(dataset, simulate, space, undamaged, seed, memory, verify)
     config, prior = material.config, measurement or Measurement()
     space = config.space
     curve = choose_loss(loss, alpha, curve_share, config.layers)
@@ -202,6 +204,7 @@ def train(
     settings |= {"definition": meaning, "sensitivity": measured}
     state: dict[str, Any] = {"phase": 0, "epoch": 0, "stale": 0, "best_loss": math.inf, "history": []}
     state = load_state(folder, settings) if resume else state
+    held_rows, tested = material.validation(), material.test()  # damaged blocks are found before anything is written
     save_json(folder / METRICS, {"history": state["history"]})  # an unwritable folder is found now
 
     with torch.random.fork_rng(devices=[]):
@@ -209,7 +212,6 @@ def train(
         net = build(architecture).to(where)
     if start is not None:
         net.load_state_dict(start)
-    held_rows = material.validation()
     held = make_batch(held_rows, config, prior, stream(seed, _VALIDATION), narrowing)
     metrics = Metrics(config, held_rows.params) if fisher else None
     mixed = not full_precision and (where.type == "cuda" or fast_bfloat16())
@@ -280,7 +282,7 @@ def train(
         ) from None
 
     net.load_state_dict(state["best"])
-    result = {"history": state["history"], "test": test_errors(net.eval(), *material.test(), prior)}
+    result = {"history": state["history"], "test": test_errors(net.eval(), *tested, prior)}
     _save(folder, state, settings, result)
     return Run(folder, result)
 

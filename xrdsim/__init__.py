@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from xrdsim.crystal import GGG_444, Reflection, Scan
     from xrdsim.curves import Curve, read_curve
+    from xrdsim.dataset import Dataset, open_dataset
     from xrdsim.derivatives import Linearization, finite_difference, jacobian, linearize
     from xrdsim.errors import XrdError
     from xrdsim.generation import append, generate
@@ -18,12 +19,11 @@ if TYPE_CHECKING:
     from xrdsim.samplers import Sample, sample
     from xrdsim.sampling import draw_prior
     from xrdsim.sensitivity import Sensitivity, measure_sensitivity
-    from xrdsim.store import Dataset, open_dataset
 
 _HOMES = {
     "Curve": "curves",
     "Curves": "model",
-    "Dataset": "store",
+    "Dataset": "dataset",
     "Fisher": "information",
     "GGG_444": "crystal",
     "Linearization": "derivatives",
@@ -42,7 +42,7 @@ _HOMES = {
     "jacobian": "derivatives",
     "linearize": "derivatives",
     "measure_sensitivity": "sensitivity",
-    "open_dataset": "store",
+    "open_dataset": "dataset",
     "read_curve": "curves",
     "sample": "samplers",
     "simulate": "model",

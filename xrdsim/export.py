@@ -13,9 +13,10 @@ import zarr
 from numpy.typing import NDArray
 
 from xrdsim.configuration import Part
+from xrdsim.dataset import Dataset
 from xrdsim.errors import OutputError, ParameterError
 from xrdsim.files import replacing
-from xrdsim.store import CHUNK_ROWS, Dataset, sample_arrays
+from xrdsim.store import CHUNK_ROWS, sample_arrays
 
 
 class Format(StrEnum):
@@ -30,7 +31,7 @@ _SUFFIXES = {".npz": Format.NPZ, ".h5": Format.HDF5, ".hdf5": Format.HDF5, ".csv
 
 
 def export(dataset: Dataset, path: str | Path, form: str | None = None) -> Path:
-    """Write all rows of a dataset to one file; a block at a time is in memory.
+    """Write all rows of a dataset to one file; a few blocks at a time are in memory. All are first read and checked.
 
     ========  ===================================================================================================
     npz       the arrays of the dataset by their names, and ``configuration`` as JSON text
@@ -48,6 +49,8 @@ def export(dataset: Dataset, path: str | Path, form: str | None = None) -> Path:
     ------
     ParameterError
         An unknown format, or none given and an unknown suffix.
+    StoreError
+        A block is damaged.
     OutputError
         The file cannot be written, or HDF5 is asked for without h5py.
     """
@@ -58,6 +61,10 @@ def export(dataset: Dataset, path: str | Path, form: str | None = None) -> Path:
         asked = f"suffix {target.suffix!r}" if form is None else f"format {form!r}"
         raise ParameterError(f"{asked} is unknown; choose the format {', '.join(Format)}") from None
     write = {Format.NPZ: _write_npz, Format.HDF5: _write_hdf5, Format.CSV: _write_csv}[chosen]
+    if dataset.verify:
+        for part in Part:
+            for _ in dataset.blocks(part):
+                pass  # damage is found before anything is written
     with replacing(target) as temporary:
         write(dataset, temporary)
     return target

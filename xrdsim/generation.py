@@ -21,15 +21,15 @@ from distributed import Client
 from xrdsim import cluster, store
 from xrdsim.configuration import Configuration, Part
 from xrdsim.crystal import DEFAULT_SCAN, GGG_444, Reflection, Scan
+from xrdsim.dataset import Dataset, open_dataset
 from xrdsim.errors import ParameterError, StoreError, StoreExistsError, XrdError
 from xrdsim.integrity import processor, record_machine, repair
 from xrdsim.lock import only_writer
 from xrdsim.model import check_device, largest_strain, prepare, simulate
 from xrdsim.parameters import ParameterSpace
-from xrdsim.places import place
+from xrdsim.places import is_remote, place
 from xrdsim.samplers import EDGE, Plan, make_plan
 from xrdsim.sampling import Sampler
-from xrdsim.store import Dataset
 
 _LOG = logging.getLogger(__name__)
 
@@ -236,11 +236,14 @@ def generate(
                 _LOG.warning("%s was begun on another machine: curves may differ in the last digits", target)
             _run(target, config, plan, client, threads, progress)
             store.finish(target)
-    return store.open_dataset(target)
+    return open_dataset(target)
 
 
 def _begun(path: Path, resume: bool, overwrite: bool) -> Configuration | None:
     """Configuration of the dataset to be continued, if there is one; refuse a path that must not be touched."""
+    around = () if is_remote(path) else path.absolute().parents
+    if inside := next((folder for folder in around if store.is_ours(folder)), None):
+        raise StoreExistsError(f"{path} lies inside the dataset {inside}; choose another path")
     if not path.exists() or (path.is_dir() and not any(path.iterdir())):
         return None
     if not store.is_ours(path):

@@ -21,6 +21,7 @@ from llvmlite import binding
 
 from xrdsim import cluster, store
 from xrdsim.configuration import Configuration, Part
+from xrdsim.dataset import open_dataset
 from xrdsim.files import size_of
 from xrdsim.places import is_remote, place
 
@@ -103,13 +104,13 @@ def verify(path: str | Path, progress: Callable[[int, int], None] | None = None)
     return Verification(place(path), config, (*faults, *damaged), tuple(missing), blocks)
 
 
-def describe(path: str | Path) -> dict[str, Any]:
+def describe(path: str | Path, *, verify: bool = True) -> dict[str, Any]:
     """How far a dataset is, how it was made, the ranges, and the space on disk, for JSON.
 
     Raises
     ------
     StoreError
-        The path is not a dataset.
+        The path is not a dataset, or, unless ``verify`` is off, a block is damaged.
     """
     config = store.read_configuration(path)
     missing = sum(len(store.missing_blocks(path, config, part)) for part in Part)
@@ -120,7 +121,7 @@ def describe(path: str | Path) -> dict[str, Any]:
         for name, low, high in zip(config.space.names, config.space.low, config.space.high, strict=True)
     }
     if complete:
-        rows = store.open_dataset(path).parameters[:]
+        rows = open_dataset(path, verify=verify).params()
         for name, least, most in zip(ranges, np.min(rows, axis=0), np.max(rows, axis=0), strict=True):
             ranges[name] |= {"least": float(least), "most": float(most)}
     return {
@@ -132,7 +133,7 @@ def describe(path: str | Path) -> dict[str, Any]:
         "ranges": ranges,
         "configuration": config.to_dict(),
         "stored_scan": config.stored_scan.to_dict(),
-        MADE_ON: store.read_attribute(path, MADE_ON) or [],
+        MADE_ON: _made_on(path) or [],
     }
 
 
@@ -144,6 +145,8 @@ def repair(path: str | Path, client: Client | None = None) -> tuple[Fault, ...]:
     config = store.read_configuration(path)
     faults = _damaged_descriptions(path, config)
     if faults:
+        if _made_on(path) is None:
+            store.write_attribute(path, MADE_ON, [])
         store.unfinish(path)
         for fault in faults:
             if fault.where != "zarr.json":
@@ -164,7 +167,7 @@ def record_machine(path: str | Path, config: Configuration, processors: Collecti
     """
     here = {"processor": ", ".join(sorted(set(processors))), "versions": _versions()}
     missing = {str(part): set(store.missing_blocks(path, config, part).tolist()) for part in Part}
-    made = store.read_attribute(path, MADE_ON) or []
+    made = _made_on(path) or []
     for entry in made:
         blocks = {part: _numbers(entry["blocks"].get(part, "")) - missing[part] for part in missing}
         if {key: entry[key] for key in here} == here:
@@ -175,6 +178,21 @@ def record_machine(path: str | Path, config: Configuration, processors: Collecti
     mine: dict[str, Any] = {**here, "blocks": {part: _ranges(numbers) for part, numbers in missing.items()}}
     store.write_attribute(path, MADE_ON, [*others, mine] if any(mine["blocks"].values()) else others)
     return bool(others)
+
+
+def _made_on(path: str | Path) -> list[dict[str, Any]] | None:
+    """The notes of ``record_machine``; None if they are damaged."""
+    notes = store.read_attribute(path, MADE_ON)
+    if notes is None:
+        return []
+    try:
+        for note in notes:
+            [_numbers(ranges) for ranges in note["blocks"].values()]
+            if not isinstance(note["processor"], str) or not isinstance(note["versions"], dict):
+                return None
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None
+    return list(notes)
 
 
 def processor() -> str:
@@ -202,6 +220,8 @@ def _damaged_descriptions(path: str | Path, config: Configuration) -> tuple[Faul
     consolidated = root.get("consolidated_metadata", {})
     if consolidated and consolidated.get("metadata") != described:
         faults.append(Fault("zarr.json", None, "the consolidated metadata are not what was written"))
+    if _made_on(path) is None:
+        faults.append(Fault("zarr.json", None, "its note of the machines is damaged"))
     return tuple(faults)
 
 
@@ -241,12 +261,11 @@ def _check_block(path: Path, config: Configuration, part: Part, block: int, mark
     try:
         rows = store.read_block(path, config, part, block)
     except Exception as error:  # codecs raise what they like
-        details = str(error).splitlines()[0] if str(error) else "no details"
-        return Fault(str(part), block, f"cannot be read ({type(error).__name__}: {details})")
+        return Fault(str(part), block, store.unreadable(error))
     checksum = store.block_checksum(config, rows)
     if checksum == marker:
         return None
-    return Fault(str(part), block, f"has the checksum {checksum:08x}, {marker:08x} was stored")
+    return Fault(str(part), block, store.mismatch(checksum, marker))
 
 
 def _bytes(path: Path) -> bytes | None:

@@ -12,13 +12,13 @@ from matplotlib.ticker import LogLocator
 from numpy.typing import NDArray
 
 from xrdsim.bench import StepCost
+from xrdsim.dataset import Dataset
 from xrdsim.errors import OutputError
 from xrdsim.files import replacing, save_json
 from xrdsim.information import Fisher
 from xrdsim.model import Curves, depth_end, strain_profile
 from xrdsim.parameters import ALL_NAMES, TABLE
 from xrdsim.sensitivity import Sensitivity
-from xrdsim.store import Dataset
 
 Array = NDArray[np.float64]
 
@@ -327,7 +327,7 @@ def dataset_figure(dataset: Dataset, shown: int = 12) -> Figure:
     angle_axes(axes, "reflectivity")
     axes.set_title(f"{len(chosen)} of {len(dataset)} curves", fontsize=10, loc="left")
     panels = right.subplots(3, 3)
-    learned, tested = np.asarray(dataset.parameters[:]), np.asarray(dataset.test_parameters[:])
+    learned, tested = dataset.params(), dataset.params("test")
     for j, panel in enumerate(panels.flat):
         if j >= len(dataset.names):
             panel.set_visible(False)

@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from xrdsim.configuration import Part
 from xrdsim.crystal import DEFAULT_SCAN, GGG_444, Reflection, Scan
+from xrdsim.dataset import open_dataset
 from xrdsim.derivatives import finite_difference
 from xrdsim.errors import ParameterError
 from xrdsim.files import replacing, save_json
 from xrdsim.parameters import ALL_NAMES, ParameterSpace
 from xrdsim.sampling import draw_prior
-from xrdsim.store import open_dataset
 
 Array = NDArray[np.float64]
 
@@ -160,7 +161,9 @@ def measure_sensitivity(
     )
 
 
-def profiles_of(dataset: str | Path | None, samples: int, seed: int = 0) -> tuple[Array, dict[str, Any]]:
+def profiles_of(
+    dataset: str | Path | None, samples: int, seed: int = 0, *, verify: bool = True
+) -> tuple[Array, dict[str, Any]]:
     """Profiles to measure and the physics to measure them with.
 
     Parameters
@@ -168,6 +171,7 @@ def profiles_of(dataset: str | Path | None, samples: int, seed: int = 0) -> tupl
     dataset : its test rows, which are drawn from the prior; ``None`` for the default prior.
     samples : number of profiles; what the dataset does not hold is drawn from the same prior.
     seed : of that draw.
+    verify : whether the blocks of the dataset are compared with their checksums.
 
     Returns
     -------
@@ -185,9 +189,9 @@ def profiles_of(dataset: str | Path | None, samples: int, seed: int = 0) -> tupl
     rng = np.random.default_rng(seed)
     if dataset is None:
         return draw_prior(samples, rng=rng), {}
-    data = open_dataset(dataset)
+    data = open_dataset(dataset, verify=verify)
     config = data.config
-    rows = np.asarray(data.test_parameters[:samples], dtype=np.float64)
+    rows = data.load(Part.TEST, slice(0, samples)).params.astype(np.float64)
     if len(rows) < samples:
         more = draw_prior(
             samples - len(rows), space=config.space, reflection=config.reflection, scan=config.scan, rng=rng

@@ -20,7 +20,6 @@ import math
 import warnings
 import zlib
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +44,9 @@ CHUNK_ROWS = 256
 MANTISSA_BITS = 12
 """Kept of the stored curves: a rounding of at most 5.3e-5 dex, and half the size on disk."""
 
+REPAIR = "`xrd verify` lists all damage, and `xrd append DATASET -n 0` makes anew what is damaged"
+"""What to do where a dataset is not what was written."""
+
 Floats = NDArray[np.float32]
 
 
@@ -57,54 +59,15 @@ class Rows:
     density: Floats
 
 
-@dataclass(frozen=True, eq=False)
-class Dataset:
-    """A complete dataset; nothing is read before it is asked for.
+def unreadable(error: Exception) -> str:
+    """Why something could not be read, for a sentence."""
+    details = str(error).splitlines()[0] if str(error) else "no details"
+    return f"cannot be read ({type(error).__name__}: {details})"
 
-    Attributes
-    ----------
-    path, config : where it lies and how it was made.
-    angle : (angle,) [arcsec] of the stored curves.
-    names : parameter names in the order of the columns.
-    parameters, reflectivity, test_parameters, test_reflectivity : Zarr arrays, by rows.
-    density, test_density : the same, of the sampling density relative to the prior's; None if it was not stored,
-        which ``load`` reads as 1.
-    """
 
-    path: Path
-    config: Configuration
-    angle: NDArray[np.float64]
-    names: tuple[str, ...]
-    parameters: zarr.Array[Any]
-    reflectivity: zarr.Array[Any]
-    test_parameters: zarr.Array[Any]
-    test_reflectivity: zarr.Array[Any]
-    density: zarr.Array[Any] | None = None
-    test_density: zarr.Array[Any] | None = None
-
-    def __len__(self) -> int:
-        return self.config.n
-
-    def load(self, part: str = Part.TRAIN, rows: slice = slice(None)) -> Rows:
-        """Read rows into memory; all of them by default."""
-        test = Part(part) is Part.TEST
-        stored = (
-            (self.test_parameters, self.test_reflectivity, self.test_density)
-            if test
-            else (self.parameters, self.reflectivity, self.density)
-        )
-
-        def read(array: zarr.Array[Any] | None) -> Any:
-            return None if array is None else np.asarray(array[rows], np.float32)
-
-        with ThreadPoolExecutor(3) as pool:  # what a read waits for, the others do meanwhile
-            params, curves, density = pool.map(read, stored)
-        return Rows(params, curves, np.ones(len(params), np.float32) if density is None else density)
-
-    def blocks(self, part: str = Part.TRAIN) -> Iterator[Rows]:
-        """Read block by block, in order: each read is one whole shard."""
-        for block in range(self.config.blocks(Part(part))):
-            yield self.load(part, self.config.rows(Part(part), block))
+def mismatch(checksum: int, marker: int) -> str:
+    """What is wrong with a block of this checksum, for a sentence."""
+    return f"has the checksum {checksum:08x}, {marker:08x} was stored"
 
 
 @contextmanager
@@ -117,34 +80,9 @@ def writing(path: str | Path) -> Iterator[None]:
     except failures() as error:
         reason = getattr(error, "strerror", None) or error
         raise OutputError(
-            f"{path} cannot be written: {reason}; {remedy(path)}; --resume continues what was begun"
+            f"{path} cannot be written: {reason}; {remedy(path)}; `xrd append {path} -n 0`, or the same `xrd gen` with "
+            "--resume, continues what was begun"
         ) from error
-
-
-def open_dataset(path: str | Path = "dataset.zarr") -> Dataset:
-    """Open a complete dataset.
-
-    Raises
-    ------
-    StoreError
-        The path is missing, not a dataset, of another schema version, only partly written, or cannot be reached.
-    """
-    config = read_configuration(path)
-    if not is_complete(path):
-        total = sum(config.blocks(part) for part in Part)
-        done = total - sum(len(missing_blocks(path, config, part)) for part in Part)
-        raise StoreError(
-            f"{path} is only partly written, {done} of {total} blocks; complete it with the command that began it and "
-            "--resume: xrd gen --resume …"
-        )
-    group = _group(path)
-    return Dataset(
-        place(path),
-        config,
-        np.asarray(_array(group, "angle")[:], np.float64),
-        config.space.names,
-        **{part.prefix + name: _array(group, part.prefix + name) for part in Part for name in stored_names(config)},
-    )
 
 
 def is_ours(path: str | Path) -> bool:
@@ -167,15 +105,22 @@ def read_configuration(path: str | Path) -> Configuration:
     """
     attributes = _attributes(path)
     if attributes.get("schema") != SCHEMA:
-        raise StoreError(f"{path} is not a dataset written by `xrd gen`; give the path of one")
+        raise StoreError(
+            f"{path} is not a dataset written by `xrd gen`, or its zarr.json is damaged; give the path of one, or "
+            "restore that file or make the dataset again under another name"
+        )
     if attributes.get("schema_version") != SCHEMA_VERSION:
         raise StoreError(
             f"{path} has schema version {attributes.get('schema_version')}, this program reads {SCHEMA_VERSION}: open "
             f"it with xrdsim {attributes.get('version')}, which wrote it, or make it again with `xrd gen --overwrite`"
         )
     try:
-        return Configuration.from_dict(attributes["configuration"])
-    except (KeyError, TypeError, ValueError) as error:
+        config = Configuration.from_dict(attributes["configuration"])
+        for name, least in (("n", 0), ("test_rows", 0), ("block_size", 1)):
+            if not isinstance(value := getattr(config, name), int) or value < least:
+                raise ValueError(f"{name} = {value!r}")
+        return config
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise StoreError(
             f"{path}: its configuration is damaged ({error}); make it again with `xrd gen --overwrite`"
         ) from error
@@ -190,7 +135,7 @@ def prepare(path: str | Path, config: Configuration) -> None:
     if not is_remote(path):  # objects are written whole
         for leftover in Path(path).rglob("*.partial"):
             leftover.unlink()
-    group = _group(path, "r+", consolidated=False)
+    group = open_group(path, "r+", consolidated=False)
     table = TABLE[: len(config.space.low)]
     _coordinate(
         group,
@@ -276,10 +221,10 @@ def stored_names(config: Configuration) -> tuple[str, ...]:
 
 def write_block(path: str | Path, config: Configuration, part: Part, block: int, rows: Rows) -> None:
     """Write one block and, when all of it is on disk, its marker."""
-    group, where = _group(path, "r+"), config.rows(part, block)
+    group, where = open_group(path, "r+"), config.rows(part, block)
     for name, values in zip(stored_names(config), (rows.params, rows.reflectivity, rows.density), strict=False):
-        _array(group, part.prefix + name)[where] = np.ascontiguousarray(values, dtype="<f4")
-    _array(group, f"{part.prefix}block_checksum")[block] = block_checksum(config, rows)
+        array_of(group, part.prefix + name)[where] = np.ascontiguousarray(values, dtype="<f4")
+    array_of(group, f"{part.prefix}block_checksum")[block] = block_checksum(config, rows)
 
 
 def block_checksum(config: Configuration, rows: Rows) -> int:
@@ -309,8 +254,8 @@ def missing_blocks(path: str | Path, config: Configuration, part: Part) -> NDArr
 
 def read_block(path: str | Path, config: Configuration, part: Part, block: int) -> Rows:
     """Rows of one block of a dataset, complete or not; whatever Zarr raises where they cannot be read."""
-    group, rows = _group(path, consolidated=False), config.rows(part, block)
-    read = [np.asarray(_array(group, part.prefix + name)[rows]) for name in stored_names(config)]
+    group, rows = open_group(path, consolidated=False), config.rows(part, block)
+    read = [np.asarray(array_of(group, part.prefix + name)[rows]) for name in stored_names(config)]
     return Rows(read[0], read[1], read[2] if config.density else np.ones(len(read[0]), np.float32))
 
 
@@ -330,7 +275,7 @@ def extend(path: str | Path, config: Configuration, longer: Configuration) -> No
 
 def sample_arrays(path: str | Path, part: Part) -> dict[str, zarr.Array[Any]]:
     """The arrays of a complete dataset that have a row a sample of this part, by name."""
-    found = sorted(_group(path).arrays())
+    found = sorted(open_group(path).arrays())
     return {name: array for name, array in found if _dimensions(array)[0] == f"{part.prefix}sample"}
 
 
@@ -347,12 +292,12 @@ def read_attribute(path: str | Path, name: str) -> Any:
 
 def write_attribute(path: str | Path, name: str, value: Any) -> None:
     """Write an attribute of a dataset, which then is not complete until ``finish``."""
-    _group(path, "r+", consolidated=False).update_attributes({name: value})
+    open_group(path, "r+", consolidated=False).update_attributes({name: value})
 
 
 def is_complete(path: str | Path) -> bool:
     """Whether the path is a dataset with every block written and its metadata consolidated."""
-    if not is_ours(path) or _group(path).metadata.consolidated_metadata is None:
+    if not is_ours(path) or open_group(path).metadata.consolidated_metadata is None:
         return False
     config = read_configuration(path)
     return not any(len(missing_blocks(path, config, part)) for part in Part)
@@ -360,7 +305,7 @@ def is_complete(path: str | Path) -> bool:
 
 def unfinish(path: str | Path) -> None:
     """Remove the consolidated metadata, which ``finish`` writes again."""
-    _group(path, "r+", consolidated=False).update_attributes({})
+    open_group(path, "r+", consolidated=False).update_attributes({})
 
 
 def finish(path: str | Path) -> None:
@@ -406,7 +351,7 @@ def _attributes(path: str | Path) -> dict[str, Any]:
     return attributes if isinstance(attributes, dict) else {}
 
 
-def _group(path: str | Path, mode: Any = "r", *, consolidated: bool | None = None) -> zarr.Group:
+def open_group(path: str | Path, mode: Any = "r", *, consolidated: bool | None = None) -> zarr.Group:
     """The root group; with ``consolidated=False`` every array is described by its own file."""
     return zarr.open_group(_storage(path), mode=mode, zarr_format=3, use_consolidated=consolidated)
 
@@ -421,7 +366,7 @@ def _marker_folder(path: str | Path, part: Part) -> Path:
     return place(path) / f"{part.prefix}block_checksum" / "c"
 
 
-def _array(group: zarr.Group, name: str) -> zarr.Array[Any]:
+def array_of(group: zarr.Group, name: str) -> zarr.Array[Any]:
     array = group[name]
     if not isinstance(array, zarr.Array):
         raise StoreError(f"{group.store_path}: {name} is not an array; make the dataset again")
@@ -436,4 +381,4 @@ def _coordinate(group: zarr.Group, name: str, values: Any, **attributes: Any) ->
     if name not in group:
         form: dict[str, Any] = {"dtype": values.dtype, "shape": values.shape, "chunks": values.shape}
         group.create_array(name, compressors=None, dimension_names=(name,), attributes=attributes, **form)
-    _array(group, name)[:] = values
+    array_of(group, name)[:] = values
