@@ -1,8 +1,8 @@
 """The command line `xrd` in the source tree: ``python -m cli``. The installed `xrd` starts ``xrdml.commands``, too."""
 
-from xrdml.commands import app
+from xrdml.commands import app, main
 
 __all__ = ["app"]
 
 if __name__ == "__main__":
-    app()
+    main()

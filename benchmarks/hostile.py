@@ -217,7 +217,7 @@ def cases(folder):
         if not line or line[0] in "#[":
             continue
         words = shlex.split(line.removeprefix("+ "))
-        number = next(i for i, word in enumerate(words) if not re.match("[A-Z_]+=", word))
+        number = next(i for i, word in enumerate(words) if not re.match("[A-Z_0-9]+=", word))
         environment = dict(word.split("=", 1) for word in words[:number])
         arguments = []
         for word in words[number:]:

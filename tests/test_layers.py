@@ -11,8 +11,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 FLOORS = [
-    ["xrdsim.errors", "xrdsim.units", "xrdsim._jit", "xrdsim.terminal"],
-    ["xrdsim.places", "xrdsim.cluster"],
+    ["xrdsim.errors", "xrdsim.units", "xrdsim._jit"],
+    ["xrdsim.places", "xrdsim.cluster", "xrdsim.terminal", "xrdsim.limits"],
     ["xrdsim.files", "xrdsim.lock", "xrdsim.parameters", "xrdsim.crystal", "xrdsim.columns"],
     ["xrdsim.formats", "xrdsim.plaintext", "xrdsim.page"],
     ["xrdsim.curves", "xrdsim.tables", "xrdsim.spaces", "xrdsim.kernels.strain", "xrdsim.configuration"],

@@ -1,5 +1,6 @@
 """``python -m xrdml`` is the command ``xrd``."""
 
-from xrdml.commands import app
+from xrdml.commands import main
 
-app()
+if __name__ == "__main__":  # processes that are started import this module, too
+    main()

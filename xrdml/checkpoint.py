@@ -29,6 +29,7 @@ from xrdsim.configuration import Configuration
 from xrdsim.crystal import Reflection, Scan
 from xrdsim.errors import CheckpointError, XrdError
 from xrdsim.files import replacing, save_json
+from xrdsim.limits import read_json
 from xrdsim.parameters import TABLE, ParameterSpace
 
 FORMAT, FORMAT_VERSION = "xrdml-model", 2
@@ -256,7 +257,7 @@ def read_card(folder: Path) -> dict[str, Any]:
     """
     path = folder / CARD
     try:
-        card = json.loads(path.read_text(encoding="utf-8"))
+        card = read_json(path)
     except FileNotFoundError:
         raise CheckpointError(
             f"{folder} holds no trained model ({CARD} is missing); make one with `xrd train`"

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -48,7 +49,7 @@ SpaceOption = Annotated[
 AroundOption = Annotated[
     Path | None, typer.Option(help="Only near this sample: JSON of NAME: value, or a result.json of `xrd predict`.")
 ]
-WidthOption = Annotated[str, typer.Option(help="For --around: full width in parts of each range.")]
+WidthOption = Annotated[str | None, typer.Option(help="For --around: full width in parts of each range; default: 20%.")]
 WorkersOption = Annotated[
     int | None, typer.Option(help="Processes that share the cores; default: this one, whose threads use them all.")
 ]
@@ -99,7 +100,10 @@ BackgroundOption = Annotated[float | None, typer.Option(help="Fix the background
 
 
 def _command(interrupted: str = "") -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Errors end in one line on stderr and exit code 1; Ctrl-C in 130 and what to do next."""
+    """Errors end in one line on stderr and exit code 1; Ctrl-C in 130 and what to do next.
+
+    What is no ``XrdError`` is a fault of the program and shows where it happened.
+    """
 
     def wrap(function: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(function)
@@ -111,6 +115,9 @@ def _command(interrupted: str = "") -> Callable[[Callable[..., None]], Callable[
                 function(*args, **kwargs)
             except XrdError as error:
                 terminal.complain(str(error))
+                raise typer.Exit(1) from None
+            except MemoryError as error:
+                terminal.complain(f"the memory of this machine does not suffice: {error}; ask for less at once")
                 raise typer.Exit(1) from None
             except KeyboardInterrupt as interrupt:
                 terminal.warn(str(interrupt) or "interrupted" + (f": {interrupted}" if interrupted else ""))
@@ -140,7 +147,7 @@ def simulate(
     background: Annotated[float, typer.Option(help="Added to the intensity.")] = 0.0,
     zero: Annotated[float, typer.Option(help="Angle of the substrate peak in arcsec.")] = 0.0,
     counts: Annotated[float | None, typer.Option(help="Add the noise of so many counts at R = 1.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the noise.", min=0)] = 0,
     text: Annotated[Path | None, typer.Option(help="Also write the one curve as text, angle and intensity.")] = None,
     monochromator: Annotated[float | None, typer.Option(help="Weight of π against σ polarisation.")] = None,
     reflection: ReflectionFile = None,
@@ -168,9 +175,12 @@ def simulate(
     from xrdsim.tables import parse_assignments, read_table
     from xrdsim.terminal import say
 
+    _outputs(output.with_suffix(".npz") if output.name else output, text, plot, figures=(plot,))
     if (params is None) == (not param):
         raise ParameterError("give the parameters either with --param NAME=VALUE or with --params FILE.csv")
     rows = parse_assignments(param or []) if params is None else read_table(params)
+    if text is not None and len(rows) > 1:
+        raise ParameterError(f"--text writes one curve, and {len(rows)} are to be simulated; choose one sample")
     curves = run(
         rows,
         convention=convention,
@@ -189,8 +199,6 @@ def simulate(
     arrays = {"params": curves.params, "reflectivity": curves.reflectivity, "intensity": curves.intensity}
     written = save_arrays(output, angle_arcsec=curves.angle, **arrays)
     if text is not None:
-        if len(rows) > 1:
-            raise ParameterError(f"--text writes one curve, and {len(rows)} were simulated; choose one sample")
         write_curve(text, curves.angle, curves.intensity[0])
     say(f"{len(rows)} curve{'s' if len(rows) > 1 else ''} of {len(curves.angle)} angles → {written}")
     if plot is not None:
@@ -213,7 +221,7 @@ def gen(
     edge: EdgeOption = None,
     space: SpaceOption = None,
     around: AroundOption = None,
-    width: WidthOption = "20%",
+    width: WidthOption = None,
     sensitivity: Annotated[
         Path | None, typer.Option(help="sensitivity.json for --adaptive; default: measured on a pilot set.")
     ] = None,
@@ -258,6 +266,7 @@ def gen(
     from xrdsim.sensitivity import read_range_sensitivity
     from xrdsim.terminal import counting, say
 
+    _belongs(edge is not None, "--edge", sampler == "edge", "--sampler edge")
     if adaptive and sampler not in (None, "adaptive"):
         raise ParameterError(f"--adaptive and --sampler {sampler} exclude each other")
     chosen, errors = "adaptive" if adaptive else sampler or "grid", None
@@ -278,7 +287,7 @@ def gen(
             seed=seed,
             values=values,
             jitter=jitter,
-            edge=tuple(_names(edge) or EDGE),
+            edge=EDGE if edge is None else tuple(_names(edge)),
             space=ranges,
             errors=errors,
             convention=convention,
@@ -374,6 +383,7 @@ def export_data(
     from xrdsim.export import export
     from xrdsim.terminal import say
 
+    _outputs(output)
     written = export(open_dataset(dataset, verify=verify), output, form)
     say(f"{written.stat().st_size / 1e6:.1f} MB → {written}")
 
@@ -390,7 +400,7 @@ def sample(
     edge: EdgeOption = None,
     space: SpaceOption = None,
     around: AroundOption = None,
-    width: WidthOption = "20%",
+    width: WidthOption = None,
     damage: Annotated[bool, typer.Option("--damage", help="Add the damage kappa, p.")] = False,
     sensitivity: Annotated[
         Path | None, typer.Option(help="sensitivity.json for --sampler adaptive; default: measured on a pilot set.")
@@ -415,6 +425,9 @@ def sample(
     from xrdsim.sensitivity import read_range_sensitivity
     from xrdsim.terminal import say
 
+    if output is not None or plot is not None:
+        _outputs(output, plot, figures=(plot,))
+    _belongs(edge is not None, "--edge", sampler == "edge", "--sampler edge")
     chosen = sampler or "grid"
     ranges = _space(space, around, width) or ParameterSpace()
     measured, origin = (None, None) if sensitivity is None else read_range_sensitivity(sensitivity)
@@ -424,7 +437,7 @@ def sample(
         seed=seed,
         values=values,
         jitter=jitter,
-        edge=tuple(_names(edge) or EDGE),
+        edge=EDGE if edge is None else tuple(_names(edge)),
         space=ranges.with_damage() if damage else ranges,
         sensitivity=measured,
         sensitivity_origin=origin,
@@ -474,6 +487,9 @@ def sensitivity(
     from xrdsim.sensitivity import measure_sensitivity, profiles_of
     from xrdsim.terminal import counting, say, show_table
 
+    stem = output.with_name(f"{output.stem}_fisher") if fisher and output.name else output
+    names = [stem.with_suffix(suffix) if stem.name else stem for suffix in (".npy", ".json", ".png")]
+    _outputs(*names[1 if fisher else 0 :])
     rows, physics = profiles_of(None if prior else dataset, samples, seed, verify=verify)
     if fisher:
         from xrdsim.files import save_json
@@ -482,7 +498,6 @@ def sensitivity(
         physics.pop("layers", None)  # the derivatives are those of the continuous profile
         with counting("measuring", "profiles") as progress:
             told = information(rows, counts, background, fwhm=fwhm, mask=mask, progress=progress, **physics)
-        stem = output.with_name(f"{output.stem}_fisher")
         figure = save_figure(fisher_figure(told), stem.with_suffix(".png"))
         show_table(*fisher_table(told))
         say(f"{len(rows)} profiles → {save_json(stem.with_suffix('.json'), told.to_dict())}, {figure}")
@@ -541,7 +556,7 @@ def train(
         bool, typer.Option("--undo-sampler", help="Weight every row by 1/density, as if the rows came from the prior.")
     ] = False,
     memory: Annotated[
-        float, typer.Option(help="Bytes of curves held in memory; of more, some blocks at a time are read.")
+        float, typer.Option(help="Bytes of curves held in memory; of more, some blocks at a time are read.", min=0.0)
     ] = 4e9,
     verify: VerifyOption = True,
     seed: Annotated[int, typer.Option(help="Of the split, the weights and the noise.")] = 0,
@@ -574,7 +589,8 @@ def train(
 
     if simulate is not None and dataset is not None:
         raise ParameterError(f"--simulate {simulate} makes its own curves; leave out {dataset}")
-    ranges = _space(space, None, "20%")
+    ranges = _space(space)
+    _outputs(folder=output)
     with training() as progress:
         result = run(
             None if simulate is not None else dataset or "dataset.zarr",
@@ -595,7 +611,7 @@ def train(
             device=device,
             full_precision=full_precision,
             resume=resume,
-            fine=_names(fine),
+            fine=None if fine is None else _names(fine),
             undo_sampler=undo_sampler,
             memory=memory,
             verify=verify,
@@ -626,6 +642,7 @@ def export_model(
     from xrdsim.terminal import say
 
     target = output or model / "model.onnx"
+    _outputs(target)
     worst = export_onnx(load_model(model), target)
     say(f"{target.stat().st_size / 1e6:.1f} MB, within {worst:.1g} of PyTorch → {target}")
 
@@ -661,15 +678,16 @@ def predict(
     from xrdsim.report import save_fit
     from xrdsim.terminal import say, show_table
 
+    _outputs(folder=output)
     reading = _reading(number, step, axis, unit, peak, drop_negative, per_count, offset)
     result = run(curve, model, refine=refine, **reading)
+    files = save_fit(result, output, f"{curve.name}: misfit {result.misfit:.3f}")
     for note in result.notes:
         say(note)
     show_table(*prediction_table(result))
     say(f"instrument FWHM {result.fwhm:.1f}″, zero {result.zero:+.1f}″")
     say(f"scale {result.scale:.4g}, background {result.background:.3g}, in the unit of the measured intensity")
     say(f"misfit: mean |log10(measured/simulated)| = {result.misfit:.4f} from 120.5″ after the peak")
-    files = save_fit(result, output, f"{curve.name}: misfit {result.misfit:.3f}")
     say(f"→ {', '.join(map(str, files))}")
 
 
@@ -706,6 +724,8 @@ def evaluate(
     from xrdml.evaluation_report import tables, write
     from xrdsim.terminal import counting, say, show_table
 
+    where = output or (model or Path()) / "evaluation"
+    _outputs(folder=where)
     with counting("evaluating", "curves") as progress:
         found = run(
             model, test=test, train=train, rows=rows, refined=refined, verify=verify, seed=seed, progress=progress
@@ -713,7 +733,7 @@ def evaluate(
     for title, header, lines in tables(found):
         say(title)
         show_table(header, lines)
-    say(f"→ {', '.join(map(str, write(found, output or (model or Path()) / 'evaluation')))}")
+    say(f"→ {', '.join(map(str, write(found, where)))}")
 
 
 @app.command()
@@ -747,6 +767,8 @@ def compare(
     from xrdml.study_ways import BASELINE
     from xrdsim.terminal import say, show_table, warn
 
+    _outputs(folder=output)
+    _outputs(folder=study)
     settings = Settings(rows=rows, budget=budget, tests=test_rows, curves=min(200, test_rows))
     found, complete = run_study(study, only=only, seeds=seeds, minutes=minutes, settings=settings, report=warn)
     if not found.finished(BASELINE, seeds):
@@ -775,7 +797,7 @@ def fit(
     jobs: Annotated[int, typer.Option(help="Curves at once; the cores are shared among them.")] = 1,
     space: SpaceOption = None,
     around: AroundOption = None,
-    width: WidthOption = "20%",
+    width: WidthOption = None,
     fwhm: FwhmOption = "20:120",
     zero: ZeroOption = "-20:20",
     scale: ScaleOption = None,
@@ -879,7 +901,7 @@ def refine(
         xrd refine curve.xy --start result/result.json --damage --method slsqp
     """
     choices = _fit_choices(
-        space=_space(space, None, "20%"),
+        space=_space(space),
         damage=damage,
         fwhm=fwhm,
         zero=zero,
@@ -925,6 +947,7 @@ def bench(
     from xrdsim.report import save_figure, step_figure
     from xrdsim.terminal import counting, say, show_table
 
+    _outputs(output, plot, figures=(plot,))
     with counting("timing", "repeats") as progress:
         timings = measure_throughput(peers=peers, seconds=seconds, progress=progress)
     show_table(*throughput_table(timings))
@@ -981,6 +1004,7 @@ def _show_dataset(path: str, as_json: bool, plot: Path | None, verify: bool) -> 
     from xrdsim.report import dataset_figure, dataset_table, range_table, save_figure
     from xrdsim.terminal import say, show_table
 
+    _outputs(plot, figures=() if plot is None else (plot,))
     described = describe(path, verify=verify)
     if as_json:
         say(json.dumps(described, indent=2))
@@ -1012,12 +1036,13 @@ def _cluster(scheduler: str | None) -> AbstractContextManager[Any]:
     return nullcontext() if scheduler is None else connect(scheduler)
 
 
-def _space(path: Path | None, known: Path | None, width: str) -> Any:
+def _space(path: Path | None, known: Path | None = None, width: str | None = None) -> Any:
     """The ranges that files describe, or None."""
     from xrdsim.spaces import around, parse_width, read_space
 
+    _belongs(width is not None, "--width", known is not None, "--around")
     space = None if path is None else read_space(path)
-    return space if known is None else around(known, parse_width(width), space)
+    return space if known is None else around(known, parse_width(width or "20%"), space)
 
 
 def _fit_choices(
@@ -1035,6 +1060,7 @@ def _fit_choices(
     **choices: Any,
 ) -> Any:
     """Choices of `fit` and `refine`."""
+    from xrdsim.errors import ParameterError
     from xrdsim.fit.problem import Unknowns
     from xrdsim.fit.series import Choices, adapted
     from xrdsim.parameters import ParameterSpace
@@ -1049,7 +1075,12 @@ def _fit_choices(
         background=background,
         priors=dict(_prior(text) for text in prior or ()),
     )
-    starts = None if start is None else adapted(read_sample(start), unknowns)
+    starts = None
+    if start is not None:
+        try:
+            starts = adapted(unknowns.space.check(read_sample(start)), unknowns)
+        except ParameterError as error:
+            raise ParameterError(str(error) if str(start) in str(error) else f"{start}: {error}") from None
     excluded = tuple(_limits("exclude", text) for text in exclude or ())
     return Choices(unknowns=unknowns, starts=starts, excluded=excluded, **_experiment(reflection, None), **choices)
 
@@ -1063,11 +1094,15 @@ def _fit(
     from xrdsim.fit.series import fit_file, fit_files
     from xrdsim.terminal import complain, say, searching, show_table
 
-    def save(fitted: Any, folder: Path) -> None:
-        files = write(fitted, folder, with_page=html)
+    def tell(fitted: Any, files: list[Path]) -> None:
         say(f"{fitted.source}: {fitted.verdict}. {fitted.reason}")
         say(f"→ {', '.join(map(str, files))}")
 
+    def save(fitted: Any, folder: Path) -> None:
+        tell(fitted, write(fitted, folder, with_page=html))
+
+    _outputs(folder=output)
+    _check_jobs(jobs)
     begun = time.perf_counter()  # loading the network is part of the budget
     starts = None
     if model != "none":
@@ -1077,11 +1112,12 @@ def _fit(
     if len(curves) == 1:
         with searching() as progress:
             fitted = fit_file(curves[0], choices, starts=starts, begun=begun, progress=progress)
+        files = write(fitted, output, with_page=html)
         say(fitted.note)
         show_table(*table(fitted))
         if fitted.likelihoods:
             show_table(*likelihood_rows(fitted))
-        save(fitted, output)
+        tell(fitted, files)
         if strict and fitted.verdict != "solved":
             raise typer.Exit(2)
         return
@@ -1104,6 +1140,14 @@ def _fit(
         raise typer.Exit(1)
     if strict and any(fitted.verdict != "solved" for fitted in done.values()):
         raise typer.Exit(2)
+
+
+def _check_jobs(jobs: int) -> None:
+    from xrdsim.errors import ParameterError
+
+    most = 4 * (os.cpu_count() or 1)
+    if not 1 <= jobs <= most:
+        raise ParameterError(f"jobs = {jobs} must lie within 1 … {most}, four for each processor")
 
 
 def _reading(*values: Any) -> dict[str, Any]:
@@ -1146,6 +1190,35 @@ def _seconds(text: str) -> float:
         raise ParameterError(f"--budget {text!r} must be a time such as 10s or 2min") from None
 
 
-def _names(text: str | None) -> list[str] | None:
+def _names(text: str) -> list[str]:
     """Names separated by commas."""
-    return [name.strip() for name in text.split(",")] if text else None
+    return [name.strip() for name in text.split(",")]
+
+
+def _belongs(given: bool, option: str, chosen: bool, other: str) -> None:
+    """Refuse an option without the one that it belongs to."""
+    from xrdsim.errors import ParameterError
+
+    if given and not chosen:
+        raise ParameterError(f"{option} belongs to {other}; give both, or leave it out")
+
+
+def _outputs(*files: Path | None, figures: tuple[Path | None, ...] = (), folder: Path | None = None) -> None:
+    """Find out before the work whether its results can be written."""
+    from xrdsim.files import check_figure, check_outputs
+
+    check_outputs(*files, folder=folder)
+    for figure in figures:
+        check_figure(figure)
+
+
+def main() -> None:
+    """The command `xrd`."""
+    from xrdsim import terminal
+
+    with terminal.any_terminal():
+        threads = os.environ.get("NUMBA_NUM_THREADS", "1")
+        if not threads.isdecimal() or int(threads) < 1:
+            terminal.complain(f"NUMBA_NUM_THREADS = {threads} must be a number of threads, at least 1")
+            raise SystemExit(1)
+        app()

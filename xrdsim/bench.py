@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from xrdsim import _jit, device, flops
 from xrdsim.crystal import DEFAULT_SCAN
 from xrdsim.derivatives import linearize
+from xrdsim.errors import ParameterError
 from xrdsim.kernels.peak import CHAINS, LINKS, multiply_add
 from xrdsim.kernels.reflectivity import BLOCK
 from xrdsim.model import simulate, strain_profile
@@ -160,6 +161,7 @@ def measure_throughput(*, peers: bool = False, seconds: float = 0.15, progress: 
     XrdError
         Peers are asked for and not installed.
     """
+    _check_seconds(seconds)
     cores = sorted({1, numba.get_num_threads()})
     jobs = [_peak(threads, seconds) for threads in cores]
     for variant in VARIANTS:
@@ -203,6 +205,7 @@ def measure_steps(*, rows: int = 16, seconds: float = 0.05, progress: Progress |
     seconds : duration of one repeat.
     progress : called with (done, total) repeats.
     """
+    _check_seconds(seconds)
     params = _rows(rows)
     choices: list[tuple[float | None, float]] = [(layers, 1e-4) for layers in LAYERS]
     choices += [(None, asked) for asked in ASKED]
@@ -391,3 +394,8 @@ def _version(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return "not installed"
+
+
+def _check_seconds(seconds: float) -> None:
+    if not 0.0 < seconds <= 3600.0:
+        raise ParameterError(f"seconds = {seconds:g} of a repeat must be positive, at most 3600")

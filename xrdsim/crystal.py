@@ -26,8 +26,8 @@ record, built in Python or read from a TOML file::
     points = 701
 """
 
+import cmath
 import math
-import tomllib
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -36,7 +36,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xrdsim.errors import ParameterError
+from xrdsim.limits import read_toml
 from xrdsim.units import ARCSEC
+
+THICKEST_FILM = 1e7
+"""Å."""
+
+MISFIT = 0.1
+"""Largest difference of the lattices of film and substrate, in parts of the latter."""
+
+MOST_POINTS, RIGHT_ANGLE = 2_000_000, 324000.0
+"""Of a scan: number of points, and angle [arcsec] from the substrate peak."""
 
 Strain = TypeVar("Strain", float, NDArray[np.float64])
 
@@ -67,10 +77,12 @@ class Film:
     source: str
 
     def __post_init__(self) -> None:
-        if not (self.lattice > 0.0 and self.thickness > 0.0):
+        if not (0.0 < self.lattice < math.inf and 0.0 < self.thickness <= THICKEST_FILM):
             raise ParameterError(
-                f"film: lattice {self.lattice:g} Å and thickness {self.thickness:g} Å must be positive"
+                f"film: lattice {self.lattice:g} Å and thickness {self.thickness:g} Å must be positive, the thickness "
+                f"at most {THICKEST_FILM:g} Å, beyond which it is a substrate"
             )
+        _check_finite("film: ", chi0=self.chi0, chih=self.chih)
         if self.chi0.imag <= 0.0 or self.chi0.real >= 0.0:
             raise ParameterError(f"film: chi0 = {self.chi0:g} must have a negative real and a positive imaginary part")
         if self.chih == 0.0:
@@ -110,9 +122,10 @@ class Reflection:
     film: Film | None = None
 
     def __post_init__(self) -> None:
-        if not (self.lattice > 0.0 and self.wavelength > 0.0):
+        if not (0.0 < self.lattice < math.inf and 0.0 < self.wavelength < math.inf):
             raise ParameterError(f"lattice {self.lattice:g} Å and wavelength {self.wavelength:g} Å must be positive")
-        if not any(self.hkl):
+        _check_finite("", chi0=self.chi0, chih=self.chih)
+        if len(self.hkl) != 3 or not any(self.hkl):
             raise ParameterError(f"hkl {self.hkl} is no reflection")
         if self.h0 >= 2.0 * self.k:
             raise ParameterError(
@@ -123,6 +136,11 @@ class Reflection:
             raise ParameterError(f"chi0 = {self.chi0:g} must have a negative real and a positive imaginary part")
         if self.chih == 0.0:
             raise ParameterError("chih must not be 0")
+        if self.film is not None and abs(self.film.lattice / self.lattice - 1.0) > MISFIT:
+            raise ParameterError(
+                f"film: the lattice {self.film.lattice:g} Å differs from the {self.lattice:g} Å of the substrate by "
+                f"more than {100 * MISFIT:g} %, where no film grows on it"
+            )
 
     @property
     def k(self) -> float:
@@ -178,7 +196,14 @@ class Reflection:
         """Build from plain values, complex numbers as [real, imaginary]; inverse of ``to_dict``."""
         values = dict(table)
         try:
-            values["hkl"] = tuple(int(index) for index in values["hkl"])
+            indices = values["hkl"]
+            if (
+                not isinstance(indices, (list, tuple))
+                or len(indices) != 3
+                or any(type(each) is not int for each in indices)
+            ):
+                raise ParameterError(f"{where}: hkl = {indices!r} must be three whole numbers, [h, k, l]")
+            values["hkl"] = tuple(indices)
             for name in ("chi0", "chih"):
                 values[name] = complex(*values[name])
             if values.get("chih_linear") is not None:
@@ -187,7 +212,9 @@ class Reflection:
                 film = dict(values["film"])
                 values["film"] = Film(**{**film, **{name: complex(*film[name]) for name in ("chi0", "chih")}})
             return cls(**values)
-        except (KeyError, TypeError) as error:
+        except ParameterError as error:
+            raise ParameterError(f"{where}: {error}" if where not in str(error) else str(error)) from None
+        except (AttributeError, KeyError, OverflowError, TypeError) as error:
             raise ParameterError(f"{where}: [reflection] is incomplete or malformed: {error}") from error
 
     def to_dict(self) -> dict[str, Any]:
@@ -223,6 +250,12 @@ class Scan:
     def __post_init__(self) -> None:
         if not (math.isfinite(self.start) and math.isfinite(self.step) and self.step > 0.0 and self.points >= 1):
             raise ParameterError(f"a scan needs a finite start, a positive step and at least one point; got {self}")
+        if self.points > MOST_POINTS:
+            raise ParameterError(f"a scan of {self.points:g} points is too long; it may have {MOST_POINTS:g}")
+        if not (abs(self.start) <= RIGHT_ANGLE and abs(self.last) <= RIGHT_ANGLE):
+            raise ParameterError(
+                f"a scan from {self.start:g}″ to {self.last:g}″ leaves ±{RIGHT_ANGLE:g}″, a right angle"
+            )
 
     @property
     def angle(self) -> NDArray[np.float64]:
@@ -250,8 +283,13 @@ class Scan:
         """
         table = _read_table(path, "scan")
         try:
-            return cls(float(table.pop("start")), float(table.pop("step")), int(table.pop("points")), **table)
-        except (KeyError, TypeError, ValueError) as error:
+            points = table.pop("points")
+            if type(points) is not int:
+                raise ParameterError(f"points = {points!r} must be a whole number")
+            return cls(float(table.pop("start")), float(table.pop("step")), points, **table)
+        except ParameterError as error:
+            raise ParameterError(f"{path}: {error}") from None
+        except (KeyError, OverflowError, TypeError, ValueError) as error:
             raise ParameterError(f"{path}: [scan] needs start, step and points as numbers: {error}") from error
 
     def to_dict(self) -> dict[str, Any]:
@@ -259,11 +297,16 @@ class Scan:
         return asdict(self)
 
 
+def _check_finite(where: str, **values: complex) -> None:
+    for name, value in values.items():
+        if not cmath.isfinite(value):
+            raise ParameterError(f"{where}{name} = {value:g} must be finite")
+
+
 def _read_table(path: str | Path, name: str) -> dict[str, Any]:
     try:
-        with open(path, "rb") as file:
-            content = tomllib.load(file)
-    except (OSError, tomllib.TOMLDecodeError) as error:
+        content = read_toml(path)
+    except (OSError, ValueError) as error:
         raise ParameterError(f"{path} cannot be read as TOML: {error}") from error
     if not isinstance(content.get(name), dict):
         raise ParameterError(f"{path} has no table [{name}]")

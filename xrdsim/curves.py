@@ -5,7 +5,6 @@ the expanded lattice): x − x_peak of a relative scan, ω_peak − ω, or (2θ_
 A file format is one function from the bytes of a file to ``Columns``, one for each scan.
 """
 
-import math
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -14,9 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xrdsim.columns import Columns, Floats, refuse
-from xrdsim.errors import CurveError, ParameterError
+from xrdsim.errors import CurveError, ParameterError, shown
 from xrdsim.files import replacing
 from xrdsim.formats import READERS
+from xrdsim.limits import LARGEST_FILE, read_bytes
 from xrdsim.plaintext import MARK, read_text
 
 DEFAULT_STEP = 4.018235972  # [arcsec] between the points of a file without an angle column
@@ -26,6 +26,7 @@ MIN_POINTS, MIN_AFTER_PEAK = 50, 30  # in all, and on the expanded side of the s
 PEAK_CONTRAST = 10.0  # lowest ratio of the substrate peak to the median intensity
 MAX_GAP = 10.0  # largest step, in those around it
 SATURATED = 3  # equal highest points of a flat top
+LARGEST = 1e30  # intensity, and intensity of one count; the smallest is its inverse
 MAX_LISTED = 8  # scans named in a message
 
 
@@ -118,13 +119,13 @@ def read_curve(
     ParameterError
         ``step``, ``axis``, ``unit``, ``per_count`` or ``offset`` has no meaning.
     """
-    if step is not None and not 0.0 < step < math.inf:
-        raise ParameterError(f"the step is {step:g} arcsec; it must be positive")
+    if step is not None and not 1e-3 <= step <= 3600.0:
+        raise ParameterError(f"the step is {step:g} arcsec; it must be positive, within 0.001 … 3600")
     for name, value, known in (("axis", axis, AXES), ("unit", unit, UNITS)):
         if value is not None and value not in known:
             raise ParameterError(f"the {name} is {value!r}; choose one of {', '.join(known)}")
     _check_counting(per_count, offset)
-    source = str(path)
+    source = shown(str(path))
     table = _pick(_read_scans(Path(path), source, step), scan, source)
     x, y, line, rows = table.angle, table.intensity, table.line, np.arange(table.line.size)
     if table.step is not None and unit == "deg":
@@ -132,6 +133,8 @@ def read_curve(
     if x.size and table.name and table.axis is None and axis is None:
         refuse(source, f"a scan of {table.name} is taken for no rocking curve; say --axis omega|2theta if it is one")
     axis, unit, peak = axis or table.axis, unit or table.unit, table.peak if peak is None else peak
+    for i in np.flatnonzero(y > LARGEST).tolist():
+        refuse(source, f"the intensity {y[i]:g} is none that a detector gives; correct it", line[i], table.place)
     keep = y >= 0.0
     for i in np.flatnonzero(~keep & (not drop_negative)).tolist():
         refuse(source, f"the intensity {y[i]:g} is negative; correct it or use --drop-negative", line[i], table.place)
@@ -171,7 +174,7 @@ def list_scans(path: str | PathLike[str]) -> list[str]:
     CurveError
         The file cannot be read.
     """
-    return [str(scan) for scan in _read_scans(Path(path), str(path), None)]
+    return [str(scan) for scan in _read_scans(Path(path), shown(str(path)), None)]
 
 
 def write_curve(path: str | Path, angle: ArrayLike, intensity: ArrayLike) -> None:
@@ -200,15 +203,17 @@ def write_curve(path: str | Path, angle: ArrayLike, intensity: ArrayLike) -> Non
 
 
 def _check_counting(per_count: ArrayLike | None, offset: float) -> None:
-    if per_count is not None and not np.all(np.isfinite(per_count) & (np.asarray(per_count) > 0.0)):
+    if per_count is not None and not np.all(
+        (np.asarray(per_count) >= 1.0 / LARGEST) & (np.asarray(per_count) <= LARGEST)
+    ):
         raise ParameterError(f"per_count is {per_count}; the intensity of one count must be positive and finite")
-    if not math.isfinite(offset):
+    if not abs(offset) <= LARGEST:
         raise ParameterError(f"the offset is {offset} counts; it must be finite")
 
 
 def _read_scans(path: Path, source: str, step: float | None) -> list[Columns]:
     try:
-        data = path.read_bytes()
+        data = read_bytes(path, LARGEST_FILE)
     except OSError as error:
         raise CurveError(f"{source}: {error.strerror}; check the path and its permissions") from error
     reader = READERS.get(path.suffix.lower())

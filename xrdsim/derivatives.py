@@ -208,10 +208,10 @@ def _prepare(
     n = len(rows)
     task = _Task(
         rows,
-        per_sample(fwhm, n, "fwhm", 0.0),
-        per_sample(scale, n, "scale", 0.0),
-        per_sample(background, n, "background", 0.0),
-        per_sample(zero, n, "zero", -np.inf),
+        per_sample(fwhm, n, "fwhm"),
+        per_sample(scale, n, "scale"),
+        per_sample(background, n, "background"),
+        per_sample(zero, n, "zero"),
         np.array([NUISANCES[name] for name in nuisances], dtype=np.int64),
         physics.get("scan", DEFAULT_SCAN),
         physics,

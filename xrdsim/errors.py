@@ -4,6 +4,14 @@ Every error is an ``XrdError`` and the built-in error a Python user would expect
 """
 
 
+def shown(text: str) -> str:
+    """A text as it can be printed and stored: characters that no terminal shows, and bytes that are no UTF-8, escaped.
+
+    Line ends stay.
+    """
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+
+
 class XrdError(Exception):
     """Base of all errors raised on purpose by xrdsim and xrdml."""
 

@@ -3,15 +3,55 @@
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xrdsim.errors import OutputError
+from xrdsim.errors import OutputError, ParameterError
 from xrdsim.places import is_remote, object_sizes, place
+
+FIGURES = (".png", ".svg", ".pdf")
+"""Suffixes of the files that figures are written to."""
+
+
+def check_outputs(*files: str | Path | None, folder: str | Path | None = None) -> None:
+    """Find out before a long work whether its results can be written: files, and a folder for others.
+
+    Raises
+    ------
+    OutputError
+        A name is that of a folder where a file is wanted or the reverse, or nothing can be written there.
+    ParameterError
+        Two of the files are the same.
+    """
+    chosen = [Path(file) for file in files if file is not None]
+    for i, file in enumerate(chosen):
+        if file.is_dir() or not file.name:
+            raise OutputError(f"{file} is a folder; give the name of a file to write")
+        if any(file.absolute() == other.absolute() for other in chosen[:i]):
+            raise ParameterError(f"{file} is the name of two of the outputs; give them different names")
+    places = [file.parent for file in chosen] + ([] if folder is None else [Path(folder)])
+    for place_ in places:
+        existing = next(each for each in (place_, *place_.absolute().parents) if each.exists())
+        if not existing.is_dir():
+            raise OutputError(f"{place_} cannot be written: {existing} is a file, not a folder; choose another place")
+        if not os.access(existing, os.W_OK):
+            raise OutputError(f"{place_} cannot be written: {existing} is not open for writing; choose another place")
+
+
+def check_figure(path: str | Path | None) -> None:
+    """Refuse the name of a figure whose suffix is none that figures are written as.
+
+    Raises
+    ------
+    OutputError
+        It is another one.
+    """
+    if path is not None and Path(path).suffix.lower() not in FIGURES:
+        raise OutputError(f"{path} has the suffix {Path(path).suffix!r}; figures are written as .png, .svg or .pdf")
 
 
 @contextmanager
@@ -35,7 +75,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
         reason = error.strerror or str(error)
         raise OutputError(f"{target} cannot be written: {reason}; choose another place or free some space") from error
     finally:
-        if temporary.parent.is_dir():
+        with suppress(OSError):
             temporary.unlink(missing_ok=True)
 
 
@@ -49,7 +89,7 @@ def save_json(path: str | Path, values: dict[str, Any]) -> Path:
     """
     with replacing(path) as temporary:
         text = json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
+        temporary.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
     return Path(path)
 
 

@@ -14,6 +14,9 @@ from xml.etree import ElementTree
 import numpy as np
 
 from xrdsim.columns import Columns, Floats, as_measured, refuse
+from xrdsim.limits import LARGEST_FILE
+
+_MOST_COLUMNS = 10_000  # of a BRML file
 
 _EXPORT = "export the scan as .xy, in columns of angle and intensity"
 _UNITS = {"deg": "deg", "degree": "deg", "degrees": "deg", "°": "deg", "arcsec": "arcsec", "sec": "arcsec"}
@@ -148,7 +151,7 @@ def read_brml(data: bytes, source: str) -> list[Columns]:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             names = [name for name in archive.namelist() if re.search(r"(^|/)RawData\d+\.xml$", name)]
             names.sort(key=lambda name: [int(digits) for digits in re.findall(r"\d+", name)])
-            documents = [(name, archive.read(name)) for name in names]
+            documents = [(name, _unpacked(archive, name, source)) for name in names]
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError):
         what = "this is no complete BRML archive" if data else "the file is empty"
         refuse(source, f"{what}; copy or export the file again, or {_EXPORT}")
@@ -161,12 +164,23 @@ def read_brml(data: bytes, source: str) -> list[Columns]:
     return scans
 
 
+def _unpacked(archive: zipfile.ZipFile, name: str, source: str) -> bytes:
+    """A member of an archive, up to the size that a file may have, whatever its header says."""
+    with archive.open(name) as member:
+        data = member.read(LARGEST_FILE + 1)
+    if len(data) > LARGEST_FILE:
+        refuse(source, f"{name} unpacks to more than {LARGEST_FILE / 1e6:g} MB, which no scan does; {_EXPORT}")
+    return data
+
+
 def _brml_scan(route: ElementTree.Element, number: int, where: str) -> Columns:
     fixed: dict[str, int] = {}  # the columns of each name
     drives: dict[str, int] = {}
     counters: list[tuple[int, str]] = []
     for view in route.findall("DataViews/RawDataView"):
         start, length = (int(max(_number(view.get(key)) or 0.0, 0.0)) for key in ("Start", "Length"))
+        if start > _MOST_COLUMNS:
+            refuse(where, f"its data begin in column {start:g}; copy or export the file again")
         kind = view.get(_TYPE, "").rpartition(":")[2]
         if kind == "FixedRawDataView":
             fixed[view.get("LogicName", "")] = start

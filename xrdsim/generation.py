@@ -5,6 +5,7 @@ So the bytes of a dataset do not depend on how many workers made it, nor on how 
 """
 
 import logging
+import os
 import socket
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, nullcontext
@@ -19,11 +20,12 @@ import numpy as np
 from distributed import Client
 
 from xrdsim import cluster, store
-from xrdsim.configuration import Configuration, Part
+from xrdsim.configuration import MARGIN, Configuration, Part
 from xrdsim.crystal import DEFAULT_SCAN, GGG_444, Reflection, Scan
 from xrdsim.dataset import Dataset, open_dataset
 from xrdsim.errors import ParameterError, StoreError, StoreExistsError, XrdError
 from xrdsim.integrity import processor, record_machine, repair
+from xrdsim.limits import afford
 from xrdsim.lock import only_writer
 from xrdsim.model import check_device, largest_strain, prepare, simulate
 from xrdsim.parameters import ParameterSpace
@@ -32,6 +34,9 @@ from xrdsim.samplers import EDGE, Plan, make_plan
 from xrdsim.sampling import Sampler
 
 _LOG = logging.getLogger(__name__)
+
+MOST_WORKERS = 4
+"""Processes for each processor."""
 
 _PART = 2048  # rows simulated together: memory does not grow with the blocks
 _ALONE = Lock()  # held by what computes in a process whose threads do not bear two at once
@@ -164,6 +169,12 @@ def generate(
     ):
         if value != int(value) or value < low:
             raise ParameterError(f"{name} = {value} must be a whole number of at least {low}")
+    afford(12.0 * block_size * scan.extended(MARGIN).points, f"block_size = {block_size}: a block")
+    if workers is not None and workers > MOST_WORKERS * (os.cpu_count() or 1):
+        raise ParameterError(
+            f"workers = {workers} are too many for {os.cpu_count()} processors; give at most "
+            f"{MOST_WORKERS * (os.cpu_count() or 1)}, or a cluster with --scheduler"
+        )
     if block_size < 1 or (block_size > store.CHUNK_ROWS and block_size % store.CHUNK_ROWS):
         raise ParameterError(f"block_size = {block_size} must lie within 1 … 256 or be a multiple of 256")
     space = space or ParameterSpace()

@@ -17,6 +17,7 @@ from xrdsim.parameters import D01, D02, DMAX1, L1, L2, RP1, RP2, ParameterSpace
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
+_HOPELESS = 2**63 * 10_000  # points of a box of which certainly 2^63 keep the constraints
 _MOST = 10_000  # values per parameter
 
 
@@ -150,6 +151,11 @@ def make_grid(space: ParameterSpace, counts: ArrayLike, *, cells: bool = False) 
                 f"the range of {name}, {axis[0]:g} … {axis[-1]:g}, does not hold {len(axis)} different float32 values; "
                 "widen it, fix it or take fewer values"
             )
+    if math.prod(numbers) > _HOPELESS:
+        raise ParameterError(
+            f"the grid with {numbers} values has {math.prod(numbers):.3g} points before the constraints, of which "
+            "2^63 or more keep them; take fewer values"
+        )
     # every other parameter at the value that leaves most freedom
     easy = np.array(space.low)
     easy[DMAX1], easy[L1] = space.high[DMAX1], space.high[L1]

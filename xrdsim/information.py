@@ -99,6 +99,8 @@ def fisher(
     """
     if not (np.isfinite(counts) and counts > 0.0):
         raise ParameterError(f"counts = {counts:g} must be a positive number")
+    if not mask >= 0.0:
+        raise ParameterError(f"mask = {mask:g} must be at least 0 arcsec")
     space = physics.get("space") or ParameterSpace()
     rows = space.check(params)
     span = (space.with_damage() if rows.shape[1] == 9 else space).span

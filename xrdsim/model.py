@@ -15,6 +15,7 @@ from xrdsim.instrument import nodes as instrument_nodes
 from xrdsim.kernels import batch
 from xrdsim.kernels.reflectivity import Optics
 from xrdsim.kernels.steps import Accuracy, Material
+from xrdsim.limits import afford
 from xrdsim.optics import Convention, amplitudes, coupling, monochromator_factor, optics
 from xrdsim.parameters import L1, PROFILE, ParameterSpace
 from xrdsim.units import FWHM_TO_SIGMA
@@ -32,6 +33,12 @@ THICKEST_PHASE = 0.0062
 
 SINGLE = 1e-3
 """Accuracy [dex] of the steps in single precision."""
+
+LIMITS = {"fwhm": (0.0, 3600.0), "zero": (-36000.0, 36000.0), "scale": (0.0, 1e30), "background": (0.0, 1e30)}
+"""Of what a measurement adds to a curve [arcsec, arcsec, 1, 1]."""
+
+NARROWEST = 0.1
+"""Smallest FWHM of an instrument [arcsec] that is not 0."""
 
 _ROWS = 4096  # rows simulated at once: bounds the memory of the nodes beside the result
 
@@ -182,10 +189,11 @@ def simulate(
     rows = chosen.check(params)
     check_film(rows, reflection, device)
     n = len(rows)
-    fwhms = per_sample(fwhm, n, "fwhm", 0.0)
-    scales = per_sample(scale, n, "scale", 0.0)
-    backgrounds = per_sample(background, n, "background", 0.0)
-    zeros = per_sample(zero, n, "zero", -np.inf)
+    fwhms, scales, backgrounds, zeros = (
+        per_sample(value, n, name)
+        for name, value in (("fwhm", fwhm), ("scale", scale), ("background", background), ("zero", zero))
+    )
+    afford(16.0 * n * scan.points, f"{n} curves of {scan.points} angles")
 
     thickest = THICKER * chosen.high[L1]
 
@@ -223,6 +231,7 @@ def simulate(
             zero=float(np.abs(zeros).max()),
             thickness=thickest,
         )
+        afford(16.0 * min(n, _ROWS) * len(grid.angle), f"{n} curves at {len(grid.angle)} angles about the instrument")
         indices = np.flatnonzero(blurred)
         for part in np.array_split(indices, -(-len(indices) // _ROWS)):
             at_nodes = reflect(part, *grid_and_cluster(grid))
@@ -356,13 +365,23 @@ def chunks(n: int) -> int:
     return max(1, min(n, 8 * numba.get_num_threads()))
 
 
-def per_sample(value: ArrayLike, n: int, name: str, low: float) -> Array:
+def per_sample(value: ArrayLike, n: int, name: str) -> Array:
+    """A number, or one a sample, as (n,).
+
+    Raises
+    ------
+    ParameterError
+        Another shape, not finite, or outside of LIMITS.
+    """
+    low, high = LIMITS[name]
     try:
         values = np.array(np.broadcast_to(np.asarray(value, dtype=np.float64), (n,)))
     except ValueError:
         raise ParameterError(f"{name} has the shape {np.shape(value)}; give one number or one a sample ({n})") from None
-    bad = ~np.isfinite(values) | (values < low)
+    bad = ~((values >= low) & (values <= high))
+    if name == "fwhm":
+        bad |= (values > 0.0) & (values < NARROWEST)
     if bad.any():
-        limit = f" of at least {low:g}" if np.isfinite(low) else ""
-        raise ParameterError(f"{name} = {values[bad][0]:g} must be a finite number{limit}")
+        what = f"0, or {NARROWEST:g}" if name == "fwhm" else f"{low:g}"
+        raise ParameterError(f"{name} = {values[bad][0]:g} must be a number within {what} … {high:g}")
     return values

@@ -57,6 +57,12 @@ ALL_NAMES = tuple(parameter.name for parameter in TABLE)
 DMAX1, D01, L1, RP1, D02, L2, RP2, KAPPA, P = range(9)
 """Columns of a parameter array."""
 
+MOST_STRAIN = 0.3
+"""Upper limit of any range of strains."""
+
+LARGEST = {"1": 100.0, "Å": 1e5}
+"""Of any range, by its unit: thicker layers take no measurable time of their own, but a simulator endless time."""
+
 _ORDER = (D01, DMAX1, D02, L1, RP1, L2, RP2, KAPPA, P)
 """In which ``from_unit`` computes the parameters."""
 
@@ -115,7 +121,13 @@ class ParameterSpace:
                 raise ParameterError(
                     f"the range of {name} is {low:g} … {high:g}; the lower limit must not exceed the upper"
                 )
+        if not 0.0 < self.strain_sum <= 2.0 * MOST_STRAIN:
+            raise ParameterError(f"strain_sum = {self.strain_sum:g} must be positive, at most {2.0 * MOST_STRAIN:g}")
         domain = {
+            "the strains": (
+                max(self.high[DMAX1], self.high[D01], self.high[D02]) <= MOST_STRAIN,
+                f"at most {MOST_STRAIN:g}",
+            ),
             "Dmax1": (self.low[DMAX1] > DMIN, f"above {DMIN:g}"),
             "D01": (self.low[D01] >= DMIN, f"at least {DMIN:g}"),
             "L1": (self.low[L1] > 0.0, "above 0"),
@@ -127,6 +139,10 @@ class ParameterSpace:
         if self.damage:
             domain["kappa"] = (self.low[KAPPA] >= 0.0 and self.high[KAPPA] <= 1.0, "within 0 … 1")
             domain["p"] = (self.low[P] > 0.0, "above 0")
+        for name, low, high in zip(self.names, self.low, self.high, strict=True):
+            most = LARGEST[TABLE[ALL_NAMES.index(name)].unit]
+            if max(-low, high) > most:
+                raise ParameterError(f"the range of {name}, {low:g} … {high:g}, must stay within {most:g}")
         for name, (ok, rule) in domain.items():
             if not ok:
                 raise ParameterError(f"the range of {name} must stay {rule}")

@@ -13,6 +13,7 @@ from xrdsim.columns import Columns, refuse
 
 MARK = "# xrdsim curve: angle 0 at the substrate peak, positive toward lower glancing angle"
 _COMMENT = ("#", ";", "!", "%", "//")
+_LONG = 100_000  # bytes: a longer file with NULs is not looked at line by line
 _NUMBER = r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?"
 
 
@@ -22,6 +23,8 @@ def read_text(data: bytes, source: str, step: float | None, default: float) -> C
     if binary or data.startswith(b"PK\x03\x04"):
         what = "a binary .raw file" if binary else "a zip archive, such as .brml or .rasx"
         refuse(source, f"this is {what}, not text; name it .brml if it is one, or export the scan as .xy")
+    if len(data) > _LONG and b"\0" in data[:_LONG]:
+        refuse(source, "this is a binary file, not text; export the scan as .xy")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:

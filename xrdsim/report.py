@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from xrdsim.bench import StepCost
 from xrdsim.dataset import Dataset
-from xrdsim.errors import OutputError
-from xrdsim.files import replacing, save_json
+from xrdsim.files import check_figure, replacing, save_json
 from xrdsim.information import Fisher
 from xrdsim.model import Curves, depth_end, strain_profile
 from xrdsim.parameters import ALL_NAMES, TABLE
@@ -35,8 +34,7 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
         The file cannot be written, or the suffix is unknown.
     """
     target = Path(path)
-    if target.suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise OutputError(f"{target} has the suffix {target.suffix!r}; figures are written as .png, .svg or .pdf")
+    check_figure(target)
     with replacing(target) as temporary:
         figure.savefig(temporary, dpi=160)
     return target

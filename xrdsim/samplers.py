@@ -38,6 +38,7 @@ from xrdsim.crystal import DEFAULT_SCAN, GGG_444, Reflection, Scan
 from xrdsim.derivatives import linearize
 from xrdsim.errors import ParameterError
 from xrdsim.grid import Grid, adaptive_counts, grid_counts, make_grid, rounded, storable
+from xrdsim.limits import afford
 from xrdsim.parameters import ALL_NAMES, RP2, ParameterSpace
 from xrdsim.sampling import Sampler, draw_grid, draw_prior, draw_valid, positions_per_block, stream, valid
 from xrdsim.sensitivity import measure_sensitivity
@@ -151,6 +152,8 @@ def make_plan(
         chosen = Sampler(sampler)
     except ValueError:
         raise ParameterError(f"sampler {sampler!r} is unknown; choose {', '.join(Sampler)}") from None
+    if seed < 0:
+        raise ParameterError(f"seed = {seed} must not be negative")
     ranges = space or ParameterSpace()
     physics = {"reflection": reflection, "scan": scan}
     physics |= {name: accuracy[name] for name in ("convention", "monochromator") if name in accuracy}
@@ -190,6 +193,7 @@ def sample(sampler: str = Sampler.ADAPTIVE, n: int = 20000, *, block_size: int =
     """
     if n < 1:
         raise ParameterError(f"n = {n} must be a whole number of at least 1")
+    afford(160.0 * n, f"{n} rows")
     plan = make_plan(sampler, n=n, block_size=block_size, **choices)
     parts = [plan.draw(block, min(block_size, n - first)) for block, first in enumerate(range(0, n, block_size))]
     return Sample(np.concatenate([part.params for part in parts]), np.concatenate([part.density for part in parts]))

@@ -4,7 +4,6 @@ The measure is mean |Δ log10(I + floor)| over the scan for a change of 1 %, of 
 range (what a grid of equal steps needs).
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from xrdsim.dataset import open_dataset
 from xrdsim.derivatives import finite_difference
 from xrdsim.errors import ParameterError
 from xrdsim.files import replacing, save_json
+from xrdsim.limits import afford, read_json
 from xrdsim.parameters import ALL_NAMES, ParameterSpace
 from xrdsim.sampling import draw_prior
 
@@ -186,6 +186,9 @@ def profiles_of(
     """
     if samples < 1:
         raise ParameterError(f"samples = {samples} must be positive")
+    if seed < 0:
+        raise ParameterError(f"seed = {seed} must not be negative")
+    afford(800.0 * samples, f"{samples} profiles")
     rng = np.random.default_rng(seed)
     if dataset is None:
         return draw_prior(samples, rng=rng), {}
@@ -210,7 +213,7 @@ def read_range_sensitivity(path: str | Path) -> tuple[Array, dict[str, Any]]:
         The file is missing or not of this form.
     """
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = read_json(path)
         table = content["range_relative"]
         values = np.array([float(table[name]["mean"]) for name in ALL_NAMES[:7]])
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -1,9 +1,7 @@
 """Ranges as data: a TOML file with other ranges, fixed and tied parameters; a narrow region around a known sample."""
 
 import difflib
-import json
 import math
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xrdsim.errors import ParameterError
+from xrdsim.limits import read_json, read_toml
 from xrdsim.parameters import ALL_NAMES, DAMAGE, STRAIN_SUM, ParameterSpace
 
 _TABLES = ("ranges", "ties", "constraints")
@@ -37,7 +36,7 @@ def read_space(path: str | Path) -> ParameterSpace:
         The file cannot be read, a name is unknown, a value has another form, or the ranges have no meaning.
     """
     try:
-        content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        content = read_toml(path)
     except (OSError, ValueError) as error:
         raise ParameterError(f"{path} cannot be read as TOML: {error}") from error
     if not content or not all(name in _TABLES and isinstance(table, dict) for name, table in content.items()):
@@ -114,9 +113,11 @@ def read_sample(path: str | Path) -> NDArray[np.float64]:
     Raises
     ------
     ParameterError
-        The file cannot be read, or a parameter is missing or no number.
+        The file cannot be read, a name is unknown, or a parameter is missing or no number.
     """
     values = _values(path)
+    for name in values:
+        _check_name(name, path)
     names = ALL_NAMES if "kappa" in values and "p" in values else ALL_NAMES[:7]
     missing = [name for name in names if name not in values]
     if missing:
@@ -140,7 +141,7 @@ def parse_width(text: str) -> float:
 
 def _values(path: str | Path) -> dict[str, Any]:
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = read_json(path)
     except (OSError, ValueError) as error:
         raise ParameterError(f"{path} cannot be read as JSON: {error}") from error
     table = content.get("parameters", content) if isinstance(content, dict) else None
@@ -154,7 +155,7 @@ def _values(path: str | Path) -> dict[str, Any]:
 def _check_name(name: Any, path: str | Path) -> None:
     if name not in ALL_NAMES:
         close = difflib.get_close_matches(str(name), ALL_NAMES, n=1, cutoff=0.4)
-        hint = f"; did you mean {close[0]}?" if close else ""
+        hint = f"; did you mean {close[0]}?" if close else "."
         raise ParameterError(f"{path}: unknown parameter {name!r}{hint} The names are {', '.join(ALL_NAMES)}")
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import difflib
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xrdsim.errors import ParameterError
+from xrdsim.limits import LARGEST_TABLE, read_bytes
 from xrdsim.parameters import ALL_NAMES, NAMES
 
 Array = NDArray[np.float64]
@@ -25,10 +27,8 @@ def read_table(path: str | Path) -> Array:
         The file cannot be read, a name is unknown, missing or repeated, or a line is not numeric: names the line.
     """
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            lines = [
-                (reader.line_num, row) for reader in [csv.reader(file)] for row in reader if any(map(str.strip, row))
-            ]
+        reader = csv.reader(io.StringIO(read_bytes(path, LARGEST_TABLE).decode("utf-8-sig"), newline=""))
+        lines = [(reader.line_num, row) for row in reader if any(map(str.strip, row))]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ParameterError(f"{path} cannot be read as CSV: {error}") from error
     if len(lines) < 2:
@@ -75,7 +75,7 @@ def _ordered(names: list[str], where: str) -> tuple[str, ...]:
     for name in names:
         if name not in ALL_NAMES:
             close = difflib.get_close_matches(name, ALL_NAMES, n=1, cutoff=0.4)
-            hint = f"; did you mean {close[0]}?" if close else ""
+            hint = f"; did you mean {close[0]}?" if close else "."
             raise ParameterError(f"{where}: unknown parameter {name!r}{hint} The names are {', '.join(ALL_NAMES)}")
         if names.count(name) > 1:
             raise ParameterError(f"{where}: {name} is given {names.count(name)} times")

@@ -1,8 +1,9 @@
 """What a terminal shows: progress bars, tables and one-line messages, by rich. Only the command line uses it."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from rich import box
@@ -11,22 +12,57 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from xrdsim.errors import shown
+
 Row = tuple[str, ...]
 
 
 def say(text: str) -> None:
     """A line on standard output, as it is."""
-    Console().print(text, highlight=False, markup=False, soft_wrap=True)
+    Console().print(shown(text), highlight=False, markup=False, soft_wrap=True)
 
 
 def complain(text: str) -> None:
     """An error on standard error."""
-    Console(stderr=True).print(f"[bold red]error:[/] {escape(text)}", highlight=False, soft_wrap=True)
+    Console(stderr=True).print(f"[bold red]error:[/] {escape(shown(text))}", highlight=False, soft_wrap=True)
 
 
 def warn(text: str) -> None:
     """A note on standard error."""
-    Console(stderr=True).print(text, highlight=False, markup=False, soft_wrap=True)
+    Console(stderr=True).print(shown(text), highlight=False, markup=False, soft_wrap=True)
+
+
+@contextmanager
+def any_terminal() -> Iterator[None]:
+    """Characters that the terminal does not have are replaced; a full disk or a closed pipe behind it is an error.
+
+    Raises
+    ------
+    SystemExit
+        With exit code 1, after a line on standard error, where standard output cannot be written.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="replace")
+    try:
+        yield
+    except OSError as error:
+        _unwritable(error)
+    except SystemExit:
+        try:
+            sys.stdout.flush()
+        except OSError as error:
+            _unwritable(error)
+        raise
+
+
+def _unwritable(error: OSError) -> None:
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes it once more
+        if not isinstance(error, BrokenPipeError):
+            complain(f"standard output cannot be written: {error.strerror or error}")
+    raise SystemExit(1) from None
 
 
 def show_table(columns: Row, rows: Sequence[Row]) -> None:
@@ -38,7 +74,7 @@ def show_table(columns: Row, rows: Sequence[Row]) -> None:
     for i, column in enumerate(columns):
         table.add_column(column, justify="left" if i == 0 or not any(columns) else "right", overflow="fold")
     for row in rows:
-        table.add_row(*(escape(cell) for cell in row))
+        table.add_row(*(escape(shown(cell)) for cell in row))
     console = Console()
     if not console.is_terminal:
         console.width = 200

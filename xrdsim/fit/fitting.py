@@ -93,6 +93,10 @@ def fit_curve(
         raise ParameterError(f"method {method!r} is unknown; choose {', '.join(METHODS)}")
     if not (math.isfinite(budget) and budget > 0.0):
         raise ParameterError(f"budget = {budget:g} s must be positive")
+    if seed < 0:
+        raise ParameterError(f"seed = {seed} must not be negative")
+    if max_iter < 1:
+        raise ParameterError(f"max_iter = {max_iter} must be at least 1")
     if not (math.isfinite(effort) and effort > 0.0):
         raise ParameterError(f"effort = {effort:g} must be positive, in parts of the usual work of the search")
     free = [name for name, fitted in zip(unknowns.names, unknowns.free, strict=True) if fitted]

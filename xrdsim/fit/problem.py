@@ -25,7 +25,7 @@ from xrdsim.curves import Curve
 from xrdsim.derivatives import linearize
 from xrdsim.errors import CurveError, ParameterError
 from xrdsim.fit.points import equidistant, groups, scatter, within_reach
-from xrdsim.model import simulate
+from xrdsim.model import LIMITS, NARROWEST, simulate
 from xrdsim.observe import PEAK_MASK
 from xrdsim.parameters import ParameterSpace
 
@@ -34,6 +34,7 @@ Array = NDArray[np.float64]
 INSTRUMENT = ("zero", "fwhm")
 LINEAR = ("scale", "background")
 
+_FAR = 10.0  # widths of a prior, or of the range, that its mean may be away from the range
 _FEWEST = 50  # points below which nothing can be said
 _LEAST_SCATTER = 0.005  # dex
 
@@ -59,18 +60,29 @@ class Unknowns:
 
     def __post_init__(self) -> None:
         for name, (low, high) in (("fwhm", self.fwhm), ("zero", self.zero)):
-            if not (math.isfinite(low) and math.isfinite(high) and low <= high and (low > 0.0 or name == "zero")):
-                raise ParameterError(f"the limits of {name}, {low:g} … {high:g}, must be finite and in order")
+            least, most = (NARROWEST, LIMITS[name][1]) if name == "fwhm" else LIMITS[name]
+            if not least <= low <= high <= most:
+                raise ParameterError(
+                    f"the limits of {name}, {low:g} … {high:g}, must be in order and within {least:g} … {most:g} arcsec"
+                )
         for name, value in (("scale", self.scale), ("background", self.background)):
-            if value is not None and not (math.isfinite(value) and value >= 0.0):
-                raise ParameterError(f"{name} = {value:g} must be a finite number of at least 0")
+            least, most = LIMITS[name]
+            if value is not None and not least <= value <= most:
+                raise ParameterError(f"{name} = {value:g} must be a number within {least:g} … {most:g}")
         known = (*self.space.names, *INSTRUMENT)
         for name, (mean, std) in self.priors.items():
             if name not in known:
                 raise ParameterError(f"there is no prior of {name}; choose among {', '.join(known)}")
-            if not (math.isfinite(mean) and std > 0.0):
+            j = known.index(name)
+            low, high = (*zip(self.space.low, self.space.high, strict=True), self.zero, self.fwhm)[j]
+            room = _FAR * max(std, high - low)
+            if not (math.isfinite(mean) and 1e-9 * (abs(low) + abs(high)) < std < math.inf):
                 raise ParameterError(
                     f"the prior of {name}, {mean:g} ± {std:g}, needs a finite mean and a positive width"
+                )
+            if not low - room <= mean <= high + room:
+                raise ParameterError(
+                    f"the prior of {name}, {mean:g} ± {std:g}, is far from its range {low:g} … {high:g}"
                 )
         object.__setattr__(self, "space", self.space.ordered())
 
@@ -313,7 +325,7 @@ def problem(
     ParameterError
         A setting without meaning.
     """
-    if per_count is not None and not (math.isfinite(per_count) and per_count > 0.0):
+    if per_count is not None and not 1e-30 <= per_count <= 1e30:
         raise ParameterError(f"per_count = {per_count:g} must be a positive number: the intensity of one count")
     if not mask >= 0.0:
         raise ParameterError(f"mask = {mask:g} must be at least 0 arcsec")
