@@ -23,7 +23,7 @@ from xrdsim.parameters import ALL_NAMES, NAMES, ParameterSpace
 KEYS = {
     "source", "note", "verdict", "reason", "parameters", "measurement", "measurement_std", "misfit", "minima",
     "correlation", "uncertainty", "profile_likelihood", "seconds", "evaluations", "ended", "settings", "curve",
-    "profile",
+    "profile", "derived", "assumed",
 }  # fmt: skip
 SETTINGS = {
     "ranges", "zero", "fwhm", "scale", "background", "priors", "per_count", "offset", "points", "mask", "both_sides",

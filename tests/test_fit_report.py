@@ -94,10 +94,10 @@ def test_a_figure_is_written(fit, second, tmp_path, suffix):
 
 def test_a_figure_has_three_panels_and_only_what_differs(fit, second):
     curve, profile, residual = draw(second).axes
-    assert [text.get_text() for text in curve.get_legend().texts].count("minimum 2") == 1
+    assert [text.get_text() for text in curve.get_legend().texts].count("no. 2 of the minima, as good") == 1
     labels = [text.get_text() for text in profile.get_legend().texts]
-    assert "minimum 2" in labels
-    assert "minimum 3" not in labels
+    assert "no. 2 of the minima, as good" in labels
+    assert "no. 3 of the minima, as good" not in labels
     assert len(residual.lines[0].get_xdata()) == fit.used.sum()
     title = draw(fit).get_suptitle()
     assert "sample_2e15.xy" in title
@@ -182,7 +182,8 @@ def test_the_table_of_a_fit(fit, second):
     assert columns == ("parameter", "value", "± std", "90 % interval", "remark")
     assert {len(row) for row in rows} == {5}
     found = {row[0]: row[1:] for row in rows}
-    assert list(found)[9:] == ["scale [intensity]", "background [intensity]", "zero [″]", "FWHM [″]"]
+    assert list(found)[9:13] == ["largest strain [%]", "its depth [Å]", "∫ε dz [Å]", "depth of the layer [Å]"]
+    assert list(found)[13:] == ["scale [intensity]", "background [intensity]", "zero [″]", "FWHM [″]"]
     best = fit.parameters[0]
     assert float(found["Dmax1 [%]"][0]) == pytest.approx(100.0 * best.value, abs=100.0 * best.std)
     assert found["kappa"] == ("0.100", "0.020", "0.070 … 0.130", "")
@@ -212,8 +213,12 @@ def test_a_series_in_a_table_and_a_csv(fit, second, tmp_path):
     with write_series([fit, second], tmp_path / "series.csv").open(newline="", encoding="utf-8") as file:
         first, other = csv.DictReader(file)
     for each in fit.parameters:
-        assert float(first[each.name]) == each.value
-        assert float(first[f"{each.name}_std"]) == each.std
+        unit = " [Å]" if each.unit == "Å" else ""
+        for what, value in (("", each.value), ("_std", each.std), ("_low", each.low), ("_high", each.high)):
+            assert float(first[f"{each.name}{what}{unit}"]) == value
+    assert float(first["largest_strain"]) == fit.derived[0].value
+    assert float(first["integrated_strain_low [Å]"]) == fit.derived[2].low
+    assert float(first["fwhm [arcsec]"]) == fit.measurement[-1].value
     assert first["kappa"] == ""
     assert float(other["kappa_std"]) == 0.02
     assert other["file"] == NASTY

@@ -31,7 +31,7 @@ FLOORS = [
     ["xrdsim.generation", "xrdsim.report", "xrdsim.fit.points"],
     ["xrdsim.fresh", "xrdsim.fit.problem"],
     ["xrdsim.fit.refine"],
-    ["xrdsim.fit.search", "xrdsim.fit.uncertainty", "xrdsim.fit.likelihood"],
+    ["xrdsim.fit.search", "xrdsim.fit.uncertainty", "xrdsim.fit.likelihood", "xrdsim.fit.derived"],
     ["xrdsim.fit.result"],
     ["xrdsim.fit.fitting", "xrdsim.fit.tables"],
     ["xrdsim.fit.series", "xrdsim.fit.figures"],

@@ -1114,6 +1114,7 @@ def _fit(
             fitted = fit_file(curves[0], choices, starts=starts, begun=begun, progress=progress)
         files = write(fitted, output, with_page=html)
         say(fitted.note)
+        say(fitted.assumed)
         show_table(*table(fitted))
         if fitted.likelihoods:
             show_table(*likelihood_rows(fitted))

@@ -162,7 +162,7 @@ def _draw_curve(axes: Axes, fit: Fit, others: list[tuple[int, Minimum]]) -> None
     for i, each in others:
         seen = _seen(fit, each)
         if np.sqrt(np.mean(np.log10(seen[used] / fit.model[used]) ** 2)) > _DIFFERENT:
-            axes.semilogy(fit.angle, seen, "-", lw=0.8, color=_color(i), label=f"minimum {i + 1}")
+            axes.semilogy(fit.angle, seen, "-", lw=0.8, color=_color(i), label=_another(i))
     _draw_model(axes, fit, 1.0, MODEL)
     zero = used & ~positive
     if zero.any():
@@ -203,10 +203,14 @@ def _draw_profile(axes: Axes, fit: Fit, others: list[tuple[int, Minimum]]) -> No
         depth = np.linspace(0.0, max(fit.depth[-1], 1.02 * depth_end(each.values, space=space)[0]), 2 * len(fit.depth))
         strain = strain_profile(each.values, depth, space=space)[0]
         if np.abs(strain - np.interp(depth, fit.depth, fit.strain, right=0.0)).max() > _DIFFERENT * most:
-            axes.plot(depth, 100.0 * strain, "--", lw=1.0, color=_color(i), label=f"minimum {i + 1}")
+            axes.plot(depth, 100.0 * strain, "--", lw=1.0, color=_color(i), label=_another(i))
     axes.plot(fit.depth, 100.0 * fit.strain, color=SECOND, lw=1.8, label="best minimum")
     profile_axes(axes)
     _legend(axes, 1 if len(axes.lines) < 3 else 2)
+
+
+def _another(i: int) -> str:
+    return f"no. {i + 1} of the minima, as good"
 
 
 def _legend(axes: Axes, columns: int = 1) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from xrdsim.crystal import strain_to_angle
 from xrdsim.curves import DEFAULT_STEP, Curve
 from xrdsim.errors import ParameterError
+from xrdsim.fit.derived import UNITS, derived
 from xrdsim.fit.likelihood import profile_likelihood
 from xrdsim.fit.points import equidistant, within_reach
 from xrdsim.fit.problem import LINEAR, Array, Problem, problem
@@ -234,6 +235,32 @@ def _result(
         evaluations,
         str(ended),
         _settings(given),
+        derived=_derived(given, values[None, :size], sampled),
+        assumed=assumed(given),
+    )
+
+
+def assumed(given: Problem) -> str:
+    """What a fit takes for granted, in a sentence."""
+    reflection, unknowns = given.physics["reflection"], given.unknowns
+    low, high = unknowns.fwhm
+    width = f"{low:g} … {high:g}″" if low < high else f"{low:g}″"
+    film = "" if reflection.film is None else f", under a film of {reflection.film.crystal}"
+    damage = "with" if unknowns.space.damage else "without"
+    return (
+        f"Assumed: {reflection.crystal} {''.join(map(str, reflection.hkl))}{film}, {reflection.wavelength:g} Å, a "
+        f"Gaussian instrument of FWHM {width}, {damage} lattice damage."
+    )
+
+
+def _derived(given: Problem, params: Array, sampled: Posterior) -> tuple[Estimate, ...]:
+    size, space = params.shape[1], given.unknowns.space
+    drawn = replace(sampled, names=tuple(UNITS), samples=derived(sampled.samples[:, :size], space))
+    best = derived(params, space)[0]
+    low, high = drawn.intervals(best, LEVEL)
+    return tuple(
+        Estimate(name, unit, float(best[j]), float(drawn.std[j]), float(low[j]), float(high[j]), True)
+        for j, (name, unit) in enumerate(UNITS.items())
     )
 
 

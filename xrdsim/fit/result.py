@@ -55,6 +55,8 @@ class Fit:
     reason : of the verdict, a sentence.
     parameters : estimates of the profile.
     measurement : estimates of scale, background, zero and FWHM, in the unit of the file and in arcsec.
+    derived : estimates of what follows from the profile, see ``xrdsim.fit.derived``.
+    assumed : what was taken for granted, in a sentence: reflection, radiation, instrument.
     reduced_chi2 : deviance by degrees of freedom; None if the noise is unknown.
     mean_abs_log10 : beyond 120.5″ (30 points of the default scan), of all points fitted.
     rms_dex : of log10 measured/model.
@@ -92,6 +94,8 @@ class Fit:
     ended: str
     settings: dict[str, Any]
     likelihoods: tuple[Likelihood, ...] = ()
+    derived: tuple[Estimate, ...] = ()
+    assumed: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -101,7 +105,9 @@ class Fit:
             "note": self.note,
             "verdict": self.verdict,
             "reason": self.reason,
+            "assumed": self.assumed,
             "parameters": {each.name: _plain(each) for each in self.parameters},
+            "derived": {each.name: _plain(each) for each in self.derived},
             "measurement": {each.name + _SUFFIX.get(each.name, ""): each.value for each in self.measurement},
             "measurement_std": {each.name + _SUFFIX.get(each.name, ""): each.std for each in self.measurement},
             "misfit": {

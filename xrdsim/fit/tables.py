@@ -26,7 +26,7 @@ _MISFITS = ("reduced χ²", "mean |log₁₀|", "RMS of log₁₀")
 def table(fit: Fit) -> tuple[Row, list[Row]]:
     """Columns and rows: value, standard deviation, interval and remark of all that was fitted."""
     columns = ("parameter", "value", "± std", f"{100.0 * fit.uncertainty.get('level', 0.9):.0f} % interval", "remark")
-    return columns, [_line(each) for each in (*fit.parameters, *fit.measurement)]
+    return columns, [_line(each) for each in (*fit.parameters, *fit.derived, *fit.measurement)]
 
 
 def misfits(fit: Fit) -> list[Row]:
@@ -80,25 +80,29 @@ def series_rows(fits: Sequence[Fit]) -> tuple[Row, list[Row]]:
 
 
 def write_series(fits: Sequence[Fit], path: str | Path) -> Path:
-    """Write a fit a line as CSV: plain numbers in the units of ``xrdsim.parameters``, empty where there are none.
+    """Write a fit a line as CSV: plain numbers, their units in the header, empty where there are none.
+
+    A quantity has its value, its standard deviation and the ends of its interval.
 
     Raises
     ------
     OutputError
         The file cannot be written.
     """
-    every = _union(fits)
-    pairs = [column for name in every for column in (name, f"{name}_std")]
-    header = ["file", "verdict", "reduced_chi2", "mean_abs_log10", *pairs, "not_determined", "seconds"]
+    every = _union(fits) | {each.name: each for fit in fits for each in (*fit.derived, *fit.measurement)}
+    units = {name: {"1": "", "intensity": ""}.get(each.unit, f" [{each.unit}]") for name, each in every.items()}
+    columns = [f"{name}{what}{units[name]}" for name in every for what in ("", "_std", "_low", "_high")]
+    header = ["file", "verdict", "reduced_chi2", "mean_abs_log10", *columns, "not_determined", "seconds"]
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(header)
         for fit in fits:
-            found = {each.name: each for each in fit.parameters}
+            found = {each.name: each for each in (*fit.parameters, *fit.derived, *fit.measurement)}
             numbers: list[Any] = []
             for name in every:
-                numbers += [found[name].value, found[name].std] if name in found else ["", ""]
-            unknown = " ".join(name for name, each in found.items() if not each.determined)
+                at = found.get(name)
+                numbers += [""] * 4 if at is None else [at.value, at.std, at.low, at.high]
+            unknown = " ".join(each.name for each in fit.parameters if not each.determined)
             misfit = [value if value is not None and math.isfinite(value) else "" for value in _misfit(fit)]
             writer.writerow([fit.source, fit.verdict, *misfit, *numbers, unknown, f"{fit.seconds:.3f}"])
     return Path(path)
@@ -119,15 +123,24 @@ def rounded(value: float, std: float) -> Row:
     return f"{value:.{digits}e}", f"{std:.1e}"
 
 
+_WORDS = {
+    "fwhm": "FWHM",
+    "largest_strain": "largest strain",
+    "depth_of_largest_strain": "its depth",
+    "integrated_strain": "∫ε dz",
+    "depth_of_layer": "depth of the layer",
+}
+
+
 def scale(each: Estimate) -> float:
     """Factor of the number shown: strains in %."""
-    return 100.0 if each.name.startswith("D") else 1.0
+    return 100.0 if each.name.startswith("D") or each.name == "largest_strain" else 1.0
 
 
 def label(each: Estimate) -> str:
     """Name with the unit of the number shown."""
-    unit = "%" if each.name.startswith("D") else {"arcsec": "″", "1": ""}.get(each.unit, each.unit)
-    name = each.name.replace("fwhm", "FWHM")
+    unit = "%" if scale(each) != 1.0 else {"arcsec": "″", "1": ""}.get(each.unit, each.unit)
+    name = _WORDS.get(each.name, each.name)
     return f"{name} [{unit}]" if unit else name
 
 

@@ -1,0 +1,31 @@
+"""What follows from a profile beside its parameters: how large its strain is, where, how much in all, and how deep.
+
+The largest strain ε_max, the depth at which it is, ∫ε dz over the layer, by which its surface has moved outward, and
+the depth at which the layer ends.
+"""
+
+import numpy as np
+
+from xrdsim.fit.problem import Array
+from xrdsim.model import depth_end, largest_strain, strain_profile
+from xrdsim.parameters import RP1, ParameterSpace
+
+UNITS = {"largest_strain": "1", "depth_of_largest_strain": "Å", "integrated_strain": "Å", "depth_of_layer": "Å"}
+"""Names of the quantities, in the order of the columns, and their units."""
+
+_POINTS = 1024  # of a profile
+_TOGETHER = 256  # profiles
+
+
+def derived(params: Array, space: ParameterSpace) -> Array:
+    """The quantities (n, 4) of parameters (n, 7 or 9)."""
+    parts = []
+    for first in range(0, len(params), _TOGETHER):
+        rows = params[first : first + _TOGETHER]
+        ends = depth_end(rows, space=space)
+        depth = np.linspace(0.0, float(ends.max()), _POINTS)
+        strain = strain_profile(rows, depth, space=space)
+        at_kink = np.array([strain_profile(row, row[RP1], space=space)[0, 0] for row in rows])
+        where = np.where(at_kink >= strain.max(axis=1), rows[:, RP1], depth[strain.argmax(axis=1)])
+        parts.append(np.column_stack([largest_strain(rows), where, np.trapezoid(strain, depth, axis=1), ends]))
+    return np.concatenate(parts)
