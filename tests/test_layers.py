@@ -11,8 +11,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 FLOORS = [
-    ["xrdsim.errors", "xrdsim.units", "xrdsim._jit"],
-    ["xrdsim.places", "xrdsim.cluster", "xrdsim.terminal", "xrdsim.limits"],
+    ["xrdsim.errors", "xrdsim.units", "xrdsim.compiling"],
+    ["xrdsim._jit", "xrdsim.places", "xrdsim.cluster", "xrdsim.terminal", "xrdsim.limits"],
     ["xrdsim.files", "xrdsim.lock", "xrdsim.parameters", "xrdsim.crystal", "xrdsim.columns"],
     ["xrdsim.formats", "xrdsim.plaintext", "xrdsim.page"],
     ["xrdsim.curves", "xrdsim.tables", "xrdsim.spaces", "xrdsim.kernels.strain", "xrdsim.configuration"],
@@ -27,12 +27,12 @@ FLOORS = [
     ["xrdsim.store", "xrdsim.information", "xrdsim.bench"],
     ["xrdsim.dataset"],
     ["xrdsim.sensitivity", "xrdsim.integrity", "xrdsim.export"],
-    ["xrdsim.samplers"],
+    ["xrdsim.samplers", "xrdsim.fresh"],
     ["xrdsim.generation", "xrdsim.report", "xrdsim.fit.points"],
-    ["xrdsim.fresh", "xrdsim.fit.problem"],
+    ["xrdsim.fit.problem"],
     ["xrdsim.fit.refine"],
     ["xrdsim.fit.search", "xrdsim.fit.uncertainty", "xrdsim.fit.likelihood", "xrdsim.fit.derived"],
-    ["xrdsim.fit.result"],
+    ["xrdsim.fit.result", "xrdsim.fit.earlier"],
     ["xrdsim.fit.fitting", "xrdsim.fit.tables"],
     ["xrdsim.fit.series", "xrdsim.fit.figures"],
     ["xrdsim.fit.report"],

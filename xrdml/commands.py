@@ -33,6 +33,9 @@ ScanFile = Annotated[
 ConventionOption = Annotated[
     Convention, typer.Option(help="'linear' repeats the approximations of earlier simulators.")
 ]
+FitConvention = Annotated[
+    Convention | None, typer.Option(help="'linear' repeats the approximations of earlier simulators; default: exact.")
+]
 RtolOption = Annotated[float, typer.Option(help="Accuracy of log10 R of the continuum.")]
 DeviceOption = Annotated[Literal["cpu", "cuda"], typer.Option(help="'cuda': the reflectivity on a graphics card.")]
 SamplerOption = Annotated[
@@ -65,15 +68,21 @@ DamageOption = Annotated[bool, typer.Option("--damage", help="Fit the static Deb
 PerCountOption = Annotated[
     float | None, typer.Option(help="Intensity of one count; default: what the file says, else log10 is compared.")
 ]
-OffsetOption = Annotated[float, typer.Option(help="Counts that were added: intensity = per count·(N + offset).")]
+OffsetOption = Annotated[
+    float | None, typer.Option(help="Counts that were added: intensity = per count·(N + offset); default: 0.")
+]
 RangeText = "one value fixes it"
-FwhmOption = Annotated[str, typer.Option(help=f"Instrument in arcsec, LOW:HIGH; {RangeText}.")]
-ZeroOption = Annotated[str, typer.Option(help=f"Angle of the substrate peak in arcsec, LOW:HIGH; {RangeText}.")]
+FwhmOption = Annotated[str | None, typer.Option(help=f"Instrument in arcsec, LOW:HIGH; {RangeText}; default: 20:120.")]
+ZeroOption = Annotated[
+    str | None, typer.Option(help=f"Angle of the substrate peak in arcsec, LOW:HIGH; {RangeText}; default: -20:20.")
+]
 PriorOption = Annotated[
     list[str] | None,
     typer.Option("--prior", help="Of a parameter, zero or fwhm.", metavar="NAME=MEAN:STD"),
 ]
-MaskOption = Annotated[float, typer.Option(help="Leave out angles closer to the substrate peak, in arcsec.")]
+MaskOption = Annotated[
+    float | None, typer.Option(help="Leave out angles closer to the substrate peak, in arcsec; default: 48.")
+]
 BothSidesOption = Annotated[bool, typer.Option("--both-sides", help="Use the compressed side of the peak, too.")]
 ExcludeOption = Annotated[
     list[str] | None, typer.Option("--exclude", help="Leave out these angles in arcsec.", metavar="LOW:HIGH")
@@ -267,6 +276,8 @@ def gen(
     from xrdsim.terminal import counting, say
 
     _belongs(edge is not None, "--edge", sampler == "edge", "--sampler edge")
+    if not output:
+        raise ParameterError("-o needs the name of a folder for the dataset")
     if adaptive and sampler not in (None, "adaptive"):
         raise ParameterError(f"--adaptive and --sampler {sampler} exclude each other")
     chosen, errors = "adaptive" if adaptive else sampler or "grid", None
@@ -445,7 +456,7 @@ def sample(
     )
     weights = 1.0 / drawn.density
     worth = weights.sum() ** 2 / (weights**2).sum()
-    say(f"{n} rows of {chosen}; weighted back to the prior they are worth {worth:.0f} of its own")
+    say(f"{n} rows of the sampler {chosen}; weighted by 1/density they tell of the prior as {worth:.0f} rows of it")
     if plot is not None:
         say(f"figure → {save_figure(coverage_figure(drawn, f'{chosen}, {n} rows'), plot)}")
     if output is not None:
@@ -655,7 +666,7 @@ def predict(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path("result"),
     refine: Annotated[bool, typer.Option("--refine", help="Refine the estimate on the curve.")] = False,
     per_count: PerCountOption = None,
-    offset: OffsetOption = 0.0,
+    offset: OffsetOption = None,
     number: NumberOption = None,
     step: StepOption = None,
     axis: AxisOption = None,
@@ -675,14 +686,15 @@ def predict(
     """
     from xrdml.prediction import predict as run
     from xrdml.prediction import prediction_table
+    from xrdsim.errors import shown
     from xrdsim.report import save_fit
     from xrdsim.terminal import say, show_table
 
     _outputs(folder=output)
-    reading = _reading(number, step, axis, unit, peak, drop_negative, per_count, offset)
+    reading = _reading(number, step, axis, unit, peak, drop_negative, per_count, offset or 0.0)
     result = run(curve, model, refine=refine, **reading)
-    files = save_fit(result, output, f"{curve.name}: misfit {result.misfit:.3f}")
-    for note in result.notes:
+    files = save_fit(result, output, f"{shown(curve.name)}: misfit {result.misfit:.3f}")
+    for note in (result.assumed, *result.notes):
         say(note)
     show_table(*prediction_table(result))
     say(f"instrument FWHM {result.fwhm:.1f}″, zero {result.zero:+.1f}″")
@@ -712,7 +724,7 @@ def evaluate(
         typer.Option("--output", "-o", help="Folder for the results; default: MODEL/evaluation, or evaluation."),
     ] = None,
 ) -> None:
-    """Try a trained model on curves that it has not seen: errors, calibration, solved curves, outsiders, speed.
+    """Try a trained model on curves that it has not seen: errors, calibration, solved curves, foreign curves, speed.
 
     Examples:
 
@@ -750,9 +762,9 @@ def compare(
     study: Annotated[Path, typer.Option(help="Folder of data and runs; what is finished is not made again.")] = Path(
         "runs/comparison"
     ),
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the report.")] = Path(
-        "benchmarks/comparison"
-    ),
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder for the report; default: STUDY/report.")
+    ] = None,
 ) -> None:
     """Compare the ways of training on the same data, time and test curves: what helps, and how sure that is.
 
@@ -767,8 +779,8 @@ def compare(
     from xrdml.study_ways import BASELINE
     from xrdsim.terminal import say, show_table, warn
 
+    output = output or study / "report"
     _outputs(folder=output)
-    _outputs(folder=study)
     settings = Settings(rows=rows, budget=budget, tests=test_rows, curves=min(200, test_rows))
     found, complete = run_study(study, only=only, seeds=seeds, minutes=minutes, settings=settings, report=warn)
     if not found.finished(BASELINE, seeds):
@@ -791,19 +803,19 @@ def fit(
     ] = None,
     damage: DamageOption = False,
     per_count: PerCountOption = None,
-    offset: OffsetOption = 0.0,
+    offset: OffsetOption = None,
     budget: Annotated[str, typer.Option(help="Time after which the fit of a curve is cut off.")] = "30s",
     effort: Annotated[float, typer.Option(help="Work of the search, in parts of the usual one.")] = 1.0,
     jobs: Annotated[int, typer.Option(help="Curves at once; the cores are shared among them.")] = 1,
     space: SpaceOption = None,
     around: AroundOption = None,
     width: WidthOption = None,
-    fwhm: FwhmOption = "20:120",
-    zero: ZeroOption = "-20:20",
+    fwhm: FwhmOption = None,
+    zero: ZeroOption = None,
     scale: ScaleOption = None,
     background: BackgroundOption = None,
     prior: PriorOption = None,
-    mask: MaskOption = 48.0,
+    mask: MaskOption = None,
     both_sides: BothSidesOption = False,
     exclude: ExcludeOption = None,
     chains: ChainsOption = False,
@@ -811,7 +823,7 @@ def fit(
     html: HtmlOption = False,
     strict: StrictOption = False,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
-    convention: ConventionOption = "exact",
+    convention: FitConvention = None,
     reflection: ReflectionFile = None,
     number: NumberOption = None,
     step: StepOption = None,
@@ -869,21 +881,21 @@ def refine(
     output: FitOutput = Path("result"),
     damage: DamageOption = False,
     per_count: PerCountOption = None,
-    offset: OffsetOption = 0.0,
+    offset: OffsetOption = None,
     space: SpaceOption = None,
-    fwhm: FwhmOption = "20:120",
-    zero: ZeroOption = "-20:20",
+    fwhm: FwhmOption = None,
+    zero: ZeroOption = None,
     scale: ScaleOption = None,
     background: BackgroundOption = None,
     prior: PriorOption = None,
-    mask: MaskOption = 48.0,
+    mask: MaskOption = None,
     both_sides: BothSidesOption = False,
     exclude: ExcludeOption = None,
     chains: ChainsOption = False,
     likelihood: LikelihoodOption = None,
     html: HtmlOption = False,
     strict: StrictOption = False,
-    convention: ConventionOption = "exact",
+    convention: FitConvention = None,
     reflection: ReflectionFile = None,
     number: NumberOption = None,
     step: StepOption = None,
@@ -893,6 +905,8 @@ def refine(
     drop_negative: DropOption = False,
 ) -> None:
     """Refine known parameters on a measured curve: the last step of `xrd fit` alone.
+
+    Of a result.json of `xrd fit` its settings are taken over, too, unless an option says otherwise.
 
     Examples:
 
@@ -1049,31 +1063,56 @@ def _fit_choices(
     *,
     space: Any,
     damage: bool,
-    fwhm: str,
-    zero: str,
+    fwhm: str | None,
+    zero: str | None,
     scale: float | None,
     background: float | None,
     prior: list[str] | None,
+    mask: float | None,
+    both_sides: bool,
     exclude: list[str] | None,
+    convention: str | None,
     reflection: Path | None,
+    reading: dict[str, Any],
+    fitting: dict[str, Any],
     start: Path | None = None,
-    **choices: Any,
 ) -> Any:
-    """Choices of `fit` and `refine`."""
+    """Choices of `fit` and `refine`: options, else what the result says from which is begun, else the defaults."""
     from xrdsim.errors import ParameterError
+    from xrdsim.fit.earlier import settings_of
     from xrdsim.fit.problem import Unknowns
     from xrdsim.fit.series import Choices, adapted
     from xrdsim.parameters import ParameterSpace
     from xrdsim.spaces import read_sample
+    from xrdsim.terminal import say
 
-    ranges = space or ParameterSpace()
+    given = {
+        "space": space,
+        "fwhm": None if fwhm is None else _limits("fwhm", fwhm),
+        "zero": None if zero is None else _limits("zero", zero),
+        "scale": scale,
+        "background": background,
+        "priors": dict(_prior(text) for text in prior) if prior else None,
+        "mask": mask,
+        "both_sides": both_sides or None,
+        "excluded": tuple(_limits("exclude", text) for text in exclude) if exclude else None,
+        "convention": convention,
+        "per_count": reading["per_count"],
+        "offset": reading["offset"],
+        **_experiment(reflection, None),
+    }
+    chosen = {name: value for name, value in given.items() if value is not None}
+    earlier = {} if start is None else settings_of(start)
+    taken = {name: value for name, value in earlier.items() if name not in chosen and value is not None}
+    if taken:
+        say(f"settings taken over from {start}: {', '.join(taken)}")
+    chosen = taken | chosen
+    reading = {**reading, "per_count": chosen.pop("per_count", None), "offset": chosen.pop("offset", 0.0)}
+    ranges = chosen.pop("space", None) or ParameterSpace()
+    names = ("fwhm", "zero", "scale", "background", "priors")
     unknowns = Unknowns(
         space=ranges.with_damage() if damage else ranges,
-        fwhm=_limits("fwhm", fwhm),
-        zero=_limits("zero", zero),
-        scale=scale,
-        background=background,
-        priors=dict(_prior(text) for text in prior or ()),
+        **{name: chosen.pop(name) for name in names if name in chosen},
     )
     starts = None
     if start is not None:
@@ -1081,8 +1120,7 @@ def _fit_choices(
             starts = adapted(unknowns.space.check(read_sample(start)), unknowns)
         except ParameterError as error:
             raise ParameterError(str(error) if str(start) in str(error) else f"{start}: {error}") from None
-    excluded = tuple(_limits("exclude", text) for text in exclude or ())
-    return Choices(unknowns=unknowns, starts=starts, excluded=excluded, **_experiment(reflection, None), **choices)
+    return Choices(unknowns=unknowns, starts=starts, reading=reading, fitting=fitting, **chosen)
 
 
 def _fit(
@@ -1222,4 +1260,5 @@ def main() -> None:
         if not threads.isdecimal() or int(threads) < 1:
             terminal.complain(f"NUMBA_NUM_THREADS = {threads} must be a number of threads, at least 1")
             raise SystemExit(1)
+        terminal.tell_of_compiling()
         app()

@@ -11,6 +11,7 @@ from xrdsim.configuration import Configuration
 from xrdsim.dataset import Dataset, open_dataset
 from xrdsim.errors import ParameterError
 from xrdsim.fresh import fresh_configuration, fresh_parameters, fresh_rows
+from xrdsim.limits import afford
 from xrdsim.parameters import ParameterSpace
 from xrdsim.store import Floats, Rows
 
@@ -102,6 +103,7 @@ def choose_material(
     if simulate is not None:
         if simulate < 2:
             raise ParameterError(f"simulate = {simulate} must be at least 2 curves an epoch")
+        afford(100.0 * simulate, f"simulate = {simulate} curves an epoch")
         if not 0.0 <= undamaged <= 1.0 or (undamaged and not (space and space.damage)):
             raise ParameterError(
                 f"undamaged = {undamaged:g} is a share, within 0 … 1, of curves in a space with damage"

@@ -16,7 +16,7 @@ from xrdml.data import stream
 from xrdml.measurement import Measured, Measurement, measure
 from xrdsim.configuration import Configuration
 from xrdsim.crystal import GGG_444, YIG_ON_GGG_444, Reflection
-from xrdsim.generation import stored_curves
+from xrdsim.fresh import stored_curves
 from xrdsim.store import Rows
 
 Array = NDArray[np.float64]

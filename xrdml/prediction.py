@@ -19,9 +19,11 @@ from xrdsim import depth_end, simulate, strain_profile
 from xrdsim.configuration import BASE_FWHM, MARGIN
 from xrdsim.crystal import Scan
 from xrdsim.curves import DEFAULT_STEP, Curve, read_curve
+from xrdsim.fit.fitting import assumed, assumed_of
 from xrdsim.fit.points import within_reach
 from xrdsim.fit.problem import Unknowns, problem
 from xrdsim.fit.refine import refine
+from xrdsim.fit.uncertainty import LEVEL, laplace
 from xrdsim.observe import narrowest_fwhm, observe
 from xrdsim.parameters import TABLE
 from xrdsim.report import format_value
@@ -52,7 +54,10 @@ class Prediction:
     source, model_path : the curve's file and the model's folder.
     names, units : of the parameters.
     values : (p,) the parameters.
-    low, high : (p,) ends of the network's intervals of 90 % probability; None from one that states no posterior.
+    low, high : (p,) ends of intervals of 90 % probability, the network's, or after a refinement those of the curve;
+        None from a network that states no posterior.
+    refined : whether values and intervals are those of a refinement.
+    assumed : what was taken for granted, in a sentence.
     fwhm, zero : of the measurement [arcsec].
     scale, background : in the unit of the measured intensity: intensity = scale · R + background.
     misfit : mean |log10 measured/model| from 120.5″ (30 points of the default scan) to the end of the curve.
@@ -81,6 +86,8 @@ class Prediction:
     notes: tuple[str, ...] = ()
     low: Array | None = None
     high: Array | None = None
+    refined: bool = False
+    assumed: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -98,6 +105,8 @@ class Prediction:
             "parameters": parameters,
             "measurement": {name: getattr(self, name) for name in ("fwhm", "zero", "scale", "background")},
             "misfit": self.misfit,
+            "refined": self.refined,
+            "assumed": self.assumed,
             "notes": list(self.notes),
         } | {name: getattr(self, name).tolist() for name in arrays}
 
@@ -145,9 +154,16 @@ def predict(
     inputs = seen(curve, trained)
     found = _describe(curve, trained, trained.estimate(inputs))
     if refine:
-        better = _describe(curve, trained, *_refined(curve, trained))
+        better = _refined(curve, trained)
         note = f"Refined on the curve: the misfit of the network's estimate was {found.misfit:.4f}."
-        found = replace(better, notes=(*better.notes, *_outside(better, trained), note))
+        return replace(better, notes=(*better.notes, *_outside(better, trained), note))
+    if found.misfit > POOR:
+        note = (
+            f"The estimate differs from the curve by {found.misfit:.2g} dex on average: it may be far from the truth, "
+            "and so may its intervals. Go on with --refine or `xrd fit`; if that does not help, the model does not "
+            "know such curves."
+        )
+        found = replace(found, notes=(*found.notes, note))
     if not trained.draws:
         return found
     values = trained.draw(inputs, DRAWS_OF_INTERVALS).values[0, :, : len(found.values)]
@@ -162,11 +178,12 @@ def prediction_table(found: Prediction) -> tuple[tuple[str, ...], list[tuple[str
         return ("parameter", "value"), list(values)
     ends = zip(values, found.low, found.high, strict=True)
     rows = [(name, text, f"{format_value(name, low)} … {format_value(name, high)}") for (name, text), low, high in ends]
-    return ("parameter", "value", "90 % interval of the network"), list(rows)
+    whose = "90 % interval" if found.refined else "90 % interval of the network"
+    return ("parameter", "value", whose), list(rows)
 
 
-def _refined(curve: Curve, trained: TrainedModel) -> tuple[Array, _Fit]:
-    """The best (1, 7 or 9) that refinement of the network's candidates finds, and the measurement."""
+def _refined(curve: Curve, trained: TrainedModel) -> Prediction:
+    """The best that refinement of the network's candidates finds, with intervals that the curve gives it."""
     given = problem(
         curve,
         unknowns=Unknowns(trained.space, fwhm=(narrowest_fwhm(trained.window, BASE_FWHM), WIDEST_FWHM)),
@@ -176,7 +193,11 @@ def _refined(curve: Curve, trained: TrainedModel) -> tuple[Array, _Fit]:
     found = refine(given, solve_curve(curve, given, trained).x)
     zero, fwhm = found.x[0, -2:].tolist()
     scale, background = ((found.linear[0] + [0.0, given.offset]) * given.per_count).tolist()
-    return given.unknowns.params(found.x), _Fit(fwhm, zero, scale, background, 0.0)
+    params = given.unknowns.params(found.x)
+    described = _describe(curve, trained, params, _Fit(fwhm, zero, scale, background, 0.0))
+    sampled, size = laplace(given, found.x), params.shape[1]
+    low, high = sampled.intervals(np.append(params[0], found.x[0, size:]), LEVEL)
+    return replace(described, used=given.used, low=low[:size], high=high[:size], refined=True, assumed=assumed(given))
 
 
 def _describe(curve: Curve, trained: TrainedModel, params: Array, fit: _Fit | None = None) -> Prediction:
@@ -217,6 +238,7 @@ def _describe(curve: Curve, trained: TrainedModel, params: Array, fit: _Fit | No
         depth,
         strain_profile(params, depth, space=trained.space)[0],
         _notes(curve, trained),
+        assumed=assumed_of(trained.physics["reflection"], trained.measurement.fwhm, trained.space.damage),
     )
 
 

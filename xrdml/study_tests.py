@@ -27,7 +27,7 @@ from xrdsim.configuration import Configuration
 from xrdsim.dataset import open_dataset
 from xrdsim.errors import StoreError
 from xrdsim.files import replacing
-from xrdsim.generation import stored_curves
+from xrdsim.fresh import stored_curves
 from xrdsim.model import simulate
 from xrdsim.samplers import sample
 from xrdsim.sampling import draw_prior, valid

@@ -15,6 +15,9 @@ from typing import Any
 import numba
 from llvmlite import binding
 from numba.core import config as _config
+from numba.core import event
+
+from xrdsim import compiling
 
 config: Any = _config  # its settings are made at run time
 
@@ -51,6 +54,19 @@ def vector_bits() -> int:
     return 256 if "+avx2" in features else 128
 
 
+class _Compiling(event.Listener):
+    """Passes on that a kernel of this package is compiled."""
+
+    def on_start(self, event: Any) -> None:
+        function = getattr(event.data.get("dispatcher"), "py_func", None)
+        if getattr(function, "__module__", "").startswith("xrdsim"):
+            compiling.report()
+
+    def on_end(self, event: Any) -> None:
+        pass
+
+
+event.register("numba:compile", _Compiling())
 _use_wide_vectors()
 CACHE = _cache_folder()
 

@@ -28,7 +28,7 @@ record, built in Python or read from a TOML file::
 
 import cmath
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -195,6 +195,7 @@ class Reflection:
     def from_dict(cls, table: dict[str, Any], where: str = "reflection") -> Self:
         """Build from plain values, complex numbers as [real, imaginary]; inverse of ``to_dict``."""
         values = dict(table)
+        _refuse_unknown(cls, values, f"{where}: [reflection]")
         try:
             indices = values["hkl"]
             if (
@@ -210,6 +211,7 @@ class Reflection:
                 values["chih_linear"] = tuple(complex(*pair) for pair in values["chih_linear"])
             if values.get("film") is not None:
                 film = dict(values["film"])
+                _refuse_unknown(Film, film, f"{where}: [reflection.film]")
                 values["film"] = Film(**{**film, **{name: complex(*film[name]) for name in ("chi0", "chih")}})
             return cls(**values)
         except ParameterError as error:
@@ -295,6 +297,12 @@ class Scan:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON and TOML."""
         return asdict(self)
+
+
+def _refuse_unknown(record: type[Any], table: dict[str, Any], where: str) -> None:
+    names = [field.name for field in fields(record)]
+    if unknown := [name for name in table if name not in names]:
+        raise ParameterError(f"{where} has no entry {unknown[0]!r}; it may have {', '.join(names)}")
 
 
 def _check_finite(where: str, **values: complex) -> None:

@@ -1,4 +1,4 @@
-"""Curves of the prior that are simulated when they are needed, without a dataset on disk."""
+"""Curves as a dataset holds them, and curves of the prior that are simulated when they are needed, without one."""
 
 from typing import Any
 
@@ -7,9 +7,8 @@ import numpy as np
 from xrdsim import store
 from xrdsim.configuration import Configuration
 from xrdsim.crystal import DEFAULT_SCAN, GGG_444, Reflection, Scan
-from xrdsim.errors import ParameterError
-from xrdsim.generation import stored_curves
-from xrdsim.model import prepare
+from xrdsim.errors import ParameterError, XrdError
+from xrdsim.model import prepare, simulate
 from xrdsim.parameters import KAPPA, P, ParameterSpace
 from xrdsim.sampling import draw_prior
 
@@ -69,6 +68,24 @@ def fresh_curves(params: store.Floats, config: Configuration) -> store.Floats:
     """The curves (n, angle) of parameters (n, 7 or 9) as a dataset would hold them."""
     parts = [params[first : first + _PART] for first in range(0, len(params), _PART)]
     return np.concatenate([stored_curves(part, config, config.space) for part in parts])
+
+
+def stored_curves(params: Any, config: Configuration, space: ParameterSpace) -> store.Floats:
+    """The curves (n, angle) that a dataset holds of parameters (n, 7 or 9)."""
+    curves = simulate(
+        params,
+        layers=config.layers,
+        rtol_dex=config.rtol_dex,
+        scan=config.stored_scan,
+        fwhm=config.base_fwhm,
+        device=config.device,
+        space=space,
+        **config.physics,
+    ).intensity
+    bad = ~np.isfinite(curves).all(axis=1)
+    if bad.any():
+        raise XrdError(f"the simulation of {params[bad][0].tolist()} failed; please report these parameters")
+    return store.round_curves(curves, config.mantissa_bits)
 
 
 def fresh_rows(config: Configuration, n: int, rng: np.random.Generator, undamaged: float = 0.0) -> store.Rows:

@@ -23,11 +23,12 @@ from xrdsim import cluster, store
 from xrdsim.configuration import MARGIN, Configuration, Part
 from xrdsim.crystal import DEFAULT_SCAN, GGG_444, Reflection, Scan
 from xrdsim.dataset import Dataset, open_dataset
-from xrdsim.errors import ParameterError, StoreError, StoreExistsError, XrdError
+from xrdsim.errors import ParameterError, StoreError, StoreExistsError
+from xrdsim.fresh import stored_curves
 from xrdsim.integrity import processor, record_machine, repair
 from xrdsim.limits import afford
 from xrdsim.lock import only_writer
-from xrdsim.model import check_device, largest_strain, prepare, simulate
+from xrdsim.model import check_device, largest_strain, prepare
 from xrdsim.parameters import ParameterSpace
 from xrdsim.places import is_remote, place
 from xrdsim.samplers import EDGE, Plan, make_plan
@@ -355,24 +356,6 @@ def _make_block(path: Path, config: Configuration, plan: Plan, threads: int, par
     with store.writing(path):
         store.write_block(path, config, part, block, stored)
     return n
-
-
-def stored_curves(params: Any, config: Configuration, space: ParameterSpace) -> store.Floats:
-    """The curves (n, angle) that a dataset holds of parameters (n, 7 or 9)."""
-    curves = simulate(
-        params,
-        layers=config.layers,
-        rtol_dex=config.rtol_dex,
-        scan=config.stored_scan,
-        fwhm=config.base_fwhm,
-        device=config.device,
-        space=space,
-        **config.physics,
-    ).intensity
-    bad = ~np.isfinite(curves).all(axis=1)
-    if bad.any():
-        raise XrdError(f"the simulation of {params[bad][0].tolist()} failed; please report these parameters")
-    return store.round_curves(curves, config.mantissa_bits)
 
 
 def _rows(config: Configuration, part: Part, block: int) -> int:

@@ -28,6 +28,9 @@ THICKER = 1.2
 THICKNESSES = (3000.0, 4000.0, 5000.0, 6000.0, 6800.0)
 """Layers [Å] that are simulated with fewer coarse angles than the thickest need."""
 
+THICKEST_LAYER = 1e4
+"""Largest thickness of a sublayer [Å]."""
+
 THICKEST_PHASE = 0.0062
 """Largest |σ|h of a step: 100 Å in GGG 444."""
 
@@ -97,8 +100,11 @@ def prepare(
         chosen = Convention(convention)
     except ValueError:
         raise ParameterError(f"convention {convention!r} is unknown; choose exact or linear") from None
-    if layers is not None and not (np.isfinite(layers) and layers >= 1.0):
-        raise ParameterError(f"layers = {layers} must be a thickness of at least 1 Å, or None for the continuum")
+    if layers is not None and not 1.0 <= layers <= THICKEST_LAYER:
+        raise ParameterError(
+            f"layers = {layers} must be a thickness of at least 1 Å and at most {THICKEST_LAYER:g} Å, or None for the "
+            "continuum"
+        )
     if not 1e-8 <= rtol_dex <= 1e-2:
         raise ParameterError(f"rtol_dex = {rtol_dex:g} must lie within 1e-8 … 1e-2")
     if precision not in ("double", "single"):

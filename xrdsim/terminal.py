@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from xrdsim import compiling
 from xrdsim.errors import shown
 
 Row = tuple[str, ...]
@@ -79,6 +80,18 @@ def show_table(columns: Row, rows: Sequence[Row]) -> None:
     if not console.is_terminal:
         console.width = 200
     console.print(table)
+
+
+def tell_of_compiling() -> None:
+    """Say when kernels are compiled for the first time on this machine; on a terminal count them."""
+    compiling.listeners.append(_compiling)
+
+
+def _compiling(count: int, seconds: float) -> None:
+    if count == 1:
+        warn("Compiling the simulator for this processor, which is done once and takes some 20 s …")
+    elif sys.stderr.isatty():
+        Console(stderr=True).print(f"compiling: {count} kernels, {seconds:.0f} s", end="\r", highlight=False)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xrdsim.crystal import strain_to_angle
+from xrdsim.crystal import Reflection, strain_to_angle
 from xrdsim.curves import DEFAULT_STEP, Curve
 from xrdsim.errors import ParameterError
 from xrdsim.fit.derived import UNITS, derived
@@ -242,14 +242,17 @@ def _result(
 
 def assumed(given: Problem) -> str:
     """What a fit takes for granted, in a sentence."""
-    reflection, unknowns = given.physics["reflection"], given.unknowns
-    low, high = unknowns.fwhm
+    return assumed_of(given.physics["reflection"], given.unknowns.fwhm, given.unknowns.space.damage)
+
+
+def assumed_of(reflection: Reflection, fwhm: tuple[float, float], damage: bool) -> str:
+    """The same of a reflection, limits of the FWHM [arcsec] and whether there is damage."""
+    low, high = fwhm
     width = f"{low:g} … {high:g}″" if low < high else f"{low:g}″"
     film = "" if reflection.film is None else f", under a film of {reflection.film.crystal}"
-    damage = "with" if unknowns.space.damage else "without"
     return (
         f"Assumed: {reflection.crystal} {''.join(map(str, reflection.hkl))}{film}, {reflection.wavelength:g} Å, a "
-        f"Gaussian instrument of FWHM {width}, {damage} lattice damage."
+        f"Gaussian instrument of FWHM {width}, {'with' if damage else 'without'} lattice damage."
     )
 
 

@@ -11,11 +11,13 @@ from typing import Any
 import numba
 import numpy as np
 
+from xrdsim import compiling
 from xrdsim.crystal import GGG_444, Reflection
 from xrdsim.curves import Curve, read_curve
 from xrdsim.errors import ParameterError, XrdError
 from xrdsim.fit.fitting import fit_curve
 from xrdsim.fit.problem import Array, Problem, Unknowns, problem
+from xrdsim.fit.refine import evaluate
 from xrdsim.fit.result import Fit
 from xrdsim.observe import PEAK_MASK
 
@@ -74,10 +76,20 @@ def fit_file(
         convention=choices.convention,
         reflection=choices.reflection,
     )
+    begun += _compile(given)
     first = None if starts is None else starts(curve, given)
     return fit_curve(
         curve, given, starts=choices.starts, begin=first, begun=begun, progress=progress, **choices.fitting
     )
+
+
+def _compile(given: Problem) -> float:
+    """Seconds for which kernels were compiled, at their first use on a machine: no budget is meant for that."""
+    begun, before = time.perf_counter(), compiling.count()
+    x = 0.5 * (given.unknowns.low + given.unknowns.high)[None]
+    given.curves(x)
+    evaluate(given, x, None, 1e-2)
+    return time.perf_counter() - begun if compiling.count() > before else 0.0
 
 
 def fit_files(

@@ -1,0 +1,52 @@
+"""What an earlier result says of how it was made, so that a refinement begun from it is of the same problem."""
+
+from pathlib import Path
+from typing import Any
+
+from xrdsim.crystal import Reflection
+from xrdsim.errors import ParameterError
+from xrdsim.limits import read_json
+from xrdsim.parameters import ParameterSpace
+
+PLAIN = ("zero", "fwhm", "scale", "background", "priors", "per_count", "offset", "mask", "both_sides", "excluded")
+"""Settings that are taken as they stand; beside them ``space``, ``convention`` and ``reflection``."""
+
+
+def settings_of(path: str | Path) -> dict[str, Any]:
+    """Settings in a result.json of a fit: those of PLAIN, ``space``, ``convention`` and ``reflection``.
+
+    A file without settings, such as parameters alone or the result of a prediction, has none of them.
+
+    Raises
+    ------
+    ParameterError
+        The file cannot be read, or its settings have no meaning.
+    """
+    try:
+        content = read_json(path)
+    except (OSError, ValueError) as error:
+        raise ParameterError(f"{path} cannot be read as JSON: {error}") from error
+    settings = content.get("settings") if isinstance(content, dict) else None
+    if settings is None:
+        return {}
+    try:
+        found = {name: settings[name] for name in PLAIN if name in settings}
+        for name in ("zero", "fwhm"):
+            if name in found:
+                low, high = found[name]
+                found[name] = (float(low), float(high))
+        if "priors" in found:
+            found["priors"] = {name: (float(mean), float(std)) for name, (mean, std) in found["priors"].items()}
+        if "excluded" in found:
+            found["excluded"] = tuple((float(low), float(high)) for low, high in found["excluded"])
+        if "ranges" in settings:
+            low, high = zip(*settings["ranges"].values(), strict=True)
+            ties = tuple(settings.get("ties", {}).items())
+            found["space"] = ParameterSpace(low, high, settings["strain_sum"], ties)
+        if "reflection" in settings:
+            found["reflection"] = Reflection.from_dict(settings["reflection"], str(path))
+        return found | {name: settings[name] for name in ("convention",) if name in settings}
+    except ParameterError as error:
+        raise ParameterError(f"{path}: {error}") from None
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ParameterError(f"{path}: its settings are malformed ({error}); give the parameters alone") from error
