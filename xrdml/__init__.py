@@ -5,6 +5,7 @@ Names are imported when they are first used, since PyTorch takes long to load.
 
 import os
 from importlib import import_module
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 # Waiting threads of OpenMP must sleep: spinning, they keep those of Numba and of other processes from the cores, and on
@@ -32,6 +33,12 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return version("xrdsim")
     if name not in _HOMES:
         raise AttributeError(f"module 'xrdml' has no attribute {name!r}")
     return getattr(import_module(f"xrdml.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "__version__"})

@@ -108,6 +108,23 @@ ScaleOption = Annotated[float | None, typer.Option(help="Fix the scale: intensit
 BackgroundOption = Annotated[float | None, typer.Option(help="Fix the background, in the unit of the intensity.")]
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"xrd {version('xrdsim')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _everywhere(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
 def _command(interrupted: str = "") -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Errors end in one line on stderr and exit code 1; Ctrl-C in 130 and what to do next.
 

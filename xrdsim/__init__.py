@@ -4,6 +4,7 @@ Names are imported when they are first used: compiled kernels and file formats t
 """
 
 from importlib import import_module
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -80,6 +81,12 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return version("xrdsim")
     if name not in _HOMES:
         raise AttributeError(f"module 'xrdsim' has no attribute {name!r}")
     return getattr(import_module(f"xrdsim.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "__version__"})

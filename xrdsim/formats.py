@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from xrdsim.columns import Columns, Floats, as_measured, refuse
+from xrdsim.errors import CurveError
 from xrdsim.limits import LARGEST_FILE
 
 _MOST_COLUMNS = 10_000  # of a BRML file
@@ -152,6 +153,8 @@ def read_brml(data: bytes, source: str) -> list[Columns]:
             names = [name for name in archive.namelist() if re.search(r"(^|/)RawData\d+\.xml$", name)]
             names.sort(key=lambda name: [int(digits) for digits in re.findall(r"\d+", name)])
             documents = [(name, _unpacked(archive, name, source)) for name in names]
+    except CurveError:
+        raise
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError):
         what = "this is no complete BRML archive" if data else "the file is empty"
         refuse(source, f"{what}; copy or export the file again, or {_EXPORT}")

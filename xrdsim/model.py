@@ -176,7 +176,8 @@ def simulate(
     monochromator : weight of π against σ polarisation; ``None`` takes the convention's default.
     reflection, scan : what is measured, and at which angles.
     device : ``cpu``, or ``cuda`` for the reflectivity on a graphics card; the instrument is computed on the CPU.
-    precision : ``double``, or ``single`` for half the time and errors up to 2e-3 dex where R > 1e-7 (CPU only).
+    precision : ``double``, or ``single`` for half the time (CPU only): where R > 1e-7, errors up to 3e-4 dex RMS
+        of a curve and 2e-3 at a single angle.
     space : ranges that the parameters must keep; ``None`` takes the default ranges.
 
     Returns

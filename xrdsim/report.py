@@ -70,7 +70,7 @@ def simulation_figure(curves: Curves, most: int = 8) -> Figure:
     shown = curves.params[:most]
     for i, row in enumerate(shown):
         color = PALETTE[i % len(PALETTE)]
-        left.semilogy(curves.angle, curves.intensity[i], lw=1.1, color=color, label=f"sample {i}")
+        left.semilogy(curves.angle, curves.intensity[i], lw=1.1, color=color, label=f"sample {i + 1}")
         depth, strain = _profile(row)
         right.plot(depth, strain, lw=1.4, color=color)
     angle_axes(left, "intensity")

@@ -1,0 +1,37 @@
+"""The first use of kernels says that they are compiled; later ones do not, and commands load no more than they need."""
+
+import os
+import subprocess
+import sys
+
+SCRIPT = """
+from xrdsim import compiling
+compiling.listeners.append(lambda count, seconds: print("compiling", count))
+from xrdsim._jit import jit
+from xrdsim.kernels.strain import depth_end
+import numpy as np
+depth_end(np.array([0.0113, 0.0016, 5400.0, 3300.0, 0.0042, 3600.0, -300.0]))
+print("done", compiling.count() > 0)
+"""
+LIGHT = """
+import sys
+import xrdml.training, xrdml.prediction, xrdsim.fit.report
+print(sorted({"distributed", "scipy.stats"} & set(sys.modules)))
+"""
+
+
+def run(script, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, env=os.environ | environment
+    ).stdout.splitlines()
+
+
+def test_only_the_first_use_compiles(tmp_path):
+    first, second = (run(SCRIPT, XDG_CACHE_HOME=str(tmp_path), NUMBA_CACHE_DIR="") for _ in range(2))
+    assert first[0] == "compiling 1"
+    assert first[-1] == "done True"
+    assert second == ["done False"]
+
+
+def test_training_and_prediction_load_no_cluster():
+    assert run(LIGHT) == ["[]"]
