@@ -172,7 +172,7 @@ def test_an_existing_dataset_is_refused_resumed_or_replaced(tmp_path, monkeypatc
     with pytest.raises(StoreExistsError, match=r"--resume .*--overwrite"):
         generate(target, **small)
     with monkeypatch.context() as patch:  # resuming a complete dataset simulates nothing
-        patch.setattr(generation, "simulate", None)
+        patch.setattr(generation, "stored_curves", None)
         assert len(generate(target, **small, resume=True)) == 20
     assert files(target) == before
     generate(target, **(small | {"n": 21}), overwrite=True)

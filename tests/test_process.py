@@ -22,5 +22,6 @@ print(before == torch.get_num_threads())
 @pytest.mark.parametrize(("processors", "asked", "network"), [(4, 4, 2), (2, 2, 1), (1, 1, 1), (4, 1, 1)])
 def test_the_network_has_half_of_the_processors_whatever_numba_says(processors, asked, network):
     environment = os.environ | {"NUMBA_NUM_THREADS": str(processors), "OMP_NUM_THREADS": str(asked)}
+    environment.pop("MKL_NUM_THREADS", None)  # which Dask sets when it starts processes
     done = subprocess.run([sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.split() == [str(network), str(network), str(processors), "True"]
