@@ -136,3 +136,28 @@ def test_measured_curves_are_read(oracle, measured_folder):
         found = predict(measured_folder / name, oracle)
         assert np.isfinite(found.misfit)
         assert (found.model > 0.0).all()
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_refined_values_have_intervals_of_their_own(demonstration):
+    counts = np.random.default_rng(4).poisson(2e5 * simulate(demonstration, fwhm=40.0, background=2e-4).intensity[0])
+    curve = Curve(DEFAULT_SCAN.angle, counts / 2e5, 20, "counted", per_count=1 / 2e5)
+    raw, refined = predict(curve), predict(curve, refine=True)
+    assert (raw.refined, refined.refined) == (False, True)
+    assert np.all((refined.low <= refined.values) & (refined.values <= refined.high))
+    assert np.all(refined.high - refined.low <= 1.2 * (raw.high - raw.low))
+    np.testing.assert_array_equal(refined.used, curve.angle >= 48.0)  # the compressed side is not fitted
+    np.testing.assert_array_equal(raw.used, np.abs(curve.angle) >= 48.0)
+    assert prediction_table(raw)[0][-1] == "90 % interval of the network"
+    assert prediction_table(refined)[0][-1] == "90 % interval"
+    for found in (raw, refined):
+        assert found.assumed.startswith("Assumed: GGG 444, 1.54056 Å, a Gaussian instrument of FWHM ")
+        assert found.to_dict()["assumed"] == found.assumed
+
+
+def test_a_misfit_is_said_without_a_refinement_too(oracle, curve):
+    other = replace(curve, intensity=np.interp(0.6 * curve.angle, curve.angle, curve.intensity))
+    found = predict(other, oracle)
+    assert found.misfit > 0.1
+    assert f"The estimate differs from the curve by {found.misfit:.2g} dex on average" in found.notes[-1]
+    assert "--refine" in found.notes[-1]

@@ -205,7 +205,7 @@ def _result(
     reason += _peak_remark(curve, model, used)
     measurement = [
         *(
-            Estimate(name, "intensity", value, std, value - 1.645 * std, value + 1.645 * std, True)
+            Estimate(name, "intensity", value, std, max(value - 1.645 * std, 0.0), value + 1.645 * std, True)
             for name, value, std in zip(LINEAR, linear, _linear_std(given, x[0]), strict=True)
         ),
         *estimates[size:],

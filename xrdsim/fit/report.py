@@ -55,6 +55,8 @@ td.words { text-align: left; white-space: normal; }
   -webkit-print-color-adjust: exact; }
 pre { background: var(--card); padding: .75rem 1rem; overflow-x: auto; font-size: .85rem; white-space: pre-wrap;
   overflow-wrap: anywhere; }
+@media (max-width: 40rem) { body { margin: 1rem auto; } th, td { padding: .2rem .3rem; font-size: .8rem;
+  white-space: normal; } td.words { min-width: 7rem; } .map td { min-width: 0; font-size: .65rem; } }
 @media print { :root { --text: #000; --soft: #444; --line: #bbb; --back: #fff; --card: #f3f4f6; --plus: 29 78 216;
   --minus: 194 65 12; } body { margin: 0; max-width: none; font-size: 10pt; } figure { break-inside: avoid; }
   th, td { padding: .15rem .4rem; } .map { font-size: 8pt; } }
@@ -101,7 +103,7 @@ def page(fit: Fit, path: str | Path) -> Path:
 def _heading(fit: Fit) -> str:
     kind = fit.verdict.replace(" ", "-")
     return (
-        f'<h1>{html.escape(name(fit))}</h1><p class="soft">{html.escape(fit.note)}</p>'
+        f'<h1>{html.escape(name(fit))}</h1><p class="soft">{html.escape(f"{fit.note} {fit.assumed}".strip())}</p>'
         f'<p class="verdict {html.escape(kind)}"><strong>{html.escape(fit.verdict)}.</strong> '
         f"{html.escape(fit.reason)}</p>"
     )
