@@ -40,9 +40,11 @@ RtolOption = Annotated[float, typer.Option(help="Accuracy of log10 R of the cont
 DeviceOption = Annotated[Literal["cpu", "cuda"], typer.Option(help="'cuda': the reflectivity on a graphics card.")]
 SamplerOption = Annotated[
     Literal["grid", "adaptive", "sobol", "edge", "jeffreys", "errors"] | None,
-    typer.Option(help="Where rows lie: docs/sampling.md; default: grid."),
+    typer.Option(help="How rows are distributed over the space; default: grid."),
 ]
-JitterOption = Annotated[bool, typer.Option("--jitter/--no-jitter", help="Anywhere in the grid cells, or on the grid.")]
+JitterOption = Annotated[
+    bool, typer.Option("--jitter/--no-jitter", help="Draw anywhere within the grid cells, not only on the grid.")
+]
 EdgeOption = Annotated[
     str | None, typer.Option(help="For --sampler edge: favour the extremes of these, NAME,NAME; default: Rp2,L2.")
 ]
@@ -52,7 +54,9 @@ SpaceOption = Annotated[
 AroundOption = Annotated[
     Path | None, typer.Option(help="Only near this sample: JSON of NAME: value, or a result.json of `xrd predict`.")
 ]
-WidthOption = Annotated[str | None, typer.Option(help="For --around: full width in parts of each range; default: 20%.")]
+WidthOption = Annotated[
+    str | None, typer.Option(help="For --around: full width as a share of each range; default: 20%.")
+]
 WorkersOption = Annotated[
     int | None, typer.Option(help="Processes that share the cores; default: this one, whose threads use them all.")
 ]
@@ -78,7 +82,7 @@ ZeroOption = Annotated[
 ]
 PriorOption = Annotated[
     list[str] | None,
-    typer.Option("--prior", help="Of a parameter, zero or fwhm.", metavar="NAME=MEAN:STD"),
+    typer.Option("--prior", help="Gaussian prior of a parameter, of zero or of fwhm.", metavar="NAME=MEAN:STD"),
 ]
 MaskOption = Annotated[
     float | None, typer.Option(help="Leave out angles closer to the substrate peak, in arcsec; default: 48.")
@@ -97,7 +101,7 @@ StrictOption = Annotated[bool, typer.Option("--strict", help="Exit code 2 unless
 AxisOption = Annotated[
     Literal["relative", "omega", "2theta"] | None, typer.Option(help="What the angle column is; default: found.")
 ]
-UnitOption = Annotated[Literal["arcsec", "deg"] | None, typer.Option(help="Its unit; default: found.")]
+UnitOption = Annotated[Literal["arcsec", "deg"] | None, typer.Option(help="Unit of the angle column; default: found.")]
 StepOption = Annotated[float | None, typer.Option(help="Angle between points of a one-column file in arcsec.")]
 PeakOption = Annotated[int | None, typer.Option(help="Row of the substrate peak, from 0; default: found.")]
 DropOption = Annotated[bool, typer.Option("--drop-negative", help="Leave out negative intensities.")]
@@ -173,7 +177,7 @@ def simulate(
     background: Annotated[float, typer.Option(help="Added to the intensity.")] = 0.0,
     zero: Annotated[float, typer.Option(help="Angle of the substrate peak in arcsec.")] = 0.0,
     counts: Annotated[float | None, typer.Option(help="Add the noise of so many counts at R = 1.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the noise.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the random noise.", min=0)] = 0,
     text: Annotated[Path | None, typer.Option(help="Also write the one curve as text, angle and intensity.")] = None,
     monochromator: Annotated[float | None, typer.Option(help="Weight of π against σ polarisation.")] = None,
     reflection: ReflectionFile = None,
@@ -240,7 +244,7 @@ def gen(
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="PATH", help="The dataset: a folder, or s3://BUCKET/NAME.")
     ] = "dataset.zarr",
-    adaptive: Annotated[bool, typer.Option("--adaptive", help="Short for --sampler adaptive.")] = False,
+    adaptive: Annotated[bool, typer.Option("--adaptive", help="The same as --sampler adaptive.")] = False,
     sampler: SamplerOption = None,
     values: Annotated[int, typer.Option(help="Mean number of grid values a parameter.")] = 20,
     jitter: JitterOption = True,
@@ -256,7 +260,7 @@ def gen(
     ] = None,
     damage: Annotated[bool, typer.Option("--damage", help="Add the damage kappa, p as columns 8 and 9.")] = False,
     test_rows: Annotated[int, typer.Option(help="Rows of the prior set aside for testing.")] = 2000,
-    seed: Annotated[int, typer.Option(help="Same seed and settings: same bytes.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed: the same seed and settings give the same bytes.")] = 0,
     convention: ConventionOption = "exact",
     layers: LayersOption = None,
     rtol_dex: RtolOption = 1e-4,
@@ -344,7 +348,7 @@ def gen(
 @app.command()
 @_command("continue with `xrd append DATASET -n 0`")
 def append(
-    dataset: Annotated[str, typer.Argument(help="Made by `xrd gen`.")] = "dataset.zarr",
+    dataset: Annotated[str, typer.Argument(help="Dataset made by `xrd gen`.")] = "dataset.zarr",
     n: Annotated[int, typer.Option("-n", "--rows", help="Further training rows; 0: complete it only.")] = 20000,
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
@@ -368,7 +372,7 @@ def append(
 @app.command()
 @_command()
 def verify(
-    dataset: Annotated[str, typer.Argument(help="Complete or not.")] = "dataset.zarr",
+    dataset: Annotated[str, typer.Argument(help="Dataset, complete or not.")] = "dataset.zarr",
 ) -> None:
     """Compare every block of a dataset with its checksum; exit code 1 if anything is missing or damaged.
 
@@ -392,8 +396,8 @@ def verify(
 @app.command()
 @_command()
 def export_data(
-    dataset: Annotated[str, typer.Argument(help="Made by `xrd gen`.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The file.")],
+    dataset: Annotated[str, typer.Argument(help="Dataset made by `xrd gen`.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
     form: Annotated[
         Literal["npz", "hdf5", "csv"] | None, typer.Option("--format", help="Default: by the suffix of the file.")
     ] = None,
@@ -433,7 +437,7 @@ def sample(
     sensitivity: Annotated[
         Path | None, typer.Option(help="sensitivity.json for --sampler adaptive; default: measured on a pilot set.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Same seed and settings: the rows of `xrd gen`.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed: the same seed and settings give the rows of `xrd gen`.")] = 0,
     reflection: ReflectionFile = None,
     scan: ScanFile = None,
 ) -> None:
@@ -473,7 +477,7 @@ def sample(
     )
     weights = 1.0 / drawn.density
     worth = weights.sum() ** 2 / (weights**2).sum()
-    say(f"{n} rows of the sampler {chosen}; weighted by 1/density they tell of the prior as {worth:.0f} rows of it")
+    say(f"{n} rows of the sampler {chosen}; weighted by 1/density: worth {worth:.0f} rows of the prior")
     if plot is not None:
         say(f"figure → {save_figure(coverage_figure(drawn, f'{chosen}, {n} rows'), plot)}")
     if output is not None:
@@ -486,10 +490,10 @@ def sensitivity(
     dataset: Annotated[str, typer.Argument(help="Its test rows, drawn from the prior, are measured.")] = "dataset.zarr",
     prior: Annotated[bool, typer.Option("--prior", help="No dataset: draw from the default prior.")] = False,
     samples: Annotated[int, typer.Option(help="Profiles to measure.")] = 2000,
-    relative: Annotated[float, typer.Option(help="Size of the change.")] = 0.01,
+    relative: Annotated[float, typer.Option(help="Relative change of a parameter in the finite difference.")] = 0.01,
     floor: Annotated[float, typer.Option(help="Added to the intensity before the logarithm.")] = 1e-10,
     fwhm: Annotated[float, typer.Option(help="Instrument FWHM in arcsec; 0 for none.")] = 30.0,
-    seed: Annotated[int, typer.Option(help="For rows that the dataset does not hold.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the rows that the dataset does not hold.")] = 0,
     fisher: Annotated[
         bool, typer.Option("--fisher", help="What counted curves can tell: Cramér–Rao bounds instead of weights.")
     ] = False,
@@ -573,9 +577,11 @@ def train(
         float | None, typer.Option(help="With --loss curve: part of a batch that is simulated; default: 0.125.")
     ] = None,
     finetune: Annotated[Path | None, typer.Option(help="Begin with this trained model of the same kind.")] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder; default: runs/MODEL.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder for the trained model; default: runs/MODEL.")
+    ] = None,
     epochs: Annotated[int, typer.Option(help="Passes over the training rows.")] = 16,
-    batch_size: Annotated[int, typer.Option(help="Curves a step.")] = 128,
+    batch_size: Annotated[int, typer.Option(help="Curves in one step of the optimiser.")] = 128,
     lr: Annotated[float | None, typer.Option(help="Largest learning rate; default: 2e-3, tuning 3e-4.")] = None,
     fine: Annotated[
         str | None, typer.Option(help="Parameters that the hierarchical model corrects; default: the most sensitive.")
@@ -587,7 +593,7 @@ def train(
         float, typer.Option(help="Bytes of curves held in memory; of more, some blocks at a time are read.", min=0.0)
     ] = 4e9,
     verify: VerifyOption = True,
-    seed: Annotated[int, typer.Option(help="Of the split, the weights and the noise.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the split, the initial weights and the noise.")] = 0,
     device: Annotated[str, typer.Option(help="'cpu' or 'cuda'.")] = "cpu",
     full_precision: Annotated[
         bool,
@@ -727,15 +733,18 @@ def evaluate(
         Path | None, typer.Argument(help="Folder of a trained model; default: the pretrained one.")
     ] = None,
     test: Annotated[
-        str | None, typer.Option(help="Dataset whose test rows are measured; default: fresh rows of the prior.")
+        str | None, typer.Option(help="Dataset whose test rows are evaluated; default: fresh rows of the prior.")
     ] = None,
     train: Annotated[
-        str | None, typer.Option(help="Dataset that it was trained on, none of whose rows may be among them.")
+        str | None,
+        typer.Option(help="Dataset that the model was trained on; none of its rows may be among the test rows."),
     ] = None,
-    rows: Annotated[int, typer.Option(help="Curves at most.")] = 1000,
-    refined: Annotated[int, typer.Option(help="Of these, how many are also refined and have a limit.")] = 100,
+    rows: Annotated[int, typer.Option(help="Largest number of curves.")] = 1000,
+    refined: Annotated[
+        int, typer.Option(help="How many of these are also refined and compared with the Cramér–Rao limit.")
+    ] = 100,
     verify: VerifyOption = True,
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="Folder for the results; default: MODEL/evaluation, or evaluation."),
@@ -768,10 +777,12 @@ def evaluate(
 @app.command()
 @_command("continue with the same command")
 def compare(
-    only: Annotated[list[str] | None, typer.Option(help="Run only this way (repeatable).", metavar="NAME")] = None,
-    seeds: Annotated[int, typer.Option(help="Runs of each way.")] = 3,
-    budget: Annotated[float, typer.Option(help="Time of a run in seconds, by the measured costs.")] = 150.0,
-    rows: Annotated[int, typer.Option("-n", "--rows", help="Rows of the prior to learn from.")] = 20000,
+    only: Annotated[list[str] | None, typer.Option(help="Run only this method (repeatable).", metavar="NAME")] = None,
+    seeds: Annotated[int, typer.Option(help="Runs of each method, with different seeds.")] = 3,
+    budget: Annotated[
+        float, typer.Option(help="Computing time of a run in seconds; epochs follow from the measured cost of one.")
+    ] = 150.0,
+    rows: Annotated[int, typer.Option("-n", "--rows", help="Training rows, drawn from the prior.")] = 20000,
     test_rows: Annotated[int, typer.Option(help="Rows of each test set.")] = 1000,
     minutes: Annotated[
         float | None, typer.Option(help="Stop after so long, at the end of an epoch; 0: only write the report.")
@@ -816,13 +827,13 @@ def fit(
     curves: FitCurves,
     output: FitOutput = Path("result"),
     model: Annotated[
-        str | None, typer.Option(help="Network that says where to begin; default: the pretrained one; 'none': none.")
+        str | None, typer.Option(help="Trained network that proposes starts, or 'none'; default: the pretrained one.")
     ] = None,
     damage: DamageOption = False,
     per_count: PerCountOption = None,
     offset: OffsetOption = None,
     budget: Annotated[str, typer.Option(help="Time after which the fit of a curve is cut off.")] = "30s",
-    effort: Annotated[float, typer.Option(help="Work of the search, in parts of the usual one.")] = 1.0,
+    effort: Annotated[float, typer.Option(help="Work of the search relative to the usual one.")] = 1.0,
     jobs: Annotated[int, typer.Option(help="Curves at once; the cores are shared among them.")] = 1,
     space: SpaceOption = None,
     around: AroundOption = None,
@@ -839,7 +850,7 @@ def fit(
     likelihood: LikelihoodOption = None,
     html: HtmlOption = False,
     strict: StrictOption = False,
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     convention: FitConvention = None,
     reflection: ReflectionFile = None,
     number: NumberOption = None,
@@ -894,7 +905,7 @@ def refine(
         Literal["lm", "slsqp", "trf"],
         typer.Option(help="Levenberg–Marquardt; SciPy's SLSQP of mean squared log10; SciPy's least squares."),
     ] = "lm",
-    max_iter: Annotated[int, typer.Option(help="Evaluations at most.")] = 60,
+    max_iter: Annotated[int, typer.Option(help="Largest number of evaluations of the model.")] = 60,
     output: FitOutput = Path("result"),
     damage: DamageOption = False,
     per_count: PerCountOption = None,
@@ -960,7 +971,7 @@ def refine(
 @app.command()
 @_command()
 def bench(
-    seconds: Annotated[float, typer.Option(help="Length of one repeat.")] = 0.15,
+    seconds: Annotated[float, typer.Option(help="Length of one repeat in seconds.")] = 0.15,
     peers: Annotated[bool, typer.Option("--peers", help="Also time xrayutilities, where installed.")] = False,
     output: Annotated[Path | None, typer.Option("--json", "-o", help="Also write all figures as JSON.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Also draw the error against the time of several steps.")] = None,
@@ -996,7 +1007,7 @@ def bench(
 @app.command()
 @_command()
 def info(
-    dataset: Annotated[str | None, typer.Argument(help="Complete or not; without it: this installation.")] = None,
+    dataset: Annotated[str | None, typer.Argument(help="Dataset, complete or not; default: this installation.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     plot: Annotated[Path | None, typer.Option(help="Draw curves and parameters of the dataset.")] = None,
     verify: VerifyOption = True,

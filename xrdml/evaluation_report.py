@@ -26,7 +26,7 @@ _CAPTIONS = {
     "estimates": "Estimates",
     "calibration": "Calibration",
     "ranks": "Ranks",
-    "outside": "Curves outside of what the model was trained for",
+    "outside": "Curves unlike those that the model was trained for",
 }
 _STYLE = """
 :root { color-scheme: light dark; --text: #1f2937; --soft: #6b7280; --line: #d1d5db; --back: #ffffff; }
@@ -97,13 +97,13 @@ def calibration_table(found: Evaluation) -> Table:
 
 
 def detection_table(found: Evaluation) -> Table:
-    """Share of each kind of curve outside that is told, for each score."""
+    """Share of each kind of unlike curves that is recognised, for each score."""
     rows = [
         (each.kind, str(each.rows), *(f"{100.0 * each.rates[name]:.0f} %" for name in SCORES))
         for each in found.detections
     ]
     header = ("curves", "rows", *SCORES.values())
-    return f"Curves outside, told at {100.0 * FALSE_ALARMS:g} % false alarms", header, list(rows)
+    return f"Unlike curves recognised at {100.0 * FALSE_ALARMS:g} % false alarms", header, list(rows)
 
 
 def write(found: Evaluation, folder: str | Path) -> list[Path]:
