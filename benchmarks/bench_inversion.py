@@ -4,7 +4,7 @@
     python benchmarks/bench_inversion.py solve [RUN]        2000 curves refined from the network, resumable
     python benchmarks/bench_inversion.py floor [RUN]        errors of the posterior median of 200 curves, resumable
     python benchmarks/bench_inversion.py speed [RUN]        latency on one core
-    python benchmarks/bench_inversion.py measured FILE …    measured curves, refined as `xrd predict --refine` does
+    python benchmarks/bench_inversion.py measured FILE …    measured curves, refined as `xrd predict --refine --damage` does
 
 RUN is the folder of a model; without it, the one that ships with the package. `solve` and `floor` write a line a curve
 into inversion_solve.csv and inversion_floor.csv beside this file, and print what these hold.
@@ -277,11 +277,11 @@ def measured(files):
     """How well and how fast measured curves are described, by the packaged network once it is loaded."""
     trained = _model(None)
     for file in files:
-        found = predict(file, trained, refine=True)  # compiles what is not in the cache
+        found = predict(file, trained, refine=True, damage=True)  # compiles what is not in the cache
         times = []
         for _ in range(5):
             begun = time.perf_counter()
-            predict(file, trained, refine=True)
+            predict(file, trained, refine=True, damage=True)
             times.append(time.perf_counter() - begun)
         print(f"{file}: mean |log10| {found.misfit:.4f}, {statistics.median(times):.2f} s (median of five)")
 

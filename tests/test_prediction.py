@@ -78,7 +78,7 @@ def test_the_pretrained_network_finds_a_sample_and_says_what_it_does_not_know(de
     scan = Scan(-80.0, 6.0, 300)
     wide, noise = TRUE | {"fwhm": 95.0}, np.random.default_rng(0)
     counts = noise.poisson(1e3 * simulate(demonstration, scan=scan, **wide).intensity[0])
-    found = predict(Curve(scan.angle, counts, int(np.argmax(counts))), refine=True)
+    found = predict(Curve(scan.angle, counts, int(np.argmax(counts))), refine=True, damage=True)
     assert len(found.values) == 9
     assert np.all(found.low < found.high)
     assert found.misfit < 0.05
@@ -161,3 +161,13 @@ def test_a_misfit_is_said_without_a_refinement_too(oracle, curve):
     assert found.misfit > 0.1
     assert f"The estimate differs from the curve by {found.misfit:.2g} dex on average" in found.notes[-1]
     assert "--refine" in found.notes[-1]
+
+
+def test_damage_is_estimated_where_it_is_asked_for(curve, oracle):
+    bare, damaged = predict(curve), predict(curve, damage=True)
+    assert bare.names == ParameterSpace().names
+    assert damaged.names == ParameterSpace().with_damage().names
+    assert bare.assumed.endswith("without lattice damage.")
+    assert damaged.assumed.endswith("with lattice damage.")
+    with pytest.raises(CheckpointError, match="has no damage"):
+        predict(curve, oracle, damage=True)

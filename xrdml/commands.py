@@ -68,7 +68,9 @@ LayersOption = Annotated[
 ]
 FitCurves = Annotated[list[Path], typer.Argument(help="Measured curves: docs/files.md says which files.")]
 FitOutput = Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")]
-DamageOption = Annotated[bool, typer.Option("--damage", help="Fit the static Debye–Waller damage kappa, p, too.")]
+DamageOption = Annotated[
+    bool, typer.Option("--damage", help="With static Debye–Waller damage: its parameters kappa and p, too.")
+]
 PerCountOption = Annotated[
     float | None, typer.Option(help="Intensity of one count; default: what the file says, else log10 is compared.")
 ]
@@ -688,6 +690,7 @@ def predict(
     model: Annotated[Path | None, typer.Option(help="Folder of a trained model; default: the pretrained one.")] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path("result"),
     refine: Annotated[bool, typer.Option("--refine", help="Refine the estimate on the curve.")] = False,
+    damage: DamageOption = False,
     per_count: PerCountOption = None,
     offset: OffsetOption = None,
     number: NumberOption = None,
@@ -701,7 +704,7 @@ def predict(
 
     Examples:
 
-        xrd predict curve.txt --refine -o result/
+        xrd predict curve.txt --refine --damage -o result/
 
         xrd predict curve.txt --model runs/weighted
 
@@ -715,7 +718,7 @@ def predict(
 
     _outputs(folder=output)
     reading = _reading(number, step, axis, unit, peak, drop_negative, per_count, offset or 0.0)
-    result = run(curve, model, refine=refine, **reading)
+    result = run(curve, model, refine=refine, damage=damage, **reading)
     files = save_fit(result, output, f"{shown(curve.name)}: misfit {result.misfit:.3f}")
     for note in (result.assumed, *result.notes):
         say(note)

@@ -14,18 +14,19 @@ from numpy.typing import NDArray
 from scipy.optimize import nnls
 
 from xrdml.checkpoint import TrainedModel, load_model
-from xrdml.starts import seen, solve_curve
+from xrdml.starts import allowed, seen, solve_curve
 from xrdsim import depth_end, simulate, strain_profile
 from xrdsim.configuration import BASE_FWHM, MARGIN
 from xrdsim.crystal import Scan
 from xrdsim.curves import DEFAULT_STEP, Curve, read_curve
+from xrdsim.errors import CheckpointError
 from xrdsim.fit.fitting import assumed, assumed_of
 from xrdsim.fit.points import within_reach
 from xrdsim.fit.problem import Unknowns, problem
 from xrdsim.fit.refine import refine
 from xrdsim.fit.uncertainty import LEVEL, laplace
 from xrdsim.observe import narrowest_fwhm, observe
-from xrdsim.parameters import TABLE
+from xrdsim.parameters import TABLE, ParameterSpace
 from xrdsim.report import format_value
 
 Array = NDArray[np.float64]
@@ -125,6 +126,7 @@ def predict(
     model: str | Path | TrainedModel | None = None,
     *,
     refine: bool = False,
+    damage: bool = False,
     **reading: Any,
 ) -> Prediction:
     """Estimate the parameters of a measured curve and simulate what they make.
@@ -134,6 +136,7 @@ def predict(
     curve : a file for ``xrdsim.curves.read_curve``, or a curve that was read.
     model : folder of a trained model, or a loaded one; ``None`` for the one that ships with the package.
     refine : refine what the network takes for likely on the curve; the best one is returned.
+    damage : estimate the static Debye–Waller damage, too; otherwise a network that knows it takes it for absent.
     reading : arguments of ``read_curve``.
 
     Returns
@@ -145,16 +148,22 @@ def predict(
     CurveError
         The curve cannot be read, or has too few points in the window of the model.
     CheckpointError
-        The model cannot be loaded.
+        The model cannot be loaded, or has no damage.
     """
     trained = model if isinstance(model, TrainedModel) else load_model(model)
     if not isinstance(curve, Curve):
         curve = read_curve(curve, **reading)
-    curve = within_reach(curve, trained.space, trained.physics["reflection"])
-    inputs = seen(curve, trained)
-    found = _describe(curve, trained, trained.estimate(inputs))
+    if damage and not trained.space.damage:
+        raise CheckpointError(f"{trained.path} has no damage; train a model with it, or try `xrd fit --damage`")
+    space = trained.space if damage else trained.space.without_damage()
+    curve = within_reach(curve, space, trained.physics["reflection"])
+    inputs, ranges = (
+        seen(curve, trained),
+        allowed(Unknowns(space, zero=trained.measurement.zero, fwhm=trained.measurement.fwhm), trained),
+    )
+    found = _describe(curve, trained, space, trained.estimate(inputs, ranges)[:, : len(space.low)])
     if refine:
-        better = _refined(curve, trained)
+        better = _refined(curve, trained, space)
         note = f"Refined on the curve: the misfit of the network's estimate was {found.misfit:.4f}."
         return replace(better, notes=(*better.notes, *_outside(better, trained), note))
     if found.misfit > POOR:
@@ -166,7 +175,7 @@ def predict(
         found = replace(found, notes=(*found.notes, note))
     if not trained.draws:
         return found
-    values = trained.draw(inputs, DRAWS_OF_INTERVALS).values[0, :, : len(found.values)]
+    values = trained.draw(inputs, DRAWS_OF_INTERVALS, ranges).values[0, :, : len(found.values)]
     low, high = np.quantile(values, (0.05, 0.95), axis=0)
     return replace(found, low=low, high=high)
 
@@ -182,11 +191,11 @@ def prediction_table(found: Prediction) -> tuple[tuple[str, ...], list[tuple[str
     return ("parameter", "value", whose), list(rows)
 
 
-def _refined(curve: Curve, trained: TrainedModel) -> Prediction:
+def _refined(curve: Curve, trained: TrainedModel, space: ParameterSpace) -> Prediction:
     """The best that refinement of the network's candidates finds, with intervals that the curve gives it."""
     given = problem(
         curve,
-        unknowns=Unknowns(trained.space, fwhm=(narrowest_fwhm(trained.window, BASE_FWHM), WIDEST_FWHM)),
+        unknowns=Unknowns(space, fwhm=(narrowest_fwhm(trained.window, BASE_FWHM), WIDEST_FWHM)),
         mask=trained.measurement.peak_mask,
         **{name: value for name, value in trained.physics.items() if name != "layers"},
     )
@@ -194,13 +203,15 @@ def _refined(curve: Curve, trained: TrainedModel) -> Prediction:
     zero, fwhm = found.x[0, -2:].tolist()
     scale, background = ((found.linear[0] + [0.0, given.offset]) * given.per_count).tolist()
     params = given.unknowns.params(found.x)
-    described = _describe(curve, trained, params, _Fit(fwhm, zero, scale, background, 0.0))
+    described = _describe(curve, trained, space, params, _Fit(fwhm, zero, scale, background, 0.0))
     sampled, size = laplace(given, found.x), params.shape[1]
     low, high = sampled.intervals(np.append(params[0], found.x[0, size:]), LEVEL)
     return replace(described, used=given.used, low=low[:size], high=high[:size], refined=True, assumed=assumed(given))
 
 
-def _describe(curve: Curve, trained: TrainedModel, params: Array, fit: _Fit | None = None) -> Prediction:
+def _describe(
+    curve: Curve, trained: TrainedModel, space: ParameterSpace, params: Array, fit: _Fit | None = None
+) -> Prediction:
     """The curve and the strain profile that parameters (1, 7 or 9) make, seen as the curve was measured.
 
     ``fit`` is how it was measured; None to find that.
@@ -209,7 +220,7 @@ def _describe(curve: Curve, trained: TrainedModel, params: Array, fit: _Fit | No
     reach = max(-curve.angle[0], -window.start), max(curve.angle[-1], window.last)
     first, last = (int(np.ceil((value + MARGIN) / window.step)) for value in reach)
     scan = Scan(-first * window.step, window.step, first + last + 1)
-    base = simulate(params, scan=scan, fwhm=BASE_FWHM, space=trained.space, **trained.physics).intensity
+    base = simulate(params, scan=scan, fwhm=BASE_FWHM, space=space, **trained.physics).intensity
     positive = curve.intensity[curve.intensity > 0.0]
     floored = np.maximum(curve.intensity, 0.5 * positive.min())
     used = np.abs(curve.angle) >= prior.peak_mask
@@ -219,11 +230,11 @@ def _describe(curve: Curve, trained: TrainedModel, params: Array, fit: _Fit | No
     expected = _expected(base, scan, curve.angle, np.array([fit.fwhm]), np.array([fit.zero]))[0]
     intensity = fit.scale * expected + fit.background
     tail = curve.angle >= MISFIT_FROM * (1.0 - 1e-9)
-    depth = np.linspace(0.0, float(depth_end(params, space=trained.space)[0]), _DEPTHS)
+    depth = np.linspace(0.0, float(depth_end(params, space=space)[0]), _DEPTHS)
     return Prediction(
         curve.source,
         str(trained.path),
-        trained.space.names,
+        space.names,
         tuple(parameter.unit for parameter in TABLE[: params.shape[1]]),
         params[0],
         fit.fwhm,
@@ -236,9 +247,9 @@ def _describe(curve: Curve, trained: TrainedModel, params: Array, fit: _Fit | No
         intensity,
         used,
         depth,
-        strain_profile(params, depth, space=trained.space)[0],
+        strain_profile(params, depth, space=space)[0],
         _notes(curve, trained),
-        assumed=assumed_of(trained.physics["reflection"], trained.measurement.fwhm, trained.space.damage),
+        assumed=assumed_of(trained.physics["reflection"], trained.measurement.fwhm, space.damage),
     )
 
 
