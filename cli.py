@@ -1,6 +1,6 @@
-"""The command line `xrd` in the source tree: ``python -m cli``. The installed `xrd` starts ``xrdml.commands``, too."""
+"""The command line `xrd` in the source tree: ``python -m cli``. The installed `xrd` starts the same."""
 
-from xrdml.commands import app, main
+from xrdml.commands.app import app, main
 
 __all__ = ["app"]
 

@@ -9,9 +9,9 @@ import sys
 
 import numpy as np
 
-from xrdsim.model import simulate
-from xrdsim.parameters import L1, L2, RP1
-from xrdsim.sampling import draw_prior
+from xrdsim.forward.model import simulate
+from xrdsim.forward.prior import draw_prior
+from xrdsim.profiles.space import L1, L2, RP1
 
 ASKED = (1e-3, 1e-4, 1e-5)
 FINEST = 1e-7

@@ -27,13 +27,13 @@ from scipy.optimize import least_squares
 sys.path.insert(0, str(Path(__file__).parent))
 from synthetic import ACCEPTANCE, FURTHER, SOLVED, TUNING, synthetic
 
-from xrdml.checkpoint import load_model
-from xrdml.starts import solve_curve
+from xrdml.inference.starts import solve_curve
+from xrdml.networks.checkpoint import load_model
 from xrdsim import ParameterSpace, depth_end, strain_profile
 from xrdsim.fit.fitting import fit_curve
+from xrdsim.fit.posterior import laplace, quadratic
 from xrdsim.fit.problem import Unknowns, problem
 from xrdsim.fit.refine import refine, refine_all
-from xrdsim.fit.uncertainty import laplace, quadratic
 
 BASELINE = 100  # curves
 BASELINE_CALLS = 200

@@ -4,7 +4,7 @@
     python benchmarks/bench_inversion.py solve [RUN]        2000 curves refined from the network, resumable
     python benchmarks/bench_inversion.py floor [RUN]        errors of the posterior median of 200 curves, resumable
     python benchmarks/bench_inversion.py speed [RUN]        latency on one core
-    python benchmarks/bench_inversion.py measured FILE …    measured curves, refined as `xrd predict --refine --damage` does
+    python benchmarks/bench_inversion.py measured FILE …    measured curves, `xrd predict --refine --damage`
 
 RUN is the folder of a model; without it, the one that ships with the package. `solve` and `floor` write a line a curve
 into inversion_solve.csv and inversion_floor.csv beside this file, and print what these hold.
@@ -37,14 +37,14 @@ from inversion import (
 )
 from synthetic import SOLVED
 
-from xrdml.checkpoint import load_model
-from xrdml.data import Minibatch, make_batch, stream
-from xrdml.measurement import Measurement
-from xrdml.prediction import predict
-from xrdml.starts import allowed, candidates, seen, solve_curve
+from xrdml.data.measurement import Measurement
+from xrdml.data.source import Minibatch, make_batch, stream
+from xrdml.inference.prediction import predict
+from xrdml.inference.starts import allowed, candidates, seen, solve_curve
+from xrdml.networks.checkpoint import load_model
+from xrdsim.dataset.fresh import fresh_configuration, fresh_rows
+from xrdsim.fit.posterior import posterior
 from xrdsim.fit.refine import refine
-from xrdsim.fit.uncertainty import posterior
-from xrdsim.fresh import fresh_configuration, fresh_rows
 
 FOLDER = Path(__file__).parent
 DRAWS = 199  # of which the central 180 of 200 gaps hold 90 %

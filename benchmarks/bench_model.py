@@ -4,9 +4,9 @@ import numba
 import numpy as np
 import pytest
 
-from xrdsim.bench import DAMAGE, DEMONSTRATION, VARIANTS
-from xrdsim.derivatives import linearize
-from xrdsim.model import simulate
+from xrdsim.benchmark.throughput import DAMAGE, DEMONSTRATION, VARIANTS
+from xrdsim.forward.derivatives import linearize
+from xrdsim.forward.model import simulate
 
 CURVES = 64
 

@@ -11,8 +11,9 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
-from xrdsim import generate, open_dataset, store
-from xrdsim.configuration import Part
+from xrdsim import generate, open_dataset
+from xrdsim.dataset import store
+from xrdsim.dataset.configuration import Part
 
 
 def main(numbers: list[int]) -> None:

@@ -11,7 +11,7 @@ import sys
 import numpy as np
 from accuracy import vectors
 
-from xrdsim.derivatives import jacobian
+from xrdsim.forward.derivatives import jacobian
 
 ASKED = (1e-3, 1e-4, 1e-5)
 FINEST = 1e-7

@@ -15,10 +15,10 @@ from pathlib import Path
 import numba
 
 from xrdsim import ParameterSpace, generate, simulate
-from xrdsim.configuration import Configuration
+from xrdsim.dataset.configuration import Configuration
+from xrdsim.dataset.samplers import sample
+from xrdsim.dataset.store import read_configuration
 from xrdsim.files import size_of
-from xrdsim.samplers import sample
-from xrdsim.store import read_configuration
 
 
 def engine(path: Path, rows: int) -> tuple[float, Configuration]:

@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from xrdsim.integrity import verify
+from xrdsim.dataset.integrity import verify
 
 LONGEST = 3.0
 """Seconds until which a process is killed."""

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from xrdml.data import open_source, shuffled
+from xrdml.data.source import open_source, shuffled
 from xrdsim import generate, open_dataset
 from xrdsim.files import size_of
 

@@ -11,8 +11,8 @@ import time
 
 import numpy as np
 
-from xrdsim.model import simulate
-from xrdsim.sampling import draw_prior
+from xrdsim.forward.model import simulate
+from xrdsim.forward.prior import draw_prior
 
 BLOCK = 10_000
 

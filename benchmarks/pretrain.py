@@ -22,10 +22,10 @@ from typing import NamedTuple
 
 import torch
 
-from xrdml.checkpoint import PRETRAINED, load_model, save_model
-from xrdml.training import train
-from xrdsim.parameters import ParameterSpace
-from xrdsim.terminal import training
+from xrdml.networks.checkpoint import PRETRAINED, load_model, save_model
+from xrdml.training.train import train
+from xrdsim.commands.terminal import training
+from xrdsim.profiles.space import ParameterSpace
 
 ROWS, BATCH, UNDAMAGED = 65536, 256, 0.5
 RUNS = Path("runs")

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from xrdsim import draw_prior, simulate
-from xrdsim.integrity import processor
-from xrdsim.store import MANTISSA_BITS, round_curves
+from xrdsim.dataset.integrity import processor
+from xrdsim.dataset.store import MANTISSA_BITS, round_curves
 
 FEATURES = "+sse4.2,+popcnt,+avx,+avx2,+fma,+bmi,+bmi2"
 CODE = "import sys; from processors import curves; import numpy; numpy.save(sys.argv[1], curves())"

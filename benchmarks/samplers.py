@@ -17,11 +17,12 @@ from pathlib import Path
 
 import numpy as np
 
-from xrdml import Measurement, load_model, training
-from xrdml.evaluate import test_errors
-from xrdml.nets import Architecture
+from xrdml import Measurement, load_model
+from xrdml.evaluation.errors import test_errors
+from xrdml.networks.nets import Architecture
+from xrdml.training import train as training
 from xrdsim import generate
-from xrdsim.parameters import NAMES
+from xrdsim.profiles.space import NAMES
 
 VARIANTS = [(name, False) for name in ("grid", "adaptive", "sobol", "edge", "jeffreys")]
 VARIANTS += [("edge", True), ("jeffreys", True)]

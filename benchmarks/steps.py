@@ -15,14 +15,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import xrdsim
-from xrdsim.bench import StepCost, measure_steps
-from xrdsim.report import save_figure, step_figure
+from xrdsim.benchmark.throughput import StepCost, measure_steps
+from xrdsim.plotting import save_figure, step_figure
 
 STEP = ("n_re = d_re * s_re - d_im * s_im", "n_im = d_re * s_im + d_im * s_re")
 MAGNUS = ("n_re = (q_re * s_re - q_im * s_im) / -six", "n_im = (q_re * s_im + q_im * s_re) / -six")
 ROUNDS = 8
 MEASURE = (
-    "import json; from dataclasses import asdict; from xrdsim.bench import measure_steps; "
+    "import json; from dataclasses import asdict; from xrdsim.benchmark.throughput import measure_steps; "
     "print(json.dumps([asdict(cost) for cost in measure_steps(seconds=0.0)]))"
 )
 

@@ -1,6 +1,6 @@
 """Noisy curves of known profiles, for the benchmarks of the fit: a seed makes a curve.
 
-Profiles are drawn from the prior, every second one with damage; the measurement from ``xrdml.data.Measurement``: scale,
+Profiles are drawn from the prior, every second one with damage; the measurement from ``xrdml.Measurement``: scale,
 background, zero, FWHM, counts, begin, end and step of the scan. Seeds from TUNING are for development, those from
 ACCEPTANCE and FURTHER are used for the final figures only.
 """
@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xrdml.measurement import COVER, Measurement
+from xrdml.data.measurement import COVER, Measurement
 from xrdsim import GGG_444, ParameterSpace, Scan, draw_prior, simulate
-from xrdsim.crystal import strain_to_angle
-from xrdsim.curves import Curve
-from xrdsim.model import largest_strain
+from xrdsim.curves.curve import Curve
+from xrdsim.experiment.reflection import strain_to_angle
+from xrdsim.forward.model import largest_strain
 
 TUNING = range(900_000, 900_050)
 ACCEPTANCE = range(500)

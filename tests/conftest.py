@@ -11,7 +11,7 @@ import numba
 import numpy as np
 import pytest
 
-from xrdsim.sampling import draw_prior
+from xrdsim.forward.prior import draw_prior
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -75,6 +75,6 @@ def one_thread():
 @pytest.fixture
 def few_held(monkeypatch):
     """Trainings on fresh curves validate and test on 64 of them."""
-    import xrdml.material
+    import xrdml.training.rows
 
-    monkeypatch.setattr(xrdml.material, "HELD", 64)
+    monkeypatch.setattr(xrdml.training.rows, "HELD", 64)

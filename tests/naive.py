@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from xrdsim.crystal import DEFAULT_SCAN, GGG_444
+from xrdsim.experiment.reflection import DEFAULT_SCAN, GGG_444
 from xrdsim.units import ARCSEC
 
 DMIN = 1e-4

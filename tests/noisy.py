@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from xrdsim.crystal import Scan
-from xrdsim.curves import Curve
-from xrdsim.model import simulate
-from xrdsim.parameters import ParameterSpace
+from xrdsim.curves.curve import Curve
+from xrdsim.experiment.reflection import Scan
+from xrdsim.forward.model import simulate
+from xrdsim.profiles.space import ParameterSpace
 
 SHORT = Scan(-80.0, 8.0, 161)
 ZERO, FWHM = 3.0, 38.0

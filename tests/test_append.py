@@ -3,10 +3,10 @@
 import pytest
 from test_generation import QUICK, files
 
-from xrdsim import generation, store
+from xrdsim.dataset import generation, store
+from xrdsim.dataset.generation import append, generate
+from xrdsim.dataset.integrity import verify
 from xrdsim.errors import ParameterError, StoreError
-from xrdsim.generation import append, generate
-from xrdsim.integrity import verify
 
 SMALL = QUICK | {"test_rows": 20}
 

@@ -25,7 +25,7 @@ from diffractometers import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xrdsim.curves import list_scans, read_curve
+from xrdsim.curves.curve import list_scans, read_curve
 from xrdsim.errors import CurveError
 
 

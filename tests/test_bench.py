@@ -5,15 +5,15 @@ import operator
 import numpy as np
 import pytest
 
-from xrdsim import flops
-from xrdsim.crystal import GGG_444, Scan
-from xrdsim.instrument import nodes as instrument_nodes
+from xrdsim.benchmark import flops
+from xrdsim.experiment.reflection import GGG_444, Scan
+from xrdsim.forward.model import prepare
+from xrdsim.forward.nodes import nodes as instrument_nodes
 from xrdsim.kernels import contributions, convolve, jacobian, peak, reflectivity, step
 from xrdsim.kernels.batch import make_slopes
 from xrdsim.kernels.reflectivity import BLOCK, GROUP, MATRIX, OPTICS, PHASES, WORK
 from xrdsim.kernels.slopes import LEAST, at_least, fill_steps_and_slopes
 from xrdsim.kernels.steps import SEGMENTS, Steps, count_steps, fill_steps
-from xrdsim.model import prepare
 
 THIN = np.array([0.012, 0.004, 90.0, 70.0, 0.004, 80.0, -300.0])
 SHORT = Scan(0.0, 4.0, 20)

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from xrdml.calibration import BINS, LEVELS, calibrate, coverage, expected_coverage, rank_histogram, ranks
+from xrdml.evaluation.calibration import BINS, LEVELS, calibrate, coverage, expected_coverage, rank_histogram, ranks
 
 NAMES = ("a", "b", "c")
 LOW, HIGH = np.zeros(3), np.ones(3)

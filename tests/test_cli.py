@@ -16,10 +16,11 @@ from typer.testing import CliRunner
 import xrdml
 import xrdsim
 from cli import app
-from xrdml import commands
-from xrdsim import bench, simulate
-from xrdsim.curves import read_curve
-from xrdsim.parameters import NAMES
+from xrdml.commands import app as commands
+from xrdsim import simulate
+from xrdsim.benchmark import throughput as bench
+from xrdsim.curves.curve import read_curve
+from xrdsim.profiles.space import NAMES
 
 SAMPLE = dict(zip(NAMES, (0.0113, 0.0016, 5400.0, 3300.0, 0.0042, 3600.0, -300.0), strict=True))
 PARAM = [part for name, value in SAMPLE.items() for part in ("--param", f"{name}={value}")]

@@ -10,9 +10,10 @@ from distributed import Client
 from test_faults import GEN, marked, start, until, xrd
 from test_generation import files
 
-from xrdsim import cluster, generate
+from xrdsim import generate
+from xrdsim.dataset import cluster
+from xrdsim.dataset.generation import append
 from xrdsim.errors import ClusterError, ParameterError
-from xrdsim.generation import append
 
 if sys.platform == "win32":
     pytest.skip("signals of POSIX", allow_module_level=True)

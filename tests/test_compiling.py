@@ -15,7 +15,7 @@ print("done", compiling.count() > 0)
 """
 LIGHT = """
 import sys
-import xrdml.training, xrdml.prediction, xrdsim.fit.report
+import xrdml.training.train, xrdml.inference.prediction, xrdsim.fit.page
 print(sorted({"distributed", "scipy.stats"} & set(sys.modules)))
 """
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from xrdml.correction import PROFILES, choose_fine, sensitivities
+from xrdml.training.correction import PROFILES, choose_fine, sensitivities
 from xrdsim import ParameterSpace, measure_sensitivity
+from xrdsim.dataset.fresh import fresh_configuration
 from xrdsim.errors import ParameterError
-from xrdsim.fresh import fresh_configuration
-from xrdsim.sampling import draw_prior
+from xrdsim.forward.prior import draw_prior
 
 CONFIG = fresh_configuration()
 

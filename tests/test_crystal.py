@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from xrdsim.crystal import DEFAULT_SCAN, GGG_444, Reflection, Scan, strain_to_angle
 from xrdsim.errors import ParameterError
+from xrdsim.experiment.reflection import DEFAULT_SCAN, GGG_444, Reflection, Scan, strain_to_angle
 
 TOML = """
 [reflection]

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 import xrdsim
-from xrdsim import device
-from xrdsim.crystal import YIG_ON_GGG_444, Scan
-from xrdsim.derivatives import NUISANCES, pull_back
 from xrdsim.errors import DeviceError, ParameterError, StoreError
-from xrdsim.model import prepare
-from xrdsim.parameters import L1, L2
+from xrdsim.experiment.reflection import YIG_ON_GGG_444, Scan
+from xrdsim.forward import cuda as device
+from xrdsim.forward.derivatives import NUISANCES, pull_back
+from xrdsim.forward.model import prepare
+from xrdsim.profiles.space import L1, L2
 
 ROWS = np.array(
     [

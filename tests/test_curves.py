@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xrdsim.curves import DEFAULT_STEP, Curve, read_curve, write_curve
+from xrdsim.curves.curve import DEFAULT_STEP, Curve, read_curve, write_curve
 from xrdsim.errors import CurveError, OutputError, ParameterError
 
 PEAK, POINTS = 20, 120

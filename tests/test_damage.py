@@ -10,11 +10,11 @@ from typer.testing import CliRunner
 
 from cli import app
 from xrdsim import generate
-from xrdsim.configuration import Part
-from xrdsim.crystal import Scan
-from xrdsim.dataset import open_dataset
+from xrdsim.dataset.configuration import Part
+from xrdsim.dataset.reading import open_dataset
+from xrdsim.dataset.store import REPAIR, stored_names
 from xrdsim.errors import StoreError
-from xrdsim.store import REPAIR, stored_names
+from xrdsim.experiment.reflection import Scan
 
 SCAN = Scan(-80.0, 8.0, 352)
 READERS = {
@@ -114,8 +114,8 @@ def test_damaged_test_rows_end_a_training_before_it_begins(path):
 
 
 def test_an_evaluation_notices_it(path, whole):
-    from xrdml import holdout
-    from xrdml.checkpoint import load_model
+    from xrdml.evaluation import holdout
+    from xrdml.networks.checkpoint import load_model
 
     flip(shard(path, Part.TRAIN, "reflectivity", 1))
     data, trained = open_dataset(path), load_model()

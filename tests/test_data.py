@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 import torch
 
-from xrdml.data import Source, batches, draw_batch, importance, open_source, shuffled, split, stream
-from xrdml.measurement import DEX, Measurement, network_input
+from xrdml.data.measurement import DEX, Measurement, network_input
+from xrdml.data.source import Source, batches, draw_batch, importance, open_source, shuffled, split, stream
 from xrdsim import generate, simulate
-from xrdsim.crystal import DEFAULT_SCAN
+from xrdsim.dataset.fresh import fresh_configuration
+from xrdsim.dataset.samplers import make_plan, sample
+from xrdsim.dataset.store import Rows
 from xrdsim.errors import ParameterError
-from xrdsim.fresh import fresh_configuration
-from xrdsim.model import largest_strain
-from xrdsim.observe import Windowed
-from xrdsim.parameters import NAMES
-from xrdsim.samplers import make_plan, sample
-from xrdsim.store import Rows
+from xrdsim.experiment.reflection import DEFAULT_SCAN
+from xrdsim.forward.model import largest_strain
+from xrdsim.forward.resample import Windowed
+from xrdsim.profiles.space import NAMES
 from xrdsim.units import ARCSEC
 
 ANGLE = DEFAULT_SCAN.angle
@@ -43,7 +43,7 @@ def dataset(tmp_path_factory):
 
 @pytest.fixture
 def small_buffer(monkeypatch):
-    monkeypatch.setattr(importlib.import_module("xrdml.data"), "BUFFER", 96)  # 3 blocks
+    monkeypatch.setattr(importlib.import_module("xrdml.data.source"), "BUFFER", 96)  # 3 blocks
 
 
 def test_a_noiseless_measurement_is_the_simulated_curve(prior, rows, config):

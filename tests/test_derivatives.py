@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 import xrdsim
-from xrdsim.crystal import DEFAULT_SCAN, GGG_444, Scan
-from xrdsim.derivatives import NUISANCES, jacobian, linearize
 from xrdsim.errors import ParameterError
+from xrdsim.experiment.reflection import DEFAULT_SCAN, GGG_444, Scan
+from xrdsim.forward.derivatives import NUISANCES, jacobian, linearize
+from xrdsim.forward.model import prepare
+from xrdsim.forward.optics import Convention, amplitudes
 from xrdsim.kernels import batch
 from xrdsim.kernels.reflectivity import reflect
 from xrdsim.kernels.slopes import LEAST
 from xrdsim.kernels.steps import GAUSS, SEGMENTS, count_steps, segment_edge
-from xrdsim.model import prepare
-from xrdsim.optics import Convention, amplitudes
-from xrdsim.parameters import D01, DMAX1, L1, L2, RP1, RP2
+from xrdsim.profiles.space import D01, DMAX1, L1, L2, RP1, RP2
 
 
 def with_damage(rows):

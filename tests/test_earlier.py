@@ -9,10 +9,10 @@ from noisy import PROFILES, noisy
 from typer.testing import CliRunner
 
 from cli import app
-from xrdsim.curves import write_curve
+from xrdsim.curves.curve import write_curve
 from xrdsim.errors import ParameterError
 from xrdsim.fit.earlier import settings_of
-from xrdsim.parameters import NAMES
+from xrdsim.profiles.space import NAMES
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 TIE = "[ranges]\nDmax1 = [0.004, 0.02]\nRp1 = [500, 6500]\n[ties]\nL2 = 'Rp1'\n[constraints]\nstrain_sum = 0.025\n"

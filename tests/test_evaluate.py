@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from xrdml.evaluate import accuracy, area_error, curve_error, errors, profile_error
-from xrdsim.parameters import D01, D02, DMAX1, L1, NAMES, RP2, ParameterSpace
+from xrdml.evaluation.errors import accuracy, area_error, curve_error, errors, profile_error
+from xrdsim.profiles.space import D01, D02, DMAX1, L1, NAMES, RP2, ParameterSpace
 
 SPACE = ParameterSpace()
 

@@ -12,19 +12,19 @@ from typer.testing import CliRunner
 
 from cli import app
 from xrdml import TrainedModel
-from xrdml import evaluation as module
-from xrdml.calibration import LEVELS
-from xrdml.data import stream
-from xrdml.evaluation import evaluate
-from xrdml.evaluation_report import tables, write
-from xrdml.holdout import fresh, refuse_known, stored
-from xrdml.measurement import Measurement, measure
-from xrdml.nets import Flow
-from xrdml.solving import solve
+from xrdml.data.measurement import Measurement, measure
+from xrdml.data.source import stream
+from xrdml.evaluation import evaluation as module
+from xrdml.evaluation.calibration import LEVELS
+from xrdml.evaluation.evaluation import evaluate
+from xrdml.evaluation.holdout import fresh, refuse_known, stored
+from xrdml.evaluation.report import tables, write
+from xrdml.evaluation.solving import solve
+from xrdml.networks.nets import Flow
 from xrdsim import draw_prior, generate
-from xrdsim.crystal import DEFAULT_SCAN, GGG_444, Scan, strain_to_angle
 from xrdsim.errors import CheckpointError, ParameterError
-from xrdsim.parameters import ParameterSpace
+from xrdsim.experiment.reflection import DEFAULT_SCAN, GGG_444, Scan, strain_to_angle
+from xrdsim.profiles.space import ParameterSpace
 
 ROWS = 150
 FEW = {"rows": 150, "refined": 0, "draws": 100}

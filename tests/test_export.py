@@ -9,13 +9,13 @@ import pytest
 from matplotlib.figure import Figure
 from test_generation import QUICK
 
-from xrdsim import store
-from xrdsim.configuration import Configuration, Part
+from xrdsim.dataset import store
+from xrdsim.dataset.configuration import Configuration, Part
+from xrdsim.dataset.export import export
+from xrdsim.dataset.generation import generate
+from xrdsim.dataset.integrity import describe
 from xrdsim.errors import OutputError, ParameterError
-from xrdsim.export import export
-from xrdsim.generation import generate
-from xrdsim.integrity import describe
-from xrdsim.report import dataset_figure, dataset_table, range_table
+from xrdsim.plotting import dataset_figure, dataset_table, range_table
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def test_an_export_that_fails_leaves_the_old_file(dataset, tmp_path, monkeypatch
     def broken(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("xrdsim.export.sample_arrays", broken)
+    monkeypatch.setattr("xrdsim.dataset.export.sample_arrays", broken)
     with pytest.raises(OutputError, match="No space left on device"):
         export(dataset, tmp_path / name)
     assert [file.name for file in tmp_path.iterdir()] == [name]

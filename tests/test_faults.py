@@ -18,7 +18,7 @@ if sys.platform == "win32":
 GEN = ["gen", "-n", "1500", "--test-rows", "100", "--block-size", "256", "--rtol-dex", "1e-2", "-o"]
 KILLED_BETWEEN_WRITING_AND_MARKING = """
 import os, signal
-from xrdsim import store
+from xrdsim.dataset import store
 checksum, calls = store.block_checksum, []
 def kill(*rows):
     calls.append(rows)

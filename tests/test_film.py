@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import xrdsim
-from xrdsim.crystal import DEFAULT_SCAN, GGG_444, YIG_ON_GGG_444, Reflection, Scan
-from xrdsim.derivatives import linearize
 from xrdsim.errors import ParameterError
-from xrdsim.optics import Convention, amplitudes, coupling
+from xrdsim.experiment.reflection import DEFAULT_SCAN, GGG_444, YIG_ON_GGG_444, Reflection, Scan
+from xrdsim.forward.derivatives import linearize
+from xrdsim.forward.optics import Convention, amplitudes, coupling
 
 ANGLE = Scan(-140.0, 4.018235972, 701).angle
 SCAN = Scan(float(ANGLE[0]), 4.018235972, 701)
@@ -62,7 +62,7 @@ def test_a_thick_absorbing_film_hides_the_substrate():
 @pytest.mark.filterwarnings("ignore")
 def test_an_independent_program_agrees():
     pytest.importorskip("xrayutilities")
-    from xrdsim.peers import xrayutilities_curve, xrayutilities_model
+    from xrdsim.benchmark.xrayutilities import xrayutilities_curve, xrayutilities_model
 
     model = xrayutilities_model("DynamicalModel", *naive.sublayers(PARAMS, 20.0), YIG_ON_GGG_444)
     got = xrdsim.simulate(PARAMS, layers=20, fwhm=0, scan=SCAN, reflection=YIG_ON_GGG_444).reflectivity[0]

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 import xrdsim
-from xrdml import fisher
-from xrdml.fisher import BACKGROUND, FWHM, Metrics, measure_metrics
+from xrdml.training import metrics as fisher
+from xrdml.training.metrics import BACKGROUND, FWHM, Metrics, measure_metrics
 from xrdsim import ParameterSpace
-from xrdsim.fresh import fresh_configuration
-from xrdsim.sampling import draw_prior
+from xrdsim.dataset.fresh import fresh_configuration
+from xrdsim.forward.prior import draw_prior
 
 CONFIG = fresh_configuration()
 

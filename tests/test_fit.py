@@ -9,16 +9,17 @@ import pytest
 from noisy import FWHM, PROFILES, ZERO, noisy
 from scipy.stats import truncnorm
 
-from xrdsim.crystal import Scan
-from xrdsim.curves import read_curve
+from xrdsim.curves.curve import read_curve
 from xrdsim.errors import ParameterError
-from xrdsim.fit import fitting, search, uncertainty
+from xrdsim.experiment.reflection import Scan
+from xrdsim.fit import fitting, search
+from xrdsim.fit import posterior as uncertainty
 from xrdsim.fit.fitting import fit_curve
+from xrdsim.fit.posterior import Posterior, effective_samples, laplace, posterior
 from xrdsim.fit.problem import Unknowns, problem
 from xrdsim.fit.refine import refine
-from xrdsim.fit.uncertainty import Posterior, effective_samples, laplace, posterior
-from xrdsim.model import strain_profile
-from xrdsim.parameters import ALL_NAMES, NAMES, ParameterSpace
+from xrdsim.forward.model import strain_profile
+from xrdsim.profiles.space import ALL_NAMES, NAMES, ParameterSpace
 
 KEYS = {
     "source", "note", "verdict", "reason", "parameters", "measurement", "measurement_std", "misfit", "minima",

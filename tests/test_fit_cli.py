@@ -12,11 +12,11 @@ from typer.testing import CliRunner
 
 from cli import app
 from xrdml import train
-from xrdsim.crystal import YIG_ON_GGG_444, Scan
-from xrdsim.curves import read_curve, write_curve
+from xrdsim.curves.curve import read_curve, write_curve
+from xrdsim.dataset.generation import generate
+from xrdsim.experiment.reflection import YIG_ON_GGG_444, Scan
 from xrdsim.fit.fitting import fit_curve
-from xrdsim.generation import generate
-from xrdsim.parameters import NAMES
+from xrdsim.profiles.space import NAMES
 
 COUNTS = 3e5
 PER_COUNT = ("--per-count", 1.0 / COUNTS)

@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 from noisy import PROFILES, noisy
 
-from xrdsim.crystal import Scan
-from xrdsim.curves import Curve
+from xrdsim.curves.curve import Curve
 from xrdsim.errors import ParameterError
+from xrdsim.experiment.reflection import Scan
 from xrdsim.fit import refine as refine_module
 from xrdsim.fit import search
 from xrdsim.fit.fitting import fit_curve
 from xrdsim.fit.points import groups, within_reach
 from xrdsim.fit.problem import Unknowns, problem
 from xrdsim.fit.refine import refine
-from xrdsim.model import simulate
-from xrdsim.parameters import ParameterSpace
+from xrdsim.forward.model import simulate
+from xrdsim.profiles.space import ParameterSpace
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -7,13 +7,13 @@ import pytest
 from noisy import FWHM, PROFILES, SHORT, ZERO, noisy
 from scipy.optimize import minimize
 
-from xrdsim.crystal import Scan
-from xrdsim.curves import Curve
+from xrdsim.curves.curve import Curve
 from xrdsim.errors import CurveError, ParameterError
+from xrdsim.experiment.reflection import Scan
 from xrdsim.fit.problem import Unknowns, problem
 from xrdsim.fit.refine import evaluate, refine, unit_slope
-from xrdsim.model import simulate
-from xrdsim.parameters import ParameterSpace
+from xrdsim.forward.model import simulate
+from xrdsim.profiles.space import ParameterSpace
 
 DEFAULT = ParameterSpace()
 NARROW = replace(

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from scipy.stats import norm
 
-from xrdml.flows import Posterior
+from xrdml.networks.flows import Posterior
 
 
 def random_posterior(size=3, context=4, spread=0.05):

@@ -22,7 +22,7 @@ from diffractometers import (
     xrdml_scan,
 )
 
-from xrdsim.curves import list_scans, read_curve
+from xrdsim.curves.curve import list_scans, read_curve
 from xrdsim.errors import CurveError, ParameterError
 
 

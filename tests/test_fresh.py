@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from xrdsim import simulate
+from xrdsim.dataset.fresh import fresh_configuration, fresh_rows
 from xrdsim.errors import ParameterError
-from xrdsim.fresh import fresh_configuration, fresh_rows
-from xrdsim.parameters import KAPPA, P, ParameterSpace
+from xrdsim.profiles.space import KAPPA, P, ParameterSpace
 
 
 def test_fresh_rows_are_simulated_curves_of_the_prior():

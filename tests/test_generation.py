@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 import xarray
 
-from xrdsim import generation, samplers, store
-from xrdsim.configuration import Part
-from xrdsim.crystal import Scan
-from xrdsim.dataset import open_dataset
+from xrdsim.dataset import generation, samplers, store
+from xrdsim.dataset.configuration import Part
+from xrdsim.dataset.generation import generate
+from xrdsim.dataset.grid import make_grid
+from xrdsim.dataset.reading import open_dataset
 from xrdsim.errors import OutputError, ParameterError, StoreError, StoreExistsError
-from xrdsim.generation import generate
-from xrdsim.grid import make_grid
-from xrdsim.model import simulate
-from xrdsim.parameters import ParameterSpace
-from xrdsim.sampling import in_window
+from xrdsim.experiment.reflection import Scan
+from xrdsim.forward.model import simulate
+from xrdsim.forward.prior import in_window
+from xrdsim.profiles.space import ParameterSpace
 
 SENSITIVITY = [3.0, 0.6, 0.8, 0.9, 0.5, 0.6, 0.1]
 QUICK = {"n": 300, "test_rows": 70, "block_size": 64, "rtol_dex": 1e-3, "sensitivity": SENSITIVITY}
@@ -108,7 +108,7 @@ def test_another_seed_gives_other_rows(path, tmp_path):
 
 SCRIPT = """
 import sys, time
-from xrdsim.generation import generate
+from xrdsim.dataset.generation import generate
 generate(sys.argv[1], n=300, test_rows=70, block_size=64, rtol_dex=1e-3, workers=2,
          sensitivity=[3.0, 0.6, 0.8, 0.9, 0.5, 0.6, 0.1], progress=lambda *_: time.sleep(0.15))
 """

@@ -15,13 +15,13 @@ from typer.testing import CliRunner
 
 from cli import app
 from xrdsim import ParameterSpace, Reflection, Scan, limits
-from xrdsim.crystal import GGG_444, YIG_ON_GGG_444
-from xrdsim.curves import read_curve
+from xrdsim.curves.curve import read_curve
 from xrdsim.errors import CurveError, OutputError, ParameterError, XrdError, shown
+from xrdsim.experiment.reflection import GGG_444, YIG_ON_GGG_444
 from xrdsim.files import check_outputs
 from xrdsim.fit.problem import Unknowns
+from xrdsim.forward.model import simulate
 from xrdsim.limits import afford, read_bytes, read_json
-from xrdsim.model import simulate
 
 SOURCE = Path(__file__).resolve().parents[1] / "benchmarks" / "hostile.py"
 SLOW = ("bench", "compare", "evaluate", "train", "--workers", "--scheduler", "sparse", "bomb", "/dev/", "fit several")

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 import xrdsim
-from xrdsim.derivatives import linearize
 from xrdsim.errors import ParameterError
-from xrdsim.information import fisher
-from xrdsim.parameters import RP2
+from xrdsim.forward.derivatives import linearize
+from xrdsim.information.fisher import fisher
+from xrdsim.profiles.space import RP2
 
 
 def test_information_is_its_definition(demonstration):

@@ -4,10 +4,10 @@ import naive
 import numpy as np
 import pytest
 
-from xrdsim.crystal import DEFAULT_SCAN, GGG_444, Scan
-from xrdsim.instrument import nodes
-from xrdsim.model import _reflectivity as reflectivity
-from xrdsim.model import prepare, simulate
+from xrdsim.experiment.reflection import DEFAULT_SCAN, GGG_444, Scan
+from xrdsim.forward.model import _reflectivity as reflectivity
+from xrdsim.forward.model import prepare, simulate
+from xrdsim.forward.nodes import nodes
 
 
 def dense(params, angle, fwhm):

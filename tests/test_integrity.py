@@ -11,12 +11,12 @@ import pytest
 import xarray
 from test_generation import QUICK, files
 
-from xrdsim import generation, integrity, lock, store
-from xrdsim.configuration import Part
+from xrdsim.dataset import generation, integrity, lock, store
+from xrdsim.dataset.configuration import Part
+from xrdsim.dataset.generation import generate
+from xrdsim.dataset.integrity import repair, verify
+from xrdsim.dataset.lock import only_writer
 from xrdsim.errors import OutputError, StoreError
-from xrdsim.generation import generate
-from xrdsim.integrity import repair, verify
-from xrdsim.lock import only_writer
 
 SMALL = QUICK | {"n": 150, "test_rows": 40}
 

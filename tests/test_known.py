@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from xrdml.known import Narrowing, Ranges
+from xrdml.data.ranges import Narrowing, Ranges
 from xrdsim import draw_prior
 from xrdsim.errors import ParameterError
-from xrdsim.parameters import ParameterSpace
+from xrdsim.profiles.space import ParameterSpace
 
 SPACE = ParameterSpace().with_damage()
 WHOLE = Ranges.of(SPACE, (-8.0, 8.0), (25.0, 80.0))

@@ -12,50 +12,75 @@ ROOT = Path(__file__).resolve().parents[1]
 
 FLOORS = [
     ["xrdsim.errors", "xrdsim.units", "xrdsim.compiling"],
-    ["xrdsim._jit", "xrdsim.places", "xrdsim.cluster", "xrdsim.terminal", "xrdsim.limits"],
-    ["xrdsim.files", "xrdsim.lock", "xrdsim.parameters", "xrdsim.crystal", "xrdsim.columns"],
-    ["xrdsim.formats", "xrdsim.plaintext", "xrdsim.page"],
-    ["xrdsim.curves", "xrdsim.tables", "xrdsim.spaces", "xrdsim.kernels.strain", "xrdsim.configuration"],
-    ["xrdsim.kernels.step", "xrdsim.kernels.film", "xrdsim.kernels.steps", "xrdsim.kernels.convolve", "xrdsim.grid"],
+    ["xrdsim._jit", "xrdsim.storage", "xrdsim.dataset.cluster", "xrdsim.commands.terminal", "xrdsim.limits"],
+    [
+        "xrdsim.files",
+        "xrdsim.dataset.lock",
+        "xrdsim.profiles.space",
+        "xrdsim.experiment.reflection",
+        "xrdsim.curves.columns",
+    ],
+    ["xrdsim.curves.diffractometers", "xrdsim.curves.text", "xrdsim.html"],
+    [
+        "xrdsim.curves.curve",
+        "xrdsim.profiles.tables",
+        "xrdsim.profiles.files",
+        "xrdsim.kernels.strain",
+        "xrdsim.dataset.configuration",
+    ],
+    [
+        "xrdsim.kernels.step",
+        "xrdsim.kernels.film",
+        "xrdsim.kernels.steps",
+        "xrdsim.kernels.convolve",
+        "xrdsim.dataset.grid",
+    ],
     ["xrdsim.kernels.reflectivity", "xrdsim.kernels.slopes"],
-    ["xrdsim.kernels.contributions", "xrdsim.kernels.cuda", "xrdsim.kernels.peak", "xrdsim.optics"],
+    ["xrdsim.kernels.contributions", "xrdsim.kernels.cuda", "xrdsim.kernels.peak", "xrdsim.forward.optics"],
     ["xrdsim.kernels.jacobian"],
     ["xrdsim.kernels.batch", "xrdsim.kernels.observe", "xrdsim.kernels.cuda_jacobian"],
-    ["xrdsim.instrument", "xrdsim.observe", "xrdsim.device"],
-    ["xrdsim.model", "xrdsim.peers"],
-    ["xrdsim.sampling", "xrdsim.derivatives", "xrdsim.flops"],
-    ["xrdsim.store", "xrdsim.information", "xrdsim.bench"],
-    ["xrdsim.dataset"],
-    ["xrdsim.sensitivity", "xrdsim.integrity", "xrdsim.export"],
-    ["xrdsim.samplers", "xrdsim.fresh"],
-    ["xrdsim.generation", "xrdsim.report", "xrdsim.fit.points"],
+    ["xrdsim.forward.nodes", "xrdsim.forward.resample", "xrdsim.forward.cuda"],
+    ["xrdsim.forward.model", "xrdsim.benchmark.xrayutilities"],
+    ["xrdsim.forward.prior", "xrdsim.forward.derivatives", "xrdsim.benchmark.flops"],
+    ["xrdsim.dataset.store", "xrdsim.information.fisher", "xrdsim.benchmark.throughput"],
+    ["xrdsim.dataset.reading"],
+    ["xrdsim.information.sensitivity", "xrdsim.dataset.integrity", "xrdsim.dataset.export"],
+    ["xrdsim.dataset.samplers", "xrdsim.dataset.fresh"],
+    ["xrdsim.dataset.generation", "xrdsim.plotting", "xrdsim.fit.points"],
     ["xrdsim.fit.problem"],
     ["xrdsim.fit.refine"],
-    ["xrdsim.fit.search", "xrdsim.fit.uncertainty", "xrdsim.fit.likelihood", "xrdsim.fit.derived"],
+    ["xrdsim.fit.search", "xrdsim.fit.posterior", "xrdsim.fit.likelihood", "xrdsim.fit.derived"],
     ["xrdsim.fit.result", "xrdsim.fit.earlier"],
     ["xrdsim.fit.fitting", "xrdsim.fit.tables"],
     ["xrdsim.fit.series", "xrdsim.fit.figures"],
-    ["xrdsim.fit.report"],
-    ["xrdsim.coverage"],
+    ["xrdsim.fit.page"],
+    ["xrdsim.dataset.figures"],
     ["xrdsim"],
-    ["xrdml.fisher"],
-    ["xrdml.process", "xrdml.losses", "xrdml.physics", "xrdml.known", "xrdml.flows", "xrdml.calibration"],
-    ["xrdml.measurement", "xrdml.muon"],
-    ["xrdml.nets", "xrdml.data"],
-    ["xrdml.checkpoint"],
-    ["xrdml.reconstruction", "xrdml.material", "xrdml.correction"],
-    ["xrdml.objective", "xrdml.finetuning"],
-    ["xrdml.starts", "xrdml.shortcomings", "xrdml.onnx_export"],
-    ["xrdml.evaluate", "xrdml.prediction", "xrdml.holdout"],
-    ["xrdml.training", "xrdml.solving", "xrdml.outside"],
-    ["xrdml.evaluation", "xrdml.study_ways", "xrdml.study_tests", "xrdml.study_statistics"],
-    ["xrdml.study_costs"],
-    ["xrdml.study"],
-    ["xrdml.study_report"],
-    ["xrdml.evaluation_figures"],
-    ["xrdml.evaluation_report"],
+    ["xrdml.training.metrics"],
+    [
+        "xrdml.networks.processors",
+        "xrdml.networks.losses",
+        "xrdml.training.physics",
+        "xrdml.data.ranges",
+        "xrdml.networks.flows",
+        "xrdml.evaluation.calibration",
+    ],
+    ["xrdml.data.measurement", "xrdml.training.muon"],
+    ["xrdml.networks.nets", "xrdml.data.source"],
+    ["xrdml.networks.checkpoint"],
+    ["xrdml.training.reconstruction", "xrdml.training.rows", "xrdml.training.correction"],
+    ["xrdml.training.objective", "xrdml.training.finetuning"],
+    ["xrdml.inference.starts", "xrdml.inference.pilot", "xrdml.networks.onnx"],
+    ["xrdml.evaluation.errors", "xrdml.inference.prediction", "xrdml.evaluation.holdout"],
+    ["xrdml.training.train", "xrdml.evaluation.solving", "xrdml.evaluation.unlike"],
+    ["xrdml.evaluation.evaluation", "xrdml.study.methods", "xrdml.study.test_curves", "xrdml.study.statistics"],
+    ["xrdml.study.costs"],
+    ["xrdml.study.study"],
+    ["xrdml.study.report"],
+    ["xrdml.evaluation.figures"],
+    ["xrdml.evaluation.report"],
     ["xrdml"],
-    ["xrdml.commands"],
+    ["xrdml.commands.app"],
     ["xrdml.__main__"],
     ["cli"],
 ]
@@ -70,8 +95,7 @@ def modules():
         for path in sorted((ROOT / package).rglob("*.py")):
             parts = path.relative_to(ROOT).with_suffix("").parts
             found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    del found["xrdsim.kernels"], found["xrdsim.fit"]
-    return found
+    return {name: path for name, path in found.items() if path.name != "__init__.py" or name.count(".") == 0}
 
 
 def imports(path):
@@ -106,7 +130,7 @@ def test_the_simulator_knows_nothing_of_learning():
 
 
 def test_the_command_line_starts_light():
-    top = {module.split(".")[0] for module, at_top in imports(ROOT / "xrdml" / "commands.py") if at_top}
+    top = {module.split(".")[0] for module, at_top in imports(ROOT / "xrdml" / "commands" / "app.py") if at_top}
     assert not top & HEAVY
     loaded = subprocess.run(
         [sys.executable, "-c", "import sys, cli; print(*sys.modules)"],

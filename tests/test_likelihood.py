@@ -11,9 +11,9 @@ from xrdsim.errors import ParameterError
 from xrdsim.fit import likelihood as module
 from xrdsim.fit.fitting import fit_curve
 from xrdsim.fit.likelihood import profile_likelihood
+from xrdsim.fit.posterior import laplace
 from xrdsim.fit.problem import Unknowns, problem
 from xrdsim.fit.refine import refine
-from xrdsim.fit.uncertainty import laplace
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from xrdml.losses import RIDGE, load_weights, metric_loss, weighted_loss
+from xrdml.networks.losses import RIDGE, load_weights, metric_loss, weighted_loss
 from xrdsim.errors import ParameterError
-from xrdsim.parameters import ALL_NAMES, NAMES
+from xrdsim.profiles.space import ALL_NAMES, NAMES
 
 
 def test_loss_is_the_weighted_sum_of_deviations_in_ranges():

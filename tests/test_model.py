@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 import xrdsim
-from xrdsim.crystal import Scan
 from xrdsim.errors import DeviceError, ParameterError
-from xrdsim.parameters import DMAX1, RP2, ParameterSpace
+from xrdsim.experiment.reflection import Scan
+from xrdsim.profiles.space import DMAX1, RP2, ParameterSpace
 
 
 def test_one_row_and_many_give_the_same_curves(prior):

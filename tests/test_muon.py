@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from xrdml.muon import Muon, orthogonal
-from xrdml.nets import Architecture, Model, build, hidden_weights
+from xrdml.networks.nets import Architecture, Model, build, hidden_weights
+from xrdml.training.muon import Muon, orthogonal
 
 
 @pytest.mark.parametrize("shape", [(40, 40), (24, 90), (90, 24)])

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from xrdml.known import Ranges
-from xrdml.losses import weighted_loss
-from xrdml.nets import Architecture, Model, build
+from xrdml.data.ranges import Ranges
+from xrdml.networks.losses import weighted_loss
+from xrdml.networks.nets import Architecture, Model, build
 from xrdsim.errors import ParameterError
-from xrdsim.parameters import ParameterSpace
+from xrdsim.profiles.space import ParameterSpace
 
 SMALL = {"channels": (8, 16), "blocks": (1, 1), "stem": 8, "kernel": 3, "queries": 2, "hidden": 32}
 

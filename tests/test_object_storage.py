@@ -16,12 +16,14 @@ from test_cli import refused
 from test_faults import start, until, xrd
 from test_generation import files
 
-from xrdsim import generate, open_dataset, places, store
-from xrdsim.configuration import Part
+from xrdsim import generate, open_dataset
+from xrdsim import storage as places
+from xrdsim.dataset import store
+from xrdsim.dataset.configuration import Part
+from xrdsim.dataset.export import export
+from xrdsim.dataset.generation import append
+from xrdsim.dataset.integrity import describe, verify
 from xrdsim.errors import OutputError, StoreError
-from xrdsim.export import export
-from xrdsim.generation import append
-from xrdsim.integrity import describe, verify
 
 s3fs = pytest.importorskip("s3fs")
 pytest.importorskip("upath")

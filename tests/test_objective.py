@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from xrdml import objective
-from xrdml.data import Minibatch, make_batch, stream, whole_ranges
-from xrdml.fisher import Metrics
-from xrdml.measurement import DEX, Measurement
-from xrdml.nets import Architecture, build
-from xrdml.objective import CurveLoss, Objective, choose_loss
-from xrdml.reconstruction import BACKGROUND, clean_window, curve_loss
+from xrdml.data.measurement import DEX, Measurement
+from xrdml.data.source import Minibatch, make_batch, stream, whole_ranges
+from xrdml.networks.nets import Architecture, build
+from xrdml.training import objective
+from xrdml.training.metrics import Metrics
+from xrdml.training.objective import CurveLoss, Objective, choose_loss
+from xrdml.training.reconstruction import BACKGROUND, clean_window, curve_loss
+from xrdsim.dataset.fresh import fresh_configuration, fresh_rows
 from xrdsim.errors import ParameterError
-from xrdsim.fresh import fresh_configuration, fresh_rows
 
 CONFIG = fresh_configuration()
 PRIOR = Measurement()

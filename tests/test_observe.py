@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from xrdsim import simulate
-from xrdsim.crystal import DEFAULT_SCAN, Scan
 from xrdsim.errors import ParameterError
-from xrdsim.observe import narrowest_fwhm, observe, to_window
-from xrdsim.sampling import draw_prior
+from xrdsim.experiment.reflection import DEFAULT_SCAN, Scan
+from xrdsim.forward.prior import draw_prior
+from xrdsim.forward.resample import narrowest_fwhm, observe, to_window
 
 BASE = DEFAULT_SCAN.extended(150.0)
 

@@ -9,13 +9,13 @@ import onnxruntime
 import pytest
 import torch
 
-from xrdml.checkpoint import TrainedModel
-from xrdml.measurement import Measurement
-from xrdml.nets import Architecture, build
-from xrdml.onnx_export import TOLERANCE, export_onnx
-from xrdsim.crystal import DEFAULT_SCAN, GGG_444
+from xrdml.data.measurement import Measurement
+from xrdml.networks.checkpoint import TrainedModel
+from xrdml.networks.nets import Architecture, build
+from xrdml.networks.onnx import TOLERANCE, export_onnx
 from xrdsim.errors import OutputError, ParameterError
-from xrdsim.parameters import ParameterSpace
+from xrdsim.experiment.reflection import DEFAULT_SCAN, GGG_444
+from xrdsim.profiles.space import ParameterSpace
 
 
 def trained(kind):

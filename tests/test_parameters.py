@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xrdsim.errors import ParameterError
-from xrdsim.parameters import ALL_NAMES, NAMES, TABLE, ParameterSpace
+from xrdsim.profiles.space import ALL_NAMES, NAMES, TABLE, ParameterSpace
 
 SPACES = [
     ParameterSpace(),

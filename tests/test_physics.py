@@ -5,10 +5,10 @@ import pytest
 import torch
 
 import xrdsim
-from xrdml.physics import log_intensity
-from xrdsim.crystal import Scan
-from xrdsim.derivatives import linearize, pull_back
+from xrdml.training.physics import log_intensity
 from xrdsim.errors import ParameterError
+from xrdsim.experiment.reflection import Scan
+from xrdsim.forward.derivatives import linearize, pull_back
 
 SCAN = Scan(-40.0, 25.0, 40)
 

@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from xrdml import TrainedModel, predict
-from xrdml.measurement import Measurement
-from xrdml.prediction import MISFIT_FROM, prediction_table
+from xrdml.data.measurement import Measurement
+from xrdml.inference.prediction import MISFIT_FROM, prediction_table
 from xrdsim import depth_end, simulate
-from xrdsim.crystal import DEFAULT_SCAN, GGG_444, Scan
-from xrdsim.curves import Curve, write_curve
+from xrdsim.curves.curve import Curve, write_curve
 from xrdsim.errors import CheckpointError, CurveError
-from xrdsim.parameters import NAMES, ParameterSpace
+from xrdsim.experiment.reflection import DEFAULT_SCAN, GGG_444, Scan
+from xrdsim.profiles.space import NAMES, ParameterSpace
 
 TRUE = {"fwhm": 42.0, "zero": 2.5, "scale": 310.0, "background": 0.05}
 

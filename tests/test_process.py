@@ -8,7 +8,7 @@ import pytest
 
 SCRIPT = """
 import numba, torch
-from xrdml.process import fast_training
+from xrdml.networks.processors import fast_training
 from xrdsim import simulate
 before = torch.get_num_threads()
 with fast_training():

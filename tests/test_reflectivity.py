@@ -7,12 +7,12 @@ from conftest import narrow_flanks
 from hypothesis import given, settings
 from test_strain import unit_vectors
 
-from xrdsim.crystal import DEFAULT_SCAN, GGG_444, Reflection, Scan
+from xrdsim.experiment.reflection import DEFAULT_SCAN, GGG_444, Reflection, Scan
+from xrdsim.forward.model import simulate
+from xrdsim.forward.optics import Convention, coupling, optics
 from xrdsim.kernels import batch
 from xrdsim.kernels.reflectivity import reflect
 from xrdsim.kernels.steps import Steps
-from xrdsim.model import simulate
-from xrdsim.optics import Convention, coupling, optics
 
 ANGLE = DEFAULT_SCAN.angle
 
@@ -152,7 +152,7 @@ def test_another_reflection_agrees_with_the_slow_reference(demonstration):
 def test_an_independent_program_agrees(demonstration):
     """xrayutilities' DynamicalModel: four tie points, quartic dispersion."""
     pytest.importorskip("xrayutilities")
-    from xrdsim.peers import xrayutilities_curve, xrayutilities_model
+    from xrdsim.benchmark.xrayutilities import xrayutilities_curve, xrayutilities_model
 
     model = xrayutilities_model("DynamicalModel", *naive.sublayers(demonstration, 20.0))
     curve = simulate(demonstration, layers=20, fwhm=0).reflectivity[0]

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from scipy.stats import qmc
 
-from xrdsim import samplers
+from xrdsim.dataset import samplers
+from xrdsim.dataset.generation import generate
+from xrdsim.dataset.grid import rounded, storable
+from xrdsim.dataset.samplers import log_root_information, make_plan, sample
 from xrdsim.errors import ParameterError
-from xrdsim.generation import generate
-from xrdsim.grid import rounded, storable
-from xrdsim.parameters import L1, L2, RP2, ParameterSpace
-from xrdsim.samplers import log_root_information, make_plan, sample
-from xrdsim.sampling import Sampler, draw_prior, in_window
+from xrdsim.forward.prior import Sampler, draw_prior, in_window
+from xrdsim.profiles.space import L1, L2, RP2, ParameterSpace
 
 SPACE = ParameterSpace()
 SENSITIVITY = [3.0, 0.6, 0.8, 0.9, 0.5, 0.6, 0.1]

@@ -6,11 +6,11 @@ import math
 import numpy as np
 import pytest
 
-from xrdsim.crystal import DEFAULT_SCAN, GGG_444, Scan
+from xrdsim.dataset.grid import adaptive_counts, grid_counts, grid_points, make_grid, permute, rounded, storable
 from xrdsim.errors import ParameterError
-from xrdsim.grid import adaptive_counts, grid_counts, grid_points, make_grid, permute, rounded, storable
-from xrdsim.parameters import D01, D02, DMAX1, L1, L2, RP1, STRAIN_SUM, ParameterSpace
-from xrdsim.sampling import draw_grid, draw_prior, in_window, positions_per_block
+from xrdsim.experiment.reflection import DEFAULT_SCAN, GGG_444, Scan
+from xrdsim.forward.prior import draw_grid, draw_prior, in_window, positions_per_block
+from xrdsim.profiles.space import D01, D02, DMAX1, L1, L2, RP1, STRAIN_SUM, ParameterSpace
 
 SPACE = ParameterSpace()
 KEYS = np.random.SeedSequence(5).generate_state(8, np.uint64)

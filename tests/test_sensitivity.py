@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from xrdsim.derivatives import finite_difference
 from xrdsim.errors import OutputError, ParameterError
-from xrdsim.parameters import NAMES
-from xrdsim.sampling import draw_prior
-from xrdsim.sensitivity import measure_sensitivity, read_range_sensitivity
+from xrdsim.forward.derivatives import finite_difference
+from xrdsim.forward.prior import draw_prior
+from xrdsim.information.sensitivity import measure_sensitivity, read_range_sensitivity
+from xrdsim.profiles.space import NAMES
 
 
 @pytest.fixture(scope="module")

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from xrdml.checkpoint import load_model
-from xrdml.shortcomings import measure_errors
+from xrdml.inference.pilot import measure_errors
+from xrdml.networks.checkpoint import load_model
 from xrdsim import generate
 from xrdsim.errors import ParameterError
-from xrdsim.parameters import ParameterSpace
+from xrdsim.profiles.space import ParameterSpace
 
 
 @pytest.fixture(scope="module")

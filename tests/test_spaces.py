@@ -9,13 +9,13 @@ import pytest
 from typer.testing import CliRunner
 
 from cli import app
-from xrdsim import samplers
-from xrdsim.dataset import open_dataset
+from xrdsim.dataset import samplers
+from xrdsim.dataset.reading import open_dataset
+from xrdsim.dataset.samplers import sample
 from xrdsim.errors import ParameterError
-from xrdsim.parameters import L1, L2, NAMES, ParameterSpace
-from xrdsim.samplers import sample
-from xrdsim.spaces import around, parse_width, read_space
-from xrdsim.tables import read_table
+from xrdsim.profiles.files import around, parse_width, read_space
+from xrdsim.profiles.space import L1, L2, NAMES, ParameterSpace
+from xrdsim.profiles.tables import read_table
 
 SAMPLE = dict(zip(NAMES, (0.0113, 0.0016, 5400.0, 3300.0, 0.0042, 3600.0, -300.0), strict=True))
 FILE = """

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from noisy import FWHM, PROFILES, noisy
 
-import xrdml.starts
-from xrdml.checkpoint import load_model
-from xrdml.starts import SOLVED, NetworkStarts, allowed, candidates, mismatch, solve, solve_curve
-from xrdsim.crystal import YIG_ON_GGG_444
+import xrdml.inference.starts
+from xrdml.inference.starts import SOLVED, NetworkStarts, allowed, candidates, mismatch, solve, solve_curve
+from xrdml.networks.checkpoint import load_model
 from xrdsim.errors import CheckpointError
+from xrdsim.experiment.reflection import YIG_ON_GGG_444
 from xrdsim.fit.problem import Unknowns, problem
 from xrdsim.fit.refine import refine
-from xrdsim.parameters import KAPPA, P, ParameterSpace
+from xrdsim.profiles.space import KAPPA, P, ParameterSpace
 
 
 @pytest.fixture(scope="module")
@@ -65,9 +65,11 @@ def test_a_second_group_of_starts_that_finds_nothing_better_is_the_last(trained,
     curve = noisy(PROFILES[0])
     given = fitted(curve)
     x = candidates(curve, given, trained)
-    monkeypatch.setattr(xrdml.starts, "acceptable", lambda given: 0.0)
+    monkeypatch.setattr(xrdml.inference.starts, "acceptable", lambda given: 0.0)
     calls = []
-    monkeypatch.setattr(xrdml.starts, "refine", lambda *args, **kwargs: calls.append(1) or refine(*args, **kwargs))
+    monkeypatch.setattr(
+        xrdml.inference.starts, "refine", lambda *args, **kwargs: calls.append(1) or refine(*args, **kwargs)
+    )
     found = solve(given, x)
     assert len(calls) == 2 * 3
     assert 2.0 * found.objective[0] / given.freedom < SOLVED
@@ -82,7 +84,7 @@ def test_a_curve_that_is_not_solved_gets_further_samples(trained, monkeypatch):
     given = fitted(curve)
     seeds, drawn = [], candidates
     monkeypatch.setattr(
-        xrdml.starts, "candidates", lambda *args, seed: seeds.append(seed) or drawn(*args, draws=8, seed=seed)
+        xrdml.inference.starts, "candidates", lambda *args, seed: seeds.append(seed) or drawn(*args, draws=8, seed=seed)
     )
     found = solve_curve(curve, given, trained)
     assert 2.0 * found.objective[0] / given.freedom < SOLVED

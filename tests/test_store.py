@@ -7,13 +7,13 @@ import pytest
 import xarray
 import zarr
 
-from xrdsim import store
-from xrdsim.configuration import Configuration, Part
-from xrdsim.crystal import DEFAULT_SCAN, GGG_444
-from xrdsim.dataset import open_dataset
+from xrdsim.dataset import store
+from xrdsim.dataset.configuration import Configuration, Part
+from xrdsim.dataset.reading import open_dataset
+from xrdsim.dataset.store import Rows
 from xrdsim.errors import StoreError
-from xrdsim.parameters import NAMES, ParameterSpace
-from xrdsim.store import Rows
+from xrdsim.experiment.reflection import DEFAULT_SCAN, GGG_444
+from xrdsim.profiles.space import NAMES, ParameterSpace
 
 
 def configuration(space=None, **changes):

@@ -7,8 +7,8 @@ from conftest import narrow_flanks
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xrdsim.model import depth_end, largest_strain, strain_profile
-from xrdsim.parameters import DMIN, ParameterSpace
+from xrdsim.forward.model import depth_end, largest_strain, strain_profile
+from xrdsim.profiles.space import DMIN, ParameterSpace
 
 
 def unit_vectors():

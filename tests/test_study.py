@@ -9,14 +9,14 @@ import pytest
 from typer.testing import CliRunner
 
 from cli import app
-from xrdml import study as study_module
-from xrdml.study import PREDICTIONS, Settings, open_study, run_study
-from xrdml.study_costs import ROUNDS, load_costs, measure_cost
-from xrdml.study_report import METRICS, collect, write
-from xrdml.study_statistics import HELPS, HURTS, ONE_SEED, UNSEEN, Difference, compare, interval, widening
-from xrdml.study_tests import NAMES, TWIN_DEX, TWIN_PART, check_sets, load_sets, twin_difference
-from xrdml.study_ways import BASELINE, BEFORE, WAYS, Cost, choose, kind, plan, planned_seconds
-from xrdsim.dataset import open_dataset
+from xrdml.study import study as study_module
+from xrdml.study.costs import ROUNDS, load_costs, measure_cost
+from xrdml.study.methods import BASELINE, BEFORE, WAYS, Cost, choose, kind, plan, planned_seconds
+from xrdml.study.report import METRICS, collect, write
+from xrdml.study.statistics import HELPS, HURTS, ONE_SEED, UNSEEN, Difference, compare, interval, widening
+from xrdml.study.study import PREDICTIONS, Settings, open_study, run_study
+from xrdml.study.test_curves import NAMES, TWIN_DEX, TWIN_PART, check_sets, load_sets, twin_difference
+from xrdsim.dataset.reading import open_dataset
 from xrdsim.errors import ParameterError, StoreError, TrainingError
 
 TINY = Settings(rows=300, budget=5.0, tests=8, curves=4, profiles=16)

@@ -11,9 +11,9 @@ from xrdsim import ParameterSpace
 from xrdsim.errors import ParameterError
 from xrdsim.fit.fitting import fit_curve
 from xrdsim.fit.likelihood import profile_likelihood
+from xrdsim.fit.posterior import laplace, objective, posterior, quadratic
 from xrdsim.fit.problem import Unknowns, problem
 from xrdsim.fit.refine import METHODS, refine
-from xrdsim.fit.uncertainty import laplace, objective, posterior, quadratic
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

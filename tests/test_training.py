@@ -10,14 +10,15 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import xrdml
-from xrdml import load_model, losses, train
-from xrdml.known import Narrowing, Ranges
+from xrdml import load_model, train
+from xrdml.data.ranges import Narrowing, Ranges
+from xrdml.networks import losses
 from xrdsim import generate
 from xrdsim.errors import CheckpointError, DeviceError, OutputError, ParameterError, StoreError, XrdError
-from xrdsim.parameters import NAMES, ParameterSpace
+from xrdsim.profiles.space import NAMES, ParameterSpace
 
 FAST = {"epochs": 2, "batch_size": 64}
-MODULE = importlib.import_module("xrdml.objective")
+MODULE = importlib.import_module("xrdml.training.objective")
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +166,7 @@ def test_a_training_by_another_optimizer_is_not_continued(run, dataset, tmp_path
 def test_full_precision_is_what_processors_without_bfloat16_have(dataset, tmp_path, monkeypatch):
     runs = {}
     for name, quick, full in (("slow", False, False), ("mixed", True, False), ("full", True, True)):
-        monkeypatch.setattr("xrdml.training.fast_bfloat16", lambda quick=quick: quick)
+        monkeypatch.setattr("xrdml.training.train.fast_bfloat16", lambda quick=quick: quick)
         runs[name] = train(dataset, output=tmp_path / name, full_precision=full, **FAST | {"epochs": 1})
     assert same(tensors(runs["slow"]), tensors(runs["full"]))
     assert not same(tensors(runs["mixed"]), tensors(runs["full"]))
@@ -331,7 +332,7 @@ def test_load_refuses_edited_and_newer_cards(run, tmp_path, change, message):
 
 
 def test_load_refuses_another_parameter_order(run, tmp_path):
-    from xrdml.checkpoint import save_model
+    from xrdml.networks.checkpoint import save_model
 
     card = json.loads((run.path / "model.json").read_text())
     card["definition"]["parameters"]["names"].reverse()

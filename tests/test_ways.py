@@ -11,11 +11,13 @@ from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 from cli import app
-from xrdml import load_model, material, objective, train
-from xrdml.losses import weighted_loss
+from xrdml import load_model, train
+from xrdml.networks.losses import weighted_loss
+from xrdml.training import objective
+from xrdml.training import rows as material
 from xrdsim import generate
 from xrdsim.errors import CheckpointError, ParameterError, StoreError, XrdError
-from xrdsim.parameters import ParameterSpace
+from xrdsim.profiles.space import ParameterSpace
 
 FAST = {"epochs": 2, "batch_size": 64}
 

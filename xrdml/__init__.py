@@ -13,22 +13,22 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
-    from xrdml.checkpoint import TrainedModel, load_model
-    from xrdml.measurement import Measurement
-    from xrdml.prediction import Prediction, predict
-    from xrdml.training import Progress, Run, train
+    from xrdml.data.measurement import Measurement
+    from xrdml.inference.prediction import Prediction, predict
+    from xrdml.networks.checkpoint import TrainedModel, load_model
+    from xrdml.training.train import Progress, Run, train
 
 __all__ = ["Measurement", "Prediction", "Progress", "Run", "TrainedModel", "load_model", "predict", "train"]
 
 _HOMES = {
-    "Measurement": "measurement",
-    "Prediction": "prediction",
-    "Progress": "training",
-    "Run": "training",
-    "TrainedModel": "checkpoint",
-    "load_model": "checkpoint",
-    "predict": "prediction",
-    "train": "training",
+    "Measurement": "data.measurement",
+    "Prediction": "inference.prediction",
+    "Progress": "training.train",
+    "Run": "training.train",
+    "TrainedModel": "networks.checkpoint",
+    "load_model": "networks.checkpoint",
+    "predict": "inference.prediction",
+    "train": "training.train",
 }
 
 

@@ -8,46 +8,46 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from xrdsim.crystal import GGG_444, Reflection, Scan
-    from xrdsim.curves import Curve, read_curve
-    from xrdsim.dataset import Dataset, open_dataset
-    from xrdsim.derivatives import Linearization, finite_difference, jacobian, linearize
+    from xrdsim.curves.curve import Curve, read_curve
+    from xrdsim.dataset.generation import append, generate
+    from xrdsim.dataset.reading import Dataset, open_dataset
+    from xrdsim.dataset.samplers import Sample, sample
     from xrdsim.errors import XrdError
-    from xrdsim.generation import append, generate
-    from xrdsim.information import Fisher, fisher
-    from xrdsim.model import Curves, depth_end, simulate, strain_profile
-    from xrdsim.parameters import ParameterSpace
-    from xrdsim.samplers import Sample, sample
-    from xrdsim.sampling import draw_prior
-    from xrdsim.sensitivity import Sensitivity, measure_sensitivity
+    from xrdsim.experiment.reflection import GGG_444, Reflection, Scan
+    from xrdsim.forward.derivatives import Linearization, finite_difference, jacobian, linearize
+    from xrdsim.forward.model import Curves, depth_end, simulate, strain_profile
+    from xrdsim.forward.prior import draw_prior
+    from xrdsim.information.fisher import Fisher, fisher
+    from xrdsim.information.sensitivity import Sensitivity, measure_sensitivity
+    from xrdsim.profiles.space import ParameterSpace
 
 _HOMES = {
-    "Curve": "curves",
-    "Curves": "model",
-    "Dataset": "dataset",
-    "Fisher": "information",
-    "GGG_444": "crystal",
-    "Linearization": "derivatives",
-    "ParameterSpace": "parameters",
-    "Reflection": "crystal",
-    "Sample": "samplers",
-    "Scan": "crystal",
-    "Sensitivity": "sensitivity",
+    "Curve": "curves.curve",
+    "Curves": "forward.model",
+    "Dataset": "dataset.reading",
+    "Fisher": "information.fisher",
+    "GGG_444": "experiment.reflection",
+    "Linearization": "forward.derivatives",
+    "ParameterSpace": "profiles.space",
+    "Reflection": "experiment.reflection",
+    "Sample": "dataset.samplers",
+    "Scan": "experiment.reflection",
+    "Sensitivity": "information.sensitivity",
     "XrdError": "errors",
-    "append": "generation",
-    "depth_end": "model",
-    "draw_prior": "sampling",
-    "finite_difference": "derivatives",
-    "fisher": "information",
-    "generate": "generation",
-    "jacobian": "derivatives",
-    "linearize": "derivatives",
-    "measure_sensitivity": "sensitivity",
-    "open_dataset": "dataset",
-    "read_curve": "curves",
-    "sample": "samplers",
-    "simulate": "model",
-    "strain_profile": "model",
+    "append": "dataset.generation",
+    "depth_end": "forward.model",
+    "draw_prior": "forward.prior",
+    "finite_difference": "forward.derivatives",
+    "fisher": "information.fisher",
+    "generate": "dataset.generation",
+    "jacobian": "forward.derivatives",
+    "linearize": "forward.derivatives",
+    "measure_sensitivity": "information.sensitivity",
+    "open_dataset": "dataset.reading",
+    "read_curve": "curves.curve",
+    "sample": "dataset.samplers",
+    "simulate": "forward.model",
+    "strain_profile": "forward.model",
 }
 
 __all__ = [

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xrdsim.errors import OutputError, ParameterError
-from xrdsim.places import is_remote, object_sizes, place
+from xrdsim.storage import is_remote, object_sizes, place
 
 FIGURES = (".png", ".svg", ".pdf")
 """Suffixes of the files that figures are written to."""

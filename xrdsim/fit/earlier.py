@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from xrdsim.crystal import Reflection
 from xrdsim.errors import ParameterError
+from xrdsim.experiment.reflection import Reflection
 from xrdsim.limits import read_json
-from xrdsim.parameters import ParameterSpace
+from xrdsim.profiles.space import ParameterSpace
 
 PLAIN = ("zero", "fwhm", "scale", "background", "priors", "per_count", "offset", "mask", "both_sides", "excluded")
 """Settings that are taken as they stand; beside them ``space``, ``convention`` and ``reflection``."""

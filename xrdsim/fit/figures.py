@@ -13,14 +13,14 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.special import chdtri
 
-from xrdsim.crystal import Reflection
-from xrdsim.curves import Curve
+from xrdsim.curves.curve import Curve
+from xrdsim.experiment.reflection import Reflection
 from xrdsim.fit.problem import Unknowns, problem
 from xrdsim.fit.result import Fit, Minimum
 from xrdsim.fit.tables import SHOWN, label, scale
-from xrdsim.model import depth_end, strain_profile
-from xrdsim.parameters import D01, D02, ParameterSpace
-from xrdsim.report import MEASURED, MODEL, PALETTE, SECOND, angle_axes, profile_axes, save_figure
+from xrdsim.forward.model import depth_end, strain_profile
+from xrdsim.plotting import MEASURED, MODEL, PALETTE, SECOND, angle_axes, profile_axes, save_figure
+from xrdsim.profiles.space import D01, D02, ParameterSpace
 
 Array = NDArray[np.float64]
 

@@ -9,19 +9,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xrdsim.crystal import Reflection, strain_to_angle
-from xrdsim.curves import DEFAULT_STEP, Curve
+from xrdsim.curves.curve import DEFAULT_STEP, Curve
 from xrdsim.errors import ParameterError
+from xrdsim.experiment.reflection import Reflection, strain_to_angle
 from xrdsim.fit.derived import UNITS, derived
 from xrdsim.fit.likelihood import profile_likelihood
 from xrdsim.fit.points import equidistant, within_reach
+from xrdsim.fit.posterior import LEVEL, Posterior, laplace, posterior
 from xrdsim.fit.problem import LINEAR, Array, Problem, problem
 from xrdsim.fit.refine import METHODS, Refined, evaluate
 from xrdsim.fit.result import Estimate, Fit, Minimum
 from xrdsim.fit.search import Ending, acceptable, search, valleys
-from xrdsim.fit.uncertainty import LEVEL, Posterior, laplace, posterior
-from xrdsim.model import depth_end, largest_strain, strain_profile
-from xrdsim.parameters import TABLE
+from xrdsim.forward.model import depth_end, largest_strain, strain_profile
+from xrdsim.profiles.space import TABLE
 
 MISFIT_FROM = 30 * DEFAULT_STEP
 """Angle [arcsec] from which on the mean |log10| is taken."""

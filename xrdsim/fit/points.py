@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from xrdsim.crystal import Reflection, Scan, strain_to_angle
-from xrdsim.curves import Curve
-from xrdsim.parameters import D02, DMAX1, ParameterSpace
+from xrdsim.curves.curve import Curve
+from xrdsim.experiment.reflection import Reflection, Scan, strain_to_angle
+from xrdsim.profiles.space import D02, DMAX1, ParameterSpace
 
 Array = NDArray[np.float64]
 

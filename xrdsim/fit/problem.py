@@ -20,14 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from xrdsim.crystal import GGG_444, Reflection, Scan
-from xrdsim.curves import Curve
-from xrdsim.derivatives import linearize
+from xrdsim.curves.curve import Curve
 from xrdsim.errors import CurveError, ParameterError
+from xrdsim.experiment.reflection import GGG_444, Reflection, Scan
 from xrdsim.fit.points import equidistant, groups, scatter, within_reach
-from xrdsim.model import LIMITS, NARROWEST, simulate
-from xrdsim.observe import PEAK_MASK
-from xrdsim.parameters import ParameterSpace
+from xrdsim.forward.derivatives import linearize
+from xrdsim.forward.model import LIMITS, NARROWEST, simulate
+from xrdsim.forward.resample import PEAK_MASK
+from xrdsim.profiles.space import ParameterSpace
 
 Array = NDArray[np.float64]
 

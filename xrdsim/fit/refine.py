@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from scipy.optimize import LinearConstraint, least_squares, minimize
 
 from xrdsim.fit.problem import Array, Problem
-from xrdsim.parameters import D01, D02, DMAX1, L1, L2, RP1, ParameterSpace
+from xrdsim.profiles.space import D01, D02, DMAX1, L1, L2, RP1, ParameterSpace
 
 _CONVERGED = 1e-4  # change of Φ below which a start has arrived, when λ is small, too
 _NEWTON = 1.0  # damping up to which a small step means a minimum

@@ -19,11 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from xrdsim.crystal import Reflection, Scan
+from xrdsim.experiment.reflection import Reflection, Scan
 from xrdsim.fit.problem import Array, Problem
 from xrdsim.fit.refine import Refined, evaluate, refine, without_linear
-from xrdsim.parameters import ParameterSpace
-from xrdsim.sampling import draw_prior
+from xrdsim.forward.prior import draw_prior
+from xrdsim.profiles.space import ParameterSpace
 
 CANDIDATES = 1500
 """Profiles that are compared with a curve before the first refinement."""

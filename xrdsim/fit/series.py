@@ -12,14 +12,14 @@ import numba
 import numpy as np
 
 from xrdsim import compiling
-from xrdsim.crystal import GGG_444, Reflection
-from xrdsim.curves import Curve, read_curve
+from xrdsim.curves.curve import Curve, read_curve
 from xrdsim.errors import ParameterError, XrdError
+from xrdsim.experiment.reflection import GGG_444, Reflection
 from xrdsim.fit.fitting import fit_curve
 from xrdsim.fit.problem import Array, Problem, Unknowns, problem
 from xrdsim.fit.refine import evaluate
 from xrdsim.fit.result import Fit
-from xrdsim.observe import PEAK_MASK
+from xrdsim.forward.resample import PEAK_MASK
 
 Starts = Callable[[Curve, Problem], Array | None]
 """From a curve and its problem to coordinates (m, k) to begin with, or none."""

@@ -3,7 +3,7 @@
     I(angle) = scale · Σ_j weight_j R(x_j) G(angle − zero − x_j) + background,   G a Gaussian of unit area
 
 The nodes are an equidistant grid and a dense cluster at the substrate peak, whose weights share the integral by a
-smooth partition of unity (``xrdsim.instrument``). Over the cluster the Gaussian is factorised,
+smooth partition of unity (``xrdsim.forward.nodes``). Over the cluster the Gaussian is factorised,
 
     G(a_i − x_j) ∝ exp(−a_i²/2s²) · r_jⁱ · exp(a_0 x_j/s² − x_j²/2s²),   a_i = a_0 + i·step,  r_j = exp(step·x_j/s²),
 

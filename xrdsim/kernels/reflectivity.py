@@ -18,8 +18,9 @@ either polarisation. All arithmetic is real; angles are the vectorised inner loo
 its state stay in the first-level cache.
 
 The transfer matrix of the whole layer is an entire function of angle, of a bandwidth set by the layer's thickness. It
-is computed on a coarse grid of angles and interpolated by a Kaiser–Bessel windowed sinc (``xrdsim.optics``); the only
-sharp feature of a curve, the amplitude ratio A of the substrate, enters in closed form: R = |u/v|² with (u, v) =
+is computed on a coarse grid of angles and interpolated by a Kaiser–Bessel windowed sinc (``xrdsim.forward.optics``);
+the only sharp feature of a curve, the amplitude ratio A of the substrate, enters in closed form: R = |u/v|² with
+(u, v) =
 M (A, 1). The only divisions are the last.
 
 Layout: a block has BLOCK angles; its quantities are rows at constant offsets, so that the compiler sees that they do

@@ -1,0 +1,1 @@
+"""The commands of `xrd` that invert curves and train networks."""

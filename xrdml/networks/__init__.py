@@ -1,0 +1,1 @@
+"""Networks from a curve to parameters, their posterior distributions and their files."""

@@ -1,0 +1,1 @@
+"""A study that compares ways of training."""

@@ -1,0 +1,137 @@
+"""What a training makes small: a loss on parameters, beside it one on curves, and what a network adds itself.
+
+    (1 − α)·L_parameters + α·L_curve + (−log of the posterior, or the error of a decoded curve: ``Estimator.learn``)
+
+L_parameters is the weighted loss or the norm of a metric for each sample, L_curve the difference between the simulated
+estimate and the noise-free curve, on a share of every batch, because simulations cost more than the network.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from xrdml.data.ranges import Ranges
+from xrdml.data.source import Batch
+from xrdml.networks.losses import metric_loss, weighted_loss
+from xrdml.networks.nets import Estimator, Multitask
+from xrdml.training.metrics import Metrics
+from xrdml.training.reconstruction import clean_window, curve_loss
+from xrdsim.dataset.configuration import Configuration
+from xrdsim.errors import ParameterError
+
+RAMP = 0.3
+"""Part of the first phase over which α grows from 0: the estimates of a new network are too far from any curve."""
+
+LOSSES = ("parameters", "curve")
+
+
+@dataclass(frozen=True)
+class CurveLoss:
+    """How much curves count.
+
+    Parameters
+    ----------
+    alpha : weight of the loss on curves; that on parameters has 1 − alpha.
+    share : part of every batch that is simulated.
+
+    Raises
+    ------
+    ParameterError
+        alpha outside 0 … 1, share outside 0 … 1 or 0.
+    """
+
+    alpha: float = 0.5
+    share: float = 0.125
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.alpha <= 1.0:
+            raise ParameterError(f"alpha = {self.alpha:g} must lie within 0 … 1")
+        if not 0.0 < self.share <= 1.0:
+            raise ParameterError(f"curve_share = {self.share:g} must be above 0 and at most 1")
+
+
+def choose_loss(loss: str, alpha: float | None, share: float | None, layers: float | None = None) -> CurveLoss | None:
+    """The loss on curves that was asked for, if any; ``layers`` is that of the configuration.
+
+    Raises
+    ------
+    ParameterError
+        An unknown loss; a choice that belongs to another one; curves of fixed sublayers, which have no derivatives.
+    """
+    if loss not in LOSSES:
+        raise ParameterError(f"loss {loss!r} is unknown; choose {' or '.join(LOSSES)}")
+    if loss != "curve":
+        if alpha is not None or share is not None:
+            raise ParameterError("alpha and curve_share belong to the loss curve; choose it or leave them out")
+        return None
+    chosen = {name: value for name, value in (("alpha", alpha), ("share", share)) if value is not None}
+    if layers is not None:
+        raise ParameterError(
+            f"the loss curve needs derivatives, which curves of sublayers of {layers:g} Å have not; "
+            "make the dataset without layers"
+        )
+    return CurveLoss(**chosen)
+
+
+@dataclass(frozen=True, eq=False)
+class Objective:
+    """The loss of a network on a batch.
+
+    Attributes
+    ----------
+    config : of the curves.
+    whole : the ranges that the network knows.
+    weights : (p,) of the parameters.
+    device : of the network.
+    mixed : whether it is trained in mixed precision.
+    metrics : of the rows, where these say how parameters count.
+    curve : the loss on curves, or None.
+    ramped : whether alpha grows from 0.
+    """
+
+    config: Configuration
+    whole: Ranges
+    weights: NDArray[np.float64]
+    device: torch.device
+    mixed: bool
+    metrics: Metrics | None = None
+    curve: CurveLoss | None = None
+    ramped: bool = True
+
+    def __call__(self, net: Estimator, batch: Batch, done: float = 1.0) -> Tensor:
+        """The loss when a part ``done`` of the first phase is over; not finite where the network is not."""
+        inputs, told, unit, importance = map(
+            self._tensor, (batch.input, batch.ranges.told(self.whole), batch.unit, batch.weight)
+        )
+        decoded = isinstance(net, Multitask)
+        clean = self._tensor(clean_window(batch.reflectivity, batch.input[:, 1], self.config)) if decoded else None
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed and torch.is_grad_enabled()):
+            point, further = net.learn(inputs, told, unit, clean)
+        point = point.float()
+        loss = self._on_parameters(point, batch, importance)
+        if self.curve is not None and math.isfinite(float(loss.detach())):
+            alpha = self.curve.alpha * (min(done / RAMP, 1.0) if self.ramped else 1.0)
+            loss = (1.0 - alpha) * loss + alpha * self._on_curves(self.curve.share, point, batch, importance)
+        return loss if further is None else loss + (importance * further).mean()
+
+    def _on_parameters(self, point: Tensor, batch: Batch, importance: Tensor) -> Tensor:
+        span, weights = self._tensor(self.config.space.span).float(), self._tensor(self.weights).float()
+        predicted, true = batch.ranges.values(point), self._tensor(batch.params)
+        if self.metrics is None:
+            return weighted_loss(predicted, true, span, weights, importance)
+        return metric_loss(predicted, true, span, self._tensor(self.metrics.of(batch.params)), importance)
+
+    def _on_curves(self, share: float, point: Tensor, batch: Batch, importance: Tensor) -> Tensor:
+        """Of rows spread evenly over the batch."""
+        n = len(point)
+        rows = np.arange(0, n, n / max(round(share * n), 1)).astype(np.int64)
+        some = Ranges(batch.ranges.low[rows], batch.ranges.high[rows], batch.ranges.strain_sum)
+        loss = curve_loss(some.values(point[rows].double()), batch.reflectivity[rows], self.config)
+        return (importance[rows] * loss.float()).mean()
+
+    def _tensor(self, values: NDArray[np.floating]) -> Tensor:
+        return torch.from_numpy(values).to(self.device)

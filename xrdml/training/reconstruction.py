@@ -1,0 +1,60 @@
+"""Noise-free curves as what a network shall reproduce: through the simulator, or by a decoder of its own.
+
+Both compare log10(R + BACKGROUND) seen with the instrument of the stored curves. The background is a usual one, so that
+the tail beneath it, which no measurement shows, does not dominate. Deviations are in units of DEX, as the network input
+is. Their mean over angles is then as large as the loss on parameters where the deviations of these add up to half a
+range, and 1.5 times as large at 0.15 of a range: docs/training.md.
+"""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from xrdml.data.measurement import DEX
+from xrdml.networks.losses import BETA
+from xrdml.training.metrics import BACKGROUND
+from xrdml.training.physics import log_intensity
+from xrdsim.dataset.configuration import Configuration
+from xrdsim.dataset.store import Floats
+
+_RTOL = 1e-3  # accuracy of the simulated curves in dex
+
+
+def curve_loss(params: Tensor, reflectivity: Floats, config: Configuration) -> Tensor:
+    """Mean over angles of ℓ(Δlog10(R + BACKGROUND)/DEX), (n,), ℓ the smooth L1 function; differentiable in params.
+
+    Parameters
+    ----------
+    params : (n, p) within ``config.space``, in double precision, which keeps them there.
+    reflectivity : (n, config.stored_scan.points) the true curves, as stored.
+    config : what they were simulated with.
+
+    Raises
+    ------
+    ParameterError
+        Parameters outside the space or not finite.
+    """
+    made = log_intensity(
+        params,
+        fwhm=config.base_fwhm,
+        background=BACKGROUND,
+        rtol_dex=_RTOL,
+        scan=config.stored_scan,
+        space=config.space,
+        **config.physics,
+    )
+    true = torch.from_numpy(np.log10(np.asarray(reflectivity, np.float64) + BACKGROUND)).to(made)
+    return functional.smooth_l1_loss(made / DEX, true / DEX, beta=BETA, reduction="none").mean(dim=1)
+
+
+def clean_window(reflectivity: Floats, valid: NDArray[np.float32], config: Configuration) -> Floats:
+    """What a decoder shall give, (n, config.scan.points): log10(R + BACKGROUND) on the window in units of DEX.
+
+    As in the network input, its mean over the valid places (n, points) is taken off.
+    """
+    margin = (config.stored_scan.points - config.scan.points) // 2
+    level = np.log10(reflectivity[:, margin : margin + config.scan.points] + np.float32(BACKGROUND))
+    mean = (level * valid).sum(axis=1, keepdims=True) / np.maximum(valid.sum(axis=1, keepdims=True), 1.0)
+    return np.asarray((level - mean) / np.float32(DEX), np.float32)

@@ -1,0 +1,158 @@
+"""Floating-point operations of a curve and of its derivatives, counted from its steps, angles and doublings.
+
+Counted are real additions, subtractions, multiplications and divisions, as the kernels' source has them, a
+multiply-add as two, of quantities that differ from angle to angle; not those on the coefficients of a step, which the
+compiler moves out of the loops, nor the strain profile and the factors of the instrument function. The constants are
+operations per angle (``docs/kernel.md``); ``tests/test_bench.py`` runs the kernels on numbers that count.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xrdsim.experiment.reflection import DEFAULT_SCAN, GGG_444
+from xrdsim.forward.model import THICKER, Forward, by_thickness, prepare
+from xrdsim.forward.nodes import grid_and_cluster
+from xrdsim.forward.nodes import nodes as instrument_nodes
+from xrdsim.kernels import batch
+from xrdsim.kernels.contributions import SLOTS, SOURCE
+from xrdsim.kernels.convolve import REACH as WIDTHS
+from xrdsim.kernels.convolve import Nodes
+from xrdsim.kernels.jacobian import SHEET, pack, tangents
+from xrdsim.kernels.reflectivity import BLOCK, F_RE, GROUP, MATRIX, Optics
+from xrdsim.kernels.slopes import LEAST, at_least, fill_steps_and_slopes, widen
+from xrdsim.kernels.step import REACH
+from xrdsim.kernels.steps import SEGMENTS, Steps, count_steps, fill_steps
+from xrdsim.profiles.space import L1, PROFILE
+from xrdsim.units import FWHM_TO_SIGMA
+
+Array = NDArray[np.float64]
+
+SHIFT = 1  # a = f − g
+EVEN_FUNCTIONS = 88
+DOUBLE = 28
+MATRIX_OF_STEP = 76
+PRODUCT = 56  # matrix of a step times the transfer matrix
+GENERATORS = 101
+PULL_BACK = 256
+PULL_BACK_MORE = 271  # for the thickness
+DAMAGED = 18  # more of it where the layer is damaged
+STORE = 56
+INTENSITY = 49  # of a node
+SLOPE = 171  # of a node, a polarisation and eight parameters
+SLOPE_ONCE = 4  # of a node
+
+
+def operations(
+    params: Array,
+    *,
+    fwhm: float = 0.0,
+    derivatives: bool = False,
+    convention: str = "exact",
+    layers: float | None = None,
+    rtol_dex: float = 1e-4,
+) -> float:
+    """Operations per curve of ``simulate``, or of ``linearize`` without nuisances, for these keywords: their mean.
+
+    Parameters
+    ----------
+    params : (n, 7 or 9), checked.
+    fwhm : of the instrument function [arcsec]; 0 for none, as it must be for derivatives.
+    """
+    grid = instrument_nodes(
+        DEFAULT_SCAN, GGG_444, narrowest=fwhm, widest=fwhm, zero=0.0, thickness=THICKER * PROFILE[L1].high
+    )
+    equidistant, cluster = grid_and_cluster(grid)
+    one = derivative_operations if derivatives else curve_operations
+    total = 0
+    for part, thickness in by_thickness(params, THICKER * PROFILE[L1].high, layers):
+        model = prepare(
+            DEFAULT_SCAN,
+            grid=equidistant,
+            cluster=cluster,
+            convention=convention,
+            layers=layers,
+            rtol_dex=rtol_dex,
+            damaged=params.shape[1] == 9,
+            thickness=thickness,
+        )
+        total += sum(one(row, model) for row in params[part])
+    seen = convolution_operations(grid, fwhm * FWHM_TO_SIGMA) if fwhm > 0.0 else 0
+    return seen + total / len(params)
+
+
+def curve_operations(p: Array, model: Forward) -> int:
+    """Operations of the reflectivity of one sample (7 or 9,) at all nodes."""
+    counts = np.empty(SEGMENTS, np.int64)
+    steps = _steps(count_steps(p, model.material, model.accuracy, counts))
+    count = fill_steps(p, model.material, model.accuracy, counts, steps)
+    optics = model.optics
+    widths = np.minimum(BLOCK, optics.coarse - BLOCK * np.arange(len(optics.table)))
+    step = SHIFT + EVEN_FUNCTIONS + 2 * (MATRIX_OF_STEP + PRODUCT)
+    transfer = optics.coarse * count * step + DOUBLE * (widths @ _doublings(steps, count, optics, widths))
+    ratio, taps = len(optics.weight), optics.weight.shape[1]
+    groups = -(-optics.grid // (optics.ratio * GROUP))
+    extra = len(optics.cluster_first)
+    values = ratio * groups * GROUP + extra
+    return int(transfer + values * taps * 2 * 2 * MATRIX + (optics.grid + extra) * INTENSITY)
+
+
+def derivative_operations(p: Array, model: Forward) -> int:
+    """Operations of the reflectivity of one sample (7 or 9,) and its derivatives over the parameters, at all nodes."""
+    optics, size, damaged = model.optics, len(p), model.material.damaged
+    blocks = len(optics.table)
+    row = np.empty(size)
+    widen(p, row)
+    counts = np.empty(SEGMENTS, np.int64)
+    bound = count_steps(row, model.material, model.accuracy, counts) + SEGMENTS * LEAST
+    at_least(LEAST, counts)
+    steps = _steps(bound)
+    slopes = batch.make_slopes(bound, size, damaged)
+    count = fill_steps_and_slopes(row, model.material, counts, steps, slopes)
+    space = tangents(bound, size, damaged, optics)
+    pack(counts, steps, slopes, space)
+    active = int(space.number[: _batches(counts)].sum())
+
+    step = SHIFT + EVEN_FUNCTIONS + GENERATORS + 2 * (PULL_BACK + MATRIX_OF_STEP + PRODUCT)
+    more = 2 * (PULL_BACK_MORE + DAMAGED) * count if damaged else 2 * PULL_BACK_MORE
+    widths = np.minimum(BLOCK, optics.coarse - BLOCK * np.arange(blocks))
+    transfer = optics.coarse * (count * step + more) + BLOCK * blocks * 2 * size * STORE
+    transfer += DOUBLE * (widths @ _doublings(steps, count, optics, widths))
+    sums = blocks * SOURCE * (16 * active + 2 * size)
+    nodes = optics.grid + len(optics.cluster_first)
+    values = len(optics.weight) * -(-optics.grid // optics.ratio) + len(optics.cluster_first)
+    width = space.sheets * SHEET
+    interpolation = values * width * 2 * optics.weight.shape[1]
+    return int(transfer + sums + interpolation + nodes * (SLOPE_ONCE + 2 * space.sheets * SLOPE))
+
+
+def convolution_operations(nodes: Nodes, sigma: float) -> int:
+    """Operations of the convolution of one curve with a Gaussian of standard deviation ``sigma`` [arcsec]."""
+    taps = min(nodes.first, math.ceil(WIDTHS * sigma * nodes.stride / nodes.step))
+    padded = -(-(2 * taps + 1) // 4) * 4
+    extra = len(nodes.angle) - nodes.grid
+    near = 0
+    if extra:
+        far = float(nodes.angle[-1]) + WIDTHS * sigma
+        low = max(0, math.ceil((-far - nodes.start) / nodes.step))
+        near = min(nodes.points, math.floor((far - nodes.start) / nodes.step) + 1) - low
+    return nodes.grid + 2 * padded * nodes.points + near * (2 * extra + 2) + 2 * nodes.points
+
+
+def _steps(most: int) -> Steps:
+    return Steps(*(np.empty(most) for _ in Steps._fields))
+
+
+def _batches(counts: NDArray[np.int64]) -> int:
+    return int(sum(-(-int(count) // SLOTS) for count in counts))
+
+
+def _doublings(steps: Steps, count: int, optics: Optics, widths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Doublings of the angle of each block of so many coarse angles, over all steps."""
+    first = optics.table[:, F_RE, None]
+    last = np.take_along_axis(optics.table, F_RE + widths[:, None] - 1, axis=1)
+    h, g = steps.h[:count], steps.g[:count]
+    largest = (np.maximum(np.abs(first - g), np.abs(last - g)) * h) ** 2
+    needed = np.maximum(0, np.ceil(np.log(largest / REACH) / math.log(4.0)))
+    return np.asarray(needed.sum(axis=1), dtype=np.int64)

@@ -1,0 +1,1 @@
+"""Measured rocking curves and the files that hold them."""

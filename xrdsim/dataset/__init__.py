@@ -1,0 +1,1 @@
+"""Datasets on disk: which rows, how they are made, written, checked and read."""

@@ -1,0 +1,123 @@
+"""Everything that determines the bytes of a dataset, as one record."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from functools import partial
+from importlib.metadata import version
+from typing import Any, Self
+
+from xrdsim.experiment.reflection import Reflection, Scan
+from xrdsim.profiles.space import ParameterSpace
+
+BASE_FWHM = 20.0
+"""Width [arcsec] of the instrument that the stored curves are convolved with; a wider one is one more Gaussian."""
+
+MARGIN = 150.0
+"""Angle [arcsec] by which the stored curves continue the scan at both ends."""
+
+
+class Part(StrEnum):
+    """The rows to learn from, or the rows to test on, which are always drawn from the prior."""
+
+    TRAIN = "train"
+    TEST = "test"
+
+    @property
+    def prefix(self) -> str:
+        """Beginning of the names of its arrays and dimensions."""
+        return "" if self is Part.TRAIN else "test_"
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """Everything that determines the bytes of a dataset.
+
+    Attributes
+    ----------
+    sampler : a name of ``xrdsim.forward.prior.Sampler``.
+    n, test_rows, block_size : rows to learn from, rows to test on, rows in a block of either.
+    seed : of all random streams.
+    values, counts : mean number of grid values per parameter, and the numbers (7 or 9, or none without a grid).
+    jitter : whether rows lie anywhere in their grid cell.
+    space, reflection, scan : what was simulated; ``scan`` is the window, without the margin.
+    convention, layers, rtol_dex, monochromator : as in ``simulate``.
+    interval : positions of the permuted grid, or of a sequence, that each block examines.
+    sensitivity : (7,) range-relative sensitivities behind ``counts``, or None; ``sensitivity_origin`` their origin.
+    margin, base_fwhm : continuation of the scan and width of the instrument [arcsec].
+    edge : parameters whose extremes the sampler ``edge`` favours.
+    density : whether the density of every row is stored; datasets of earlier versions do not have it.
+    pilot : what a sampler measured beforehand, see ``xrdsim.dataset.samplers.Plan``.
+    mantissa_bits : of the stored curves, of the 23 of float32; datasets of earlier versions have them all.
+    device : ``cpu`` or ``cuda``, whose curves differ in the last digits.
+    version : of the program.
+    """
+
+    sampler: str
+    n: int
+    seed: int
+    values: int
+    jitter: bool
+    space: ParameterSpace
+    reflection: Reflection
+    scan: Scan
+    convention: str
+    layers: float | None
+    rtol_dex: float
+    monochromator: float
+    test_rows: int
+    block_size: int
+    sensitivity: tuple[float, ...] | None
+    sensitivity_origin: dict[str, Any] | None
+    counts: tuple[int, ...]
+    interval: int
+    margin: float = MARGIN
+    base_fwhm: float = BASE_FWHM
+    edge: tuple[str, ...] = ()
+    pilot: tuple[float, ...] = ()
+    density: bool = False
+    mantissa_bits: int = 23
+    device: str = "cpu"
+    version: str = field(default_factory=partial(version, "xrdsim"))
+
+    @property
+    def stored_scan(self) -> Scan:
+        """The scan of the stored curves."""
+        return self.scan.extended(self.margin)
+
+    @property
+    def physics(self) -> dict[str, Any]:
+        """Arguments that ``simulate`` and the derivatives share: convention, monochromator and reflection."""
+        return {name: getattr(self, name) for name in ("convention", "monochromator", "reflection")}
+
+    def size(self, part: Part) -> int:
+        """Number of rows."""
+        return self.n if part is Part.TRAIN else self.test_rows
+
+    def blocks(self, part: Part) -> int:
+        """Number of blocks."""
+        return -(-self.size(part) // self.block_size)
+
+    def rows(self, part: Part, block: int) -> slice:
+        """Rows of a block."""
+        return slice(block * self.block_size, min((block + 1) * self.block_size, self.size(part)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        values |= {"space": asdict(self.space), "scan": self.scan.to_dict(), "reflection": self.reflection.to_dict()}
+        plain: dict[str, Any] = json.loads(json.dumps(values))
+        return plain
+
+    @classmethod
+    def from_dict(cls, table: dict[str, Any]) -> Self:
+        """Inverse of ``to_dict``."""
+        values = dict(table)
+        values["space"] = ParameterSpace(**values["space"])
+        values["scan"] = Scan(**values["scan"])
+        values["reflection"] = Reflection.from_dict(values["reflection"])
+        for name in ("counts", "edge", "pilot"):
+            values[name] = tuple(values.get(name, ()))
+        if values["sensitivity"] is not None:
+            values["sensitivity"] = tuple(values["sensitivity"])
+        return cls(**values)

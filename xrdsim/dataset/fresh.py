@@ -1,0 +1,107 @@
+"""Curves as a dataset holds them, and curves of the prior that are simulated when they are needed, without one."""
+
+from typing import Any
+
+import numpy as np
+
+from xrdsim.dataset import store
+from xrdsim.dataset.configuration import Configuration
+from xrdsim.errors import ParameterError, XrdError
+from xrdsim.experiment.reflection import DEFAULT_SCAN, GGG_444, Reflection, Scan
+from xrdsim.forward.model import prepare, simulate
+from xrdsim.forward.prior import draw_prior
+from xrdsim.profiles.space import KAPPA, P, ParameterSpace
+
+_PART = 4096  # rows simulated together
+
+
+def fresh_configuration(
+    *,
+    space: ParameterSpace | None = None,
+    reflection: Reflection = GGG_444,
+    scan: Scan = DEFAULT_SCAN,
+    convention: str = "exact",
+    monochromator: float | None = None,
+    rtol_dex: float = 1e-3,
+) -> Configuration:
+    """What determines fresh curves, as a dataset would record it; arguments as for ``xrdsim.generate``.
+
+    Raises
+    ------
+    ParameterError
+        A choice without meaning.
+    """
+    physics: dict[str, Any] = {"convention": str(convention), "layers": None, "rtol_dex": float(rtol_dex)}
+    physics |= {"monochromator": monochromator, "reflection": reflection}
+    physics["monochromator"] = float(prepare(scan, **physics).optics.monochromator)
+    return Configuration(
+        sampler="prior",
+        n=0,
+        seed=0,
+        values=0,
+        jitter=False,
+        space=space or ParameterSpace(),
+        scan=scan,
+        **physics,
+        test_rows=0,
+        block_size=store.CHUNK_ROWS,
+        sensitivity=None,
+        sensitivity_origin=None,
+        counts=(),
+        interval=0,
+    )
+
+
+def fresh_parameters(config: Configuration, n: int, rng: np.random.Generator, undamaged: float = 0.0) -> store.Floats:
+    """Draw n rows of the prior, (n, 7 or 9); arguments and errors as for ``fresh_rows``."""
+    if not 0.0 <= undamaged <= 1.0:
+        raise ParameterError(f"undamaged = {undamaged:g} must lie within 0 … 1")
+    params = draw_prior(n, space=config.space, reflection=config.reflection, scan=config.scan, rng=rng)
+    if config.space.damage:
+        bare = rng.random(n) < undamaged
+        params[bare, KAPPA] = np.clip(0.0, config.space.low[KAPPA], config.space.high[KAPPA])
+        params[bare, P] = np.clip(1.0, config.space.low[P], config.space.high[P])
+    return params.astype(np.float32)
+
+
+def fresh_curves(params: store.Floats, config: Configuration) -> store.Floats:
+    """The curves (n, angle) of parameters (n, 7 or 9) as a dataset would hold them."""
+    parts = [params[first : first + _PART] for first in range(0, len(params), _PART)]
+    return np.concatenate([stored_curves(part, config, config.space) for part in parts])
+
+
+def stored_curves(params: Any, config: Configuration, space: ParameterSpace) -> store.Floats:
+    """The curves (n, angle) that a dataset holds of parameters (n, 7 or 9)."""
+    curves = simulate(
+        params,
+        layers=config.layers,
+        rtol_dex=config.rtol_dex,
+        scan=config.stored_scan,
+        fwhm=config.base_fwhm,
+        device=config.device,
+        space=space,
+        **config.physics,
+    ).intensity
+    bad = ~np.isfinite(curves).all(axis=1)
+    if bad.any():
+        raise XrdError(f"the simulation of {params[bad][0].tolist()} failed; please report these parameters")
+    return store.round_curves(curves, config.mantissa_bits)
+
+
+def fresh_rows(config: Configuration, n: int, rng: np.random.Generator, undamaged: float = 0.0) -> store.Rows:
+    """Draw n rows of the prior and simulate them.
+
+    Parameters
+    ----------
+    config : from ``fresh_configuration``.
+    n : number of rows.
+    rng : source of everything random.
+    undamaged : probability that a row of a space with damage has none: kappa = 0 and p = 1.
+
+    Raises
+    ------
+    ParameterError
+        A share outside 0 … 1, or too narrow a space.
+    """
+    params = fresh_parameters(config, n, rng, undamaged)
+    return store.Rows(params, fresh_curves(params, config), np.ones(n, np.float32))

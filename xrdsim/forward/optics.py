@@ -1,0 +1,233 @@
+"""From the records of an experiment to what the recursion needs at each angle.
+
+    exact    a = ½ h0/(1+ε) − ½ (k χ0/sinθ + 2k sinθ),       σ = ½ k C χh/sinθ,  C = 1 or |cos 2θ|
+    linear   a = ½ [κ (angle − ε tanθ_B) + i k Im χ0/sinθ_B], σ = ½ k C χh/sinθ_B, κ = k sin 2θ_B/sinθ_B
+
+with θ = θ_substrate − angle (``exact``), and, below the layer, the substrate's amplitude ratio A, the root with
+|A| < 1 of σA² − 2aA + σ = 0 at ε = 0.
+
+The layer's transfer matrix is computed on a coarse grid of angles; this module chooses it and prepares the way back.
+"""
+
+import math
+from collections.abc import Iterator
+from enum import StrEnum
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xrdsim.errors import ParameterError
+from xrdsim.experiment.reflection import Film, Reflection, Scan
+from xrdsim.kernels.reflectivity import BLOCK, LANES, OPTICS, PHASES, Optics, aligned
+from xrdsim.units import ARCSEC
+
+Complex = NDArray[np.complex128]
+
+
+class Convention(StrEnum):
+    """``exact``: dynamical theory in full. ``linear``: the approximations of earlier simulators, for comparison."""
+
+    EXACT = "exact"
+    LINEAR = "linear"
+
+
+def monochromator_factor(reflection: Reflection, convention: Convention) -> float:
+    """Default weight m of π against σ: |cos 2θ_B| of a perfect monochromator, in ``linear`` its square root."""
+    factor = abs(math.cos(2.0 * reflection.theta_bragg))
+    return factor if convention is Convention.EXACT else math.sqrt(factor)
+
+
+def darwin_half_width(reflection: Reflection) -> float:
+    """Half-width [arcsec] of the total reflection of the substrate, σ polarisation."""
+    return abs(reflection.chih) / math.sin(2.0 * reflection.theta_bragg) / ARCSEC
+
+
+class Amplitudes(NamedTuple):
+    """What the recursion needs at each angle; σ and π polarisation."""
+
+    f: Complex  # a at ε = 0 [1/Å]
+    sigma: tuple[Complex, Complex]  # σ₀ [1/Å]
+    substrate: tuple[Complex, Complex]  # A of the substrate
+
+
+def highest_frequency(thickness: float, reflection: Reflection) -> float:
+    """Fastest oscillation over angle [1/arcsec] of the transfer matrix of a layer of this thickness [Å]."""
+    return thickness * reflection.k * math.cos(reflection.theta_bragg) * ARCSEC / (2.0 * math.pi)
+
+
+def coupling(reflection: Reflection, convention: Convention) -> float:
+    """Factor of the strain in a [1/Å]: g = coupling·ε/(1 + ε) (``exact``) or coupling·ε."""
+    if convention is Convention.EXACT:
+        return 0.5 * reflection.h0_strained
+    return 0.5 * _kappa(reflection) * math.tan(reflection.theta_bragg)
+
+
+def amplitudes(angle: NDArray[np.float64], reflection: Reflection, convention: Convention) -> Amplitudes:
+    """f, σ₀ and A at the angles [arcsec].
+
+    Raises
+    ------
+    ParameterError
+        An angle lies outside 0 < θ < 90°.
+    """
+    k = reflection.k
+    theta_b = reflection.theta_bragg
+    if convention is Convention.EXACT:
+        theta = reflection.theta_substrate - angle * ARCSEC
+        if np.any((theta <= 0.0) | (theta >= 0.5 * math.pi)):
+            raise ParameterError(
+                f"angles {angle.min():g} … {angle.max():g} arcsec from the substrate peak at "
+                f"{math.degrees(reflection.theta_substrate):.3f}° leave 0 … 90°; shorten the scan"
+            )
+        f, sigma = _exact(theta, k, reflection.h0_strained, reflection.strained)
+        if reflection.film is None:
+            return Amplitudes(f, sigma, (_substrate(f, sigma[0]), _substrate(f, sigma[1])))
+        below, coupled = _exact(theta, k, reflection.h0, reflection)
+        return Amplitudes(f, sigma, (_substrate(below, coupled[0]), _substrate(below, coupled[1])))
+    if reflection.film is not None:
+        raise ParameterError("a film on a substrate needs convention exact: linear has one lattice only")
+    sine_b = math.sin(theta_b)
+    f = np.asarray(0.5 * (_kappa(reflection) * angle * ARCSEC - 1j * k * reflection.chi0.imag / sine_b))
+    factors = (1.0, abs(math.cos(2.0 * theta_b)))
+    chis = reflection.susceptibilities_linear
+    s, p = (np.full(angle.shape, 0.5 * k * c * chi / sine_b) for c, chi in zip(factors, chis, strict=True))
+    return Amplitudes(f, (s, p), (_substrate(f, s), _substrate(f, p)))
+
+
+def _exact(
+    theta: NDArray[np.float64], k: float, h0: float, crystal: Reflection | Film
+) -> tuple[Complex, tuple[Complex, Complex]]:
+    """a at ε = 0, and σ₀ of both polarisations, of a crystal at the glancing angles."""
+    sine = np.sin(theta)
+    f = 0.5 * (h0 - k * crystal.chi0 / sine - 2.0 * k * sine)
+    sigma = 0.5 * k * crystal.chih / sine
+    return f, (sigma, sigma * np.abs(np.cos(2.0 * theta)))
+
+
+def optics(
+    grid: Scan,
+    cluster: NDArray[np.float64],
+    reflection: Reflection,
+    convention: Convention,
+    *,
+    monochromator: float,
+    thickness: float,
+    error: float,
+    single: bool = False,
+) -> Optics:
+    """Prepare the kernels for nodes on a grid and a cluster of others within it [arcsec].
+
+    The elements of the transfer matrix of a layer of thickness D have no component faster than ν = D·|da/dangle|/2π. A
+    Kaiser–Bessel window of T taps on a grid of spacing H then interpolates them with an error of about exp(−β),
+    β = ½πT(1 − 2νH) (J. F. Kaiser, in Systems Analysis by Digital Computer, Wiley 1966).
+
+    Parameters
+    ----------
+    thickness : of the thickest layer [Å].
+    error : relative error of the interpolated elements.
+    single : for kernels of single precision.
+
+    Raises
+    ------
+    ParameterError
+        The angles, continued by half the taps, leave 0 < θ < 90°.
+    """
+    return _optics(
+        grid, cluster.tobytes(), reflection, convention, float(monochromator), float(thickness), float(error), single
+    )
+
+
+@lru_cache(maxsize=64)  # a fit asks for the same again and again
+def _optics(
+    grid: Scan,
+    cluster_bytes: bytes,
+    reflection: Reflection,
+    convention: Convention,
+    monochromator: float,
+    thickness: float,
+    error: float,
+    single: bool,
+) -> Optics:
+    cluster = np.frombuffer(cluster_bytes)
+    nu = highest_frequency(thickness, reflection)
+    taps, ratio = min(_samplings(nu, -math.log(error), grid), key=lambda pair: _work(pair[0], pair[1], grid.points))
+    spacing = ratio * grid.step
+    beta = 0.5 * math.pi * taps * (1.0 - 2.0 * nu * spacing)
+    quotients = -(-grid.points // ratio)
+    start = grid.start - (taps // 2 - 1) * spacing
+    coarse = amplitudes(start + spacing * np.arange(quotients + taps, dtype=np.float64), reflection, convention)
+    rows = [coarse.f] + [row for sigma in coarse.sigma for row in (sigma, sigma * sigma)]
+
+    place = (cluster - start) / spacing
+    first = np.floor(place).astype(np.int64) - (taps // 2 - 1)
+    at_nodes = amplitudes(np.concatenate([grid.angle, cluster]), reflection, convention)
+    double = Optics(
+        _blocks(np.array(rows)),
+        -(-(quotients + taps - 1) // LANES) * LANES,
+        monochromator,
+        ratio,
+        np.pad(_window(np.arange(ratio) / ratio + taps // 2 - 1, taps, beta), ((0, -ratio % PHASES), (0, 0))),
+        np.ascontiguousarray(_parts(np.array(at_nodes.substrate)).T),
+        0.0 if reflection.film is None else reflection.film.thickness,
+        np.ascontiguousarray(np.array([at_nodes.f, *at_nodes.sigma]).T[: 0 if reflection.film is None else None]),
+        grid.points,
+        first,
+        _window(place - first, taps, beta),
+    )
+    return in_single(double) if single else double
+
+
+def in_single(optics: Optics) -> Optics:
+    """The same in single precision."""
+    table = aligned(optics.table.size, np.empty(0, np.float32)).reshape(optics.table.shape)
+    table[:] = optics.table
+    small = {name: getattr(optics, name).astype(np.float32) for name in ("weight", "substrate", "cluster_weight")}
+    return optics._replace(table=table, **small)
+
+
+def _samplings(nu: float, beta: float, grid: Scan) -> Iterator[tuple[int, int]]:
+    """Numbers of taps, and of grid steps between coarse angles, that reach exp(−β)."""
+    for taps in range(16, 68, 4):
+        room = 1.0 - 2.0 * beta / (math.pi * taps)
+        if room > 0.0:
+            yield taps, max(1, math.floor(room / (2.0 * nu * grid.step)))
+
+
+def _work(taps: int, ratio: int, points: int) -> float:
+    """Relative time for a curve; the recursion at one angle costs as much as some 800 taps (measured)."""
+    coarse = math.ceil((math.ceil(points / ratio) + taps - 1) / LANES) * LANES
+    return 800.0 * coarse + points * taps * math.ceil(ratio / PHASES) * PHASES / ratio
+
+
+def _kappa(reflection: Reflection) -> float:
+    return reflection.k * math.sin(2.0 * reflection.theta_bragg) / math.sin(reflection.theta_bragg)
+
+
+def _substrate(f: Complex, sigma: Complex) -> Complex:
+    root = np.sqrt(f * f - sigma * sigma)
+    plus, minus = (f + root) / sigma, (f - root) / sigma
+    return np.where(np.abs(plus) < np.abs(minus), plus, minus)
+
+
+def _window(place: NDArray[np.float64], taps: int, beta: float) -> NDArray[np.float64]:
+    """Weights (n, taps) of the values at 0 … taps − 1 for the value at ``place``, taps/2 − 1 ≤ place < taps/2."""
+    distance = place[:, None] - np.arange(taps)
+    window = np.i0(beta * np.sqrt(np.maximum(0.0, 1.0 - (2.0 * distance / taps) ** 2))) / np.i0(beta)
+    sinc = np.where(distance == np.rint(distance), distance == 0.0, np.sinc(distance))  # exact on the coarse angles
+    return np.asarray(sinc * window)
+
+
+def _parts(rows: Complex) -> NDArray[np.float64]:
+    """Real and imaginary parts as alternating rows."""
+    return np.stack([rows.real, rows.imag], axis=1).reshape(2 * len(rows), -1)
+
+
+def _blocks(rows: Complex) -> NDArray[np.float64]:
+    """Rows in blocks of BLOCK angles, the last padded with its last angle."""
+    blocks = -(-rows.shape[1] // BLOCK)
+    padded = np.pad(rows, ((0, 0), (0, blocks * BLOCK - rows.shape[1])), mode="edge")
+    table: NDArray[np.float64] = aligned(blocks * OPTICS * BLOCK, rows.real).reshape(blocks, OPTICS, BLOCK)
+    table[:] = _parts(padded).reshape(OPTICS, blocks, BLOCK).transpose(1, 0, 2)
+    return table.reshape(blocks, OPTICS * BLOCK)

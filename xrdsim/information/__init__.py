@@ -1,0 +1,1 @@
+"""What a curve tells of its parameters: sensitivities and Fisher information."""
