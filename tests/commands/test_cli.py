@@ -11,11 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
+from command_line import refused, xrd
 
 import xrdml
 import xrdsim
-from cli import app
 from xrdml.commands import app as commands
 from xrdsim import simulate
 from xrdsim.benchmark import throughput as bench
@@ -33,18 +32,6 @@ XRD = [sys.executable, "-c", START]
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def xrd(*arguments):
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-
-def refused(*arguments, code=1):
-    """Standard error of a call that must end with this code and one line, without traceback."""
-    result = xrd(*arguments)
-    assert result.exit_code == code, result.output
-    assert "Traceback" not in result.output
-    return " ".join(result.stderr.split())
 
 
 def test_help_of_every_command_has_examples():

@@ -104,7 +104,7 @@ def test_the_same_seed_gives_the_same_numbers(monkeypatch):
 
 
 def test_the_example_of_the_manual(capsys):
-    manual = (Path(__file__).parents[1] / "docs" / "fit.md").read_text(encoding="utf-8")
+    manual = (Path(__file__).parents[2] / "docs" / "fit.md").read_text(encoding="utf-8")
     code = manual.split("```python\n")[1].split("```")[0]
     exec(code.replace("budget=8.0", "budget=0.1"), {})
     assert "Dmax1 = " in capsys.readouterr().out

@@ -23,7 +23,7 @@ from xrdsim.fit.problem import Unknowns
 from xrdsim.forward.model import simulate
 from xrdsim.limits import afford, read_bytes, read_json
 
-SOURCE = Path(__file__).resolve().parents[1] / "benchmarks" / "hostile.py"
+SOURCE = Path(__file__).resolve().parents[2] / "benchmarks" / "hostile.py"
 SLOW = ("bench", "compare", "evaluate", "train", "--workers", "--scheduler", "sparse", "bomb", "/dev/", "fit several")
 SAMPLE = [0.0113, 0.0016, 5400.0, 3300.0, 0.0042, 3600.0, -300.0]
 

@@ -11,8 +11,8 @@ import time
 
 import numpy as np
 import pytest
+from command_line import refused
 from distributed import Client
-from test_cli import refused
 from test_faults import start, until, xrd
 from test_generation import files
 
