@@ -33,7 +33,7 @@ from xrdsim import ParameterSpace, depth_end, strain_profile
 from xrdsim.fit.fitting import fit_curve
 from xrdsim.fit.posterior import laplace, quadratic
 from xrdsim.fit.problem import Unknowns, problem
-from xrdsim.fit.refine import refine, refine_all
+from xrdsim.fit.refinement import refine, refine_all
 
 BASELINE = 100  # curves
 BASELINE_CALLS = 200

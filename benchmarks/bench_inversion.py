@@ -44,7 +44,7 @@ from xrdml.inference.starts import allowed, candidates, seen, solve_curve
 from xrdml.networks.checkpoint import load_model
 from xrdsim.dataset.fresh import fresh_configuration, fresh_rows
 from xrdsim.fit.posterior import posterior
-from xrdsim.fit.refine import refine
+from xrdsim.fit.refinement import refine
 
 FOLDER = Path(__file__).parent
 DRAWS = 199  # of which the central 180 of 200 gaps hold 90 %

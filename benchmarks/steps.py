@@ -15,8 +15,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import xrdsim
+from xrdsim.benchmark.figures import step_figure
 from xrdsim.benchmark.throughput import StepCost, measure_steps
-from xrdsim.plotting import save_figure, step_figure
+from xrdsim.plotting import save_figure
 
 STEP = ("n_re = d_re * s_re - d_im * s_im", "n_im = d_re * s_im + d_im * s_re")
 MAGNUS = ("n_re = (q_re * s_re - q_im * s_im) / -six", "n_im = (q_re * s_im + q_im * s_re) / -six")

@@ -8,7 +8,8 @@ import math
 
 import numpy as np
 
-from xrdsim.experiment.reflection import DEFAULT_SCAN, GGG_444
+from xrdsim.experiment.reflection import GGG_444
+from xrdsim.experiment.scan import DEFAULT_SCAN
 from xrdsim.units import ARCSEC
 
 DMIN = 1e-4

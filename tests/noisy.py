@@ -3,7 +3,7 @@
 import numpy as np
 
 from xrdsim.curves.curve import Curve
-from xrdsim.experiment.reflection import Scan
+from xrdsim.experiment.scan import Scan
 from xrdsim.forward.model import simulate
 from xrdsim.profiles.space import ParameterSpace
 

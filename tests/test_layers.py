@@ -1,6 +1,7 @@
-"""The house: a file imports only from lower floors, also inside functions."""
+"""The house: a folder imports only from lower floors, a file of it in no circle, also inside functions."""
 
 import ast
+import graphlib
 import importlib
 import subprocess
 import sys
@@ -12,79 +13,28 @@ ROOT = Path(__file__).resolve().parents[1]
 
 FLOORS = [
     ["xrdsim.errors", "xrdsim.units", "xrdsim.compiling"],
-    ["xrdsim._jit", "xrdsim.storage", "xrdsim.dataset.cluster", "xrdsim.commands.terminal", "xrdsim.limits"],
-    [
-        "xrdsim.files",
-        "xrdsim.dataset.lock",
-        "xrdsim.profiles.space",
-        "xrdsim.experiment.reflection",
-        "xrdsim.curves.columns",
-    ],
-    ["xrdsim.curves.diffractometers", "xrdsim.curves.text", "xrdsim.html"],
-    [
-        "xrdsim.curves.curve",
-        "xrdsim.profiles.tables",
-        "xrdsim.profiles.files",
-        "xrdsim.kernels.strain",
-        "xrdsim.dataset.configuration",
-    ],
-    [
-        "xrdsim.kernels.step",
-        "xrdsim.kernels.film",
-        "xrdsim.kernels.steps",
-        "xrdsim.kernels.convolve",
-        "xrdsim.dataset.grid",
-    ],
-    ["xrdsim.kernels.reflectivity", "xrdsim.kernels.slopes"],
-    ["xrdsim.kernels.contributions", "xrdsim.kernels.cuda", "xrdsim.kernels.peak", "xrdsim.forward.optics"],
-    ["xrdsim.kernels.jacobian"],
-    ["xrdsim.kernels.batch", "xrdsim.kernels.observe", "xrdsim.kernels.cuda_jacobian"],
-    ["xrdsim.forward.nodes", "xrdsim.forward.resample", "xrdsim.forward.cuda"],
-    ["xrdsim.forward.model", "xrdsim.benchmark.xrayutilities"],
-    ["xrdsim.forward.prior", "xrdsim.forward.derivatives", "xrdsim.benchmark.flops"],
-    ["xrdsim.dataset.store", "xrdsim.information.fisher", "xrdsim.benchmark.throughput"],
-    ["xrdsim.dataset.reading"],
-    ["xrdsim.information.sensitivity", "xrdsim.dataset.integrity", "xrdsim.dataset.export"],
-    ["xrdsim.dataset.samplers", "xrdsim.dataset.fresh"],
-    ["xrdsim.dataset.generation", "xrdsim.plotting", "xrdsim.fit.points"],
-    ["xrdsim.fit.problem"],
-    ["xrdsim.fit.refine"],
-    ["xrdsim.fit.search", "xrdsim.fit.posterior", "xrdsim.fit.likelihood", "xrdsim.fit.derived"],
-    ["xrdsim.fit.result", "xrdsim.fit.earlier"],
-    ["xrdsim.fit.fitting", "xrdsim.fit.tables"],
-    ["xrdsim.fit.series", "xrdsim.fit.figures"],
-    ["xrdsim.fit.page"],
-    ["xrdsim.dataset.figures"],
+    ["xrdsim._jit", "xrdsim.limits", "xrdsim.storage"],
+    ["xrdsim.files"],
+    ["xrdsim.profiles", "xrdsim.experiment", "xrdsim.html", "xrdsim.plotting"],
+    ["xrdsim.curves", "xrdsim.kernels"],
+    ["xrdsim.forward"],
+    ["xrdsim.information", "xrdsim.benchmark", "xrdsim.fit"],
+    ["xrdsim.dataset"],
+    ["xrdsim.commands"],
     ["xrdsim"],
-    ["xrdml.training.metrics"],
-    [
-        "xrdml.networks.processors",
-        "xrdml.networks.losses",
-        "xrdml.training.physics",
-        "xrdml.data.ranges",
-        "xrdml.networks.flows",
-        "xrdml.evaluation.calibration",
-    ],
-    ["xrdml.data.measurement", "xrdml.training.muon"],
-    ["xrdml.networks.nets", "xrdml.data.source"],
-    ["xrdml.networks.checkpoint"],
-    ["xrdml.training.reconstruction", "xrdml.training.rows", "xrdml.training.correction"],
-    ["xrdml.training.objective", "xrdml.training.finetuning"],
-    ["xrdml.inference.starts", "xrdml.inference.pilot", "xrdml.networks.onnx"],
-    ["xrdml.evaluation.errors", "xrdml.inference.prediction", "xrdml.evaluation.holdout"],
-    ["xrdml.training.train", "xrdml.evaluation.solving", "xrdml.evaluation.unlike"],
-    ["xrdml.evaluation.evaluation", "xrdml.study.methods", "xrdml.study.test_curves", "xrdml.study.statistics"],
-    ["xrdml.study.costs"],
-    ["xrdml.study.study"],
-    ["xrdml.study.report"],
-    ["xrdml.evaluation.figures"],
-    ["xrdml.evaluation.report"],
+    ["xrdml.data"],
+    ["xrdml.networks"],
+    ["xrdml.inference"],
+    ["xrdml.evaluation"],
+    ["xrdml.training"],
+    ["xrdml.study"],
     ["xrdml"],
-    ["xrdml.commands.app"],
-    ["xrdml.__main__"],
-    ["cli"],
+    ["xrdml.commands"],
+    ["xrdml.__main__", "cli"],
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
+MOST_FILES = 15
+MOST_LINES = 400
 HEAVY = {"numpy", "numba", "torch", "zarr", "dask", "matplotlib", "scipy", "xrdsim", "xrdml"}
 
 
@@ -95,11 +45,19 @@ def modules():
         for path in sorted((ROOT / package).rglob("*.py")):
             parts = path.relative_to(ROOT).with_suffix("").parts
             found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    return {name: path for name, path in found.items() if path.name != "__init__.py" or name.count(".") == 0}
+    return found
+
+
+NAMES = modules()
+
+
+def room(name):
+    """The folder of a module, or the module itself where it lies in no folder: what has a floor."""
+    return ".".join(name.split(".")[:2])
 
 
 def imports(path):
-    """(module, at top level) of every import of a file."""
+    """(module, at top level) of every import of a file from anywhere."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     top = set(map(id, tree.body))
     for node in ast.walk(tree):
@@ -109,29 +67,68 @@ def imports(path):
             assert node.level == 0, f"{path}: relative import"
             for alias in node.names:
                 whole = f"{node.module}.{alias.name}"
-                yield (whole if whole in FLOOR else node.module), id(node) in top
+                yield (whole if whole in NAMES else node.module), id(node) in top
 
 
-def test_every_module_has_a_floor():
-    assert set(modules()) == set(FLOOR)
+def of_the_house(path):
+    return [name for name, _ in imports(path) if name.split(".")[0] in ("xrdsim", "xrdml", "cli")]
 
 
-@pytest.mark.parametrize("name", sorted(modules()))
+def test_every_folder_has_a_floor():
+    assert {room(name) for name in NAMES} == set(FLOOR)
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
 def test_imports_come_from_lower_floors(name):
-    for imported, _ in imports(modules()[name]):
-        if imported.split(".")[0] in ("xrdsim", "xrdml", "cli"):
-            assert FLOOR[imported] < FLOOR[name], f"{name} imports {imported} from the same or a higher floor"
+    for imported in of_the_house(NAMES[name]):
+        if room(imported) != room(name):
+            assert FLOOR[room(imported)] < FLOOR[room(name)], (
+                f"{name} imports {imported} from the same or a higher floor"
+            )
+
+
+def test_no_folder_imports_in_a_circle():
+    sorter = graphlib.TopologicalSorter({name: set(of_the_house(path)) - {name} for name, path in NAMES.items()})
+    sorter.prepare()  # raises CycleError
+
+
+def test_no_private_name_leaves_its_folder():
+    for name, path in NAMES.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module and room(node.module) != room(name):
+                private = [alias.name for alias in node.names if alias.name.startswith("_") and alias.name != "_jit"]
+                assert not private or node.module.split(".")[0] not in ("xrdsim", "xrdml"), f"{name}: {private}"
+
+
+def test_folders_and_files_are_small():
+    for folder in {path.parent for path in NAMES.values()}:
+        assert len(list(folder.glob("*.py"))) <= MOST_FILES, folder
+    for name, path in NAMES.items():
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= MOST_LINES, name
 
 
 def test_the_simulator_knows_nothing_of_learning():
-    for name, path in modules().items():
+    for name, path in NAMES.items():
         if name.startswith("xrdsim"):
-            assert not {module.split(".")[0] for module, _ in imports(path)} & {"torch", "typer", "xrdml"}
+            assert not {module.split(".")[0] for module, _ in imports(path)} & {"torch", "xrdml"}
+
+
+def test_only_commands_know_the_command_line():
+    for name, path in NAMES.items():
+        if not room(name).endswith(".commands"):
+            assert not {module.split(".")[0] for module, _ in imports(path)} & {"typer", "rich"}, name
+            assert not [module for module in of_the_house(path) if ".commands" in module] or name in (
+                "cli",
+                "xrdml.__main__",
+            )
 
 
 def test_the_command_line_starts_light():
-    top = {module.split(".")[0] for module, at_top in imports(ROOT / "xrdml" / "commands" / "app.py") if at_top}
-    assert not top & HEAVY
+    for name, path in NAMES.items():
+        if room(name).endswith(".commands"):
+            top = {module for module, at_top in imports(path) if at_top and not module.startswith("xrdsim.commands")}
+            light = {"xrdsim.compiling", "xrdsim.errors"} | {each for each in top if each.startswith("xrdml.commands")}
+            assert not {module.split(".")[0] for module in top - light} & HEAVY, name
     loaded = subprocess.run(
         [sys.executable, "-c", "import sys, cli; print(*sys.modules)"],
         cwd=ROOT,
@@ -145,15 +142,15 @@ def test_the_command_line_starts_light():
 @pytest.mark.parametrize("package", ["xrdsim", "xrdml"])
 def test_public_names_are_found(package):
     module = importlib.import_module(package)
-    assert set(module.__all__) == set(module._HOMES)
-    for name in module.__all__:
+    assert {"__version__", *module.__all__} <= set(dir(module))
+    for name in (*module.__all__, "__version__"):
         assert getattr(module, name) is not None
     with pytest.raises(AttributeError, match="nothing"):
         module.nothing  # noqa: B018
 
 
 def test_only_the_terminal_prints():
-    for name, path in modules().items():
+    for name, path in NAMES.items():
         calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
         printed = [node for node in calls if isinstance(node.func, ast.Name) and node.func.id == "print"]
         assert not printed, f"{name} prints"

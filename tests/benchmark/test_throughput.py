@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from xrdsim.benchmark import flops
-from xrdsim.experiment.reflection import GGG_444, Scan
+from xrdsim.experiment.reflection import GGG_444
+from xrdsim.experiment.scan import Scan
 from xrdsim.forward.model import prepare
 from xrdsim.forward.nodes import nodes as instrument_nodes
 from xrdsim.kernels import contributions, convolve, jacobian, peak, reflectivity, step

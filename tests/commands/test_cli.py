@@ -15,9 +15,10 @@ from command_line import refused, xrd
 
 import xrdml
 import xrdsim
-from xrdml.commands import app as commands
+from xrdml.commands import generate, learn
 from xrdsim import simulate
 from xrdsim.benchmark import throughput as bench
+from xrdsim.commands import simulate as simulation
 from xrdsim.curves.curve import read_curve
 from xrdsim.profiles.space import NAMES
 
@@ -46,9 +47,9 @@ def test_help_of_every_command_has_examples():
 
 def test_defaults_are_those_of_the_functions():
     for command, function in (
-        (commands.gen, xrdsim.generate),
-        (commands.train, xrdml.train),
-        (commands.simulate, xrdsim.simulate),
+        (generate.gen, xrdsim.generate),
+        (learn.train, xrdml.train),
+        (simulation.simulate, xrdsim.simulate),
     ):
         ours, theirs = inspect.signature(command).parameters, inspect.signature(function).parameters
         for name in (set(ours) & set(theirs)) - {"sampler", "dataset", "output", "reflection", "scan"}:

@@ -14,7 +14,7 @@ from xrdsim.dataset.configuration import Part
 from xrdsim.dataset.reading import open_dataset
 from xrdsim.dataset.store import REPAIR, stored_names
 from xrdsim.errors import StoreError
-from xrdsim.experiment.reflection import Scan
+from xrdsim.experiment.scan import Scan
 
 SCAN = Scan(-80.0, 8.0, 352)
 READERS = {

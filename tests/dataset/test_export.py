@@ -12,10 +12,10 @@ from test_generation import QUICK
 from xrdsim.dataset import store
 from xrdsim.dataset.configuration import Configuration, Part
 from xrdsim.dataset.export import export
+from xrdsim.dataset.figures import dataset_figure, dataset_table, range_table
 from xrdsim.dataset.generation import generate
 from xrdsim.dataset.integrity import describe
 from xrdsim.errors import OutputError, ParameterError
-from xrdsim.plotting import dataset_figure, dataset_table, range_table
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from xrdsim.dataset.generation import generate
 from xrdsim.dataset.grid import make_grid
 from xrdsim.dataset.reading import open_dataset
 from xrdsim.errors import OutputError, ParameterError, StoreError, StoreExistsError
-from xrdsim.experiment.reflection import Scan
+from xrdsim.experiment.scan import Scan
 from xrdsim.forward.model import simulate
 from xrdsim.forward.prior import in_window
 from xrdsim.profiles.space import ParameterSpace

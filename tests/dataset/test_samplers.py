@@ -5,11 +5,13 @@ import pytest
 from scipy.stats import qmc
 
 from xrdsim.dataset import samplers
+from xrdsim.dataset.configuration import Sampler
 from xrdsim.dataset.generation import generate
 from xrdsim.dataset.grid import rounded, storable
-from xrdsim.dataset.samplers import log_root_information, make_plan, sample
+from xrdsim.dataset.samplers import make_plan, sample
 from xrdsim.errors import ParameterError
-from xrdsim.forward.prior import Sampler, draw_prior, in_window
+from xrdsim.forward.prior import draw_prior, in_window
+from xrdsim.information.fisher import log_root_information
 from xrdsim.profiles.space import L1, L2, RP2, ParameterSpace
 
 SPACE = ParameterSpace()

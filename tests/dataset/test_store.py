@@ -12,7 +12,8 @@ from xrdsim.dataset.configuration import Configuration, Part
 from xrdsim.dataset.reading import open_dataset
 from xrdsim.dataset.store import Rows
 from xrdsim.errors import StoreError
-from xrdsim.experiment.reflection import DEFAULT_SCAN, GGG_444
+from xrdsim.experiment.reflection import GGG_444
+from xrdsim.experiment.scan import DEFAULT_SCAN
 from xrdsim.profiles.space import NAMES, ParameterSpace
 
 

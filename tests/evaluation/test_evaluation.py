@@ -23,7 +23,8 @@ from xrdml.evaluation.solving import solve
 from xrdml.networks.nets import Flow
 from xrdsim import draw_prior, generate
 from xrdsim.errors import CheckpointError, ParameterError
-from xrdsim.experiment.reflection import DEFAULT_SCAN, GGG_444, Scan, strain_to_angle
+from xrdsim.experiment.reflection import GGG_444, strain_to_angle
+from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
 from xrdsim.profiles.space import ParameterSpace
 
 ROWS = 150

@@ -9,7 +9,8 @@ import pytest
 
 import xrdsim
 from xrdsim.errors import ParameterError
-from xrdsim.experiment.reflection import DEFAULT_SCAN, GGG_444, YIG_ON_GGG_444, Reflection, Scan
+from xrdsim.experiment.reflection import GGG_444, YIG_ON_GGG_444, Reflection
+from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
 from xrdsim.forward.derivatives import linearize
 from xrdsim.forward.optics import Convention, amplitudes, coupling
 

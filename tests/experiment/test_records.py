@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from xrdsim.errors import ParameterError
-from xrdsim.experiment.reflection import DEFAULT_SCAN, GGG_444, Reflection, Scan, strain_to_angle
+from xrdsim.experiment.reflection import GGG_444, Reflection, strain_to_angle
+from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
 
 TOML = """
 [reflection]

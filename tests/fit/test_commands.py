@@ -14,7 +14,8 @@ from cli import app
 from xrdml import train
 from xrdsim.curves.curve import read_curve, write_curve
 from xrdsim.dataset.generation import generate
-from xrdsim.experiment.reflection import YIG_ON_GGG_444, Scan
+from xrdsim.experiment.reflection import YIG_ON_GGG_444
+from xrdsim.experiment.scan import Scan
 from xrdsim.fit.fitting import fit_curve
 from xrdsim.profiles.space import NAMES
 

@@ -8,7 +8,7 @@ from naive import strain
 from scipy.integrate import quad
 
 from xrdsim import ParameterSpace, depth_end
-from xrdsim.fit.derived import UNITS, derived
+from xrdsim.forward.derived import UNITS, derived
 
 
 def test_they_are_those_of_the_plain_formula(prior):

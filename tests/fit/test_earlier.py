@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from cli import app
 from xrdsim.curves.curve import write_curve
 from xrdsim.errors import ParameterError
-from xrdsim.fit.earlier import settings_of
+from xrdsim.fit.settings import settings_of
 from xrdsim.profiles.space import NAMES
 
 pytestmark = pytest.mark.usefixtures("one_thread")

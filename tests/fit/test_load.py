@@ -9,13 +9,13 @@ from noisy import PROFILES, noisy
 
 from xrdsim.curves.curve import Curve
 from xrdsim.errors import ParameterError
-from xrdsim.experiment.reflection import Scan
-from xrdsim.fit import refine as refine_module
+from xrdsim.experiment.scan import Scan
+from xrdsim.fit import refinement as refine_module
 from xrdsim.fit import search
 from xrdsim.fit.fitting import fit_curve
 from xrdsim.fit.points import groups, within_reach
 from xrdsim.fit.problem import Unknowns, problem
-from xrdsim.fit.refine import refine
+from xrdsim.fit.refinement import refine
 from xrdsim.forward.model import simulate
 from xrdsim.profiles.space import ParameterSpace
 

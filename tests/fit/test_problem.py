@@ -9,9 +9,9 @@ from scipy.optimize import minimize
 
 from xrdsim.curves.curve import Curve
 from xrdsim.errors import CurveError, ParameterError
-from xrdsim.experiment.reflection import Scan
+from xrdsim.experiment.scan import Scan
 from xrdsim.fit.problem import Unknowns, problem
-from xrdsim.fit.refine import evaluate, refine, unit_slope
+from xrdsim.fit.refinement import evaluate, refine, unit_slope
 from xrdsim.forward.model import simulate
 from xrdsim.profiles.space import ParameterSpace
 

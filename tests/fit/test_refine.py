@@ -8,7 +8,7 @@ from noisy import FWHM, PROFILES, ZERO, noisy
 
 from xrdsim.fit.fitting import fit_curve
 from xrdsim.fit.problem import Unknowns, problem
-from xrdsim.fit.refine import METHODS, evaluate, refine, refine_all, slsqp, trf
+from xrdsim.fit.refinement import METHODS, evaluate, refine, refine_all, slsqp, trf
 from xrdsim.profiles.space import RP2, ParameterSpace
 
 NEAR = np.random.default_rng(8).uniform(0.995, 1.005, PROFILES.shape)

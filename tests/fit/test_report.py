@@ -11,7 +11,7 @@ import pytest
 
 from xrdsim.curves.curve import Curve
 from xrdsim.errors import OutputError
-from xrdsim.experiment.reflection import Scan
+from xrdsim.experiment.scan import Scan
 from xrdsim.fit.figures import draw, draw_series
 from xrdsim.fit.fitting import fit_curve
 from xrdsim.fit.page import figure, page, series_figure, series_rows, table, write_series

@@ -11,13 +11,13 @@ from scipy.stats import truncnorm
 
 from xrdsim.curves.curve import read_curve
 from xrdsim.errors import ParameterError
-from xrdsim.experiment.reflection import Scan
+from xrdsim.experiment.scan import Scan
 from xrdsim.fit import fitting, search
 from xrdsim.fit import posterior as uncertainty
 from xrdsim.fit.fitting import fit_curve
 from xrdsim.fit.posterior import Posterior, effective_samples, laplace, posterior
 from xrdsim.fit.problem import Unknowns, problem
-from xrdsim.fit.refine import refine
+from xrdsim.fit.refinement import refine
 from xrdsim.forward.model import strain_profile
 from xrdsim.profiles.space import ALL_NAMES, NAMES, ParameterSpace
 

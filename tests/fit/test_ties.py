@@ -13,7 +13,7 @@ from xrdsim.fit.fitting import fit_curve
 from xrdsim.fit.likelihood import profile_likelihood
 from xrdsim.fit.posterior import laplace, objective, posterior, quadratic
 from xrdsim.fit.problem import Unknowns, problem
-from xrdsim.fit.refine import METHODS, refine
+from xrdsim.fit.refinement import METHODS, refine
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -13,7 +13,8 @@ import pytest
 
 import xrdsim
 from xrdsim.errors import DeviceError, ParameterError, StoreError
-from xrdsim.experiment.reflection import YIG_ON_GGG_444, Scan
+from xrdsim.experiment.reflection import YIG_ON_GGG_444
+from xrdsim.experiment.scan import Scan
 from xrdsim.forward import cuda as device
 from xrdsim.forward.derivatives import NUISANCES, pull_back
 from xrdsim.forward.model import prepare

@@ -9,7 +9,8 @@ import pytest
 
 import xrdsim
 from xrdsim.errors import ParameterError
-from xrdsim.experiment.reflection import DEFAULT_SCAN, GGG_444, Scan
+from xrdsim.experiment.reflection import GGG_444
+from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
 from xrdsim.forward.derivatives import NUISANCES, jacobian, linearize
 from xrdsim.forward.model import prepare
 from xrdsim.forward.optics import Convention, amplitudes

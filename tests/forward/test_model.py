@@ -6,7 +6,7 @@ import pytest
 
 import xrdsim
 from xrdsim.errors import DeviceError, ParameterError
-from xrdsim.experiment.reflection import Scan
+from xrdsim.experiment.scan import Scan
 from xrdsim.profiles.space import DMAX1, RP2, ParameterSpace
 
 

@@ -4,7 +4,8 @@ import naive
 import numpy as np
 import pytest
 
-from xrdsim.experiment.reflection import DEFAULT_SCAN, GGG_444, Scan
+from xrdsim.experiment.reflection import GGG_444
+from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
 from xrdsim.forward.model import _reflectivity as reflectivity
 from xrdsim.forward.model import prepare, simulate
 from xrdsim.forward.nodes import nodes

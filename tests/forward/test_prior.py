@@ -6,10 +6,21 @@ import math
 import numpy as np
 import pytest
 
-from xrdsim.dataset.grid import adaptive_counts, grid_counts, grid_points, make_grid, permute, rounded, storable
+from xrdsim.dataset.grid import (
+    adaptive_counts,
+    draw_grid,
+    grid_counts,
+    grid_points,
+    make_grid,
+    permute,
+    positions_per_block,
+    rounded,
+    storable,
+)
 from xrdsim.errors import ParameterError
-from xrdsim.experiment.reflection import DEFAULT_SCAN, GGG_444, Scan
-from xrdsim.forward.prior import draw_grid, draw_prior, in_window, positions_per_block
+from xrdsim.experiment.reflection import GGG_444
+from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
+from xrdsim.forward.prior import draw_prior, in_window
 from xrdsim.profiles.space import D01, D02, DMAX1, L1, L2, RP1, STRAIN_SUM, ParameterSpace
 
 SPACE = ParameterSpace()

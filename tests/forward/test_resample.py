@@ -5,7 +5,7 @@ import pytest
 
 from xrdsim import simulate
 from xrdsim.errors import ParameterError
-from xrdsim.experiment.reflection import DEFAULT_SCAN, Scan
+from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
 from xrdsim.forward.prior import draw_prior
 from xrdsim.forward.resample import narrowest_fwhm, observe, to_window
 

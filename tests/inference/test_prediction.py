@@ -14,7 +14,8 @@ from xrdml.inference.prediction import MISFIT_FROM, prediction_table
 from xrdsim import depth_end, simulate
 from xrdsim.curves.curve import Curve, write_curve
 from xrdsim.errors import CheckpointError, CurveError
-from xrdsim.experiment.reflection import DEFAULT_SCAN, GGG_444, Scan
+from xrdsim.experiment.reflection import GGG_444
+from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
 from xrdsim.profiles.space import NAMES, ParameterSpace
 
 TRUE = {"fwhm": 42.0, "zero": 2.5, "scale": 310.0, "background": 0.05}

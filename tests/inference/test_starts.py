@@ -13,7 +13,7 @@ from xrdml.networks.checkpoint import load_model
 from xrdsim.errors import CheckpointError
 from xrdsim.experiment.reflection import YIG_ON_GGG_444
 from xrdsim.fit.problem import Unknowns, problem
-from xrdsim.fit.refine import refine
+from xrdsim.fit.refinement import refine
 from xrdsim.profiles.space import KAPPA, P, ParameterSpace
 
 

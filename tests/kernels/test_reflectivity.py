@@ -7,7 +7,8 @@ from conftest import narrow_flanks
 from hypothesis import given, settings
 from test_strain import unit_vectors
 
-from xrdsim.experiment.reflection import DEFAULT_SCAN, GGG_444, Reflection, Scan
+from xrdsim.experiment.reflection import GGG_444, Reflection
+from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
 from xrdsim.forward.model import simulate
 from xrdsim.forward.optics import Convention, coupling, optics
 from xrdsim.kernels import batch

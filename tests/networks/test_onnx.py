@@ -14,7 +14,8 @@ from xrdml.networks.checkpoint import TrainedModel
 from xrdml.networks.nets import Architecture, build
 from xrdml.networks.onnx import TOLERANCE, export_onnx
 from xrdsim.errors import OutputError, ParameterError
-from xrdsim.experiment.reflection import DEFAULT_SCAN, GGG_444
+from xrdsim.experiment.reflection import GGG_444
+from xrdsim.experiment.scan import DEFAULT_SCAN
 from xrdsim.profiles.space import ParameterSpace
 
 

@@ -128,7 +128,7 @@ def test_what_is_no_sample_is_refused(here):
 def test_sample_draws_and_writes(here):
     result = xrd("sample", "--sampler", "edge", "--edge", "L1", "-n", 300, "--plot", "edge.png", "-o", "rows.csv")
     assert result.exit_code == 0, result.output
-    assert "300 rows of the sampler edge; weighted by 1/density they tell" in result.output
+    assert "300 rows of the sampler edge; weighted by 1/density: worth" in result.output
     assert Path("edge.png").read_bytes().startswith(b"\x89PNG")
     drawn = sample("edge", 300, edge=("L1",))
     np.testing.assert_array_equal(read_table("rows.csv"), drawn.params)

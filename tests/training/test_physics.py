@@ -7,7 +7,7 @@ import torch
 import xrdsim
 from xrdml.training.physics import log_intensity
 from xrdsim.errors import ParameterError
-from xrdsim.experiment.reflection import Scan
+from xrdsim.experiment.scan import Scan
 from xrdsim.forward.derivatives import linearize, pull_back
 
 SCAN = Scan(-40.0, 25.0, 40)

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from xrdsim.curves.curve import Curve
 from xrdsim.dataset.configuration import Configuration
 from xrdsim.errors import ParameterError
-from xrdsim.experiment.reflection import Scan, strain_to_angle
+from xrdsim.experiment.reflection import strain_to_angle
+from xrdsim.experiment.scan import Scan
 from xrdsim.forward.model import largest_strain
 from xrdsim.forward.resample import PEAK_MASK, Windowed, observe, to_window
 

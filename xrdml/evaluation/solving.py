@@ -1,10 +1,10 @@
 """Single measured curves: what they could tell at most, how well the truth describes them, and what refinement finds.
 
 The limit is the Bayesian Cramér–Rao bound (H. L. Van Trees, Detection, Estimation, and Modulation Theory, 1968) at the
-truth: the inverse of the scoring matrix of the very counts (``xrdsim.fit.refine.evaluate``), to which the coordinates
-of the unit cube, zero and FWHM add what their uniform prior says, 1 / variance. A normal error of that width has the
-mean size σ·√(2/π); it counts no further than to the mean error of the prior's own median. It is local: it does not know
-that another, distant profile may give the same curve.
+truth: the inverse of the scoring matrix of the very counts (``xrdsim.fit.refinement.evaluate``), to which the
+coordinates of the unit cube, zero and FWHM add what their uniform prior says, 1 / variance. A normal error of that
+width has the mean size σ·√(2/π); it counts no further than to the mean error of the prior's own median. It is local: it
+does not know that another, distant profile may give the same curve.
 """
 
 import math
@@ -17,7 +17,7 @@ from xrdml.data.measurement import Measured
 from xrdml.inference import starts
 from xrdml.networks.checkpoint import TrainedModel
 from xrdsim.fit.problem import Problem, Unknowns, problem
-from xrdsim.fit.refine import evaluate, refine, unit_slope
+from xrdsim.fit.refinement import evaluate, refine, unit_slope
 from xrdsim.fit.series import adapted
 
 Array = NDArray[np.float64]

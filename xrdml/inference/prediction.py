@@ -19,15 +19,15 @@ from xrdsim import depth_end, simulate, strain_profile
 from xrdsim.curves.curve import DEFAULT_STEP, Curve, read_curve
 from xrdsim.dataset.configuration import BASE_FWHM, MARGIN
 from xrdsim.errors import CheckpointError
-from xrdsim.experiment.reflection import Scan
-from xrdsim.fit.fitting import assumed, assumed_of
+from xrdsim.experiment.scan import Scan
 from xrdsim.fit.points import within_reach
 from xrdsim.fit.posterior import LEVEL, laplace
 from xrdsim.fit.problem import Unknowns, problem
-from xrdsim.fit.refine import refine
+from xrdsim.fit.refinement import refine
+from xrdsim.fit.settings import assumed, assumed_of
 from xrdsim.forward.resample import narrowest_fwhm, observe
-from xrdsim.plotting import format_value
 from xrdsim.profiles.space import TABLE, ParameterSpace
+from xrdsim.profiles.tables import format_value
 
 Array = NDArray[np.float64]
 

@@ -17,7 +17,7 @@ from xrdml.networks.checkpoint import TrainedModel, load_model
 from xrdsim.curves.curve import Curve
 from xrdsim.errors import CheckpointError, CurveError
 from xrdsim.fit.problem import Problem, Unknowns
-from xrdsim.fit.refine import Refined, refine
+from xrdsim.fit.refinement import Refined, refine
 from xrdsim.fit.search import acceptable
 from xrdsim.fit.series import adapted
 from xrdsim.forward.resample import to_window

@@ -27,7 +27,8 @@ from xrdml.data.source import whole_ranges
 from xrdml.networks.nets import Architecture, Flow, build
 from xrdsim.dataset.configuration import Configuration
 from xrdsim.errors import CheckpointError, XrdError
-from xrdsim.experiment.reflection import Reflection, Scan
+from xrdsim.experiment.reflection import Reflection
+from xrdsim.experiment.scan import Scan
 from xrdsim.files import replacing, save_json
 from xrdsim.limits import read_json
 from xrdsim.profiles.space import TABLE, ParameterSpace

@@ -11,7 +11,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from xrdsim.experiment.reflection import DEFAULT_SCAN, GGG_444
+from xrdsim.experiment.reflection import GGG_444
+from xrdsim.experiment.scan import DEFAULT_SCAN
 from xrdsim.forward.model import THICKER, Forward, by_thickness, prepare
 from xrdsim.forward.nodes import grid_and_cluster
 from xrdsim.forward.nodes import nodes as instrument_nodes

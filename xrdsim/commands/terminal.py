@@ -1,4 +1,4 @@
-"""What a terminal shows: progress bars, tables and one-line messages, by rich. Only the command line uses it."""
+"""What a terminal shows: progress bars, tables and one-line messages, by rich. Only commands use it."""
 
 import os
 import sys
@@ -17,10 +17,14 @@ from xrdsim.errors import shown
 
 Row = tuple[str, ...]
 
+QUIET = VERBOSE = False
+"""Whether to print errors only, and to say where they arose; set by the options of `xrd`."""
+
 
 def say(text: str) -> None:
     """A line on standard output, as it is."""
-    Console().print(shown(text), highlight=False, markup=False, soft_wrap=True)
+    if not QUIET:
+        Console().print(shown(text), highlight=False, markup=False, soft_wrap=True)
 
 
 def complain(text: str) -> None:
@@ -30,7 +34,8 @@ def complain(text: str) -> None:
 
 def warn(text: str) -> None:
     """A note on standard error."""
-    Console(stderr=True).print(shown(text), highlight=False, markup=False, soft_wrap=True)
+    if not QUIET:
+        Console(stderr=True).print(shown(text), highlight=False, markup=False, soft_wrap=True)
 
 
 @contextmanager
@@ -71,6 +76,8 @@ def show_table(columns: Row, rows: Sequence[Row]) -> None:
 
     It is folded to the width of a terminal, but not in a file.
     """
+    if QUIET:
+        return
     table = Table(box=box.SIMPLE_HEAD, show_header=any(columns))
     for i, column in enumerate(columns):
         table.add_column(column, justify="left" if i == 0 or not any(columns) else "right", overflow="fold")
@@ -114,7 +121,7 @@ def counting(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
 def searching() -> Iterator[Callable[[float, float], None]]:
     """A line with the time spent and the best misfit so far, for a callback (seconds, reduced χ²)."""
     columns = (TextColumn("searching"), TimeElapsedColumn(), TextColumn("{task.fields[best]}"))
-    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as line:
+    with Progress(*columns, console=Console(stderr=True), disable=QUIET or not sys.stderr.isatty()) as line:
         task = line.add_task("", total=None, best="")
 
         def update(_: float, chi2: float) -> None:
@@ -150,4 +157,4 @@ def _bar() -> Progress:
         TimeRemainingColumn(),
     )
     # without a terminal the bar stays away, but lines printed through its console appear
-    return Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty())
+    return Progress(*columns, console=Console(stderr=True), disable=QUIET or not sys.stderr.isatty())

@@ -12,8 +12,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from xrdsim.curves.bruker import read_brml
 from xrdsim.curves.columns import Columns, Floats, refuse
-from xrdsim.curves.diffractometers import READERS
+from xrdsim.curves.panalytical import read_xrdml
+from xrdsim.curves.rigaku import read_ras
 from xrdsim.curves.text import MARK, read_text
 from xrdsim.errors import CurveError, ParameterError, shown
 from xrdsim.files import replacing
@@ -27,6 +29,7 @@ PEAK_CONTRAST = 10.0  # lowest ratio of the substrate peak to the median intensi
 MAX_GAP = 10.0  # largest step, in those around it
 SATURATED = 3  # equal highest points of a flat top
 LARGEST = 1e30  # intensity, and intensity of one count; the smallest is its inverse
+READERS = {".xrdml": read_xrdml, ".ras": read_ras, ".brml": read_brml}  # by the suffix of the file
 MAX_LISTED = 8  # scans named in a message
 
 

@@ -1,1 +1,5 @@
 """Datasets on disk: which rows, how they are made, written, checked and read."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -7,7 +7,10 @@ from functools import partial
 from importlib.metadata import version
 from typing import Any, Self
 
-from xrdsim.experiment.reflection import Reflection, Scan
+import numpy as np
+
+from xrdsim.experiment.reflection import Reflection
+from xrdsim.experiment.scan import Scan
 from xrdsim.profiles.space import ParameterSpace
 
 BASE_FWHM = 20.0
@@ -35,7 +38,7 @@ class Configuration:
 
     Attributes
     ----------
-    sampler : a name of ``xrdsim.forward.prior.Sampler``.
+    sampler : a name of ``xrdsim.dataset.configuration.Sampler``.
     n, test_rows, block_size : rows to learn from, rows to test on, rows in a block of either.
     seed : of all random streams.
     values, counts : mean number of grid values per parameter, and the numbers (7 or 9, or none without a grid).
@@ -121,3 +124,19 @@ class Configuration:
         if values["sensitivity"] is not None:
             values["sensitivity"] = tuple(values["sensitivity"])
         return cls(**values)
+
+
+class Sampler(StrEnum):
+    """How the rows of a dataset are chosen."""
+
+    GRID = "grid"
+    ADAPTIVE = "adaptive"
+    SOBOL = "sobol"
+    EDGE = "edge"
+    JEFFREYS = "jeffreys"
+    ERRORS = "errors"
+
+
+def stream(seed: int, *key: int) -> np.random.Generator:
+    """One random stream of a dataset, named by numbers."""
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=key)))

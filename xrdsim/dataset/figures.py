@@ -1,15 +1,18 @@
-"""Figure and table of a sampler's rows."""
+"""Figures and tables of datasets, and of the rows that a sampler draws."""
 
 import csv
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 
+from xrdsim.dataset.reading import Dataset
 from xrdsim.dataset.samplers import Sample
 from xrdsim.files import replacing
-from xrdsim.plotting import MEASURED, MODEL, PALETTE
+from xrdsim.plotting import MEASURED, MODEL, PALETTE, angle_axes
 from xrdsim.profiles.space import TABLE
+from xrdsim.profiles.tables import format_value
 
 
 def coverage_figure(sample: Sample, title: str = "", bins: int = 40) -> Figure:
@@ -61,6 +64,67 @@ def write_rows(path: str | Path, sample: Sample) -> Path:
         writer.writerow([*(parameter.name for parameter in TABLE[: sample.params.shape[1]]), "density"])
         writer.writerows(np.column_stack([sample.params, sample.density]).tolist())
     return Path(path)
+
+
+def dataset_table(described: dict[str, Any]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Header and rows of what ``xrdsim.dataset.integrity.describe`` found, without the ranges."""
+    how, blocks = described["configuration"], described["blocks"]
+    state = "complete" if described["complete"] else f"{blocks - described['missing']} of {blocks} blocks"
+    scan, crystal = described["stored_scan"], how["reflection"]
+    profile = "continuous profile" if how["layers"] is None else f"layers of {how['layers']:g} Å"
+    rows: list[tuple[str, ...]] = [
+        ("dataset", f"{described['path']}, {described['bytes'] / 1e6:.1f} MB, {state}"),
+        ("rows", f"{how['n']} to learn from, {how['test_rows']} to test on, {how['block_size']} in a block"),
+        ("sampler", f"{how['sampler']}, seed {how['seed']}, {'jitter' if how['jitter'] else 'no jitter'}"),
+        ("reflection", f"{crystal['crystal']} {' '.join(map(str, crystal['hkl']))}, {crystal['wavelength']:g} Å"),
+        ("angles", f"{scan['points']} from {scan['start']:.1f}″ in steps of {scan['step']:.3f}″"),
+        ("simulation", f"{how['convention']}, {profile}, {how['rtol_dex']:g} dex, on {how['device']}"),
+        ("instrument", f"{how['base_fwhm']:g}″; monochromator {how['monochromator']:g}"),
+        ("version", how["version"]),
+    ]
+    for entry in described["made_on"]:
+        made = ", ".join(f"{part} {numbers}" for part, numbers in entry["blocks"].items() if numbers)
+        rows.append(("made on", f"{entry['processor']}, numba {entry['versions']['numba']}: blocks {made}"))
+    return ("", ""), rows
+
+
+def range_table(described: dict[str, Any]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Header and rows: the range of each parameter, and the extremes of the rows to learn from."""
+    rows: list[tuple[str, ...]] = []
+    for name, limits in described["ranges"].items():
+        numbers = (limits.get(key) for key in ("low", "high", "least", "most"))
+        rows.append((name, *("—" if value is None else format_value(name, value) for value in numbers)))
+    return ("parameter", "low", "high", "least", "most"), rows
+
+
+def dataset_figure(dataset: Dataset, shown: int = 12) -> Figure:
+    """Curves of rows evenly spread over the dataset, and how often each value of a parameter occurs."""
+    figure = Figure(figsize=(11, 4.8), layout="constrained")
+    left, right = cast(tuple[SubFigure, SubFigure], figure.subfigures(1, 2, width_ratios=[1.25, 1]))
+    axes = left.subplots()
+    chosen = np.unique(np.linspace(0, len(dataset) - 1, shown).astype(int))
+    for i, row in enumerate(chosen):
+        curve = dataset.load(rows=slice(int(row), int(row) + 1)).reflectivity[0]
+        axes.semilogy(dataset.angle, curve, lw=0.8, color=PALETTE[i % len(PALETTE)])
+    angle_axes(axes, "reflectivity")
+    axes.set_title(f"{len(chosen)} of {len(dataset)} curves", fontsize=10, loc="left")
+    panels = right.subplots(3, 3)
+    learned, tested = dataset.params(), dataset.params("test")
+    for j, panel in enumerate(panels.flat):
+        if j >= len(dataset.names):
+            panel.set_visible(False)
+            continue
+        name = dataset.names[j]
+        unit, low, high = TABLE[j].unit, dataset.config.space.low[j], dataset.config.space.high[j]
+        edges = np.linspace(low, high if high > low else low + 1.0, 31)
+        panel.hist(learned[:, j], edges, density=True, color=PALETTE[0], alpha=0.45)
+        panel.hist(tested[:, j], edges, density=True, color=MODEL, histtype="step", lw=1.0)
+        panel.set_title(name if unit == "1" else f"{name} [{unit}]", fontsize=8)
+        panel.set_yticks([])
+        panel.tick_params(labelsize=7)
+        panel.spines[["top", "right", "left"]].set_visible(False)
+    right.suptitle("rows to learn from (filled), to test on (line)", fontsize=9)
+    return figure
 
 
 def _label(column: int) -> str:

@@ -20,16 +20,16 @@ import numpy as np
 from distributed import Client
 
 from xrdsim.dataset import cluster, store
-from xrdsim.dataset.configuration import MARGIN, Configuration, Part
+from xrdsim.dataset.configuration import MARGIN, Configuration, Part, Sampler
 from xrdsim.dataset.fresh import stored_curves
 from xrdsim.dataset.integrity import processor, record_machine, repair
 from xrdsim.dataset.lock import only_writer
 from xrdsim.dataset.reading import Dataset, open_dataset
 from xrdsim.dataset.samplers import EDGE, Plan, make_plan
 from xrdsim.errors import ParameterError, StoreError, StoreExistsError
-from xrdsim.experiment.reflection import DEFAULT_SCAN, GGG_444, Reflection, Scan
+from xrdsim.experiment.reflection import GGG_444, Reflection
+from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
 from xrdsim.forward.model import check_device, largest_strain, prepare
-from xrdsim.forward.prior import Sampler
 from xrdsim.limits import afford
 from xrdsim.profiles.space import ParameterSpace
 from xrdsim.storage import is_remote, place

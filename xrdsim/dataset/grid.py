@@ -12,6 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xrdsim.errors import ParameterError
+from xrdsim.experiment.reflection import GGG_444, Reflection
+from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
+from xrdsim.forward.prior import valid
 from xrdsim.profiles.space import D01, D02, DMAX1, L1, L2, RP1, RP2, ParameterSpace
 
 Array = NDArray[np.float64]
@@ -235,3 +238,72 @@ def _mixed(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return np.asarray(x ^ (x >> np.uint64(31)))
+
+
+def positions_per_block(
+    grid: Grid, n: int, block_size: int, keys: NDArray[np.uint64], reflection: Reflection, scan: Scan
+) -> int:
+    """How many positions of the permuted grid each block of rows examines: twice what it needs on average, and some.
+
+    The share of them that give a row is measured on the first 16 384 positions.
+
+    Raises
+    ------
+    ParameterError
+        The grid has too few points for n rows.
+    """
+    positions = np.arange(min(grid.size, 16384))
+    first = _candidates(grid, positions, keys, np.random.default_rng(keys))
+    share = float(np.mean(valid(first, grid.space, reflection, scan)))
+    blocks, rows = -(-n // block_size), min(n, block_size)
+    if share == 0.0:
+        raise ParameterError("no point of the grid has its largest strain inside the scan; lengthen the scan")
+    interval = math.ceil((2 * rows + 20) / share)
+    if blocks * interval > grid.size:
+        raise ParameterError(
+            f"the grid has {grid.size} {'cells' if grid.cells else 'points'} that keep the constraints, about "
+            f"{share * grid.size:.0f} of them inside the window; drawing {n} rows needs about "
+            f"{blocks * (2 * rows + 20)}: take more values per parameter, or fewer rows"
+        )
+    return interval
+
+
+def draw_grid(
+    grid: Grid,
+    n: int,
+    *,
+    block: int,
+    interval: int,
+    keys: NDArray[np.uint64],
+    reflection: Reflection = GGG_444,
+    scan: Scan = DEFAULT_SCAN,
+    rng: np.random.Generator,
+) -> Array:
+    """Draw n points inside the window, (n, 7 or 9), from the block's own positions of the permuted grid.
+
+    Different blocks never draw the same point. The values are ones that float32 holds. Of a grid of cells, a random
+    place in each cell is tried.
+
+    Raises
+    ------
+    ParameterError
+        Too few of the block's positions are inside the window.
+    """
+    kept = np.empty((0, len(grid.axes)))
+    last = min((block + 1) * interval, grid.size)
+    for first in range(block * interval, last, 2 * n + 16):
+        rows = _candidates(grid, np.arange(first, min(first + 2 * n + 16, last)), keys, rng)
+        rows = rows[valid(rows, grid.space, reflection, scan)]
+        kept = np.concatenate([kept, np.clip(rows, grid.space.low, grid.space.high)])
+        if len(kept) >= n:
+            return kept[:n]
+    raise ParameterError(
+        f"block {block} found only {len(kept)} of {n} points inside the window among its {interval} of the "
+        f"{grid.size} points of the grid; take more values per parameter, or fewer rows"
+    )
+
+
+def _candidates(grid: Grid, positions: NDArray[np.int64], keys: NDArray[np.uint64], rng: np.random.Generator) -> Array:
+    """The points at these positions of the permuted grid, or a random place in each one's cell."""
+    points = grid_points(grid, permute(positions, grid.size, keys))
+    return rounded(points + (rng.random(points.shape) - 0.5) * grid.step) if grid.cells else points

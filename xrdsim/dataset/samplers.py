@@ -34,14 +34,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xrdsim.dataset.grid import Grid, adaptive_counts, grid_counts, make_grid, rounded, storable
+from xrdsim.dataset.configuration import Sampler, stream
+from xrdsim.dataset.grid import (
+    Grid,
+    adaptive_counts,
+    draw_grid,
+    grid_counts,
+    make_grid,
+    positions_per_block,
+    rounded,
+    storable,
+)
 from xrdsim.errors import ParameterError
-from xrdsim.experiment.reflection import DEFAULT_SCAN, GGG_444, Reflection, Scan
-from xrdsim.forward.derivatives import linearize
-from xrdsim.forward.prior import Sampler, draw_grid, draw_prior, draw_valid, positions_per_block, stream, valid
+from xrdsim.experiment.reflection import GGG_444, Reflection
+from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
+from xrdsim.forward.prior import draw_prior, draw_valid, valid
+from xrdsim.information.fisher import log_root_information
 from xrdsim.information.sensitivity import measure_sensitivity
 from xrdsim.limits import afford
-from xrdsim.profiles.space import ALL_NAMES, RP2, ParameterSpace
+from xrdsim.profiles.space import ParameterSpace
 
 Array = NDArray[np.float64]
 
@@ -52,13 +63,9 @@ EDGE = ("Rp2", "L2")
 """Parameters whose extremes ``edge`` favours unless others are chosen: those that a curve tells least of."""
 
 _PILOT, _ORDER, _SCRAMBLE, _SCALE = 2, 3, 4, 5  # further random streams
-_PILOT_ROWS = 256
-
+_PILOT_ROWS, _EDGE_PILOT, _FISHER_PILOT = 256, 32768, 2048
 _EDGE_WIDTH = 0.05
-_EDGE_PILOT = 32768
-_FISHER_PILOT = 2048
 _TEMPER, _LOWEST, _HIGHEST = 0.25, 0.05, 0.9
-_FISHER_STEP = 12.0  # arcsec
 _CANDIDATES = 256
 _WIDTH, _MOST = 0.3, 4.0  # of the kernel of errors in parts of the ranges; largest factor on the prior's density
 
@@ -273,20 +280,6 @@ _SAMPLERS: dict[Sampler, Callable[[Plan, int, int], Sample]] = {
     Sampler.JEFFREYS: sample_jeffreys,
     Sampler.ERRORS: sample_errors,
 }
-
-
-def log_root_information(rows: Array, space: ParameterSpace, scan: Scan = DEFAULT_SCAN, **physics: Any) -> Array:
-    """ln √det F (n,) of the profile's free parameters in parts of their ranges, on a coarse scan (module docstring)."""
-    factor = max(1, int(_FISHER_STEP // scan.step))
-    coarse = Scan(scan.start, factor * scan.step, -(-scan.points // factor))
-    linear = linearize(rows, background=1e-4, rtol_dex=1e-2, scan=coarse, space=space, **physics)
-    weight = np.sqrt(1e5 * factor / linear.curves.intensity)
-    slope = linear.slope * space.span
-    for name, other in space.ties:
-        slope[:, :, ALL_NAMES.index(other)] += slope[:, :, ALL_NAMES.index(name)]
-    free = slope[:, :, [j for j in space.free if j <= RP2]] * weight[:, :, None]
-    information = np.einsum("nik,nil->nkl", free, free)
-    return np.asarray(0.5 * np.linalg.slogdet(information)[1])
 
 
 def _tempered(log_root: Array, low: float, high: float) -> Array:

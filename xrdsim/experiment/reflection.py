@@ -28,7 +28,7 @@ record, built in Python or read from a TOML file::
 
 import cmath
 import math
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -36,7 +36,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xrdsim.errors import ParameterError
-from xrdsim.limits import read_toml
+from xrdsim.experiment.files import read_table, refuse_unknown
 from xrdsim.units import ARCSEC
 
 THICKEST_FILM = 1e7
@@ -44,9 +44,6 @@ THICKEST_FILM = 1e7
 
 MISFIT = 0.1
 """Largest difference of the lattices of film and substrate, in parts of the latter."""
-
-MOST_POINTS, RIGHT_ANGLE = 2_000_000, 324000.0
-"""Of a scan: number of points, and angle [arcsec] from the substrate peak."""
 
 Strain = TypeVar("Strain", float, NDArray[np.float64])
 
@@ -189,13 +186,13 @@ class Reflection:
         ParameterError
             The file cannot be read, a key is missing, unknown or of the wrong form.
         """
-        return cls.from_dict(_read_table(path, "reflection"), str(path))
+        return cls.from_dict(read_table(path, "reflection"), str(path))
 
     @classmethod
     def from_dict(cls, table: dict[str, Any], where: str = "reflection") -> Self:
         """Build from plain values, complex numbers as [real, imaginary]; inverse of ``to_dict``."""
         values = dict(table)
-        _refuse_unknown(cls, values, f"{where}: [reflection]")
+        refuse_unknown(cls, values, f"{where}: [reflection]")
         try:
             indices = values["hkl"]
             if (
@@ -211,7 +208,7 @@ class Reflection:
                 values["chih_linear"] = tuple(complex(*pair) for pair in values["chih_linear"])
             if values.get("film") is not None:
                 film = dict(values["film"])
-                _refuse_unknown(Film, film, f"{where}: [reflection.film]")
+                refuse_unknown(Film, film, f"{where}: [reflection.film]")
                 values["film"] = Film(**{**film, **{name: complex(*film[name]) for name in ("chi0", "chih")}})
             return cls(**values)
         except ParameterError as error:
@@ -235,90 +232,10 @@ class Reflection:
         return values
 
 
-@dataclass(frozen=True)
-class Scan:
-    """Equidistant angles, θ_substrate − θ, rising toward the expanded lattice.
-
-    Parameters
-    ----------
-    start, step : first angle and spacing [arcsec], step > 0.
-    points : number of angles.
-    """
-
-    start: float = -20 * 4.018235972
-    step: float = 4.018235972
-    points: int = 701
-
-    def __post_init__(self) -> None:
-        if not (math.isfinite(self.start) and math.isfinite(self.step) and self.step > 0.0 and self.points >= 1):
-            raise ParameterError(f"a scan needs a finite start, a positive step and at least one point; got {self}")
-        if self.points > MOST_POINTS:
-            raise ParameterError(f"a scan of {self.points:g} points is too long; it may have {MOST_POINTS:g}")
-        if not (abs(self.start) <= RIGHT_ANGLE and abs(self.last) <= RIGHT_ANGLE):
-            raise ParameterError(
-                f"a scan from {self.start:g}″ to {self.last:g}″ leaves ±{RIGHT_ANGLE:g}″, a right angle"
-            )
-
-    @property
-    def angle(self) -> NDArray[np.float64]:
-        """The angles [arcsec], (points,)."""
-        return self.start + self.step * np.arange(self.points, dtype=np.float64)
-
-    @property
-    def last(self) -> float:
-        """The last angle [arcsec]."""
-        return self.start + self.step * (self.points - 1)
-
-    def extended(self, margin: float) -> "Scan":
-        """The same grid continued by at least ``margin`` [arcsec] at both ends."""
-        extra = math.ceil(margin / self.step)
-        return Scan(self.start - extra * self.step, self.step, self.points + 2 * extra)
-
-    @classmethod
-    def from_toml(cls, path: str | Path) -> Self:
-        """Read the table ``[scan]`` of a TOML file.
-
-        Raises
-        ------
-        ParameterError
-            The file cannot be read, a key is missing, unknown or of the wrong form.
-        """
-        table = _read_table(path, "scan")
-        try:
-            points = table.pop("points")
-            if type(points) is not int:
-                raise ParameterError(f"points = {points!r} must be a whole number")
-            return cls(float(table.pop("start")), float(table.pop("step")), points, **table)
-        except ParameterError as error:
-            raise ParameterError(f"{path}: {error}") from None
-        except (KeyError, OverflowError, TypeError, ValueError) as error:
-            raise ParameterError(f"{path}: [scan] needs start, step and points as numbers: {error}") from error
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON and TOML."""
-        return asdict(self)
-
-
-def _refuse_unknown(record: type[Any], table: dict[str, Any], where: str) -> None:
-    names = [field.name for field in fields(record)]
-    if unknown := [name for name in table if name not in names]:
-        raise ParameterError(f"{where} has no entry {unknown[0]!r}; it may have {', '.join(names)}")
-
-
 def _check_finite(where: str, **values: complex) -> None:
     for name, value in values.items():
         if not cmath.isfinite(value):
             raise ParameterError(f"{where}{name} = {value:g} must be finite")
-
-
-def _read_table(path: str | Path, name: str) -> dict[str, Any]:
-    try:
-        content = read_toml(path)
-    except (OSError, ValueError) as error:
-        raise ParameterError(f"{path} cannot be read as TOML: {error}") from error
-    if not isinstance(content.get(name), dict):
-        raise ParameterError(f"{path} has no table [{name}]")
-    return dict(content[name])
 
 
 def strain_to_angle(strain: Strain, reflection: Reflection) -> Strain:
@@ -350,6 +267,3 @@ YIG_ON_GGG_444 = replace(
     ),
 )
 """Yttrium iron garnet, 3.15 µm thick, on gadolinium gallium garnet."""
-
-DEFAULT_SCAN = Scan()
-"""701 points of 4.018″ from −80.4″ to 2732.4″: strains up to 0.0277."""

@@ -4,22 +4,21 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xrdsim.curves.curve import DEFAULT_STEP, Curve
 from xrdsim.errors import ParameterError
-from xrdsim.experiment.reflection import Reflection, strain_to_angle
-from xrdsim.fit.derived import UNITS, derived
 from xrdsim.fit.likelihood import profile_likelihood
 from xrdsim.fit.points import equidistant, within_reach
 from xrdsim.fit.posterior import LEVEL, Posterior, laplace, posterior
 from xrdsim.fit.problem import LINEAR, Array, Problem, problem
-from xrdsim.fit.refine import METHODS, Refined, evaluate
+from xrdsim.fit.refinement import METHODS, Refined, evaluate
 from xrdsim.fit.result import Estimate, Fit, Minimum
-from xrdsim.fit.search import Ending, acceptable, search, valleys
+from xrdsim.fit.search import Ending, search, valleys
+from xrdsim.fit.settings import assumed, settings_to_dict
+from xrdsim.fit.verdict import as_good, difference, estimate_of, judge, peak_remark, rms_dex
+from xrdsim.forward.derived import UNITS, derived
 from xrdsim.forward.model import depth_end, largest_strain, strain_profile
 from xrdsim.profiles.space import TABLE
 
@@ -34,10 +33,6 @@ _LEAST = 0.3  # s that the last refinement has in any case
 _GOOD, _FINAL = 1e-3, 1e-4  # accuracy of the model when valleys are compared, and in the last refinement [dex]
 _NEARLY = ((120, 6), (8, 20))  # how many valleys are refined so far, by how many evaluations at most
 _DEPTHS = 400
-_BROAD = 0.5  # of its range: a wider interval does not determine a parameter
-_EDGE = 0.02  # of its range: an interval that ends so near a limit is open there
-_POOR = 0.1  # RMS misfit [dex] above which a curve of unknown noise is not described
-_NOISY = 3.0  # … or above so many times the scatter of neighbouring points
 
 
 def fit_curve(
@@ -69,7 +64,7 @@ def fit_curve(
         depends on the speed of the machine. Otherwise it depends on what was given alone.
     effort : work of the search, in parts of the usual one.
     seed : of everything random.
-    method : of the last refinement: ``lm``, ``slsqp`` or ``trf``, see ``xrdsim.fit.refine``.
+    method : of the last refinement: ``lm``, ``slsqp`` or ``trf``, see ``xrdsim.fit.refinement``.
     max_iter : of the last refinement.
     only_refine : no search, only the refinement of the starts.
     chains : sample the posterior by Markov chains instead of Laplace's approximation.
@@ -137,7 +132,7 @@ def fit_curve(
         ended = Ending.BUDGET
     x = np.concatenate([refined.x, x[1:]])
     objective = np.append(refined.objective, objective[1:])
-    alike = np.array([_alike(given, float(value), float(objective[0])) for value in objective])
+    alike = np.array([as_good(given, float(value), float(objective[0])) for value in objective])
     sampled = (posterior if chains else laplace)(given, x[alike], seed=seed)
     chosen = {"method": method, "seed": seed, "chains": chains}
     chosen |= {"budget": None if only_refine else budget, "effort": None if only_refine else effort}
@@ -171,7 +166,7 @@ def _result(
     ends = np.array([*zip(unknowns.space.low, unknowns.space.high, strict=True), unknowns.zero, unknowns.fwhm])
     units = [parameter.unit for parameter in TABLE[:size]] + ["arcsec"] * 2
     estimates = [
-        _estimate(
+        estimate_of(
             name,
             units[j],
             (float(values[j]), float(sampled.std[j]), float(low[j]), float(high[j])),
@@ -184,7 +179,7 @@ def _result(
     curve, used = given.curve, given.used
     model = _whole(given, x[0], refined.linear[at])
     at_data = given.expected(given.curves(x[:1], _FINAL), refined.linear[at : at + 1])[0]
-    residual = _difference(given, at_data)
+    residual = difference(given, at_data)
     tail = given.angle >= MISFIT_FROM * (1.0 - 1e-9)
     chi2 = 2.0 * float(objective[0]) / given.freedom if given.counting else None
     rms = float(np.sqrt(np.mean(residual**2)))
@@ -196,17 +191,17 @@ def _result(
                 float(row[size]),
                 float(row[size + 1]),
                 2.0 * float(value) / given.freedom if given.counting else None,
-                rms if not minima else _rms(given, row),
-                bool(_alike(given, float(value), float(objective[0]))),
+                rms if not minima else rms_dex(given, row),
+                bool(as_good(given, float(value), float(objective[0]))),
             )
         )
     strongest = float(largest_strain(unknowns.params(x[:1]))[0])
-    verdict, reason = _judge(given, chi2, rms, strongest, estimates[:size])
-    reason += _peak_remark(curve, model, used)
+    verdict, reason = judge(given, chi2, rms, strongest, estimates[:size])
+    reason += peak_remark(curve, model, used)
     measurement = [
         *(
             Estimate(name, "intensity", value, std, max(value - 1.645 * std, 0.0), value + 1.645 * std, True)
-            for name, value, std in zip(LINEAR, linear, _linear_std(given, x[0]), strict=True)
+            for name, value, std in zip(LINEAR, linear, linear_std(given, x[0]), strict=True)
         ),
         *estimates[size:],
     ]
@@ -234,29 +229,13 @@ def _result(
         0.0,
         evaluations,
         str(ended),
-        _settings(given),
-        derived=_derived(given, values[None, :size], sampled),
+        settings_to_dict(given),
+        derived=derived_estimates(given, values[None, :size], sampled),
         assumed=assumed(given),
     )
 
 
-def assumed(given: Problem) -> str:
-    """What a fit takes for granted, in a sentence."""
-    return assumed_of(given.physics["reflection"], given.unknowns.fwhm, given.unknowns.space.damage)
-
-
-def assumed_of(reflection: Reflection, fwhm: tuple[float, float], damage: bool) -> str:
-    """The same of a reflection, limits of the FWHM [arcsec] and whether there is damage."""
-    low, high = fwhm
-    width = f"{low:g} … {high:g}″" if low < high else f"{low:g}″"
-    film = "" if reflection.film is None else f", under a film of {reflection.film.crystal}"
-    return (
-        f"Assumed: {reflection.crystal} {''.join(map(str, reflection.hkl))}{film}, {reflection.wavelength:g} Å, a "
-        f"Gaussian instrument of FWHM {width}, {'with' if damage else 'without'} lattice damage."
-    )
-
-
-def _derived(given: Problem, params: Array, sampled: Posterior) -> tuple[Estimate, ...]:
+def derived_estimates(given: Problem, params: Array, sampled: Posterior) -> tuple[Estimate, ...]:
     size, space = params.shape[1], given.unknowns.space
     drawn = replace(sampled, names=tuple(UNITS), samples=derived(sampled.samples[:, :size], space))
     best = derived(params, space)[0]
@@ -267,99 +246,7 @@ def _derived(given: Problem, params: Array, sampled: Posterior) -> tuple[Estimat
     )
 
 
-def _estimate(
-    name: str, unit: str, numbers: tuple[float, ...], limits: tuple[float, float], free: bool, tied_to: str
-) -> Estimate:
-    (value, std, low, high), (least, most) = numbers, limits
-    if not free and (not tied_to or least == most):
-        return Estimate(name, unit, value, 0.0, value, value, True, "fixed")
-    span = most - least
-    determined = high - low <= _BROAD * span
-    open_low, open_high = low - least <= _EDGE * span, most - high <= _EDGE * span
-    remark = ""
-    if open_low and open_high and not determined:
-        remark = "not determined: any value of its range fits"
-    elif open_low:
-        remark = f"{'' if determined else 'not determined: '}any value below {high:.4g} fits"
-    elif open_high:
-        remark = f"{'' if determined else 'not determined: '}any value above {low:.4g} fits"
-    elif not determined:
-        remark = "not determined"
-    if min(value - least, most - value) <= 1e-6 * span:
-        remark = f"at its limit {value:.4g}; {remark or 'one-sided'}"
-    remark = "; ".join(filter(None, (f"tied to {tied_to}" if tied_to else "", remark)))
-    return Estimate(name, unit, value, std, low, high, bool(determined), remark, tied_to)
-
-
-def _judge(
-    given: Problem, chi2: float | None, rms: float, largest: float, estimates: list[Estimate]
-) -> tuple[str, str]:
-    """Verdict and a sentence; ``largest`` is the largest strain of the profile."""
-    free = [each for each in estimates if each.remark != "fixed" and not each.tied_to]
-    known = [each.name for each in free if each.determined]
-    if chi2 is not None:
-        limit = max(1.15, 1.0 + 4.0 * math.sqrt(2.0 / given.freedom))
-        if chi2 > limit:
-            return "not described", (
-                f"The reduced χ² is {chi2:.3g}, noise alone gives at most {limit:.3g}: the model does not describe the "
-                "curve, or a better minimum was not found."
-            )
-        least = 1.0 - 6.0 * math.sqrt(2.0 / given.freedom)
-        if chi2 < min(least, 0.5):
-            return "undetermined", (
-                f"The reduced χ² is {chi2:.3g}, far below 1: the points scatter less than counts do. per_count = "
-                f"{given.per_count:.3g} is too large, or the curve was smoothed; the intervals are too wide."
-            )
-        text = f"The reduced χ² is {chi2:.3g}: the model describes the curve within its noise."
-    else:
-        limit = max(_POOR, _NOISY * given.scatter)
-        if rms > limit:
-            return "not described", (
-                f"The curve and the model differ by {rms:.3g} dex (RMS), more than {limit:.3g}: the model does not "
-                "describe the curve, or a better minimum was not found."
-            )
-        text = f"Curve and model differ by {rms:.3g} dex (RMS); neighbouring points scatter by {given.scatter:.2g} dex."
-    reach = strain_to_angle(largest, given.physics["reflection"])
-    if reach > given.grid.last:
-        return "undetermined", (
-            f"{text} But its largest strain, {100.0 * largest:.3g} %, diffracts at {reach:.0f}″, beyond the end of the "
-            f"scan at {given.grid.last:.0f}″: what lies there fits anyhow. Measure further."
-        )
-    if len(known) < 3:
-        return "undetermined", f"{text} But it determines only {', '.join(known) or 'no parameter'}."
-    return "solved", text
-
-
-def _peak_remark(curve: Curve, model: Array, used: NDArray[np.bool_]) -> str:
-    """What the model makes of a substrate peak that is not fitted, where that is far from the measured one."""
-    ratio = float(model[curve.peak_index] / max(curve.intensity[curve.peak_index], 1e-300))
-    if used[curve.peak_index] or 0.5 < ratio < 2.0:
-        return ""
-    return (
-        f" The model's substrate peak, which is left out of the fit, is {ratio:.2g} times the measured one: without "
-        "it, scale and damage can stand in for each other."
-    )
-
-
-def _alike(given: Problem, value: float, best: float) -> bool:
-    """Whether a minimum is statistically as good as the best one."""
-    factor = given.inflation(best)
-    return value <= max(acceptable(given) if given.counting else 0.0, best + 10.0 * factor)
-
-
-def _rms(given: Problem, row: Array) -> float:
-    curves = given.curves(row[None], _FINAL)
-    mu = given.expected(curves, given.scaled(curves))[0]
-    return float(np.sqrt(np.mean(_difference(given, mu) ** 2)))
-
-
-def _difference(given: Problem, mu: Array) -> Array:
-    """log10 measured/model (n,) of intensities, of which none is 0."""
-    data, below = given.data.clip(0.5 if given.counting else 0.0), given.offset * given.exposure
-    return np.asarray(np.log10((data + below) / (mu + below)))
-
-
-def _linear_std(given: Problem, row: Array) -> tuple[float, float]:
+def linear_std(given: Problem, row: Array) -> tuple[float, float]:
     """Standard deviations of scale and background, the other unknowns free too, in the unit of the file."""
     state = evaluate(given, row[None], None, _FINAL)
     kept = np.append(given.unknowns.free, [given.unknowns.scale is None, given.unknowns.background is None])
@@ -390,27 +277,3 @@ def _profile(given: Problem, params: Array, sampled: Posterior) -> tuple[Array, 
     depth = np.linspace(0.0, 1.02 * max(float(depth_end(params[None], space=space)[0]), deepest), _DEPTHS)
     band = drawn.quantiles((0.025, 0.16, 0.84, 0.975), strain_profile(rows, depth, space=space))
     return depth, strain_profile(params[None], depth, space=space)[0], band
-
-
-def _settings(given: Problem) -> dict[str, Any]:
-    unknowns = given.unknowns
-    return {
-        "ranges": {
-            name: [low, high]
-            for name, low, high in zip(unknowns.space.names, unknowns.space.low, unknowns.space.high, strict=True)
-        },
-        "zero": list(unknowns.zero),
-        "fwhm": list(unknowns.fwhm),
-        "scale": unknowns.scale,
-        "background": unknowns.background,
-        "priors": {name: list(value) for name, value in unknowns.priors.items()},
-        "per_count": given.per_count if given.counting else None,
-        "offset": given.offset,
-        "points": len(given),
-        **given.left_out,
-        "strain_sum": unknowns.space.strain_sum,
-        "ties": dict(unknowns.space.ties),
-        "convention": given.physics["convention"],
-        "monochromator": given.physics["monochromator"],
-        "reflection": given.physics["reflection"].to_dict(),
-    }

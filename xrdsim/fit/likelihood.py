@@ -12,7 +12,7 @@ from scipy.special import chdtri
 
 from xrdsim.errors import ParameterError
 from xrdsim.fit.problem import INSTRUMENT, Array, Problem, Unknowns
-from xrdsim.fit.refine import refine
+from xrdsim.fit.refinement import refine
 
 _POINTS = 12  # values on either side of the best one
 _STARTS = 4  # minima that are followed

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from xrdsim.curves.curve import Curve
-from xrdsim.experiment.reflection import Reflection, Scan, strain_to_angle
+from xrdsim.experiment.reflection import Reflection, strain_to_angle
+from xrdsim.experiment.scan import Scan
 from xrdsim.profiles.space import D02, DMAX1, ParameterSpace
 
 Array = NDArray[np.float64]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from xrdsim.fit.problem import Array, Problem
-from xrdsim.fit.refine import evaluate, inequalities, unit_slope, without_linear
+from xrdsim.fit.refinement import evaluate, inequalities, unit_slope, without_linear
 
 LEVEL = 0.9
 """Probability of the reported intervals."""

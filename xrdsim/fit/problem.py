@@ -22,7 +22,8 @@ from scipy.sparse import csr_array
 
 from xrdsim.curves.curve import Curve
 from xrdsim.errors import CurveError, ParameterError
-from xrdsim.experiment.reflection import GGG_444, Reflection, Scan
+from xrdsim.experiment.reflection import GGG_444, Reflection
+from xrdsim.experiment.scan import Scan
 from xrdsim.fit.points import equidistant, groups, scatter, within_reach
 from xrdsim.forward.derivatives import linearize
 from xrdsim.forward.model import LIMITS, NARROWEST, simulate

@@ -55,7 +55,7 @@ class Fit:
     reason : of the verdict, a sentence.
     parameters : estimates of the profile.
     measurement : estimates of scale, background, zero and FWHM, in the unit of the file and in arcsec.
-    derived : estimates of what follows from the profile, see ``xrdsim.fit.derived``.
+    derived : estimates of what follows from the profile, see ``xrdsim.forward.derived``.
     assumed : what was taken for granted, in a sentence: reflection, radiation, instrument.
     reduced_chi2 : deviance by degrees of freedom; None if the noise is unknown.
     mean_abs_log10 : beyond 120.5″ (30 points of the default scan), of all points fitted.

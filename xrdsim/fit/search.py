@@ -19,9 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from xrdsim.experiment.reflection import Reflection, Scan
+from xrdsim.experiment.reflection import Reflection
+from xrdsim.experiment.scan import Scan
 from xrdsim.fit.problem import Array, Problem
-from xrdsim.fit.refine import Refined, evaluate, refine, without_linear
+from xrdsim.fit.refinement import Refined, evaluate, refine, without_linear
 from xrdsim.forward.prior import draw_prior
 from xrdsim.profiles.space import ParameterSpace
 

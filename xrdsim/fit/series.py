@@ -17,7 +17,7 @@ from xrdsim.errors import ParameterError, XrdError
 from xrdsim.experiment.reflection import GGG_444, Reflection
 from xrdsim.fit.fitting import fit_curve
 from xrdsim.fit.problem import Array, Problem, Unknowns, problem
-from xrdsim.fit.refine import evaluate
+from xrdsim.fit.refinement import evaluate
 from xrdsim.fit.result import Fit
 from xrdsim.forward.resample import PEAK_MASK
 

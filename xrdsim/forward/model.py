@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xrdsim.errors import DeviceError, ParameterError
-from xrdsim.experiment.reflection import DEFAULT_SCAN, GGG_444, Reflection, Scan
+from xrdsim.experiment.reflection import GGG_444, Reflection
+from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
 from xrdsim.forward import cuda as cards
 from xrdsim.forward.nodes import grid_and_cluster
 from xrdsim.forward.nodes import nodes as instrument_nodes

@@ -13,7 +13,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from xrdsim.experiment.reflection import Reflection, Scan
+from xrdsim.experiment.reflection import Reflection
+from xrdsim.experiment.scan import Scan
 from xrdsim.forward.optics import darwin_half_width, highest_frequency
 from xrdsim.kernels.convolve import REACH, Nodes
 from xrdsim.units import FWHM_TO_SIGMA

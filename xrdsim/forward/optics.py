@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xrdsim.errors import ParameterError
-from xrdsim.experiment.reflection import Film, Reflection, Scan
+from xrdsim.experiment.reflection import Film, Reflection
+from xrdsim.experiment.scan import Scan
 from xrdsim.kernels.reflectivity import BLOCK, LANES, OPTICS, PHASES, Optics, aligned
 from xrdsim.units import ARCSEC
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xrdsim.errors import ParameterError
-from xrdsim.experiment.reflection import Scan
+from xrdsim.experiment.scan import Scan
 from xrdsim.kernels import observe as kernels
 from xrdsim.units import FWHM_TO_SIGMA
 

@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xrdsim.errors import ParameterError
+from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
 from xrdsim.forward.derivatives import NUISANCES, Physics, linearize
-from xrdsim.profiles.space import ParameterSpace
+from xrdsim.profiles.space import ALL_NAMES, RP2, ParameterSpace
 
 Array = NDArray[np.float64]
 
@@ -141,3 +142,21 @@ def _bounds(jacobian: Array) -> tuple[Array, Array, Array]:
 def _finite(value: float) -> float | None:
     """JSON has no infinity."""
     return float(value) if np.isfinite(value) else None
+
+
+COARSE = 12.0
+"""Step [arcsec] of the scan on which the determinant is computed."""
+
+
+def log_root_information(rows: Array, space: ParameterSpace, scan: Scan = DEFAULT_SCAN, **physics: Any) -> Array:
+    """ln √det F (n,) of the profile's free parameters in parts of their ranges, on a coarse scan."""
+    factor = max(1, int(COARSE // scan.step))
+    coarse = Scan(scan.start, factor * scan.step, -(-scan.points // factor))
+    linear = linearize(rows, background=1e-4, rtol_dex=1e-2, scan=coarse, space=space, **physics)
+    weight = np.sqrt(1e5 * factor / linear.curves.intensity)
+    slope = linear.slope * space.span
+    for name, other in space.ties:
+        slope[:, :, ALL_NAMES.index(other)] += slope[:, :, ALL_NAMES.index(name)]
+    free = slope[:, :, [j for j in space.free if j <= RP2]] * weight[:, :, None]
+    information = np.einsum("nik,nil->nkl", free, free)
+    return np.asarray(0.5 * np.linalg.slogdet(information)[1])

@@ -12,14 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xrdsim.dataset.configuration import Part
-from xrdsim.dataset.reading import open_dataset
 from xrdsim.errors import ParameterError
-from xrdsim.experiment.reflection import DEFAULT_SCAN, GGG_444, Reflection, Scan
+from xrdsim.experiment.reflection import GGG_444, Reflection
+from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
 from xrdsim.files import replacing, save_json
 from xrdsim.forward.derivatives import finite_difference
 from xrdsim.forward.prior import draw_prior
-from xrdsim.limits import afford, read_json
+from xrdsim.limits import read_json
 from xrdsim.profiles.space import ALL_NAMES, ParameterSpace
 
 Array = NDArray[np.float64]
@@ -159,49 +158,6 @@ def measure_sensitivity(
         np.nanstd(extent, axis=0),
         how,
     )
-
-
-def profiles_of(
-    dataset: str | Path | None, samples: int, seed: int = 0, *, verify: bool = True
-) -> tuple[Array, dict[str, Any]]:
-    """Profiles to measure and the physics to measure them with.
-
-    Parameters
-    ----------
-    dataset : its test rows, which are drawn from the prior; ``None`` for the default prior.
-    samples : number of profiles; what the dataset does not hold is drawn from the same prior.
-    seed : of that draw.
-    verify : whether the blocks of the dataset are compared with their checksums.
-
-    Returns
-    -------
-    params (samples, 7 or 9), and keyword arguments for ``measure_sensitivity``.
-
-    Raises
-    ------
-    ParameterError
-        ``samples`` is not positive.
-    StoreError
-        The dataset cannot be read.
-    """
-    if samples < 1:
-        raise ParameterError(f"samples = {samples} must be positive")
-    if seed < 0:
-        raise ParameterError(f"seed = {seed} must not be negative")
-    afford(800.0 * samples, f"{samples} profiles")
-    rng = np.random.default_rng(seed)
-    if dataset is None:
-        return draw_prior(samples, rng=rng), {}
-    data = open_dataset(dataset, verify=verify)
-    config = data.config
-    rows = data.load(Part.TEST, slice(0, samples)).params.astype(np.float64)
-    if len(rows) < samples:
-        more = draw_prior(
-            samples - len(rows), space=config.space, reflection=config.reflection, scan=config.scan, rng=rng
-        )
-        rows = np.concatenate([rows, more])
-    names = ("convention", "layers", "rtol_dex", "monochromator", "reflection", "scan", "space")
-    return rows, {name: getattr(config, name) for name in names}
 
 
 def read_range_sensitivity(path: str | Path) -> tuple[Array, dict[str, Any]]:

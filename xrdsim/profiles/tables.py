@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from xrdsim.errors import ParameterError
 from xrdsim.limits import LARGEST_TABLE, read_bytes
-from xrdsim.profiles.space import ALL_NAMES, NAMES
+from xrdsim.profiles.space import ALL_NAMES, NAMES, TABLE
 
 Array = NDArray[np.float64]
 
@@ -84,3 +84,11 @@ def _ordered(names: list[str], where: str) -> tuple[str, ...]:
     if missing:
         raise ParameterError(f"{where}: {', '.join(missing)} missing; needed are {', '.join(wanted)}")
     return wanted
+
+
+def format_value(name: str, value: float) -> str:
+    """A parameter's value with its unit: strains in %, lengths in Å."""
+    unit = TABLE[ALL_NAMES.index(name)].unit
+    if unit == "Å":
+        return f"{value:.1f} Å"
+    return f"{100.0 * value:.4f} %" if name.startswith("D") else f"{value:.4g}"

@@ -5,10 +5,12 @@ the depth at which the layer ends.
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
-from xrdsim.fit.problem import Array
 from xrdsim.forward.model import depth_end, largest_strain, strain_profile
 from xrdsim.profiles.space import RP1, ParameterSpace
+
+Array = NDArray[np.float64]
 
 UNITS = {"largest_strain": "1", "depth_of_largest_strain": "Å", "integrated_strain": "Å", "depth_of_layer": "Å"}
 """Names of the quantities, in the order of the columns, and their units."""

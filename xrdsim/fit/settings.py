@@ -5,6 +5,7 @@ from typing import Any
 
 from xrdsim.errors import ParameterError
 from xrdsim.experiment.reflection import Reflection
+from xrdsim.fit.problem import Problem
 from xrdsim.limits import read_json
 from xrdsim.profiles.space import ParameterSpace
 
@@ -50,3 +51,43 @@ def settings_of(path: str | Path) -> dict[str, Any]:
         raise ParameterError(f"{path}: {error}") from None
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ParameterError(f"{path}: its settings are malformed ({error}); give the parameters alone") from error
+
+
+def assumed(given: Problem) -> str:
+    """What a fit takes for granted, in a sentence."""
+    return assumed_of(given.physics["reflection"], given.unknowns.fwhm, given.unknowns.space.damage)
+
+
+def assumed_of(reflection: Reflection, fwhm: tuple[float, float], damage: bool) -> str:
+    """The same of a reflection, limits of the FWHM [arcsec] and whether there is damage."""
+    low, high = fwhm
+    width = f"{low:g} … {high:g}″" if low < high else f"{low:g}″"
+    film = "" if reflection.film is None else f", under a film of {reflection.film.crystal}"
+    return (
+        f"Assumed: {reflection.crystal} {''.join(map(str, reflection.hkl))}{film}, {reflection.wavelength:g} Å, a "
+        f"Gaussian instrument of FWHM {width}, {'with' if damage else 'without'} lattice damage."
+    )
+
+
+def settings_to_dict(given: Problem) -> dict[str, Any]:
+    unknowns = given.unknowns
+    return {
+        "ranges": {
+            name: [low, high]
+            for name, low, high in zip(unknowns.space.names, unknowns.space.low, unknowns.space.high, strict=True)
+        },
+        "zero": list(unknowns.zero),
+        "fwhm": list(unknowns.fwhm),
+        "scale": unknowns.scale,
+        "background": unknowns.background,
+        "priors": {name: list(value) for name, value in unknowns.priors.items()},
+        "per_count": given.per_count if given.counting else None,
+        "offset": given.offset,
+        "points": len(given),
+        **given.left_out,
+        "strain_sum": unknowns.space.strain_sum,
+        "ties": dict(unknowns.space.ties),
+        "convention": given.physics["convention"],
+        "monochromator": given.physics["monochromator"],
+        "reflection": given.physics["reflection"].to_dict(),
+    }

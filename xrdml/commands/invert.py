@@ -1,0 +1,193 @@
+"""Commands that invert measured curves: ``fit``, ``predict`` and ``refine``."""
+
+import os
+import time
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from xrdml.commands.options import (
+    File,
+    Instrument,
+    Output,
+    Points,
+    Search,
+    Unknown,
+    UnknownAround,
+    choices_of,
+    seconds_of,
+)
+from xrdsim.commands.options import DamageOption, command, outputs
+
+
+@command()
+def fit(
+    curves: Annotated[list[Path], typer.Argument(help="Measured curves, of any format of diffractometers or text.")],
+    *,
+    file: File,
+    points: Points,
+    instrument: Instrument,
+    unknown: UnknownAround,
+    search: Search,
+    output: Output,
+) -> None:
+    """Find the strain profile of measured curves, how certain it is, and what the curve does not tell.
+
+    No start is needed. In the table of several curves brackets hold the standard deviation of the last digits.
+
+    Examples:
+
+        xrd fit curve.xy
+
+        xrd fit scan.xrdml --damage --html -o result/
+
+        xrd fit dose/*.xy --damage --per-count 1.5e-6 --jobs 2 -o dose-result/
+    """
+    fitting = {
+        "budget": seconds_of(search.budget),
+        "effort": search.effort,
+        "seed": search.seed,
+        "chains": output.chains,
+        "likelihood": tuple(output.likelihood or ()),
+    }
+    _fit(curves, choices_of(file, points, instrument, unknown, fitting), output, search.model, search.jobs)
+
+
+@command()
+def refine(
+    curve: Annotated[Path, typer.Argument(help="Measured curve, of any format of diffractometers or text.")],
+    start: Annotated[Path, typer.Option(help="JSON of NAME: value, or a result.json of `xrd predict` or `xrd fit`.")],
+    method: Annotated[
+        Literal["lm", "slsqp", "trf"],
+        typer.Option(help="Levenberg–Marquardt; SciPy's SLSQP of mean squared log10; SciPy's least squares."),
+    ] = "lm",
+    max_iter: Annotated[int, typer.Option(help="Largest number of evaluations of the model.")] = 60,
+    *,
+    file: File,
+    points: Points,
+    instrument: Instrument,
+    unknown: Unknown,
+    output: Output,
+) -> None:
+    """Refine known parameters on a measured curve: the last step of `xrd fit` alone.
+
+    Of a result.json of `xrd fit` its settings are taken over, too, unless an option says otherwise.
+
+    Examples:
+
+        xrd refine curve.xy --start params.json
+
+        xrd refine curve.xy --start result/result.json --damage --method slsqp
+    """
+    fitting = {
+        "only_refine": True,
+        "method": method,
+        "max_iter": max_iter,
+        "chains": output.chains,
+        "likelihood": tuple(output.likelihood or ()),
+    }
+    _fit([curve], choices_of(file, points, instrument, unknown, fitting, start), output, "none", 1)
+
+
+@command()
+def predict(
+    curve: Annotated[Path, typer.Argument(help="Measured curve: one column of intensities, or angle and intensity.")],
+    model: Annotated[Path | None, typer.Option(help="Folder of a trained model; default: the pretrained one.")] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path("result"),
+    refine: Annotated[bool, typer.Option("--refine", help="Refine the estimate on the curve.")] = False,
+    damage: DamageOption = False,
+    *,
+    file: File,
+) -> None:
+    """Estimate the strain profile of a measured curve.
+
+    Examples:
+
+        xrd predict curve.txt --refine --damage -o result/
+
+        xrd predict curve.txt --model runs/weighted
+
+        xrd predict scan.xy --model runs/weighted --axis omega --unit deg
+    """
+    from xrdml.inference.figures import save_fit
+    from xrdml.inference.prediction import predict as run
+    from xrdml.inference.prediction import prediction_table
+    from xrdsim.commands.terminal import say, show_table
+    from xrdsim.errors import shown
+
+    outputs(folder=output)
+    result = run(curve, model, refine=refine, damage=damage, **file.reading())
+    files = save_fit(result, output, f"{shown(curve.name)}: misfit {result.misfit:.3f}")
+    for note in (result.assumed, *result.notes):
+        say(note)
+    show_table(*prediction_table(result))
+    say(f"instrument FWHM {result.fwhm:.1f}″, zero {result.zero:+.1f}″")
+    say(f"scale {result.scale:.4g}, background {result.background:.3g}, in the unit of the measured intensity")
+    say(f"misfit: mean |log10(measured/simulated)| = {result.misfit:.4f} from 120.5″ after the peak")
+    say(f"→ {', '.join(map(str, files))}")
+
+
+def _fit(curves: list[Path], choices: Any, wanted: Output, model: str | None, jobs: int) -> None:
+    """Fit, print and write; one curve into the folder, several into folders of their names."""
+    from xrdsim.commands.terminal import complain, say, searching, show_table
+    from xrdsim.errors import ParameterError, XrdError
+    from xrdsim.fit.page import likelihood_rows, series_figure, series_rows, table, write, write_series
+    from xrdsim.fit.series import fit_file, fit_files
+
+    def tell(fitted: Any, files: list[Path]) -> None:
+        say(f"{fitted.source}: {fitted.verdict}. {fitted.reason}")
+        say(f"→ {', '.join(map(str, files))}")
+
+    def save(fitted: Any, folder: Path) -> None:
+        tell(fitted, write(fitted, folder, with_page=wanted.html))
+
+    output = wanted.output
+    outputs(folder=output)
+    _check_jobs(jobs)
+    begun = time.perf_counter()  # loading the network is part of the budget
+    starts = None
+    if model != "none":
+        from xrdml.inference.starts import NetworkStarts
+
+        starts = NetworkStarts(model)
+    if len(curves) == 1:
+        with searching() as progress:
+            fitted = fit_file(curves[0], choices, starts=starts, begun=begun, progress=progress)
+        files = write(fitted, output, with_page=wanted.html)
+        say(fitted.note)
+        say(fitted.assumed)
+        show_table(*table(fitted))
+        if fitted.likelihoods:
+            show_table(*likelihood_rows(fitted))
+        tell(fitted, files)
+        if wanted.strict and fitted.verdict != "solved":
+            raise typer.Exit(2)
+        return
+    if len({curve.stem for curve in curves}) < len(curves):
+        raise ParameterError("two of the files have the same name; give them different ones")
+    done: dict[Path, Any] = {}
+    failed = 0
+    for path, result in fit_files(curves, choices, jobs, starts):
+        if isinstance(result, XrdError):
+            complain(str(result))
+            failed += 1
+        else:
+            done[path] = result
+            save(result, output / path.stem)
+    if done:
+        fits = [done[path] for path in curves if path in done]
+        show_table(*series_rows(fits))
+        say(f"→ {write_series(fits, output / 'series.csv')}, {series_figure(fits, output / 'series.png')}")
+    if failed:
+        raise typer.Exit(1)
+    if wanted.strict and any(fitted.verdict != "solved" for fitted in done.values()):
+        raise typer.Exit(2)
+
+
+def _check_jobs(jobs: int) -> None:
+    from xrdsim.errors import ParameterError
+
+    most = 4 * (os.cpu_count() or 1)
+    if not 1 <= jobs <= most:
+        raise ParameterError(f"jobs = {jobs} must lie within 1 … {most}, four for each processor")

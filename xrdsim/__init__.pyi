@@ -1,0 +1,32 @@
+from . import curves as curves
+from . import dataset as dataset
+from . import fit as fit
+from .curves.curve import Curve as Curve
+from .curves.curve import read_curve as read_curve
+from .dataset.generation import append as append
+from .dataset.generation import generate as generate
+from .dataset.reading import Dataset as Dataset
+from .dataset.reading import open_dataset as open_dataset
+from .dataset.samplers import Sample as Sample
+from .dataset.samplers import sample as sample
+from .errors import XrdError as XrdError
+from .experiment.reflection import GGG_444 as GGG_444
+from .experiment.reflection import Film as Film
+from .experiment.reflection import Reflection as Reflection
+from .experiment.scan import Scan as Scan
+from .forward.derivatives import Linearization as Linearization
+from .forward.derivatives import finite_difference as finite_difference
+from .forward.derivatives import jacobian as jacobian
+from .forward.derivatives import linearize as linearize
+from .forward.model import Curves as Curves
+from .forward.model import depth_end as depth_end
+from .forward.model import simulate as simulate
+from .forward.model import strain_profile as strain_profile
+from .forward.prior import draw_prior as draw_prior
+from .information.fisher import Fisher as Fisher
+from .information.fisher import fisher as fisher
+from .information.sensitivity import Sensitivity as Sensitivity
+from .information.sensitivity import measure_sensitivity as measure_sensitivity
+from .profiles.space import ParameterSpace as ParameterSpace
+
+__version__: str

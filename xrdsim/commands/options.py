@@ -1,0 +1,184 @@
+"""Options that several commands share, what turns their texts into values, and how a command ends."""
+
+import functools
+import inspect
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_type_hints
+
+import typer
+
+Convention = Literal["exact", "linear"]
+ReflectionFile = Annotated[
+    Path | None, typer.Option("--reflection", help="TOML file with a \\[reflection]; default: GGG 444, Cu Kα1.")
+]
+ScanFile = Annotated[
+    Path | None, typer.Option("--scan", help="TOML file with a \\[scan]; default: 701 points from −80″ to 2732″.")
+]
+ConventionOption = Annotated[
+    Convention, typer.Option(help="'linear' repeats the approximations of earlier simulators.")
+]
+RtolOption = Annotated[float, typer.Option(help="Accuracy of log10 R of the continuum.")]
+DeviceOption = Annotated[Literal["cpu", "cuda"], typer.Option(help="'cuda': the reflectivity on a graphics card.")]
+SamplerOption = Annotated[
+    Literal["grid", "adaptive", "sobol", "edge", "jeffreys", "errors"] | None,
+    typer.Option(help="How rows are distributed over the space; default: grid."),
+]
+JitterOption = Annotated[
+    bool, typer.Option("--jitter/--no-jitter", help="Draw anywhere within the grid cells, not only on the grid.")
+]
+EdgeOption = Annotated[
+    str | None, typer.Option(help="For --sampler edge: favour the extremes of these, NAME,NAME; default: Rp2,L2.")
+]
+SpaceOption = Annotated[
+    Path | None,
+    typer.Option(help="TOML file with \\[ranges], \\[ties], \\[constraints]; default: built in."),
+]
+AroundOption = Annotated[
+    Path | None, typer.Option(help="Only near this sample: JSON of NAME: value, or a result.json of `xrd predict`.")
+]
+WidthOption = Annotated[
+    str | None, typer.Option(help="For --around: full width as a share of each range; default: 20%.")
+]
+WorkersOption = Annotated[
+    int | None, typer.Option(help="Processes that share the cores; default: this one, whose threads use them all.")
+]
+SchedulerOption = Annotated[
+    str | None, typer.Option(help="Work on a running Dask cluster, tcp://HOST:8786; it sees the dataset, too.")
+]
+LayersOption = Annotated[
+    float | None, typer.Option(help="Sublayers of this thickness in Å; default: the continuous profile.")
+]
+DamageOption = Annotated[
+    bool, typer.Option("--damage", help="With static Debye–Waller damage: its parameters kappa and p, too.")
+]
+VerifyOption = Annotated[
+    bool, typer.Option("--verify/--no-verify", help="Compare what is read with the checksums of its blocks.")
+]
+
+
+Panels = Mapping[str, Sequence[str]]
+Command = Callable[..., None]
+
+
+def command(
+    interrupted: str = "", panels: Panels | None = None
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A function as a command: errors end in one line on stderr and exit code 1, Ctrl-C in 130 and what to do next.
+
+    What is no ``XrdError`` is a fault of the program and shows where it happened.
+
+    Parameters
+    ----------
+    interrupted : what to do after Ctrl-C.
+    panels : names of options that the help shows together, under a title. A parameter that is a dataclass is such a
+        group, too: it stands for its fields, under its ``panel``.
+    """
+
+    def wrap(function: Command) -> Command:
+        parameters, groups = _flattened(function, panels or {})
+
+        @functools.wraps(function)
+        def run(**given: Any) -> None:
+            from xrdsim.commands import terminal
+            from xrdsim.errors import XrdError
+
+            for name, group in groups.items():
+                given[name] = group(**{field.name: given.pop(field.name) for field in fields(group)})
+            try:
+                function(**given)
+            except XrdError as error:
+                if terminal.VERBOSE:
+                    terminal.warn(traceback.format_exc())
+                terminal.complain(str(error))
+                raise typer.Exit(1) from None
+            except MemoryError as error:
+                terminal.complain(f"the memory of this machine does not suffice: {error}; ask for less at once")
+                raise typer.Exit(1) from None
+            except KeyboardInterrupt as interrupt:
+                terminal.warn(str(interrupt) or "interrupted" + (f": {interrupted}" if interrupted else ""))
+                raise typer.Exit(130) from None
+
+        del run.__wrapped__
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {each.name: each.annotation for each in parameters}
+        return run
+
+    return wrap
+
+
+def _flattened(function: Command, panels: Panels) -> tuple[list[inspect.Parameter], dict[str, Any]]:
+    """The parameters of a function with its groups replaced by their fields, and the groups by name."""
+    hints = get_type_hints(function, include_extras=True)
+    panel_of = {name: panel for panel, names in panels.items() for name in names}
+    parameters: list[inspect.Parameter] = []
+    groups: dict[str, Any] = {}
+    for name, parameter in inspect.signature(function).parameters.items():
+        group: Any = hints[name]
+        if is_dataclass(hints[name]):
+            groups[name], of_fields = group, get_type_hints(group, include_extras=True)
+            parameters += [_option(f.name, of_fields[f.name], f.default, group.panel) for f in fields(group)]
+        else:
+            parameters.append(_option(name, group, parameter.default, panel_of.get(name)))
+    return parameters, groups
+
+
+def _option(name: str, annotation: Any, default: Any, panel: str | None) -> inspect.Parameter:
+    kind, option = get_args(annotation)
+    placed = option if panel is None else type(option)(**{**vars(option), "rich_help_panel": panel})
+    annotation = Annotated[kind, placed]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def experiment_of(reflection: Path | None, scan: Path | None) -> dict[str, Any]:
+    """Keyword arguments for the records that files replace."""
+    from xrdsim.experiment.reflection import Reflection
+    from xrdsim.experiment.scan import Scan
+
+    found: dict[str, Any] = {}
+    if reflection is not None:
+        found["reflection"] = Reflection.from_toml(reflection)
+    if scan is not None:
+        found["scan"] = Scan.from_toml(scan)
+    return found
+
+
+def cluster_of(scheduler: str | None) -> AbstractContextManager[Any]:
+    """A client of the running cluster that was asked for, or None."""
+    from xrdsim.dataset.cluster import connect
+
+    return nullcontext() if scheduler is None else connect(scheduler)
+
+
+def space_of(path: Path | None, known: Path | None = None, width: str | None = None) -> Any:
+    """The ranges that files describe, or None."""
+    from xrdsim.profiles.files import around, parse_width, read_space
+
+    belongs(width is not None, "--width", known is not None, "--around")
+    space = None if path is None else read_space(path)
+    return space if known is None else around(known, parse_width(width or "20%"), space)
+
+
+def names_of(text: str) -> list[str]:
+    """Names separated by commas."""
+    return [name.strip() for name in text.split(",")]
+
+
+def belongs(given: bool, option: str, chosen: bool, other: str) -> None:
+    """Refuse an option without the one that it belongs to."""
+    from xrdsim.errors import ParameterError
+
+    if given and not chosen:
+        raise ParameterError(f"{option} belongs to {other}; give both, or leave it out")
+
+
+def outputs(*files: Path | None, figures: tuple[Path | None, ...] = (), folder: Path | None = None) -> None:
+    """Find out before the work whether its results can be written."""
+    from xrdsim.files import check_figure, check_outputs
+
+    check_outputs(*files, folder=folder)
+    for figure in figures:
+        check_figure(figure)

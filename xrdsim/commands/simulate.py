@@ -1,0 +1,157 @@
+"""Commands that simulate curves, and measure what they tell of the parameters."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from xrdsim.commands.options import (
+    ConventionOption,
+    DeviceOption,
+    LayersOption,
+    ReflectionFile,
+    RtolOption,
+    ScanFile,
+    VerifyOption,
+    command,
+    experiment_of,
+    outputs,
+)
+
+
+@command()
+def simulate(
+    param: Annotated[
+        list[str] | None, typer.Option("--param", help="NAME=VALUE, once for each parameter.", metavar="NAME=VALUE")
+    ] = None,
+    params: Annotated[Path | None, typer.Option(help="CSV file with the names as header, a sample a row.")] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the curves (.npz).")] = Path(
+        "curves.npz"
+    ),
+    plot: Annotated[Path | None, typer.Option(help="Also draw curves and profiles (.png, .svg, .pdf).")] = None,
+    convention: ConventionOption = "exact",
+    layers: LayersOption = None,
+    rtol_dex: RtolOption = 1e-4,
+    fwhm: Annotated[float, typer.Option(help="Instrument FWHM in arcsec; 0 for none.")] = 30.0,
+    scale: Annotated[float, typer.Option(help="Factor on the reflectivity.")] = 1.0,
+    background: Annotated[float, typer.Option(help="Added to the intensity.")] = 0.0,
+    zero: Annotated[float, typer.Option(help="Angle of the substrate peak in arcsec.")] = 0.0,
+    counts: Annotated[float | None, typer.Option(help="Add the noise of so many counts at R = 1.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the random noise.", min=0)] = 0,
+    text: Annotated[Path | None, typer.Option(help="Also write the one curve as text, angle and intensity.")] = None,
+    monochromator: Annotated[float | None, typer.Option(help="Weight of π against σ polarisation.")] = None,
+    reflection: ReflectionFile = None,
+    scan: ScanFile = None,
+    device: DeviceOption = "cpu",
+) -> None:
+    """Simulate rocking curves of given parameters.
+
+    Examples:
+
+        xrd simulate --param Dmax1=0.0081 --param D01=0.0009 --param L1=5200 --param Rp1=3500 --param D02=0.0026
+        --param L2=3000 --param Rp2=-50 -o curve.npz --plot curve.png
+
+        xrd simulate --params samples.csv -o curves.npz --convention linear --layers 100
+
+        xrd simulate --params one.csv --counts 300000 --background 1e-4 --text measured.xy
+    """
+    import numpy as np
+
+    from xrdsim.commands.terminal import say
+    from xrdsim.curves.curve import write_curve
+    from xrdsim.errors import ParameterError
+    from xrdsim.files import save_arrays
+    from xrdsim.forward.model import add_noise
+    from xrdsim.forward.model import simulate as run
+    from xrdsim.profiles.tables import parse_assignments, read_table
+
+    outputs(output.with_suffix(".npz") if output.name else output, text, plot, figures=(plot,))
+    if (params is None) == (not param):
+        raise ParameterError("give the parameters either with --param NAME=VALUE or with --params FILE.csv")
+    rows = parse_assignments(param or []) if params is None else read_table(params)
+    if text is not None and len(rows) > 1:
+        raise ParameterError(f"--text writes one curve, and {len(rows)} are to be simulated; choose one sample")
+    curves = run(
+        rows,
+        convention=convention,
+        layers=layers,
+        rtol_dex=rtol_dex,
+        fwhm=fwhm,
+        scale=scale,
+        background=background,
+        zero=zero,
+        monochromator=monochromator,
+        device=device,
+        **experiment_of(reflection, scan),
+    )
+    if counts is not None:
+        curves = add_noise(curves, counts, scale, np.random.default_rng(seed))
+    arrays = {"params": curves.params, "reflectivity": curves.reflectivity, "intensity": curves.intensity}
+    written = save_arrays(output, angle_arcsec=curves.angle, **arrays)
+    if text is not None:
+        write_curve(text, curves.angle, curves.intensity[0])
+    say(f"{len(rows)} curve{'s' if len(rows) > 1 else ''} of {len(curves.angle)} angles → {written}")
+    if plot is not None:
+        from xrdsim.forward.figures import simulation_figure
+        from xrdsim.plotting import save_figure
+
+        say(f"figure → {save_figure(simulation_figure(curves), plot)}")
+
+
+@command()
+def sensitivity(
+    dataset: Annotated[str, typer.Argument(help="Its test rows, drawn from the prior, are measured.")] = "dataset.zarr",
+    prior: Annotated[bool, typer.Option("--prior", help="No dataset: draw from the default prior.")] = False,
+    samples: Annotated[int, typer.Option(help="Profiles to measure.")] = 2000,
+    relative: Annotated[float, typer.Option(help="Relative change of a parameter in the finite difference.")] = 0.01,
+    floor: Annotated[float, typer.Option(help="Added to the intensity before the logarithm.")] = 1e-10,
+    fwhm: Annotated[float, typer.Option(help="Instrument FWHM in arcsec; 0 for none.")] = 30.0,
+    seed: Annotated[int, typer.Option(help="Seed of the rows that the dataset does not hold.")] = 0,
+    fisher: Annotated[
+        bool, typer.Option("--fisher", help="What counted curves can tell: Cramér–Rao bounds instead of weights.")
+    ] = False,
+    counts: Annotated[float, typer.Option(help="For --fisher: counts at reflectivity 1.")] = 1e5,
+    background: Annotated[float, typer.Option(help="For --fisher: background in units of reflectivity.")] = 1e-4,
+    mask: Annotated[float, typer.Option(help="For --fisher: half-width [arcsec] left out around the peak.")] = 0.0,
+    verify: VerifyOption = True,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Weights; .json and .png beside it.")] = Path(
+        "sensitivity.npy"
+    ),
+) -> None:
+    """Measure how much each parameter changes the curve, or with --fisher how well curves determine it.
+
+    Examples:
+
+        xrd sensitivity
+
+        xrd sensitivity big.zarr --samples 5000 -o weights.npy
+
+        xrd sensitivity --prior --fisher --counts 1e6
+    """
+    from xrdsim.commands.terminal import counting, say, show_table
+    from xrdsim.dataset.fresh import profiles_of
+    from xrdsim.information.figures import fisher_figure, fisher_table, sensitivity_figure, sensitivity_table
+    from xrdsim.information.sensitivity import measure_sensitivity
+    from xrdsim.plotting import save_figure
+
+    stem = output.with_name(f"{output.stem}_fisher") if fisher and output.name else output
+    names = [stem.with_suffix(suffix) if stem.name else stem for suffix in (".npy", ".json", ".png")]
+    outputs(*names[1 if fisher else 0 :])
+    rows, physics = profiles_of(None if prior else dataset, samples, seed, verify=verify)
+    if fisher:
+        from xrdsim.files import save_json
+        from xrdsim.information.fisher import fisher as information
+
+        physics.pop("layers", None)  # the derivatives are those of the continuous profile
+        with counting("measuring", "profiles") as progress:
+            told = information(rows, counts, background, fwhm=fwhm, mask=mask, progress=progress, **physics)
+        figure = save_figure(fisher_figure(told), stem.with_suffix(".png"))
+        show_table(*fisher_table(told))
+        say(f"{len(rows)} profiles → {save_json(stem.with_suffix('.json'), told.to_dict())}, {figure}")
+        return
+    with counting("measuring", "profiles") as progress:
+        result = measure_sensitivity(rows, relative=relative, floor=floor, fwhm=fwhm, progress=progress, **physics)
+    weights, twin = result.save(output)
+    figure = save_figure(sensitivity_figure(result), output.with_suffix(".png"))
+    show_table(*sensitivity_table(result))
+    say(f"{len(rows)} profiles → {weights}, {twin}, {figure}")

@@ -1,0 +1,11 @@
+from .configuration import Configuration as Configuration
+from .configuration import Part as Part
+from .configuration import Sampler as Sampler
+from .generation import append as append
+from .generation import generate as generate
+from .integrity import describe as describe
+from .integrity import verify as verify
+from .reading import Dataset as Dataset
+from .reading import open_dataset as open_dataset
+from .samplers import Sample as Sample
+from .samplers import sample as sample

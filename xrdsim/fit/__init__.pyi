@@ -1,0 +1,10 @@
+from .fitting import fit_curve as fit_curve
+from .problem import Problem as Problem
+from .problem import Unknowns as Unknowns
+from .refinement import Refined as Refined
+from .refinement import refine as refine
+from .result import Estimate as Estimate
+from .result import Fit as Fit
+from .result import Minimum as Minimum
+from .series import fit_file as fit_file
+from .series import fit_files as fit_files
