@@ -13,7 +13,7 @@ from xrdml.data.measurement import COVER, Measurement
 from xrdsim import GGG_444, ParameterSpace, Scan, draw_prior, simulate
 from xrdsim.curves.curve import Curve
 from xrdsim.experiment.reflection import strain_to_angle
-from xrdsim.forward.model import largest_strain
+from xrdsim.forward.derived import largest_strain
 
 TUNING = range(900_000, 900_050)
 ACCEPTANCE = range(500)

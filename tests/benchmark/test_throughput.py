@@ -8,8 +8,9 @@ import pytest
 from xrdsim.benchmark import flops
 from xrdsim.experiment.reflection import GGG_444
 from xrdsim.experiment.scan import Scan
-from xrdsim.forward.model import prepare
+from xrdsim.experiment.setup import Experiment
 from xrdsim.forward.nodes import nodes as instrument_nodes
+from xrdsim.forward.prepare import prepare
 from xrdsim.kernels import contributions, convolve, jacobian, peak, reflectivity, step
 from xrdsim.kernels.batch import make_slopes
 from xrdsim.kernels.reflectivity import BLOCK, GROUP, MATRIX, OPTICS, PHASES, WORK
@@ -142,7 +143,7 @@ def optics_that_count(optics):
 
 
 def short_model(damaged=False):
-    return prepare(SHORT, cluster=np.array([2.0, 33.0]), rtol_dex=1e-2, thickness=1000.0, damaged=damaged)
+    return prepare(SHORT, Experiment(rtol_dex=1e-2), cluster=np.array([2.0, 33.0]), thickness=1000.0, damaged=damaged)
 
 
 def test_operations_of_a_curve(plain):

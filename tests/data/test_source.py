@@ -15,7 +15,7 @@ from xrdsim.dataset.samplers import make_plan, sample
 from xrdsim.dataset.store import Rows
 from xrdsim.errors import ParameterError
 from xrdsim.experiment.scan import DEFAULT_SCAN
-from xrdsim.forward.model import largest_strain
+from xrdsim.forward.derived import largest_strain
 from xrdsim.forward.resample import Windowed
 from xrdsim.profiles.space import NAMES
 from xrdsim.units import ARCSEC

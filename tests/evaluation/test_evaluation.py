@@ -25,6 +25,7 @@ from xrdsim import draw_prior, generate
 from xrdsim.errors import CheckpointError, ParameterError
 from xrdsim.experiment.reflection import GGG_444, strain_to_angle
 from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
+from xrdsim.experiment.setup import Experiment
 from xrdsim.profiles.space import ParameterSpace
 
 ROWS = 150
@@ -68,8 +69,7 @@ class Stating(Flow):
 
 
 def trained(net, space=None):
-    physics = {"convention": "exact", "layers": None, "monochromator": None, "reflection": GGG_444}
-    return TrainedModel(net, space or ParameterSpace(), DEFAULT_SCAN, Measurement(), physics, {}, Path("known"))
+    return TrainedModel(net, space or ParameterSpace(), DEFAULT_SCAN, Measurement(), Experiment(), {}, Path("known"))
 
 
 def places(space=None, rows=ROWS, seed=0):
@@ -213,9 +213,9 @@ def dataset(tmp_path_factory):
 
 @pytest.fixture
 def model(dataset):
-    net, physics = Known(prior_median()), {"monochromator": dataset.config.monochromator}
+    net = Known(prior_median())
     base = trained(net)
-    return replace(base, physics=base.physics | physics)
+    return replace(base, experiment=Experiment(monochromator=dataset.config.monochromator))
 
 
 def test_test_rows_of_a_dataset(dataset, model):
@@ -244,14 +244,15 @@ def test_rows_that_were_learned_from_are_refused(dataset, model):
         ({"space": ParameterSpace().with_damage()}, "the parameters .*the model known .*kappa"),
         ({"space": replace(ParameterSpace(), strain_sum=0.02)}, r"largest D01 \+ D02 0\.03, the model known 0\.02"),
         ({"window": Scan(-80.0, 4.0, 701)}, "has the scan start .*start -80"),
-        ({"physics": {"convention": "linear"}}, "has the convention exact, the model known linear"),
-        ({"physics": {"reflection": replace(GGG_444, crystal="YAG", lattice=12.01)}}, "reflection crystal GGG.*YAG"),
+        ({"experiment": {"convention": "linear"}}, "has the convention exact, the model known linear"),
+        ({"experiment": {"reflection": replace(GGG_444, crystal="YAG", lattice=12.01)}}, "reflection crystal GGG.*YAG"),
     ],
 )
 def test_a_dataset_of_another_kind_is_refused(dataset, model, changed, message):
-    physics = {"physics": model.physics | changed.pop("physics")} if "physics" in changed else {}
+    if "experiment" in changed:
+        changed = {"experiment": replace(model.experiment, **changed["experiment"])}
     with pytest.raises(CheckpointError, match=message):
-        evaluate(replace(model, **changed, **physics), test=dataset.path, rows=10)
+        evaluate(replace(model, **changed), test=dataset.path, rows=10)
 
 
 def test_numbers_without_meaning_are_refused(model):
@@ -260,7 +261,7 @@ def test_numbers_without_meaning_are_refused(model):
             evaluate(model, **{name: value})
     with pytest.raises(ParameterError, match="give --test"):
         evaluate(model, train="dataset.zarr")
-    layered = replace(model, physics=model.physics | {"layers": 100.0})
+    layered = replace(model, experiment=Experiment(layers=100.0))
     with pytest.raises(ParameterError, match="trained on layers"):
         evaluate(layered)
 

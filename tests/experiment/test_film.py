@@ -11,8 +11,9 @@ import xrdsim
 from xrdsim.errors import ParameterError
 from xrdsim.experiment.reflection import GGG_444, YIG_ON_GGG_444, Reflection
 from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
+from xrdsim.experiment.setup import Convention
 from xrdsim.forward.derivatives import linearize
-from xrdsim.forward.optics import Convention, amplitudes, coupling
+from xrdsim.forward.optics import amplitudes, coupling
 
 ANGLE = Scan(-140.0, 4.018235972, 701).angle
 SCAN = Scan(float(ANGLE[0]), 4.018235972, 701)

@@ -93,11 +93,11 @@ def test_points_that_no_strain_reaches_are_left_out():
     angle = np.concatenate([[-40000.0, -20000.0], curve.angle, [30000.0, 90000.0]])
     wide = Curve(angle, np.concatenate([[1e-4, 1e-4], curve.intensity, [1e-4, 1e-4]]), curve.peak_index + 2, "wide")
     space = ParameterSpace()
-    reached = within_reach(wide, space, problem(curve).physics["reflection"])
+    reached = within_reach(wide, space, problem(curve).experiment.reflection)
     np.testing.assert_array_equal(reached.angle, curve.angle)
     assert reached.peak_index == curve.peak_index
     assert "4 points farther than" in reached.note
-    assert within_reach(curve, space, problem(curve).physics["reflection"]) is curve
+    assert within_reach(curve, space, problem(curve).experiment.reflection) is curve
     fit = fit_curve(wide, starts=PROFILES[:1], only_refine=True)
     assert len(fit.angle) == len(curve.angle)
     assert "no strain reaches them" in fit.note

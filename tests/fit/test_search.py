@@ -18,7 +18,7 @@ from xrdsim.fit.fitting import fit_curve
 from xrdsim.fit.posterior import Posterior, effective_samples, laplace, posterior
 from xrdsim.fit.problem import Unknowns, problem
 from xrdsim.fit.refinement import refine
-from xrdsim.forward.model import strain_profile
+from xrdsim.forward.derived import strain_profile
 from xrdsim.profiles.space import ALL_NAMES, NAMES, ParameterSpace
 
 KEYS = {

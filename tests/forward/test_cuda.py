@@ -16,8 +16,9 @@ from xrdsim.errors import DeviceError, ParameterError, StoreError
 from xrdsim.experiment.reflection import YIG_ON_GGG_444
 from xrdsim.experiment.scan import Scan
 from xrdsim.forward import cuda as device
-from xrdsim.forward.derivatives import NUISANCES, pull_back
-from xrdsim.forward.model import prepare
+from xrdsim.forward.derivatives import pull_back
+from xrdsim.forward.prepare import prepare
+from xrdsim.forward.simulator import NUISANCES
 from xrdsim.profiles.space import L1, L2
 
 ROWS = np.array(

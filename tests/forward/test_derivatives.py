@@ -11,9 +11,11 @@ import xrdsim
 from xrdsim.errors import ParameterError
 from xrdsim.experiment.reflection import GGG_444
 from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
-from xrdsim.forward.derivatives import NUISANCES, jacobian, linearize
-from xrdsim.forward.model import prepare
-from xrdsim.forward.optics import Convention, amplitudes
+from xrdsim.experiment.setup import Convention
+from xrdsim.forward.derivatives import jacobian, linearize
+from xrdsim.forward.optics import amplitudes
+from xrdsim.forward.prepare import prepare
+from xrdsim.forward.simulator import NUISANCES
 from xrdsim.kernels import batch
 from xrdsim.kernels.reflectivity import reflect
 from xrdsim.kernels.slopes import LEAST

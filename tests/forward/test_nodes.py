@@ -6,9 +6,10 @@ import pytest
 
 from xrdsim.experiment.reflection import GGG_444
 from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
-from xrdsim.forward.model import _reflectivity as reflectivity
-from xrdsim.forward.model import prepare, simulate
+from xrdsim.forward.model import simulate
 from xrdsim.forward.nodes import nodes
+from xrdsim.forward.prepare import prepare
+from xrdsim.forward.simulator import reflectivity_of as reflectivity
 
 
 def dense(params, angle, fwhm):

@@ -14,8 +14,8 @@ from xrdml.inference.prediction import MISFIT_FROM, prediction_table
 from xrdsim import depth_end, simulate
 from xrdsim.curves.curve import Curve, write_curve
 from xrdsim.errors import CheckpointError, CurveError
-from xrdsim.experiment.reflection import GGG_444
 from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
+from xrdsim.experiment.setup import Experiment
 from xrdsim.profiles.space import NAMES, ParameterSpace
 
 TRUE = {"fwhm": 42.0, "zero": 2.5, "scale": 310.0, "background": 0.05}
@@ -33,9 +33,8 @@ class Oracle(torch.nn.Module):
 
 @pytest.fixture
 def oracle(demonstration):
-    physics = {"convention": "exact", "layers": None, "monochromator": None, "reflection": GGG_444}
     net = Oracle(demonstration)
-    return TrainedModel(net, ParameterSpace(), DEFAULT_SCAN, Measurement(), physics, {}, Path("oracle"))
+    return TrainedModel(net, ParameterSpace(), DEFAULT_SCAN, Measurement(), Experiment(), {}, Path("oracle"))
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from xrdml.inference.starts import SOLVED, NetworkStarts, allowed, candidates, m
 from xrdml.networks.checkpoint import load_model
 from xrdsim.errors import CheckpointError
 from xrdsim.experiment.reflection import YIG_ON_GGG_444
+from xrdsim.experiment.setup import Experiment
 from xrdsim.fit.problem import Unknowns, problem
 from xrdsim.fit.refinement import refine
 from xrdsim.profiles.space import KAPPA, P, ParameterSpace
@@ -97,11 +98,11 @@ def test_a_curve_that_is_not_solved_gets_further_samples(trained, monkeypatch):
 
 def test_curves_that_a_network_cannot_know_get_no_starts(trained, tmp_path):
     curve = noisy(PROFILES[0])
-    film = problem(curve, reflection=YIG_ON_GGG_444)
+    film = problem(curve, experiment=Experiment(YIG_ON_GGG_444))
     assert "another reflection" in mismatch(film, trained)
     assert NetworkStarts()(curve, film) is None
-    assert "another convention" in mismatch(problem(curve, convention="linear"), trained)
-    assert "monochromator" in mismatch(problem(curve, monochromator=0.2), trained)
+    assert "another convention" in mismatch(problem(curve, experiment=Experiment(convention="linear")), trained)
+    assert "monochromator" in mismatch(problem(curve, experiment=Experiment(monochromator=0.2)), trained)
     assert not mismatch(problem(curve), trained)
     with pytest.raises(CheckpointError, match="leave the model out"):
         NetworkStarts(str(trained.path))(curve, film)

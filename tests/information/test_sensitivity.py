@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from xrdsim.errors import OutputError, ParameterError
-from xrdsim.forward.derivatives import finite_difference
 from xrdsim.forward.prior import draw_prior
+from xrdsim.information.differences import finite_difference
 from xrdsim.information.sensitivity import measure_sensitivity, read_range_sensitivity
 from xrdsim.profiles.space import NAMES
 

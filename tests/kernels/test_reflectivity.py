@@ -9,8 +9,9 @@ from test_strain import unit_vectors
 
 from xrdsim.experiment.reflection import GGG_444, Reflection
 from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
+from xrdsim.experiment.setup import Convention
 from xrdsim.forward.model import simulate
-from xrdsim.forward.optics import Convention, coupling, optics
+from xrdsim.forward.optics import coupling, optics
 from xrdsim.kernels import batch
 from xrdsim.kernels.reflectivity import reflect
 from xrdsim.kernels.steps import Steps

@@ -7,7 +7,7 @@ from conftest import narrow_flanks
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xrdsim.forward.model import depth_end, largest_strain, strain_profile
+from xrdsim.forward.derived import depth_end, largest_strain, strain_profile
 from xrdsim.profiles.space import DMIN, ParameterSpace
 
 

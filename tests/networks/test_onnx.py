@@ -14,17 +14,16 @@ from xrdml.networks.checkpoint import TrainedModel
 from xrdml.networks.nets import Architecture, build
 from xrdml.networks.onnx import TOLERANCE, export_onnx
 from xrdsim.errors import OutputError, ParameterError
-from xrdsim.experiment.reflection import GGG_444
 from xrdsim.experiment.scan import DEFAULT_SCAN
+from xrdsim.experiment.setup import Experiment
 from xrdsim.profiles.space import ParameterSpace
 
 
 def trained(kind):
     torch.manual_seed(0)
     net = build(Architecture(kind=kind, outputs=9, channels=(8, 16), blocks=(1, 1), queries=2, hidden=32)).eval()
-    physics = {"convention": "exact", "layers": None, "monochromator": None, "reflection": GGG_444}
     space = ParameterSpace().with_damage()
-    return TrainedModel(net, space, DEFAULT_SCAN, Measurement(), physics, {"definition": {"of": kind}}, Path(kind))
+    return TrainedModel(net, space, DEFAULT_SCAN, Measurement(), Experiment(), {"definition": {"of": kind}}, Path(kind))
 
 
 @pytest.mark.parametrize("kind", ["weighted", "flow"])

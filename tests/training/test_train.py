@@ -87,7 +87,7 @@ def test_writes_model_card_metrics_and_state(run, dataset):
 def test_loaded_model_gives_valid_vectors(run):
     model = load_model(run.path)
     assert model.window.points == 701
-    assert model.physics["convention"] == "exact"
+    assert model.experiment.exact
     params = model.estimate(np.random.default_rng(0).normal(size=(5, 2, 701)).astype(np.float32))
     assert model.space.contains(params).all()
     assert not model.net.training

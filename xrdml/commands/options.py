@@ -143,6 +143,7 @@ def choices_of(
     """Choices of a fit: options, else what the result says from which is begun, else the defaults."""
     from xrdsim.commands.terminal import say
     from xrdsim.errors import ParameterError
+    from xrdsim.experiment.setup import Experiment
     from xrdsim.fit.problem import Unknowns
     from xrdsim.fit.series import Choices, adapted
     from xrdsim.fit.settings import settings_of
@@ -173,6 +174,7 @@ def choices_of(
         say(f"settings taken over from {start}: {', '.join(taken)}")
     chosen = taken | chosen
     reading |= {"per_count": chosen.pop("per_count", None), "offset": chosen.pop("offset", 0.0)}
+    experiment = Experiment(**{name: chosen.pop(name) for name in ("reflection", "convention") if name in chosen})
     ranges = chosen.pop("space", None) or ParameterSpace()
     names = ("fwhm", "zero", "scale", "background", "priors")
     unknowns = Unknowns(
@@ -185,7 +187,7 @@ def choices_of(
             starts = adapted(unknowns.space.check(read_sample(start)), unknowns)
         except ParameterError as error:
             raise ParameterError(str(error) if str(start) in str(error) else f"{start}: {error}") from None
-    return Choices(unknowns=unknowns, starts=starts, reading=reading, fitting=fitting, **chosen)
+    return Choices(unknowns=unknowns, starts=starts, reading=reading, fitting=fitting, experiment=experiment, **chosen)
 
 
 def limits_of(name: str, text: str) -> tuple[float, float]:

@@ -17,7 +17,7 @@ from xrdsim.dataset.configuration import Configuration
 from xrdsim.errors import ParameterError
 from xrdsim.experiment.reflection import strain_to_angle
 from xrdsim.experiment.scan import Scan
-from xrdsim.forward.model import largest_strain
+from xrdsim.forward.derived import largest_strain
 from xrdsim.forward.resample import PEAK_MASK, Windowed, observe, to_window
 
 Array = NDArray[np.float64]

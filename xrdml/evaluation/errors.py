@@ -17,9 +17,13 @@ from xrdml.networks.checkpoint import estimate
 from xrdsim import depth_end, simulate, strain_profile
 from xrdsim.dataset.configuration import Configuration
 from xrdsim.dataset.store import Rows
+from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
+from xrdsim.experiment.setup import Experiment
 from xrdsim.profiles.space import TABLE, ParameterSpace
 
 Array = NDArray[np.float64]
+
+_DEFAULT = Experiment()
 
 FWHM = 30.0
 """Instrument [arcsec] with which curves are compared."""
@@ -64,13 +68,19 @@ class Errors:
         }
 
 
-def errors(estimated: ArrayLike, true: ArrayLike, space: ParameterSpace, **physics: Any) -> Errors:
+def errors(
+    estimated: ArrayLike,
+    true: ArrayLike,
+    space: ParameterSpace,
+    experiment: Experiment = _DEFAULT,
+    scan: Scan = DEFAULT_SCAN,
+) -> Errors:
     """Errors of estimates.
 
     Parameters
     ----------
     estimated, true : (n, 7 or 9) parameters in ``space``.
-    physics : arguments for ``xrdsim.simulate``: convention, layers, monochromator, reflection, scan.
+    experiment, scan : of the curves that are compared.
     """
     params, truth = np.asarray(estimated, np.float64), np.asarray(true, np.float64)
     span = np.where(space.span > 0.0, space.span, np.inf)
@@ -79,15 +89,18 @@ def errors(estimated: ArrayLike, true: ArrayLike, space: ParameterSpace, **physi
         space.names,
         tuple(mae.tolist()),
         tuple((100.0 * mae / span).tolist()),
-        float(curve_error(params, truth, space, **physics).mean()),
+        float(curve_error(params, truth, space, experiment, scan).mean()),
         float(profile_error(params, truth, space).mean()),
     )
 
 
-def curve_error(estimated: Array, true: Array, space: ParameterSpace, **physics: Any) -> Array:
+def curve_error(
+    estimated: Array, true: Array, space: ParameterSpace, experiment: Experiment = _DEFAULT, scan: Scan = DEFAULT_SCAN
+) -> Array:
     """RMS difference (n,) of log10(I + FLOOR) over the window [dex] between simulated curves, seen with 30″."""
+    rough = experiment.within(_RTOL)
     both = (
-        np.log10(simulate(params, fwhm=FWHM, rtol_dex=_RTOL, space=space, **physics).intensity + FLOOR)
+        np.log10(simulate(params, fwhm=FWHM, experiment=rough, scan=scan, space=space).intensity + FLOOR)
         for params in (estimated, true)
     )
     return np.asarray(np.sqrt(np.mean((next(both) - next(both)) ** 2, axis=1)))
@@ -199,11 +212,9 @@ def test_errors(
     inputs = draw_batch(test.reflectivity, test.params, config, prior, stream(config.seed, _TEST))
     mean = np.broadcast_to(params.mean(axis=0, dtype=np.float64), test.params.shape)
     whole = whole_ranges(config.space, prior)
-    physics = config.physics | {"layers": config.layers, "scan": config.scan}
+    setting = config.space, config.experiment, config.scan
     return {
         "rows": len(test.params),
-        "model": errors(
-            config.space.tied(estimate(net, inputs, whole, whole)), test.params, config.space, **physics
-        ).to_dict(),
-        "mean_of_training_parameters": errors(mean, test.params, config.space, **physics).to_dict(),
+        "model": errors(config.space.tied(estimate(net, inputs, whole, whole)), test.params, *setting).to_dict(),
+        "mean_of_training_parameters": errors(mean, test.params, *setting).to_dict(),
     }

@@ -175,10 +175,10 @@ def evaluate(
     median = np.median(prior[:, :p], axis=0)
     spread = np.abs(prior[:, :p] - median).mean(axis=0)
     solved = _solve(measured, few, trained, estimate, samples, spread, advance)
-    physics = trained.physics | {"scan": trained.window}
+    setting = trained.space, trained.experiment, trained.window
     places = {"best draw": "drawn", "refined": "refined"} if trained.draws else {"refined": "refined"}
     ends = {name: _stack([getattr(each, key) for each in solved], p) for name, key in places.items()}
-    errors = curve_error(estimate, measured.params, trained.space, **physics)
+    errors = curve_error(estimate, measured.params, *setting)
     return Evaluation(
         str(trained.path),
         {"data": "fresh" if test is None else str(test), "rows": n, "refined": few, "draws": draws, "seed": seed},
@@ -192,7 +192,7 @@ def evaluate(
         area_error(estimate, measured.params, trained.space),
         solved,
         {"estimate": errors[:few]}
-        | {name: curve_error(x, measured.params[:few], trained.space, **physics) for name, x in ends.items() if few},
+        | {name: curve_error(x, measured.params[:few], *setting) for name, x in ends.items() if few},
         None if samples is None else _calibration(trained, measured, samples, unknown, prior, seed),
         _detections(trained, foreign, solved, draws, spread, seed, advance),
         milliseconds(trained, inputs),
@@ -320,7 +320,7 @@ def scores_of(solved: tuple[Solved, ...]) -> dict[str, Array]:
 def _prior(trained: TrainedModel, seed: int) -> Array:
     """Draws (_OF_PRIOR, k) of the parameters, zero and FWHM."""
     rng, m = stream(seed, _PRIOR), trained.measurement
-    reflection = trained.physics["reflection"]
+    reflection = trained.experiment.reflection
     params = draw_prior(_OF_PRIOR, space=trained.space, reflection=reflection, scan=trained.window, rng=rng)
     return np.column_stack([params, rng.uniform(*m.zero, _OF_PRIOR), rng.uniform(*m.fwhm, _OF_PRIOR)])
 

@@ -23,7 +23,7 @@ _RTOL = 1e-4  # accuracy of fresh curves [dex]
 
 
 def fresh(trained: TrainedModel, n: int, seed: int) -> tuple[Rows, Configuration]:
-    """Rows of the model's prior, simulated with its physics; of a model with damage, some have none.
+    """Rows of the model's prior, simulated with its experiment; of a model with damage, some have none.
 
     Raises
     ------
@@ -32,10 +32,9 @@ def fresh(trained: TrainedModel, n: int, seed: int) -> tuple[Rows, Configuration
     """
     if n < 2:
         raise ParameterError(f"rows = {n} must be at least 2")
-    physics = dict(trained.physics)
-    if physics.pop("layers") is not None:
+    if trained.experiment.layers is not None:
         raise ParameterError(f"{trained.path} was trained on layers, of which no fresh rows are made; give --test")
-    config = fresh_configuration(space=trained.space, scan=trained.window, rtol_dex=_RTOL, **physics)
+    config = fresh_configuration(space=trained.space, scan=trained.window, experiment=trained.experiment.within(_RTOL))
     return fresh_rows(config, n, stream(seed, _FRESH), UNDAMAGED if trained.space.damage else 0.0), config
 
 
@@ -84,16 +83,15 @@ def stored(
 
 
 def check_kind(trained: TrainedModel, config: Configuration, path: str | Path) -> None:
-    """Refuse rows of another parameter table, scan or physics than the card of the model states.
+    """Refuse rows of another parameter table, scan or experiment than the card of the model states.
 
     Raises
     ------
     CheckpointError
         Names what differs, and both values.
     """
-    mine = kind(trained.space) | {"scan": trained.window.to_dict()} | _plain(trained.physics)
-    theirs = kind(config.space) | {"scan": config.scan.to_dict()}
-    theirs |= _plain({name: getattr(config, name) for name in trained.physics})
+    mine = kind(trained.space) | {"scan": trained.window.to_dict()} | trained.experiment.to_dict()
+    theirs = kind(config.space) | {"scan": config.scan.to_dict()} | config.experiment.to_dict()
     for name, value in mine.items():
         if theirs[name] != value:
             raise CheckpointError(
@@ -132,11 +130,6 @@ def _identity(rows: Floats) -> NDArray[np.void]:
     """The bytes (n,) of each row."""
     plain = np.ascontiguousarray(rows, np.float32) + np.float32(0.0)  # −0 is 0
     return plain.view(np.dtype((np.void, plain.shape[1] * plain.itemsize))).ravel()
-
-
-def _plain(physics: dict[str, Any]) -> dict[str, Any]:
-    reflection = physics["reflection"]
-    return {**physics, "reflection": reflection.to_dict()}
 
 
 def _short(value: Any) -> str:

@@ -60,7 +60,7 @@ def solve(measured: Measured, row: int, trained: TrainedModel, candidates: Array
     Parameters
     ----------
     measured, row : which curve.
-    trained : the model, whose ranges and physics are used.
+    trained : the model, whose ranges and experiment are used.
     candidates : (m, k) parameters, zero and FWHM to begin with: samples of the posterior, or an estimate.
     spread : (p,) mean error of the prior's median.
     """
@@ -100,9 +100,10 @@ def posed(measured: Measured, row: int, trained: TrainedModel) -> Problem:
     prior, space = trained.measurement, trained.space
     if space.damage and not measured.damaged[row]:
         space = space.without_damage()
-    physics = {name: value for name, value in trained.physics.items() if name != "layers"}
     unknowns = Unknowns(space, fwhm=prior.fwhm, zero=prior.zero)
-    return problem(measured.curve(row), unknowns=unknowns, mask=prior.peak_mask, both_sides=True, **physics)
+    return problem(
+        measured.curve(row), unknowns=unknowns, mask=prior.peak_mask, both_sides=True, experiment=trained.experiment
+    )
 
 
 def bound(given: Problem, x: Array) -> Array:

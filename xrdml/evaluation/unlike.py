@@ -105,7 +105,7 @@ def outsiders(trained: TrainedModel, config: Configuration, rows: Rows, seed: in
 
 def another(trained: TrainedModel) -> Reflection | None:
     """Another material than the model's, or None in a convention that knows no film."""
-    if trained.physics["reflection"] != GGG_444:
+    if trained.experiment.reflection != GGG_444:
         return GGG_444
-    plain = trained.physics["convention"] == "exact" and trained.physics["layers"] is None
+    plain = trained.experiment.exact and trained.experiment.layers is None
     return YIG_ON_GGG_444 if plain else None

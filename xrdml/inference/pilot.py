@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from xrdml.data.source import Minibatch, make_batch, stream
 from xrdml.networks.checkpoint import TrainedModel, load_model
-from xrdsim.dataset.fresh import fresh_configuration, fresh_rows
+from xrdsim.dataset.fresh import FRESH, fresh_configuration, fresh_rows
 from xrdsim.errors import ParameterError
 from xrdsim.profiles.space import ParameterSpace
 
@@ -50,10 +50,11 @@ def measure_errors(
             f"{trained.path} knows the parameters {', '.join(trained.space.names)} within its own ranges; give ranges "
             "within these, or none"
         )
-    physics = dict(trained.physics)
-    if physics.pop("layers") is not None:
+    if trained.experiment.layers is not None:
         raise ParameterError(f"{trained.path} was trained on layers, of which no fresh curves are made")
-    config = fresh_configuration(space=chosen, scan=trained.window, **physics)
+    config = fresh_configuration(
+        space=chosen, scan=trained.window, experiment=trained.experiment.within(FRESH.rtol_dex)
+    )
     drawn = fresh_rows(config, rows, stream(seed, _ROWS))
     batch = make_batch(
         Minibatch(drawn.reflectivity, drawn.params, drawn.density), config, trained.measurement, stream(seed, _MEASURED)

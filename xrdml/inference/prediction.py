@@ -156,7 +156,7 @@ def predict(
     if damage and not trained.space.damage:
         raise CheckpointError(f"{trained.path} has no damage; train a model with it, or try `xrd fit --damage`")
     space = trained.space if damage else trained.space.without_damage()
-    curve = within_reach(curve, space, trained.physics["reflection"])
+    curve = within_reach(curve, space, trained.experiment.reflection)
     inputs, ranges = (
         seen(curve, trained),
         allowed(Unknowns(space, zero=trained.measurement.zero, fwhm=trained.measurement.fwhm), trained),
@@ -197,7 +197,7 @@ def _refined(curve: Curve, trained: TrainedModel, space: ParameterSpace) -> Pred
         curve,
         unknowns=Unknowns(space, fwhm=(narrowest_fwhm(trained.window, BASE_FWHM), WIDEST_FWHM)),
         mask=trained.measurement.peak_mask,
-        **{name: value for name, value in trained.physics.items() if name != "layers"},
+        experiment=trained.experiment,
     )
     found = refine(given, solve_curve(curve, given, trained).x)
     zero, fwhm = found.x[0, -2:].tolist()
@@ -220,7 +220,7 @@ def _describe(
     reach = max(-curve.angle[0], -window.start), max(curve.angle[-1], window.last)
     first, last = (int(np.ceil((value + MARGIN) / window.step)) for value in reach)
     scan = Scan(-first * window.step, window.step, first + last + 1)
-    base = simulate(params, scan=scan, fwhm=BASE_FWHM, space=space, **trained.physics).intensity
+    base = simulate(params, scan=scan, fwhm=BASE_FWHM, space=space, experiment=trained.experiment).intensity
     positive = curve.intensity[curve.intensity > 0.0]
     floored = np.maximum(curve.intensity, 0.5 * positive.min())
     used = np.abs(curve.angle) >= prior.peak_mask
@@ -249,7 +249,7 @@ def _describe(
         depth,
         strain_profile(params, depth, space=space)[0],
         _notes(curve, trained),
-        assumed=assumed_of(trained.physics["reflection"], trained.measurement.fwhm, space.damage),
+        assumed=assumed_of(trained.experiment.reflection, trained.measurement.fwhm, space.damage),
     )
 
 

@@ -165,12 +165,15 @@ def _solved(given: Problem) -> float:
 
 def mismatch(given: Problem, trained: TrainedModel) -> str:
     """Why a network cannot know the curves of a problem, or nothing."""
+    wanted, known = given.experiment, trained.experiment
     for name in ("reflection", "convention"):
-        if given.physics[name] != trained.physics[name]:
+        if getattr(wanted, name) != getattr(known, name):
             return f"{trained.path} was trained for another {name}"
-    wanted, known = given.physics["monochromator"], trained.physics["monochromator"]
-    if wanted is not None and known is not None and abs(wanted - known) > 1e-6:
-        return f"{trained.path} was trained for the monochromator factor {known:.4g}, not {wanted:.4g}"
+    if abs(wanted.monochromator - known.monochromator) > 1e-6:
+        return (
+            f"{trained.path} was trained for the monochromator factor {known.monochromator:.4g}, not "
+            f"{wanted.monochromator:.4g}"
+        )
     return ""
 
 

@@ -1,7 +1,7 @@
 """A trained model on disk: weights as safetensors, a card as JSON, and the state of the training.
 
 ``model.safetensors`` and ``model.json`` are the model; ``state.pt`` is what a resumed training needs. Nothing in them
-is executed on loading. The card's definition (network, parameter table, window, physics, measurement model), its
+is executed on loading. The card's definition (network, parameter table, window, experiment, measurement model), its
 dataset, its training and the tensors have their digests in the header of the weights, so that files that were edited or
 do not belong together are refused. Each file is replaced atomically, and none of these parts of the card changes during
 a training: a kill between two files is harmless.
@@ -27,8 +27,8 @@ from xrdml.data.source import whole_ranges
 from xrdml.networks.nets import Architecture, Flow, build
 from xrdsim.dataset.configuration import Configuration
 from xrdsim.errors import CheckpointError, XrdError
-from xrdsim.experiment.reflection import Reflection
 from xrdsim.experiment.scan import Scan
+from xrdsim.experiment.setup import Experiment
 from xrdsim.files import replacing, save_json
 from xrdsim.limits import read_json
 from xrdsim.profiles.space import TABLE, ParameterSpace
@@ -58,7 +58,7 @@ class TrainedModel:
     space : ranges and constraints of its parameters.
     window : grid of its input.
     measurement : the measurement model that it was trained with.
-    physics : keyword arguments for ``xrdsim.simulate``: convention, layers, monochromator and reflection.
+    experiment : of which its curves were simulated.
     card : everything that is known about it.
     path : folder it was loaded from.
     """
@@ -67,7 +67,7 @@ class TrainedModel:
     space: ParameterSpace
     window: Scan
     measurement: Measurement
-    physics: dict[str, Any]
+    experiment: Experiment
     card: dict[str, Any]
     path: Path
 
@@ -157,10 +157,7 @@ def definition(architecture: Architecture, config: Configuration, measurement: M
             "strain_sum": config.space.strain_sum,
         },
         "window": config.scan.to_dict(),
-        "convention": config.convention,
-        "layers": config.layers,
-        "monochromator": config.monochromator,
-        "reflection": config.reflection.to_dict(),
+        **config.experiment.to_dict(),
         "measurement": measurement.to_dict(),
     }
     if config.space.ties:  # cards of earlier versions have no such entry
@@ -223,14 +220,12 @@ def load_model(path: str | Path | None = None) -> TrainedModel:
             )
         net = build(architecture_of(meaning))
         net.load_state_dict(tensors, strict=True)
-        physics = {name: meaning[name] for name in ("convention", "layers", "monochromator")}
-        physics["reflection"] = Reflection.from_dict(meaning["reflection"])
         return TrainedModel(
             net.eval(),
             space,
             Scan(**meaning["window"]),
             Measurement.from_dict(meaning["measurement"]),
-            physics,
+            Experiment.from_dict(meaning),
             card,
             folder,
         )

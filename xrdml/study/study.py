@@ -262,14 +262,13 @@ def _run(study: Study, name: str, way: Way, seed: int, end: float) -> str:
 def predict_sets(study: Study, folder: Path) -> float:
     """Write the estimates of a run for all test sets, and curve errors; mean MAE of the first set in % of ranges."""
     model = load_model(folder)
-    physics = model.physics | {"scan": model.window}
     arrays = {}
     for name, held in study.sets.items():
         few = slice(0, study.settings.curves)
         estimated = model.estimate(held.inputs)
         arrays[name] = estimated
         truth = held.params.astype(np.float64)
-        arrays[f"{name}/curve"] = curve_error(estimated[few], truth[few], model.space, **physics)
+        arrays[f"{name}/curve"] = curve_error(estimated[few], truth[few], model.space, model.experiment, model.window)
     with replacing(folder / PREDICTIONS) as temporary:
         np.savez(temporary, **arrays)  # type: ignore[arg-type]
     name, held = next(iter(study.sets.items()))

@@ -176,8 +176,8 @@ def _twins_of(rows: Floats, config: Configuration) -> Floats:
 
 
 def _log_curves(rows: Floats, config: Configuration) -> Array:
-    physics = config.physics | {"layers": config.layers, "scan": config.scan}
-    seen = simulate(rows, fwhm=FWHM, background=BACKGROUND, rtol_dex=_RTOL, space=config.space, **physics)
+    experiment = config.experiment.within(_RTOL)
+    seen = simulate(rows, fwhm=FWHM, background=BACKGROUND, experiment=experiment, scan=config.scan, space=config.space)
     return np.asarray(np.log10(seen.intensity))
 
 

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from xrdml.networks.nets import Model
 from xrdsim.dataset.configuration import Configuration
 from xrdsim.errors import ParameterError
-from xrdsim.forward.derivatives import finite_difference
 from xrdsim.forward.prior import draw_prior
+from xrdsim.information.differences import finite_difference
 
 NUMBER = 3
 """Parameters to correct where none are named."""
@@ -61,11 +61,9 @@ def sensitivities(config: Configuration) -> NDArray[np.float64]:
     )
     change = finite_difference(
         rows,
-        layers=config.layers,
-        rtol_dex=config.rtol_dex,
+        experiment=config.experiment,
         scan=config.scan,
         space=config.space,
-        **config.physics,
     )[:, :7]
     counted = np.isfinite(change)
     return np.asarray(np.where(counted, change, 0.0).sum(axis=0) / np.maximum(counted.sum(axis=0), 1))

@@ -51,10 +51,9 @@ def measure_metrics(
             params[part],
             fwhm=FWHM,
             background=BACKGROUND,
-            rtol_dex=_RTOL,
+            experiment=config.experiment.continuous().within(_RTOL),
             scan=config.scan,
             space=config.space,
-            **config.physics,
         )
         out[part] = np.swapaxes(slope, 1, 2) @ slope / slope.shape[1]
         if progress:

@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from xrdsim.forward.derivatives import NUISANCES, Physics, pull_back
+from xrdsim.forward.derivatives import Physics, pull_back
 from xrdsim.forward.model import simulate
+from xrdsim.forward.simulator import NUISANCES
 
 
 def log_intensity(

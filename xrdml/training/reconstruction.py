@@ -40,10 +40,9 @@ def curve_loss(params: Tensor, reflectivity: Floats, config: Configuration) -> T
         params,
         fwhm=config.base_fwhm,
         background=BACKGROUND,
-        rtol_dex=_RTOL,
+        experiment=config.experiment.continuous().within(_RTOL),
         scan=config.stored_scan,
         space=config.space,
-        **config.physics,
     )
     true = torch.from_numpy(np.log10(np.asarray(reflectivity, np.float64) + BACKGROUND)).to(made)
     return functional.smooth_l1_loss(made / DEX, true / DEX, beta=BETA, reduction="none").mean(dim=1)

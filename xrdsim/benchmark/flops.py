@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from xrdsim.experiment.reflection import GGG_444
 from xrdsim.experiment.scan import DEFAULT_SCAN
-from xrdsim.forward.model import THICKER, Forward, by_thickness, prepare
+from xrdsim.experiment.setup import Experiment
 from xrdsim.forward.nodes import grid_and_cluster
 from xrdsim.forward.nodes import nodes as instrument_nodes
+from xrdsim.forward.prepare import THICKER, Forward, by_thickness, prepare
 from xrdsim.kernels import batch
 from xrdsim.kernels.contributions import SLOTS, SOURCE
 from xrdsim.kernels.convolve import REACH as WIDTHS
@@ -70,11 +71,9 @@ def operations(
     for part, thickness in by_thickness(params, THICKER * PROFILE[L1].high, layers):
         model = prepare(
             DEFAULT_SCAN,
+            Experiment(convention=convention, layers=layers, rtol_dex=rtol_dex),  # type: ignore[arg-type]
             grid=equidistant,
             cluster=cluster,
-            convention=convention,
-            layers=layers,
-            rtol_dex=rtol_dex,
             damaged=params.shape[1] == 9,
             thickness=thickness,
         )

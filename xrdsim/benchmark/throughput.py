@@ -17,7 +17,8 @@ from xrdsim.benchmark.xrayutilities import xrayutilities_curve, xrayutilities_mo
 from xrdsim.errors import ParameterError
 from xrdsim.experiment.scan import DEFAULT_SCAN
 from xrdsim.forward.derivatives import linearize
-from xrdsim.forward.model import simulate, strain_profile
+from xrdsim.forward.derived import strain_profile
+from xrdsim.forward.model import simulate
 from xrdsim.forward.prior import draw_prior
 from xrdsim.kernels.peak import CHAINS, LINKS, multiply_add
 from xrdsim.kernels.reflectivity import BLOCK

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from xrdsim.errors import XrdError
 from xrdsim.experiment.reflection import GGG_444, Reflection
-from xrdsim.forward.optics import Convention, monochromator_factor
+from xrdsim.experiment.setup import Experiment
 from xrdsim.units import ARCSEC
 
 Array = NDArray[np.float64]
@@ -44,7 +44,7 @@ def xrayutilities_model(name: str, thickness: Array, strain: Array, reflection: 
     layers += [layer(strained * (1.0 + eps), h) for h, eps in zip(thickness[::-1], strain[::-1], strict=True)]
     energy = xu.utilities.lam2en(reflection.wavelength)
     experiment = xu.HXRD((1, 0, 0), (0, 0, 1), en=energy)
-    mono = monochromator_factor(reflection, Convention.EXACT)
+    mono = Experiment(reflection).monochromator
     stack = xu.simpack.LayerStack("implanted", *layers)
     model = getattr(xu.simpack, name)(stack, experiment=experiment, polarization="both", Cmono=mono)
     model.set_hkl((0, 0, ORDER))

@@ -61,8 +61,8 @@ def simulate(
     from xrdsim.curves.curve import write_curve
     from xrdsim.errors import ParameterError
     from xrdsim.files import save_arrays
-    from xrdsim.forward.model import add_noise
     from xrdsim.forward.model import simulate as run
+    from xrdsim.forward.noise import add_noise
     from xrdsim.profiles.tables import parse_assignments, read_table
 
     outputs(output.with_suffix(".npz") if output.name else output, text, plot, figures=(plot,))
@@ -137,20 +137,21 @@ def sensitivity(
     stem = output.with_name(f"{output.stem}_fisher") if fisher and output.name else output
     names = [stem.with_suffix(suffix) if stem.name else stem for suffix in (".npy", ".json", ".png")]
     outputs(*names[1 if fisher else 0 :])
-    rows, physics = profiles_of(None if prior else dataset, samples, seed, verify=verify)
+    rows, setting = profiles_of(None if prior else dataset, samples, seed, verify=verify)
     if fisher:
         from xrdsim.files import save_json
         from xrdsim.information.fisher import fisher as information
 
-        physics.pop("layers", None)  # the derivatives are those of the continuous profile
+        if "experiment" in setting:  # the derivatives are those of the continuous profile
+            setting["experiment"] = setting["experiment"].continuous()
         with counting("measuring", "profiles") as progress:
-            told = information(rows, counts, background, fwhm=fwhm, mask=mask, progress=progress, **physics)
+            told = information(rows, counts, background, fwhm=fwhm, mask=mask, progress=progress, **setting)
         figure = save_figure(fisher_figure(told), stem.with_suffix(".png"))
         show_table(*fisher_table(told))
         say(f"{len(rows)} profiles → {save_json(stem.with_suffix('.json'), told.to_dict())}, {figure}")
         return
     with counting("measuring", "profiles") as progress:
-        result = measure_sensitivity(rows, relative=relative, floor=floor, fwhm=fwhm, progress=progress, **physics)
+        result = measure_sensitivity(rows, relative=relative, floor=floor, fwhm=fwhm, progress=progress, **setting)
     weights, twin = result.save(output)
     figure = save_figure(sensitivity_figure(result), output.with_suffix(".png"))
     show_table(*sensitivity_table(result))

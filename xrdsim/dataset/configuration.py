@@ -11,6 +11,7 @@ import numpy as np
 
 from xrdsim.experiment.reflection import Reflection
 from xrdsim.experiment.scan import Scan
+from xrdsim.experiment.setup import Convention, Experiment
 from xrdsim.profiles.space import ParameterSpace
 
 BASE_FWHM = 20.0
@@ -89,9 +90,9 @@ class Configuration:
         return self.scan.extended(self.margin)
 
     @property
-    def physics(self) -> dict[str, Any]:
-        """Arguments that ``simulate`` and the derivatives share: convention, monochromator and reflection."""
-        return {name: getattr(self, name) for name in ("convention", "monochromator", "reflection")}
+    def experiment(self) -> Experiment:
+        """What was simulated, and how accurately."""
+        return Experiment(self.reflection, Convention(self.convention), self.monochromator, self.layers, self.rtol_dex)
 
     def size(self, part: Part) -> int:
         """Number of rows."""

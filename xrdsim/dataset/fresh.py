@@ -10,9 +10,10 @@ from xrdsim.dataset import store
 from xrdsim.dataset.configuration import Configuration, Part
 from xrdsim.dataset.reading import open_dataset
 from xrdsim.errors import ParameterError, XrdError
-from xrdsim.experiment.reflection import GGG_444, Reflection
 from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
-from xrdsim.forward.model import prepare, simulate
+from xrdsim.experiment.setup import Experiment
+from xrdsim.forward.model import simulate
+from xrdsim.forward.prepare import prepare
 from xrdsim.forward.prior import draw_prior
 from xrdsim.limits import afford
 from xrdsim.profiles.space import KAPPA, P, ParameterSpace
@@ -22,25 +23,21 @@ Array = NDArray[np.float64]
 _PART = 4096  # rows simulated together
 
 
+FRESH = Experiment(rtol_dex=1e-3)
+"""Of curves that are simulated when they are needed."""
+
+
 def fresh_configuration(
-    *,
-    space: ParameterSpace | None = None,
-    reflection: Reflection = GGG_444,
-    scan: Scan = DEFAULT_SCAN,
-    convention: str = "exact",
-    monochromator: float | None = None,
-    rtol_dex: float = 1e-3,
+    *, space: ParameterSpace | None = None, scan: Scan = DEFAULT_SCAN, experiment: Experiment = FRESH
 ) -> Configuration:
-    """What determines fresh curves, as a dataset would record it; arguments as for ``xrdsim.generate``.
+    """What determines fresh curves of the continuous profile, as a dataset would record it.
 
     Raises
     ------
     ParameterError
-        A choice without meaning.
+        Angles beyond a right angle.
     """
-    physics: dict[str, Any] = {"convention": str(convention), "layers": None, "rtol_dex": float(rtol_dex)}
-    physics |= {"monochromator": monochromator, "reflection": reflection}
-    physics["monochromator"] = float(prepare(scan, **physics).optics.monochromator)
+    prepare(scan, experiment)
     return Configuration(
         sampler="prior",
         n=0,
@@ -49,7 +46,11 @@ def fresh_configuration(
         jitter=False,
         space=space or ParameterSpace(),
         scan=scan,
-        **physics,
+        reflection=experiment.reflection,
+        convention=str(experiment.convention),
+        layers=None,
+        rtol_dex=experiment.rtol_dex,
+        monochromator=experiment.monochromator,
         test_rows=0,
         block_size=store.CHUNK_ROWS,
         sensitivity=None,
@@ -81,13 +82,11 @@ def stored_curves(params: Any, config: Configuration, space: ParameterSpace) -> 
     """The curves (n, angle) that a dataset holds of parameters (n, 7 or 9)."""
     curves = simulate(
         params,
-        layers=config.layers,
-        rtol_dex=config.rtol_dex,
+        experiment=config.experiment,
         scan=config.stored_scan,
         fwhm=config.base_fwhm,
         device=config.device,
         space=space,
-        **config.physics,
     ).intensity
     bad = ~np.isfinite(curves).all(axis=1)
     if bad.any():
@@ -117,7 +116,7 @@ def fresh_rows(config: Configuration, n: int, rng: np.random.Generator, undamage
 def profiles_of(
     dataset: str | Path | None, samples: int, seed: int = 0, *, verify: bool = True
 ) -> tuple[Array, dict[str, Any]]:
-    """Profiles to measure and the physics to measure them with.
+    """Profiles to measure, and of what experiment.
 
     Parameters
     ----------
@@ -153,5 +152,4 @@ def profiles_of(
             samples - len(rows), space=config.space, reflection=config.reflection, scan=config.scan, rng=rng
         )
         rows = np.concatenate([rows, more])
-    names = ("convention", "layers", "rtol_dex", "monochromator", "reflection", "scan", "space")
-    return rows, {name: getattr(config, name) for name in names}
+    return rows, {name: getattr(config, name) for name in ("experiment", "scan", "space")}

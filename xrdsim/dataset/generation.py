@@ -29,7 +29,10 @@ from xrdsim.dataset.samplers import EDGE, Plan, make_plan
 from xrdsim.errors import ParameterError, StoreError, StoreExistsError
 from xrdsim.experiment.reflection import GGG_444, Reflection
 from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
-from xrdsim.forward.model import check_device, largest_strain, prepare
+from xrdsim.experiment.setup import Experiment
+from xrdsim.forward.derived import largest_strain
+from xrdsim.forward.model import check_device
+from xrdsim.forward.prepare import prepare
 from xrdsim.limits import afford
 from xrdsim.profiles.space import ParameterSpace
 from xrdsim.storage import is_remote, place
@@ -180,14 +183,9 @@ def generate(
         raise ParameterError(f"block_size = {block_size} must lie within 1 … 256 or be a multiple of 256")
     space = space or ParameterSpace()
     space = space.with_damage() if damage else space
-    physics: dict[str, Any] = {
-        "convention": str(convention),
-        "layers": None if layers is None else float(layers),
-        "rtol_dex": float(rtol_dex),
-        "monochromator": monochromator,
-        "reflection": reflection,
-    }
-    physics["monochromator"] = prepare(scan, **physics).optics.monochromator  # refuses what simulate would refuse
+    accuracy, thickness = float(rtol_dex), None if layers is None else float(layers)
+    experiment = Experiment(reflection, convention, monochromator, thickness, accuracy)  # type: ignore[arg-type]
+    prepare(scan, experiment)  # refuses what simulate would refuse
     plan = make_plan(
         sampler,
         n=n,
@@ -202,7 +200,7 @@ def generate(
         errors=errors,
         block_size=block_size,
         scan=scan,
-        **physics,
+        experiment=experiment,
     )
     config = Configuration(
         sampler=str(plan.sampler),
@@ -212,7 +210,11 @@ def generate(
         jitter=plan.grid is not None and plan.grid.cells,
         space=space,
         scan=scan,
-        **physics,
+        reflection=experiment.reflection,
+        convention=str(experiment.convention),
+        layers=experiment.layers,
+        rtol_dex=experiment.rtol_dex,
+        monochromator=experiment.monochromator,
         test_rows=int(test_rows),
         block_size=int(block_size),
         sensitivity=plan.sensitivity,

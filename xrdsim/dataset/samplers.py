@@ -48,6 +48,7 @@ from xrdsim.dataset.grid import (
 from xrdsim.errors import ParameterError
 from xrdsim.experiment.reflection import GGG_444, Reflection
 from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
+from xrdsim.experiment.setup import Experiment
 from xrdsim.forward.prior import draw_prior, draw_valid, valid
 from xrdsim.information.fisher import log_root_information
 from xrdsim.information.sensitivity import measure_sensitivity
@@ -85,7 +86,7 @@ class Plan:
     Attributes
     ----------
     sampler, seed, space : the choice, the seed of everything random, and ranges that float32 holds.
-    physics : ``convention``, ``monochromator``, ``reflection`` and ``scan``.
+    experiment, scan : what is simulated.
     edge : names of the parameters whose extremes ``edge`` favours.
     sensitivity, sensitivity_origin : range-relative, for ``adaptive``, and where they come from.
     grid : of ``grid`` and ``adaptive``.
@@ -97,7 +98,8 @@ class Plan:
     sampler: Sampler
     seed: int
     space: ParameterSpace
-    physics: dict[str, Any]
+    experiment: Experiment
+    scan: Scan
     edge: tuple[str, ...] = ()
     sensitivity: tuple[float, ...] | None = None
     sensitivity_origin: dict[str, Any] | None = None
@@ -108,7 +110,7 @@ class Plan:
     @property
     def window(self) -> dict[str, Any]:
         """Reflection and scan."""
-        return {name: self.physics[name] for name in ("reflection", "scan")}
+        return {"reflection": self.experiment.reflection, "scan": self.scan}
 
     def draw(self, block: int, n: int) -> Sample:
         """The first n rows of a block."""
@@ -137,15 +139,14 @@ def make_plan(
     block_size: int = 2048,
     reflection: Reflection = GGG_444,
     scan: Scan = DEFAULT_SCAN,
-    **accuracy: Any,
+    experiment: Experiment | None = None,
 ) -> Plan:
     """Prepare a sampler: count its grid, or measure on a pilot sample what its density needs.
 
     Parameters
     ----------
     sampler, n, seed, values, jitter, space, edge, sensitivity, sensitivity_origin, block_size : as in ``generate``.
-    reflection, scan, accuracy : as in ``simulate``; ``accuracy`` is ``convention``, ``layers``, ``rtol_dex`` and
-        ``monochromator``.
+    reflection, scan, experiment : as in ``simulate``.
     pilot : of an earlier plan, not to be measured again.
     errors : for ``errors``, (m, p + 1) parameters and the error of a network there.
 
@@ -162,19 +163,15 @@ def make_plan(
     if seed < 0:
         raise ParameterError(f"seed = {seed} must not be negative")
     ranges = space or ParameterSpace()
-    physics = {"reflection": reflection, "scan": scan}
-    physics |= {name: accuracy[name] for name in ("convention", "monochromator") if name in accuracy}
-    plan = Plan(chosen, seed, storable(ranges), physics, pilot=pilot)
+    plan = Plan(chosen, seed, storable(ranges), experiment or Experiment(reflection), scan, pilot=pilot)
     if chosen in (Sampler.GRID, Sampler.ADAPTIVE):
         counts = grid_counts(ranges, values)
         if chosen is Sampler.ADAPTIVE:
-            numbers, origin = _sensitivity(sensitivity, sensitivity_origin, ranges, seed, physics | accuracy)
+            numbers, origin = _sensitivity(sensitivity, sensitivity_origin, ranges, plan)
             counts = adaptive_counts(ranges, values, numbers)
             plan = replace(plan, sensitivity=numbers, sensitivity_origin=origin)
         grid = make_grid(ranges, counts, cells=jitter)
-        return replace(
-            plan, grid=grid, interval=positions_per_block(grid, n, block_size, _order(seed), reflection, scan)
-        )
+        return replace(plan, grid=grid, interval=positions_per_block(grid, n, block_size, _order(seed), **plan.window))
     if chosen is Sampler.SOBOL:
         return replace(plan, interval=_sobol_interval(plan, n, block_size))
     if chosen is Sampler.EDGE:
@@ -250,7 +247,7 @@ def sample_jeffreys(plan: Plan, block: int, n: int) -> Sample:
     count = 0
     while count < n:  # candidates in parts of one size: more rows begin with the same
         rows = rounded(draw_prior(_CANDIDATES, space=plan.space, rng=rng, **plan.window))
-        weight = _tempered(log_root_information(rows, plan.space, **plan.physics), low, high)
+        weight = _tempered(log_root_information(rows, plan.space, plan.scan, plan.experiment), low, high)
         accepted = rng.random(len(rows)) < weight * math.exp(-_TEMPER * (high - low))
         kept.append(rows[accepted])
         density.append(weight[accepted] / mean)
@@ -289,7 +286,7 @@ def _tempered(log_root: Array, low: float, high: float) -> Array:
 
 def _measure_information(plan: Plan) -> tuple[float, ...]:
     pilot = draw_prior(_FISHER_PILOT, space=plan.space, rng=stream(plan.seed, 0, _SCALE), **plan.window)
-    log_root = log_root_information(rounded(pilot), plan.space, **plan.physics)
+    log_root = log_root_information(rounded(pilot), plan.space, plan.scan, plan.experiment)
     low, high = np.quantile(np.maximum(log_root, -700.0), (_LOWEST, _HIGHEST)).tolist()
     return low, high, float(_tempered(log_root, low, high).mean())
 
@@ -373,13 +370,12 @@ def _sobol_interval(plan: Plan, n: int, block_size: int) -> int:
 
 
 def _sensitivity(
-    given: Any, origin: Mapping[str, Any] | None, space: ParameterSpace, seed: int, physics: dict[str, Any]
+    given: Any, origin: Mapping[str, Any] | None, space: ParameterSpace, plan: Plan
 ) -> tuple[tuple[float, ...], dict[str, Any]]:
     """Range-relative sensitivities of the seven profile parameters and their origin."""
     if given is None:
         undamaged = replace(space.without_damage(), ties=())
-        window = {name: physics[name] for name in ("reflection", "scan")}
-        pilot = draw_prior(_PILOT_ROWS, space=undamaged, rng=stream(seed, 0, _PILOT), **window)
+        pilot = draw_prior(_PILOT_ROWS, space=undamaged, rng=stream(plan.seed, 0, _PILOT), **plan.window)
         default = ParameterSpace()  # lets the fixed parameters change, too
         low, high = np.minimum(undamaged.low, default.low), np.maximum(undamaged.high, default.high)
         free = undamaged.span > 0.0
@@ -388,7 +384,7 @@ def _sensitivity(
             tuple(np.where(free, undamaged.high, high).tolist()),
             space.strain_sum,
         )
-        given = measure_sensitivity(pilot, space=wide, **physics)
+        given = measure_sensitivity(pilot, space=wide, experiment=plan.experiment, scan=plan.scan)
     if hasattr(given, "range_mean"):
         given, origin = given.range_mean[:7], given.how
     return tuple(np.asarray(given, dtype=np.float64).ravel().tolist()), dict(origin or {"given": "by the caller"})

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from scipy.special import chdtri
 
 from xrdsim.curves.curve import Curve
-from xrdsim.experiment.reflection import Reflection
+from xrdsim.experiment.setup import Experiment
 from xrdsim.fit.problem import Unknowns, problem
 from xrdsim.fit.result import Fit, Minimum
 from xrdsim.fit.tables import SHOWN, label, scale
-from xrdsim.forward.model import depth_end, strain_profile
+from xrdsim.forward.derived import depth_end, strain_profile
 from xrdsim.plotting import MEASURED, MODEL, PALETTE, SECOND, angle_axes, profile_axes, save_figure
 from xrdsim.profiles.space import D01, D02, ParameterSpace
 
@@ -231,11 +231,9 @@ def _seen(fit: Fit, minimum: Minimum) -> Array:
         unknowns=Unknowns(_space(fit)),
         mask=0.0,
         both_sides=True,
-        convention=how["convention"],
-        monochromator=how["monochromator"],
-        reflection=Reflection.from_dict(how["reflection"]),
+        experiment=Experiment.from_dict(how),
     )
-    curve = given.seen(np.array([minimum.values]), minimum.zero, minimum.fwhm)[0]
+    curve = given.seen(np.array([minimum.values]), *np.array([[minimum.zero], [minimum.fwhm]]))[0]
     columns = np.column_stack([curve, np.ones_like(curve)])
     used = fit.used
     near = np.linalg.lstsq(columns[used] / fit.model[used, None], np.ones(used.sum()))[0]

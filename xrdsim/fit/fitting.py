@@ -18,8 +18,7 @@ from xrdsim.fit.result import Estimate, Fit, Minimum
 from xrdsim.fit.search import Ending, search, valleys
 from xrdsim.fit.settings import assumed, settings_to_dict
 from xrdsim.fit.verdict import as_good, difference, estimate_of, judge, peak_remark, rms_dex
-from xrdsim.forward.derived import UNITS, derived
-from xrdsim.forward.model import depth_end, largest_strain, strain_profile
+from xrdsim.forward.derived import UNITS, depth_end, derived, largest_strain, strain_profile
 from xrdsim.profiles.space import TABLE
 
 MISFIT_FROM = 30 * DEFAULT_STEP
@@ -82,7 +81,7 @@ def fit_curve(
     begun = time.perf_counter() if begun is None else begun
     given = given or problem(curve)
     unknowns = given.unknowns
-    same = within_reach(curve, unknowns.space, given.physics["reflection"])
+    same = within_reach(curve, unknowns.space, given.experiment.reflection)
     if not (np.array_equal(same.angle, given.curve.angle) and np.array_equal(same.intensity, given.curve.intensity)):
         raise ParameterError(f"the problem was made of {given.curve.source or 'another curve'}, not of this curve")
     if method not in METHODS:
@@ -262,7 +261,13 @@ def linear_std(given: Problem, row: Array) -> tuple[float, float]:
 def _whole(given: Problem, row: Array, linear: Array) -> Array:
     """Model at all measured angles in the unit of the file."""
     grid, picked, between = equidistant(given.curve.angle, np.ones(len(given.curve.angle), bool))
-    everything = replace(given, grid=grid, picked=picked, between=between, exposure=np.ones(len(given.curve.angle)))
+    everything = replace(
+        given,
+        simulator=replace(given.simulator, scan=grid),
+        picked=picked,
+        between=between,
+        exposure=np.ones(len(given.curve.angle)),
+    )
     intensity = everything.curves(row[None], _FINAL)[0]
     return np.asarray((linear[0] * intensity + linear[1] + given.offset) * given.per_count)
 

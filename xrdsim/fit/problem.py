@@ -22,13 +22,14 @@ from scipy.sparse import csr_array
 
 from xrdsim.curves.curve import Curve
 from xrdsim.errors import CurveError, ParameterError
-from xrdsim.experiment.reflection import GGG_444, Reflection
 from xrdsim.experiment.scan import Scan
+from xrdsim.experiment.setup import Experiment
 from xrdsim.fit.points import equidistant, groups, scatter, within_reach
-from xrdsim.forward.derivatives import linearize
-from xrdsim.forward.model import LIMITS, NARROWEST, simulate
+from xrdsim.forward.model import LIMITS, NARROWEST, check_film
+from xrdsim.forward.prepare import THICKER
 from xrdsim.forward.resample import PEAK_MASK
-from xrdsim.profiles.space import ParameterSpace
+from xrdsim.forward.simulator import Seen, Simulator
+from xrdsim.profiles.space import L1, ParameterSpace
 
 Array = NDArray[np.float64]
 
@@ -140,14 +141,13 @@ class Problem:
     angle : (n,) their mean angles [arcsec].
     counting : whether ``data`` are counts with Poisson's noise.
     unknowns : what is fitted.
-    grid : equidistant scan on which curves are simulated.
     picked : (n,) points of the grid that were measured; ``between`` interpolates (n, grid) where they are not on it.
     exposure : (n,) counts per intensity, relative to their mean, times the points summed; 1 without counting.
     per_count : intensity per count, of the file, its harmonic mean; 1 without counting.
     offset : counts taken off, see ``problem``.
     scatter : s of the module's formulas [dex]; 1 with counting.
     left_out : mask, both_sides and excluded of ``problem``.
-    physics : arguments of ``linearize``: convention, monochromator, reflection.
+    simulator : of the experiment on the grid.
     """
 
     curve: Curve
@@ -156,7 +156,7 @@ class Problem:
     angle: Array
     counting: bool
     unknowns: Unknowns
-    grid: Scan
+    simulator: Simulator
     picked: NDArray[np.int64]
     exposure: Array
     between: csr_array | None = None
@@ -164,7 +164,16 @@ class Problem:
     offset: float = 0.0
     scatter: float = 1.0
     left_out: dict[str, Any] = field(default_factory=dict)
-    physics: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def grid(self) -> Scan:
+        """The equidistant scan on which curves are simulated."""
+        return self.simulator.scan
+
+    @property
+    def experiment(self) -> Experiment:
+        """What was measured, and how it is described."""
+        return self.simulator.experiment
 
     def __len__(self) -> int:
         return len(self.data)
@@ -182,36 +191,27 @@ class Problem:
         """Unscaled curves (m, n) at coordinates (m, k)."""
         return self.seen(self.unknowns.params(x), x[:, -2], x[:, -1], rtol_dex)
 
-    def seen(self, params: Array, zero: Any, fwhm: Any, rtol_dex: float = 1e-3) -> Array:
+    def seen(self, params: Array, zero: Array, fwhm: Array, rtol_dex: float = 1e-3) -> Array:
         """Unscaled curves (m, n) of parameters (m, 7 or 9) and instruments."""
-        seen = simulate(
-            params,
-            zero=zero,
-            fwhm=fwhm,
-            scan=self.grid,
-            rtol_dex=rtol_dex,
-            space=self.unknowns.space,
-            **self.physics,
-        ).intensity
-        return self._pick(seen)
+        params = self._checked(params)
+        return self._pick(self.simulator.within(rtol_dex).curves(params, Seen.unscaled(fwhm, zero))[1])
 
     def linear(self, x: Array, rtol_dex: float = 1e-3) -> tuple[Array, Array]:
         """Unscaled curves (m, n) and derivatives (m, k, n) over parameters, zero and fwhm, at coordinates (m, k)."""
         return self.linear_at(self.unknowns.params(x), x[:, -2], x[:, -1], rtol_dex)
 
-    def linear_at(self, params: Array, zero: Any, fwhm: Any, rtol_dex: float = 1e-3) -> tuple[Array, Array]:
+    def linear_at(self, params: Array, zero: Array, fwhm: Array, rtol_dex: float = 1e-3) -> tuple[Array, Array]:
         """The same at parameters (m, 7 or 9) and instruments."""
-        found = linearize(
-            params,
-            nuisances=INSTRUMENT,
-            zero=zero,
-            fwhm=fwhm,
-            scan=self.grid,
-            rtol_dex=rtol_dex,
-            space=self.unknowns.space,
-            **self.physics,
-        )
-        return self._pick(found.curves.intensity), self._pick(np.swapaxes(found.slope, 1, 2))
+        params = self._checked(params)
+        simulator = self.simulator.within(rtol_dex)
+        _, intensity, slope = simulator.linearize(params, Seen.unscaled(fwhm, zero), INSTRUMENT)
+        return self._pick(intensity), self._pick(slope)
+
+    def _checked(self, params: Array) -> Array:
+        """Parameters as the kernels take them; a film must hold their layers."""
+        rows = np.ascontiguousarray(params)
+        check_film(rows, self.experiment.reflection)
+        return rows
 
     def _pick(self, on_grid: Array) -> Array:
         if self.between is None:
@@ -301,9 +301,7 @@ def problem(
     mask: float = PEAK_MASK,
     both_sides: bool = False,
     excluded: tuple[tuple[float, float], ...] = (),
-    convention: str = "exact",
-    monochromator: float | None = None,
-    reflection: Reflection = GGG_444,
+    experiment: Experiment | None = None,
 ) -> Problem:
     """Prepare a measured curve.
 
@@ -317,7 +315,7 @@ def problem(
     both_sides : use the compressed side of the substrate peak, too. Layers that expand leave nothing there but the
         tail of the peak, in which real instruments differ most from a Gaussian.
     excluded : (low, high) angles [arcsec] not used either.
-    convention, monochromator, reflection : as in ``simulate``.
+    experiment : what was measured, and how it is described; None for GGG 444 with Cu Kα1.
 
     Raises
     ------
@@ -330,8 +328,8 @@ def problem(
         raise ParameterError(f"per_count = {per_count:g} must be a positive number: the intensity of one count")
     if not mask >= 0.0:
         raise ParameterError(f"mask = {mask:g} must be at least 0 arcsec")
-    chosen = unknowns or Unknowns()
-    curve = within_reach(curve, chosen.space, reflection)
+    chosen, experiment = unknowns or Unknowns(), (experiment or Experiment()).continuous()
+    curve = within_reach(curve, chosen.space, experiment.reflection)
     counted = curve.per_count if per_count is None else per_count
     below = curve.offset if offset is None else offset
     used = (curve.angle >= mask) | (both_sides & (curve.angle <= -mask))
@@ -377,7 +375,6 @@ def problem(
         grid, picked, between = equidistant(angle, np.ones(len(angle), bool))
     else:
         grid, picked, between = equidistant(curve.angle, used)
-    physics = {"convention": convention, "monochromator": monochromator, "reflection": reflection}
     return Problem(
         curve=curve,
         used=used,
@@ -385,7 +382,7 @@ def problem(
         angle=angle,
         counting=counted is not None,
         unknowns=chosen,
-        grid=grid,
+        simulator=Simulator(experiment, grid, THICKER * chosen.space.high[L1]),
         picked=picked,
         exposure=exposure,
         between=between,
@@ -393,5 +390,4 @@ def problem(
         offset=below if counted is not None else 0.0,
         scatter=noise,
         left_out={"mask": mask, "both_sides": both_sides, "excluded": [list(pair) for pair in excluded]},
-        physics=physics,
     )

@@ -191,7 +191,7 @@ def acceptable(problem: Problem) -> float:
 def screen(problem: Problem, rng: np.random.Generator) -> Array:
     """Starts (m, k): half the likeliest candidates, half drawn from the next and from all."""
     unknowns = problem.unknowns
-    pool = _candidates(unknowns.space, problem.physics["reflection"], _window(problem))
+    pool = _candidates(unknowns.space, problem.experiment.reflection, _window(problem))
     x = unknowns.coordinates(pool, np.mean(unknowns.zero), np.clip(_FWHM, *unknowns.fwhm))
     curves = problem.curves(x, _COARSE)
     mu = problem.expected(curves, problem.scaled(curves, steps=8))

@@ -14,7 +14,7 @@ import numpy as np
 from xrdsim import compiling
 from xrdsim.curves.curve import Curve, read_curve
 from xrdsim.errors import ParameterError, XrdError
-from xrdsim.experiment.reflection import GGG_444, Reflection
+from xrdsim.experiment.setup import Experiment
 from xrdsim.fit.fitting import fit_curve
 from xrdsim.fit.problem import Array, Problem, Unknowns, problem
 from xrdsim.fit.refinement import evaluate
@@ -32,7 +32,7 @@ class Choices:
     Attributes
     ----------
     reading : arguments of ``read_curve``.
-    unknowns, mask, both_sides, excluded, convention, reflection : as for ``xrdsim.fit.problem.problem``.
+    unknowns, mask, both_sides, excluded, experiment : as for ``xrdsim.fit.problem.problem``.
     starts : (m, 7 or 9) parameters, the same for all curves.
     fitting : arguments of ``fit_curve``.
     """
@@ -42,8 +42,7 @@ class Choices:
     mask: float = PEAK_MASK
     both_sides: bool = False
     excluded: tuple[tuple[float, float], ...] = ()
-    convention: str = "exact"
-    reflection: Reflection = GGG_444
+    experiment: Experiment = field(default_factory=Experiment)
     starts: Array | None = None
     fitting: dict[str, Any] = field(default_factory=dict)
 
@@ -73,8 +72,7 @@ def fit_file(
         mask=choices.mask,
         both_sides=choices.both_sides,
         excluded=choices.excluded,
-        convention=choices.convention,
-        reflection=choices.reflection,
+        experiment=choices.experiment,
     )
     begun += _compile(given)
     first = None if starts is None else starts(curve, given)

@@ -55,7 +55,7 @@ def settings_of(path: str | Path) -> dict[str, Any]:
 
 def assumed(given: Problem) -> str:
     """What a fit takes for granted, in a sentence."""
-    return assumed_of(given.physics["reflection"], given.unknowns.fwhm, given.unknowns.space.damage)
+    return assumed_of(given.experiment.reflection, given.unknowns.fwhm, given.unknowns.space.damage)
 
 
 def assumed_of(reflection: Reflection, fwhm: tuple[float, float], damage: bool) -> str:
@@ -87,7 +87,5 @@ def settings_to_dict(given: Problem) -> dict[str, Any]:
         **given.left_out,
         "strain_sum": unknowns.space.strain_sum,
         "ties": dict(unknowns.space.ties),
-        "convention": given.physics["convention"],
-        "monochromator": given.physics["monochromator"],
-        "reflection": given.physics["reflection"].to_dict(),
+        **{name: value for name, value in given.experiment.to_dict().items() if name != "layers"},
     }

@@ -74,7 +74,7 @@ def judge(given: Problem, chi2: float | None, rms: float, largest: float, estima
                 "describe the curve, or a better minimum was not found."
             )
         text = f"Curve and model differ by {rms:.3g} dex (RMS); neighbouring points scatter by {given.scatter:.2g} dex."
-    reach = strain_to_angle(largest, given.physics["reflection"])
+    reach = strain_to_angle(largest, given.experiment.reflection)
     if reach > given.grid.last:
         return "undetermined", (
             f"{text} But its largest strain, {100.0 * largest:.3g} %, diffracts at {reach:.0f}″, beyond the end of the "

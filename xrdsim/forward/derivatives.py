@@ -1,46 +1,22 @@
-"""What a small change of the parameters does to a curve: analytic derivatives and finite differences.
-
-The analytic ones are exact for the steps that the accuracy asks for (``xrdsim.kernels.jacobian``). The finite
-differences are the users' sensitivity measure, and an independent check.
-"""
+"""The public derivatives of curves, exact for the steps that the accuracy asks for (``xrdsim.kernels.jacobian``)."""
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NotRequired, TypedDict, Unpack
+from typing import Any, NamedTuple, NotRequired, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xrdsim.errors import ParameterError
-from xrdsim.experiment.reflection import GGG_444, Reflection
+from xrdsim.experiment.reflection import Reflection
 from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
-from xrdsim.forward import cuda as cards
-from xrdsim.forward.model import (
-    THICKER,
-    Curves,
-    Forward,
-    by_thickness,
-    check_device,
-    check_film,
-    chunks,
-    per_sample,
-    prepare,
-    simulate,
-)
-from xrdsim.forward.nodes import grid_and_cluster
-from xrdsim.forward.nodes import nodes as instrument_nodes
-from xrdsim.kernels import batch
-from xrdsim.kernels.convolve import Nodes
+from xrdsim.experiment.setup import Experiment
+from xrdsim.forward.model import Curves, check_device, check_film, check_seen
+from xrdsim.forward.prepare import THICKER
+from xrdsim.forward.simulator import NUISANCES, Seen, Simulator
 from xrdsim.profiles.space import ALL_NAMES, L1, ParameterSpace
-from xrdsim.units import FWHM_TO_SIGMA
 
 Array = NDArray[np.float64]
-
-NUISANCES = {"zero": 1, "fwhm": 2, "scale": 3, "background": 4}
-"""What else a measured curve depends on, and its number in the kernels."""
-
-_ROWS = 256  # profiles changed at once: bounds the memory of their curves
 
 
 class Physics(TypedDict):
@@ -50,6 +26,7 @@ class Physics(TypedDict):
     rtol_dex: NotRequired[float]
     monochromator: NotRequired[float | None]
     reflection: NotRequired[Reflection]
+    experiment: NotRequired[Experiment]
     scan: NotRequired[Scan]
     device: NotRequired[str]
     space: NotRequired[ParameterSpace | None]
@@ -115,8 +92,8 @@ def linearize(
     params : (n, 7), (n, 9) with the damage, or one row.
     nuisances : any of ``zero``, ``fwhm``, ``scale``, ``background``, in the order wanted.
     fwhm, scale, background, zero : as for ``simulate``. Scalars or (n,).
-    physics : ``convention``, ``rtol_dex``, ``monochromator``, ``reflection``, ``scan``, ``device``, ``space`` of
-        ``simulate``.
+    physics : ``convention``, ``rtol_dex``, ``monochromator``, ``reflection``, ``experiment``, ``scan``, ``device``,
+        ``space`` of ``simulate``.
 
     Raises
     ------
@@ -125,24 +102,11 @@ def linearize(
     DeviceError
         The device is not available.
     """
-    device = physics.get("device", "cpu")
-    check_device(device, ("cpu", "cuda"))
-    linearise = cards.linearise if device == "cuda" else batch.linearise
-    task = _prepare(params, nuisances, fwhm, scale, background, zero, physics)
-    n, size = task.rows.shape
-    points = task.scan.points
-    reflectivity = np.empty((n, points))
-    seen = np.empty((n, points))
-    slope = np.empty((n, size + len(nuisances), points))
-    for part, grid, model in _groups(task):
-        results = tuple(np.empty((len(part), *out.shape[1:])) for out in (reflectivity, seen, slope))
-        linearise(*_arguments(task, part, grid, model), *results)
-        reflectivity[part], seen[part], slope[part] = results
-    if "fwhm" in nuisances:
-        slope[:, size + nuisances.index("fwhm")] *= FWHM_TO_SIGMA
-    intensity = task.scale[:, None] * seen + task.background[:, None]
-    curves = Curves(task.rows, task.scan.angle, reflectivity, intensity)
-    return Linearization(curves, (*ALL_NAMES[:size], *nuisances), np.swapaxes(slope, 1, 2))
+    task = _checked(params, nuisances, fwhm, scale, background, zero, physics)
+    check_device(task.simulator.device, ("cpu", "cuda"))
+    reflectivity, intensity, slope = task.simulator.linearize(task.rows, task.seen, nuisances)
+    curves = Curves(task.rows, task.simulator.scan.angle, reflectivity, intensity)
+    return Linearization(curves, (*ALL_NAMES[: task.rows.shape[1]], *nuisances), np.swapaxes(slope, 1, 2))
 
 
 def pull_back(
@@ -160,38 +124,24 @@ def pull_back(
 
     The array of all derivatives, (n, angle, k), is not formed. Parameters and errors are those of ``linearize``.
     """
-    check_device(physics.get("device", "cpu"))
-    task = _prepare(params, nuisances, fwhm, scale, background, zero, physics)
-    n, size = task.rows.shape
+    task = _checked(params, nuisances, fwhm, scale, background, zero, physics)
+    check_device(task.simulator.device)
     weight = np.ascontiguousarray(cotangent, dtype=np.float64)
-    if weight.shape != (n, task.scan.points):
-        raise ParameterError(f"the cotangent has the shape {weight.shape}; curves have {(n, task.scan.points)}")
-    out = np.empty((n, size + len(nuisances)))
-    for part, grid, model in _groups(task):
-        result = np.empty((len(part), out.shape[1]))
-        batch.pull_back(*_arguments(task, part, grid, model), weight[part], result)
-        out[part] = result
-    if "fwhm" in nuisances:
-        out[:, size + nuisances.index("fwhm")] *= FWHM_TO_SIGMA
-    return out
+    shape = (len(task.rows), task.simulator.scan.points)
+    if weight.shape != shape:
+        raise ParameterError(f"the cotangent has the shape {weight.shape}; curves have {shape}")
+    return task.simulator.pull_back(task.rows, task.seen, nuisances, weight)
 
 
-@dataclass(frozen=True)
-class _Task:
+class _Task(NamedTuple):
     """Checked arguments."""
 
     rows: Array
-    fwhm: Array
-    scale: Array
-    background: Array
-    zero: Array
-    codes: NDArray[np.int64]
-    scan: Scan
-    physics: Physics
-    thickness: float
+    seen: Seen
+    simulator: Simulator
 
 
-def _prepare(
+def _checked(
     params: ArrayLike,
     nuisances: tuple[str, ...],
     fwhm: ArrayLike,
@@ -203,149 +153,14 @@ def _prepare(
     unknown = [name for name in nuisances if name not in NUISANCES]
     if unknown:
         raise ParameterError(f"nuisance {unknown[0]!r} is unknown; choose among {', '.join(NUISANCES)}")
-    space = physics.get("space") or ParameterSpace()
+    given: dict[str, Any] = dict(physics)
+    space, device = given.pop("space", None) or ParameterSpace(), given.pop("device", "cpu")
+    scan = given.pop("scan", DEFAULT_SCAN)
+    experiment = given.pop("experiment", None) or Experiment(**given)
     rows = space.check(params)
-    check_film(rows, physics.get("reflection", GGG_444), physics.get("device", "cpu"))
-    n = len(rows)
-    task = _Task(
-        rows,
-        per_sample(fwhm, n, "fwhm"),
-        per_sample(scale, n, "scale"),
-        per_sample(background, n, "background"),
-        per_sample(zero, n, "zero"),
-        np.array([NUISANCES[name] for name in nuisances], dtype=np.int64),
-        physics.get("scan", DEFAULT_SCAN),
-        physics,
-        THICKER * space.high[L1],
-    )
-    sharp = task.fwhm == 0.0
-    if sharp.any() and ({"zero", "fwhm"} & set(nuisances) or task.zero[sharp].any()):
+    check_film(rows, experiment.reflection, device)
+    seen = check_seen(len(rows), fwhm, zero, scale, background)
+    sharp = seen.fwhm == 0.0
+    if sharp.any() and ({"zero", "fwhm"} & set(nuisances) or seen.zero[sharp].any()):
         raise ParameterError("fwhm = 0 is no instrument; a zero, and a derivative over zero or fwhm, need a width")
-    return task
-
-
-def _groups(task: _Task) -> Iterator[tuple[NDArray[np.int64], Nodes, Forward]]:
-    """Samples simulated alike: their indices, at which nodes, and the model."""
-    physics = task.physics
-    reflection = physics.get("reflection", GGG_444)
-    blurred = task.fwhm > 0.0
-    for some in (np.flatnonzero(blurred), np.flatnonzero(~blurred)):
-        if not len(some):
-            continue
-        grid = instrument_nodes(
-            task.scan,
-            reflection,
-            narrowest=task.fwhm[some].min(),
-            widest=task.fwhm[some].max(),
-            zero=float(np.abs(task.zero[some]).max()),
-            thickness=task.thickness,
-        )
-        equidistant, cluster = grid_and_cluster(grid)
-        for part, thickness in by_thickness(task.rows[some], task.thickness):
-            model = prepare(
-                task.scan,
-                grid=equidistant,
-                cluster=cluster,
-                convention=physics.get("convention", "exact"),
-                rtol_dex=physics.get("rtol_dex", 1e-4),
-                monochromator=physics.get("monochromator"),
-                reflection=reflection,
-                damaged=task.rows.shape[1] == 9,
-                thickness=thickness,
-            )
-            yield some[part], grid, model
-
-
-def _arguments(task: _Task, part: NDArray[np.int64], grid: Nodes, model: Forward) -> tuple[Any, ...]:
-    """What both kernels take first."""
-    rows = task.rows[part]
-    number = chunks(len(rows))
-    most = batch.most_steps(rows, model.material, model.accuracy, number)
-    sigma = task.fwhm[part] * FWHM_TO_SIGMA
-    engine = (model.material, model.accuracy, model.optics, most, grid)
-    return (rows, *engine, sigma, task.zero[part], task.scale[part], task.codes, number)
-
-
-def finite_difference(
-    params: ArrayLike,
-    *,
-    relative: float = 0.01,
-    relative_to: str = "value",
-    floor: float = 1e-10,
-    convention: str = "exact",
-    layers: float | None = None,
-    rtol_dex: float = 1e-4,
-    fwhm: float = 30.0,
-    monochromator: float | None = None,
-    reflection: Reflection = GGG_444,
-    scan: Scan = DEFAULT_SCAN,
-    device: str = "cpu",
-    space: ParameterSpace | None = None,
-) -> Array:
-    """Change of each curve when one parameter changes: mean |Δ log10(I + floor)| over the scan.
-
-    A parameter grows by ``relative`` of its value (Rp2 ≤ 0 away from 0) or of its range; where that would leave the
-    range or break a constraint it shrinks by as much.
-
-    Parameters
-    ----------
-    params : (n, 7 or 9) or one row.
-    relative : size of the change, 0 < relative ≤ 0.5.
-    relative_to : ``value`` or ``range``.
-    floor : added to the intensity, so that vanishing ones do not count.
-    fwhm : of the instrument function [arcsec]; 0 for the reflectivity itself.
-
-    Returns
-    -------
-    (n, 7 or 9), NaN where a value is 0 and the change relative to it, or where no direction is allowed.
-
-    Raises
-    ------
-    ParameterError, DeviceError
-        As ``simulate``.
-    """
-    if not 0.0 < relative <= 0.5:
-        raise ParameterError(f"relative = {relative:g} must lie within 0 … 0.5")
-    if relative_to not in ("value", "range"):
-        raise ParameterError(f"relative_to = {relative_to!r} is unknown; choose value or range")
-    if not (np.isfinite(floor) and floor >= 0.0):
-        raise ParameterError(f"floor = {floor:g} must be a finite number of at least 0")
-    chosen = space or ParameterSpace()
-    rows = chosen.check(params)
-    if rows.shape[1] == 9:
-        chosen = chosen.with_damage()
-    changed = _changed(rows, chosen, relative, relative_to)
-    out = np.full(changed.shape[:2], np.nan)
-    for first in range(0, len(rows), _ROWS):
-        part = slice(first, first + _ROWS)
-        possible = np.isfinite(changed[part, :, 0])
-        curves = simulate(
-            np.concatenate([rows[part], changed[part][possible]]),
-            convention=convention,
-            layers=layers,
-            rtol_dex=rtol_dex,
-            fwhm=fwhm,
-            monochromator=monochromator,
-            reflection=reflection,
-            scan=scan,
-            device=device,
-            space=chosen,
-        )
-        level = np.log10(curves.intensity + floor)
-        before, after = level[: len(possible)], level[len(possible) :]
-        out[part][possible] = np.abs(after - before[np.nonzero(possible)[0]]).mean(axis=1)
-    return out
-
-
-def _changed(rows: Array, space: ParameterSpace, relative: float, relative_to: str) -> Array:
-    """Each row (n, p) with each parameter changed, (n, p, p); NaN where that is not possible."""
-    n, p = rows.shape
-    change = relative * (rows if relative_to == "value" else np.broadcast_to(space.span, rows.shape))
-    diagonal = np.arange(p)
-    out = np.full((n, p, p), np.nan)
-    for sign in (-1.0, 1.0):  # growing last: it wins where both are allowed
-        candidate = np.repeat(rows[:, None, :], p, axis=1)
-        candidate[:, diagonal, diagonal] += sign * change
-        allowed = space.contains(candidate.reshape(-1, p)).reshape(n, p) & (change != 0.0)
-        out[allowed] = candidate[allowed]
-    return out
+    return _Task(rows, seen, Simulator(experiment, scan, THICKER * space.high[L1], device))

@@ -5,9 +5,9 @@ the depth at which the layer ends.
 """
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from xrdsim.forward.model import depth_end, largest_strain, strain_profile
+from xrdsim.kernels import batch
 from xrdsim.profiles.space import RP1, ParameterSpace
 
 Array = NDArray[np.float64]
@@ -31,3 +31,28 @@ def derived(params: Array, space: ParameterSpace) -> Array:
         where = np.where(at_kink >= strain.max(axis=1), rows[:, RP1], depth[strain.argmax(axis=1)])
         parts.append(np.column_stack([largest_strain(rows), where, np.trapezoid(strain, depth, axis=1), ends]))
     return np.concatenate(parts)
+
+
+def strain_profile(params: ArrayLike, depth: ArrayLike, *, space: ParameterSpace | None = None) -> Array:
+    """Strain (n, depths) of parameters (n, 7 or 9) at depths [Å], 0 beyond the end of the layer."""
+    rows = (space or ParameterSpace()).check(params)
+    at = np.ascontiguousarray(np.atleast_1d(depth), dtype=np.float64)
+    out = np.empty((len(rows), len(at)))
+    batch.profiles(rows, at, out)
+    return out
+
+
+def depth_end(params: ArrayLike, *, space: ParameterSpace | None = None) -> Array:
+    """Depth (n,) [Å] at which the strain of parameters (n, 7 or 9) falls to 1e-4."""
+    rows = (space or ParameterSpace()).check(params)
+    out = np.empty(len(rows))
+    batch.ends(rows, out)
+    return out
+
+
+def largest_strain(params: ArrayLike) -> Array:
+    """Largest strain (n,) of parameters (n, 7 or 9), which are not checked."""
+    rows = np.atleast_2d(np.ascontiguousarray(params, dtype=np.float64))
+    out = np.empty(len(rows))
+    batch.largest_strains(rows, out)
+    return out

@@ -4,7 +4,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from xrdsim.forward.model import Curves, depth_end, strain_profile
+from xrdsim.forward.derived import depth_end, strain_profile
+from xrdsim.forward.model import Curves
 from xrdsim.plotting import PALETTE, angle_axes, profile_axes
 
 Array = NDArray[np.float64]

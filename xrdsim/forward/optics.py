@@ -11,7 +11,6 @@ The layer's transfer matrix is computed on a coarse grid of angles; this module 
 
 import math
 from collections.abc import Iterator
-from enum import StrEnum
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -21,23 +20,11 @@ from numpy.typing import NDArray
 from xrdsim.errors import ParameterError
 from xrdsim.experiment.reflection import Film, Reflection
 from xrdsim.experiment.scan import Scan
+from xrdsim.experiment.setup import Convention
 from xrdsim.kernels.reflectivity import BLOCK, LANES, OPTICS, PHASES, Optics, aligned
 from xrdsim.units import ARCSEC
 
 Complex = NDArray[np.complex128]
-
-
-class Convention(StrEnum):
-    """``exact``: dynamical theory in full. ``linear``: the approximations of earlier simulators, for comparison."""
-
-    EXACT = "exact"
-    LINEAR = "linear"
-
-
-def monochromator_factor(reflection: Reflection, convention: Convention) -> float:
-    """Default weight m of π against σ: |cos 2θ_B| of a perfect monochromator, in ``linear`` its square root."""
-    factor = abs(math.cos(2.0 * reflection.theta_bragg))
-    return factor if convention is Convention.EXACT else math.sqrt(factor)
 
 
 def darwin_half_width(reflection: Reflection) -> float:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from xrdsim.errors import ParameterError
 from xrdsim.experiment.reflection import GGG_444, Reflection
 from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
-from xrdsim.forward.model import largest_strain
+from xrdsim.forward.derived import largest_strain
 from xrdsim.profiles.space import D02, DMAX1, ParameterSpace
 from xrdsim.units import ARCSEC
 

@@ -18,7 +18,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from xrdsim.errors import ParameterError
 from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
-from xrdsim.forward.derivatives import NUISANCES, Physics, linearize
+from xrdsim.experiment.setup import Experiment
+from xrdsim.forward.derivatives import Physics, linearize
+from xrdsim.forward.simulator import NUISANCES
 from xrdsim.profiles.space import ALL_NAMES, RP2, ParameterSpace
 
 Array = NDArray[np.float64]
@@ -148,11 +150,14 @@ COARSE = 12.0
 """Step [arcsec] of the scan on which the determinant is computed."""
 
 
-def log_root_information(rows: Array, space: ParameterSpace, scan: Scan = DEFAULT_SCAN, **physics: Any) -> Array:
+def log_root_information(
+    rows: Array, space: ParameterSpace, scan: Scan = DEFAULT_SCAN, experiment: Experiment | None = None
+) -> Array:
     """ln √det F (n,) of the profile's free parameters in parts of their ranges, on a coarse scan."""
     factor = max(1, int(COARSE // scan.step))
     coarse = Scan(scan.start, factor * scan.step, -(-scan.points // factor))
-    linear = linearize(rows, background=1e-4, rtol_dex=1e-2, scan=coarse, space=space, **physics)
+    rough = (experiment or Experiment()).continuous().within(1e-2)
+    linear = linearize(rows, background=1e-4, experiment=rough, scan=coarse, space=space)
     weight = np.sqrt(1e5 * factor / linear.curves.intensity)
     slope = linear.slope * space.span
     for name, other in space.ties:

@@ -15,9 +15,10 @@ from numpy.typing import ArrayLike, NDArray
 from xrdsim.errors import ParameterError
 from xrdsim.experiment.reflection import GGG_444, Reflection
 from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
+from xrdsim.experiment.setup import Experiment
 from xrdsim.files import replacing, save_json
-from xrdsim.forward.derivatives import finite_difference
 from xrdsim.forward.prior import draw_prior
+from xrdsim.information.differences import finite_difference
 from xrdsim.limits import read_json
 from xrdsim.profiles.space import ALL_NAMES, ParameterSpace
 
@@ -90,6 +91,7 @@ def measure_sensitivity(
     rtol_dex: float = 1e-4,
     monochromator: float | None = None,
     reflection: Reflection = GGG_444,
+    experiment: Experiment | None = None,
     scan: Scan = DEFAULT_SCAN,
     space: ParameterSpace | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -103,8 +105,9 @@ def measure_sensitivity(
     ParameterError
         As ``finite_difference``; or a parameter that no profile allows to change.
     """
+    given = experiment or Experiment(reflection, convention, monochromator, layers, rtol_dex)  # type: ignore[arg-type]
     if params is None:
-        params = draw_prior(SAMPLES, space=space, reflection=reflection, scan=scan, rng=np.random.default_rng(0))
+        params = draw_prior(SAMPLES, space=space, reflection=given.reflection, scan=scan, rng=np.random.default_rng(0))
     rows = (space or ParameterSpace()).check(params)
     kinds: dict[str, list[Array]] = {"value": [], "range": []}
     for start in range(0, len(rows), _ROWS):
@@ -115,11 +118,7 @@ def measure_sensitivity(
                 relative_to=kind,
                 floor=floor,
                 fwhm=fwhm,
-                convention=convention,
-                layers=layers,
-                rtol_dex=rtol_dex,
-                monochromator=monochromator,
-                reflection=reflection,
+                experiment=given,
                 scan=scan,
                 space=space,
             )
@@ -141,10 +140,10 @@ def measure_sensitivity(
         "floor": floor,
         "fwhm": fwhm,
         "metric": "mean |delta log10(I + floor)| over the scan",
-        "convention": str(convention),
-        "layers": layers,
-        "rtol_dex": rtol_dex,
-        "reflection": reflection.to_dict(),
+        "convention": str(given.convention),
+        "layers": given.layers,
+        "rtol_dex": given.rtol_dex,
+        "reflection": given.reflection.to_dict(),
         "scan": scan.to_dict(),
         "space": asdict(space or ParameterSpace()),
     }

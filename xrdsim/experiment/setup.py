@@ -1,0 +1,103 @@
+"""An experiment: the reflection that is measured, and how its diffraction is described.
+
+One record carries what a simulation needs beside the profile, the angles and the instrument, from a command or a file
+through the simulator, a fit, a dataset and a trained network.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any, Self
+
+from xrdsim.errors import ParameterError
+from xrdsim.experiment.reflection import GGG_444, Reflection
+
+THICKEST_LAYER = 1e4
+"""Largest thickness of a sublayer [Å]."""
+
+FINEST, COARSEST = 1e-8, 1e-2
+"""Limits of the accuracy that may be asked for [dex]."""
+
+
+class Convention(StrEnum):
+    """``exact``: dynamical theory in full. ``linear``: the approximations of earlier simulators, for comparison."""
+
+    EXACT = "exact"
+    LINEAR = "linear"
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What is measured, and how it is described.
+
+    Parameters
+    ----------
+    reflection : of which crystal, with which film on it.
+    convention : ``exact``, or ``linear`` for the approximations of earlier simulators.
+    monochromator : weight of π against σ polarisation; ``None`` takes the convention's default, |cos 2θ_B| of a perfect
+        monochromator, in ``linear`` its square root.
+    layers : thickness of equal sublayers [Å]; ``None`` integrates the continuous profile.
+    rtol_dex : accuracy of log10 R of the continuum, RMS over the scan.
+
+    Raises
+    ------
+    ParameterError
+        A value without meaning, naming it.
+    """
+
+    reflection: Reflection = GGG_444
+    convention: Convention = Convention.EXACT
+    monochromator: float = None  # type: ignore[assignment]  # a number once it is made
+    layers: float | None = None
+    rtol_dex: float = 1e-4
+
+    def __post_init__(self) -> None:
+        try:
+            object.__setattr__(self, "convention", Convention(self.convention))
+        except ValueError:
+            raise ParameterError(f"convention {self.convention!r} is unknown; choose exact or linear") from None
+        if self.layers is not None and not 1.0 <= self.layers <= THICKEST_LAYER:
+            raise ParameterError(
+                f"layers = {self.layers} must be a thickness of at least 1 Å and at most {THICKEST_LAYER:g} Å, or None "
+                "for the continuum"
+            )
+        if not FINEST <= self.rtol_dex <= COARSEST:
+            raise ParameterError(f"rtol_dex = {self.rtol_dex:g} must lie within {FINEST:g} … {COARSEST:g}")
+        if self.monochromator is None:
+            factor = abs(math.cos(2.0 * self.reflection.theta_bragg))
+            object.__setattr__(self, "monochromator", factor if self.exact else math.sqrt(factor))
+        object.__setattr__(self, "monochromator", float(self.monochromator))
+        if not 0.0 <= self.monochromator <= 1.0:
+            raise ParameterError(f"monochromator = {self.monochromator:g} must lie within 0 … 1")
+
+    @property
+    def exact(self) -> bool:
+        """Whether the convention is the exact one."""
+        return self.convention is Convention.EXACT
+
+    def within(self, rtol_dex: float) -> "Experiment":
+        """The same with another accuracy [dex]."""
+        return self if rtol_dex == self.rtol_dex else replace(self, rtol_dex=rtol_dex)
+
+    def continuous(self) -> "Experiment":
+        """The same of the continuous profile, of which alone there are derivatives."""
+        return self if self.layers is None else replace(self, layers=None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON: what describes a curve, without the accuracy."""
+        return {
+            "convention": str(self.convention),
+            "layers": self.layers,
+            "monochromator": self.monochromator,
+            "reflection": self.reflection.to_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, table: dict[str, Any]) -> Self:
+        """Inverse of ``to_dict``; other entries of the table are left alone."""
+        return cls(
+            reflection=Reflection.from_dict(table["reflection"]),
+            convention=table["convention"],
+            monochromator=table["monochromator"],
+            layers=table.get("layers"),
+        )

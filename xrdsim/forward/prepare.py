@@ -1,0 +1,124 @@
+"""From an experiment and its angles to what the kernels need, prepared once for samples that are simulated alike."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from xrdsim.errors import ParameterError
+from xrdsim.experiment.scan import Scan
+from xrdsim.experiment.setup import Experiment
+from xrdsim.forward.optics import amplitudes, coupling, optics
+from xrdsim.kernels import batch
+from xrdsim.kernels.reflectivity import Optics
+from xrdsim.kernels.steps import Accuracy, Material
+from xrdsim.profiles.space import L1, PROFILE
+
+Array = NDArray[np.float64]
+
+THICKER = 1.2
+"""A layer is at most so much thicker than L1: the slowest tail, a Gaussian of small strain, ends there."""
+
+THICKNESSES = (3000.0, 4000.0, 5000.0, 6000.0, 6800.0)
+"""Layers [Å] that are simulated with fewer coarse angles than the thickest need."""
+
+THICKEST_PHASE = 0.0062
+"""Largest |σ|h of a step: 100 Å in GGG 444."""
+
+SINGLE = 1e-3
+"""Accuracy [dex] of the steps in single precision."""
+
+_EVERYWHERE = Experiment()
+
+
+@dataclass(frozen=True)
+class Forward:
+    """What the kernels need to simulate one experiment with one accuracy, prepared once."""
+
+    optics: Optics
+    material: Material
+    accuracy: Accuracy
+
+
+def prepare(
+    scan: Scan,
+    experiment: Experiment = _EVERYWHERE,
+    *,
+    grid: Scan | None = None,
+    cluster: Array | None = None,
+    damaged: bool = False,
+    thickness: float | None = None,
+    precision: str = "double",
+) -> Forward:
+    """Prepare the kernels for the angles of ``grid``, the scan by default, and ``cluster``; accurate on the scan.
+
+    Parameters
+    ----------
+    scan, experiment : what is simulated.
+    grid, cluster : angles [arcsec] of the simulation.
+    damaged : whether samples have static Debye–Waller damage.
+    thickness : largest thickness of the layers [Å].
+    precision : ``double`` or ``single``.
+
+    Raises
+    ------
+    ParameterError
+        Angles beyond a right angle, or an unknown precision.
+    """
+    if precision not in ("double", "single"):
+        raise ParameterError(f"precision {precision!r} is unknown; choose double or single")
+    reflection, convention, layers = experiment.reflection, experiment.convention, experiment.layers
+    rtol_dex = max(experiment.rtol_dex, SINGLE) if precision == "single" else experiment.rtol_dex
+    prepared = optics(
+        grid or scan,
+        np.empty(0) if cluster is None else cluster,
+        reflection,
+        convention,
+        monochromator=experiment.monochromator,
+        thickness=thickness or THICKER * PROFILE[L1].high,
+        error=1e-11 if layers is not None else 0.001 * rtol_dex,
+        single=precision == "single",
+    )
+    ends = amplitudes(np.array([scan.start, scan.last]), reflection, convention)
+    # measured against finer steps, worst of the prior and of narrow flanks (benchmarks/accuracy.py); a factor E(z)
+    # that varies needs finer steps where |a| is large
+    tight = (rtol_dex / 1e-4) ** 0.25
+    phase, slope = (2.2, 0.135) if damaged else (2.5, 0.165)
+    accuracy = Accuracy(
+        layers=0.0 if layers is None else float(layers),
+        phase=min(phase * tight, 3.0),
+        slope=slope * tight,
+        curvature=slope * tight,
+        lowest=float(ends.f.real.min()),
+        highest=float(ends.f.real.max()),
+        thickest=THICKEST_PHASE / float(np.abs(ends.sigma).max()),
+    )
+    material = Material(coupling(reflection, convention), experiment.exact, damaged)
+    return Forward(prepared, material, accuracy)
+
+
+def by_thickness(
+    rows: Array, thickest: float, layers: float | None = None
+) -> Iterator[tuple[NDArray[np.int64], float]]:
+    """Indices of the rows whose layer is not thicker than each of THICKNESSES, or than ``thickest``, and this bound.
+
+    A thinner layer needs fewer coarse angles. The group of a row depends on nothing but the row.
+    """
+    ends = np.empty(len(rows))
+    batch.ends(rows, ends)
+    bounds = np.array([bound for bound in THICKNESSES if bound < thickest] + [thickest])
+    group = np.minimum(np.searchsorted(bounds, ends + (layers or 1.0)), len(bounds) - 1)
+    for i in np.unique(group):
+        yield np.flatnonzero(group == i), float(bounds[i])
+
+
+def has_damage(rows: Array) -> bool:
+    """Whether any of the rows has damage."""
+    return rows.shape[1] == 9 and bool(np.any(rows[:, 7] > 0.0))
+
+
+def chunks(n: int) -> int:
+    """Chunks of samples for the parallel loops: some more than threads, to balance their load."""
+    return max(1, min(n, 8 * numba.get_num_threads()))

@@ -1,0 +1,197 @@
+"""The simulator behind the public functions: one experiment on one scan, for samples that were checked before.
+
+A fit calls it at every step; ``xrdsim.simulate`` and ``xrdsim.linearize`` check their arguments and call it once.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xrdsim.experiment.scan import Scan
+from xrdsim.experiment.setup import Experiment
+from xrdsim.forward import cuda as cards
+from xrdsim.forward.nodes import grid_and_cluster
+from xrdsim.forward.nodes import nodes as instrument_nodes
+from xrdsim.forward.prepare import Forward, by_thickness, chunks, has_damage, prepare
+from xrdsim.kernels import batch
+from xrdsim.kernels.convolve import Nodes
+from xrdsim.limits import afford
+from xrdsim.units import FWHM_TO_SIGMA
+
+Array = NDArray[np.float64]
+
+NUISANCES = {"zero": 1, "fwhm": 2, "scale": 3, "background": 4}
+"""What else a measured curve depends on, and its number in the kernels."""
+
+_ROWS = 4096  # rows simulated at once: bounds the memory of the nodes beside the result
+
+
+@dataclass(frozen=True)
+class Seen:
+    """How each of n samples is measured: FWHM and zero [arcsec], scale and background of its intensity, (n,) each."""
+
+    fwhm: Array
+    zero: Array
+    scale: Array
+    background: Array
+
+    @classmethod
+    def unscaled(cls, fwhm: Array, zero: Array) -> "Seen":
+        """Of scale 1, without a background."""
+        each = np.ascontiguousarray(fwhm), np.ascontiguousarray(zero)
+        return cls(*each, np.ones(len(fwhm)), np.zeros(len(fwhm)))
+
+    def nodes(self, some: NDArray[np.int64], simulator: "Simulator") -> Nodes:
+        """Where some of the samples must be simulated."""
+        return instrument_nodes(
+            simulator.scan,
+            simulator.experiment.reflection,
+            narrowest=self.fwhm[some].min(),
+            widest=self.fwhm[some].max(),
+            zero=float(np.abs(self.zero[some]).max()),
+            thickness=simulator.thickest,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Simulator:
+    """Curves and derivatives of one experiment on one scan.
+
+    Attributes
+    ----------
+    experiment, scan : what is simulated.
+    thickest : bound of the thickness of the layers [Å].
+    device, precision : as of ``xrdsim.simulate``.
+    """
+
+    experiment: Experiment
+    scan: Scan
+    thickest: float
+    device: str = "cpu"
+    precision: str = "double"
+
+    def within(self, rtol_dex: float) -> "Simulator":
+        """The same with another accuracy [dex]."""
+        experiment = self.experiment.within(rtol_dex)
+        return self if experiment is self.experiment else replace(self, experiment=experiment)
+
+    def curves(self, rows: Array, seen: Seen) -> tuple[Array, Array]:
+        """Reflectivity and measured intensity, (n, angle) each, of rows (n, p)."""
+        n, scan = len(rows), self.scan
+        reflectivity, intensity = np.empty((n, scan.points)), np.empty((n, scan.points))
+        damaged = has_damage(rows)
+        blurred = seen.fwhm > 0.0
+        if blurred.any():
+            indices = np.flatnonzero(blurred)
+            nodes = seen.nodes(indices, self)
+            afford(
+                16.0 * min(n, _ROWS) * len(nodes.angle), f"{n} curves at {len(nodes.angle)} angles about the instrument"
+            )
+            for part in np.array_split(indices, -(-len(indices) // _ROWS)):
+                at_nodes = self._reflect(rows[part], damaged, *grid_and_cluster(nodes))
+                reflectivity[part] = at_nodes[:, nodes.first : nodes.first + scan.points * nodes.stride : nodes.stride]
+                measured = np.empty((len(part), scan.points))
+                batch.measure(
+                    at_nodes,
+                    nodes,
+                    seen.fwhm[part] * FWHM_TO_SIGMA,
+                    seen.zero[part],
+                    seen.scale[part],
+                    seen.background[part],
+                    chunks(len(part)),
+                    measured,
+                )
+                intensity[part] = measured
+        sharp = np.flatnonzero(~blurred)
+        if len(sharp):
+            reflectivity[sharp] = self._reflect(rows[sharp], damaged, scan)
+            for shift in np.unique(seen.zero[sharp]):
+                part = sharp[seen.zero[sharp] == shift]
+                shifted = reflectivity[part]
+                if shift != 0.0:
+                    shifted = self._reflect(rows[part], damaged, replace(scan, start=scan.start - shift))
+                intensity[part] = seen.scale[part, None] * shifted + seen.background[part, None]
+        return reflectivity, intensity
+
+    def _reflect(self, rows: Array, damaged: bool, grid: Scan, cluster: Array | None = None) -> Array:
+        """Reflectivity (n, nodes)."""
+        out = np.empty((len(rows), grid.points + (0 if cluster is None else len(cluster))))
+        for some, thickness in by_thickness(rows, self.thickest, self.experiment.layers):
+            model = prepare(
+                self.scan,
+                self.experiment,
+                grid=grid,
+                cluster=cluster,
+                damaged=damaged,
+                thickness=thickness,
+                precision=self.precision,
+            )
+            out[some] = reflectivity_of(rows[some], model, self.device)
+        return out
+
+    def linearize(self, rows: Array, seen: Seen, nuisances: tuple[str, ...]) -> tuple[Array, Array, Array]:
+        """Reflectivity and intensity (n, angle), and derivatives (n, k, angle) over parameters and nuisances."""
+        linearise = cards.linearise if self.device == "cuda" else batch.linearise
+        (n, size), points = rows.shape, self.scan.points
+        reflectivity, unscaled = np.empty((n, points)), np.empty((n, points))
+        slope = np.empty((n, size + len(nuisances), points))
+        for part, arguments in self._groups(rows, seen, nuisances):
+            results = tuple(np.empty((len(part), *out.shape[1:])) for out in (reflectivity, unscaled, slope))
+            linearise(*arguments, *results)
+            reflectivity[part], unscaled[part], slope[part] = results
+        if "fwhm" in nuisances:
+            slope[:, size + nuisances.index("fwhm")] *= FWHM_TO_SIGMA
+        return reflectivity, seen.scale[:, None] * unscaled + seen.background[:, None], slope
+
+    def pull_back(self, rows: Array, seen: Seen, nuisances: tuple[str, ...], cotangent: Array) -> Array:
+        """Derivatives (n, k) of Σ cotangent·intensity over parameters and nuisances; cotangent (n, angle)."""
+        n, size = rows.shape
+        out = np.empty((n, size + len(nuisances)))
+        for part, arguments in self._groups(rows, seen, nuisances):
+            result = np.empty((len(part), out.shape[1]))
+            batch.pull_back(*arguments, cotangent[part], result)
+            out[part] = result
+        if "fwhm" in nuisances:
+            out[:, size + nuisances.index("fwhm")] *= FWHM_TO_SIGMA
+        return out
+
+    def _groups(
+        self, rows: Array, seen: Seen, nuisances: tuple[str, ...]
+    ) -> Iterator[tuple[NDArray[np.int64], tuple[Any, ...]]]:
+        """Samples simulated alike: their indices, and what the kernels of derivatives take first."""
+        codes = np.array([NUISANCES[name] for name in nuisances], dtype=np.int64)
+        blurred = seen.fwhm > 0.0
+        for some in (np.flatnonzero(blurred), np.flatnonzero(~blurred)):
+            if not len(some):
+                continue
+            nodes = seen.nodes(some, self)
+            grid, cluster = grid_and_cluster(nodes)
+            for of_some, thickness in by_thickness(rows[some], self.thickest):
+                part = some[of_some]
+                model = prepare(
+                    self.scan,
+                    self.experiment,
+                    grid=grid,
+                    cluster=cluster,
+                    damaged=rows.shape[1] == 9,
+                    thickness=thickness,
+                )
+                number = chunks(len(part))
+                most = batch.most_steps(rows[part], model.material, model.accuracy, number)
+                engine = (model.material, model.accuracy, model.optics, most, nodes)
+                sigma = seen.fwhm[part] * FWHM_TO_SIGMA
+                yield part, (rows[part], *engine, sigma, seen.zero[part], seen.scale[part], codes, number)
+
+
+def reflectivity_of(rows: Array, model: Forward, device: str = "cpu") -> Array:
+    """Reflectivity (n, nodes) of checked rows."""
+    if device == "cuda":
+        return cards.reflectivity(rows, model.material, model.accuracy, model.optics)
+    out = np.empty((len(rows), model.optics.grid + len(model.optics.cluster_first)))
+    number = chunks(len(rows))
+    most = batch.most_steps(rows, model.material, model.accuracy, number)
+    batch.curves(rows, model.material, model.accuracy, model.optics, most, number, out)
+    return out
