@@ -88,8 +88,9 @@ def test_imports_come_from_lower_floors(name):
 
 
 def test_no_folder_imports_in_a_circle():
-    sorter = graphlib.TopologicalSorter({name: set(of_the_house(path)) - {name} for name, path in NAMES.items()})
-    sorter.prepare()  # raises CycleError
+    """But a method may call upon what is made for its record, such as the one that saves it."""
+    early = {name: {other for other, top in imports(path) if top and other in NAMES} for name, path in NAMES.items()}
+    graphlib.TopologicalSorter({name: others - {name} for name, others in early.items()}).prepare()  # raises CycleError
 
 
 def test_no_private_name_leaves_its_folder():

@@ -15,11 +15,17 @@ from command_line import refused, xrd
 
 import xrdml
 import xrdsim
-from xrdml.commands import generate, learn
+from xrdml.commands import generate, invert, learn
+from xrdml.evaluation.evaluation import evaluate
 from xrdsim import simulate
 from xrdsim.benchmark import throughput as bench
+from xrdsim.benchmark.throughput import measure_throughput
+from xrdsim.commands import dataset, installation
 from xrdsim.commands import simulate as simulation
 from xrdsim.curves.curve import read_curve
+from xrdsim.dataset.fresh import profiles_of
+from xrdsim.dataset.samplers import make_plan
+from xrdsim.forward.noise import add_noise
 from xrdsim.profiles.space import NAMES
 
 SAMPLE = dict(zip(NAMES, (0.0113, 0.0016, 5400.0, 3300.0, 0.0042, 3600.0, -300.0), strict=True))
@@ -45,15 +51,52 @@ def test_help_of_every_command_has_examples():
         assert "Example" in text
 
 
-def test_defaults_are_those_of_the_functions():
-    for command, function in (
-        (generate.gen, xrdsim.generate),
-        (learn.train, xrdml.train),
-        (simulation.simulate, xrdsim.simulate),
-    ):
-        ours, theirs = inspect.signature(command).parameters, inspect.signature(function).parameters
-        for name in (set(ours) & set(theirs)) - {"sampler", "dataset", "output", "reflection", "scan"}:
-            assert ours[name].default == theirs[name].default or ours[name].default in (None, False), name
+def files_of(command):
+    """What a command has and a function has not: files instead of records, outputs, and how it prints."""
+    return {"output", "plot", "text", "html", "strict", "reflection", "scan", "space", "around", "width"}
+
+
+COMMANDS = {
+    "simulate": (simulation.simulate, (xrdsim.simulate, add_noise), {"param", "counts", "seed"}),
+    "sensitivity": (
+        simulation.sensitivity,
+        (xrdsim.measure_sensitivity, xrdsim.fisher, profiles_of),
+        {"prior", "fisher"},  # which of the functions
+    ),
+    "gen": (generate.gen, (xrdsim.generate,), {"adaptive", "around_errors", "scheduler"}),
+    "append": (dataset.append, (xrdsim.append,), {"dataset", "scheduler"}),
+    "sample": (dataset.sample, (xrdsim.sample, make_plan), {"damage"}),
+    "train": (learn.train, (xrdml.train,), {"damage"}),
+    "predict": (invert.predict, (xrdml.predict, xrdsim.read_curve), set()),
+    "fit": (invert.fit, (xrdsim.fit.fit, xrdsim.read_curve), {"curves", "model", "jobs", "convention"}),
+    "refine": (
+        invert.refine,
+        (xrdsim.fit.fit, xrdsim.fit.fit_curve, xrdsim.read_curve),
+        {"start", "convention"},
+    ),
+    "evaluate": (learn.evaluate, (evaluate,), set()),
+    "bench": (installation.bench, (measure_throughput,), set()),
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_options_are_the_arguments_of_the_functions(name):
+    command, functions, own = COMMANDS[name]
+    theirs = {}
+    for function in functions:
+        theirs = dict(inspect.signature(function).parameters) | theirs  # the first one counts
+    for option, parameter in inspect.signature(command).parameters.items():
+        if option in own | files_of(command):
+            continue
+        assert option in theirs, f"--{option} is no argument of {', '.join(each.__name__ for each in functions)}"
+        default = theirs[option].default
+        if parameter.default not in (None, "30s") and default is not inspect.Parameter.empty:  # None: the function's
+            assert parameter.default == default or (parameter.default is False and not default), option
+
+
+def test_the_default_sampler_is_the_same():
+    for function in (xrdsim.generate, xrdsim.sample):
+        assert inspect.signature(function).parameters["sampler"].default == "grid"
 
 
 def test_simulate_writes_the_promised_file(here):

@@ -205,12 +205,12 @@ def test_several_scans(tmp_path, suffix):
     ):
         read_curve(file)
     for number in (1, 2, 3):
-        curve = read_curve(file, scan=number)
+        curve = read_curve(file, number=number)
         check(curve, intensity=number * Y)
         assert f"scan {number} (" in curve.note
     for number in (0, 4, -1):
         with pytest.raises(CurveError, match=rf"there is no scan {number}; give --number as one of 1 … 3: 1: "):
-            read_curve(file, scan=number)
+            read_curve(file, number=number)
 
 
 def test_long_lists_are_cut(tmp_path):
@@ -221,9 +221,9 @@ def test_long_lists_are_cut(tmp_path):
 def test_text_is_one_scan(tmp_path):
     file = put(tmp_path, ".xy", "\n".join(f"{a} {y}" for a, y in zip(ANGLE, Y, strict=True)))
     assert list_scans(file) == ["1: -80 … 396, 120 points"]
-    assert read_curve(file, scan=1).angle.size == POINTS
+    assert read_curve(file, number=1).angle.size == POINTS
     with pytest.raises(CurveError, match="there is no scan 2; give --number as one of 1 … 1"):
-        read_curve(file, scan=2)
+        read_curve(file, number=2)
     assert list_scans(put(tmp_path, ".txt", "\n".join(map(str, Y)))) == ["1: arcsec, 120 points"]
 
 
@@ -232,9 +232,9 @@ def test_other_drives_do_not_stand_in_the_way(tmp_path):
     phi = xrdml_scan(axis="Phi", omega=25.53 + noise, phi=3.0 * ROW, ends=False)
     file = put(tmp_path, ".xrdml", xrdml(phi, xrdml_scan()))
     assert list_scans(file)[0] == "1: Phi 0 … 357 deg, 120 points, 2 s a point"
-    check(read_curve(file, scan=2))
+    check(read_curve(file, number=2))
     with pytest.raises(CurveError, match="a scan of Phi is taken for no rocking curve"):
-        read_curve(file, scan=1)
+        read_curve(file, number=1)
     check(read_curve(put(tmp_path, ".xrdml", xrdml(xrdml_scan(phi=3.0 * ROW)))))
 
 

@@ -205,7 +205,7 @@ def test_which_points_are_used(curve):
     both = problem(curve, both_sides=True).angle
     assert both.min() == SHORT.start
     assert np.abs(both).min() == 48.0
-    excluded = problem(curve, excluded=((200.0, 300.0), (1000.0, 2000.0))).angle
+    excluded = problem(curve, exclude=((200.0, 300.0), (1000.0, 2000.0))).angle
     assert not ((excluded >= 200.0) & (excluded <= 300.0)).any()
     assert excluded.max() < 1000.0
     assert 192.0 in excluded
@@ -226,8 +226,8 @@ def test_counts_are_those_of_the_detector(curve):
         ({"per_count": -1e-5}, "per_count = -1e-05 must be a positive number"),
         ({"per_count": np.nan}, "per_count = nan must be a positive number"),
         ({"mask": -1.0}, "mask = -1 must be at least 0"),
-        ({"excluded": ((900.0, 300.0),)}, "the excluded angles 900 … 300 must be in order"),
-        ({"excluded": ((np.nan, 300.0),)}, "the excluded angles nan … 300 must be in order"),
+        ({"exclude": ((900.0, 300.0),)}, "the excluded angles 900 … 300 must be in order"),
+        ({"exclude": ((np.nan, 300.0),)}, "the excluded angles nan … 300 must be in order"),
         ({"mask": np.nan}, "mask = nan must be at least 0"),
     ],
 )
@@ -241,7 +241,7 @@ def test_settings_without_meaning(curve, choices, words):
     [
         ({"offset": 1000.0}, r"is -\d+ counts; correct per_count"),
         ({"mask": 1000.0}, "26 of 161 points are left to fit, 50 are needed"),
-        ({"excluded": ((0.0, 5000.0),)}, "0 of 161 points are left"),
+        ({"exclude": ((0.0, 5000.0),)}, "0 of 161 points are left"),
     ],
 )
 def test_curves_that_cannot_be_fitted(curve, choices, words):

@@ -41,7 +41,7 @@ def second(fit):
     low_high = fit.settings["ranges"] | {"kappa": [0.0, 0.6], "p": [0.25, 4.0]}
     damage = (
         Estimate("kappa", "1", 0.1, 0.02, 0.07, 0.13, True),
-        Estimate("p", "1", 1.0, 1.2, 0.25, 3.9, False, "not determined: any value of its range fits"),
+        Estimate("p", "1", 1.0, 1.2, 0.25, 3.9, False, open_low=True, open_high=True),
     )
     best = fit.minima[0]
     values = (*best.values, 0.1, 1.0)
@@ -195,10 +195,10 @@ def test_the_table_of_a_fit(fit, second):
 
 
 def test_remarks_speak_the_unit_of_the_table(fit):
-    strain = Estimate("D01", "1", 0.012, 0.004, 0.0001, 0.01834, False, "any value below 0.01834 fits")
-    fixed = Estimate("L1", "Å", 5000.0, 0.0, 5000.0, 5000.0, True, "fixed")
+    strain = Estimate("D01", "1", 0.012, 0.004, 0.0001, 0.01834, False, open_low=True)
+    fixed = Estimate("L1", "Å", 5000.0, 0.0, 5000.0, 5000.0, True, fixed=True)
     rows = table(replace(fit, parameters=(strain, fixed), measurement=()))[1]
-    assert rows[0] == ("D01 [%]", "1.20", "0.40", "0.01 … 1.83", "not determined; any value below 1.834 % fits")
+    assert rows[0] == ("D01 [%]", "1.20", "0.40", "0.01 … 1.83", "not determined: any value below 1.834 % fits")
     assert rows[1] == ("L1 [Å]", "5000", "—", "—", "fixed")
 
 

@@ -133,6 +133,7 @@ def _fit(curves: list[Path], choices: Any, wanted: Output, model: str | None, jo
     from xrdsim.commands.terminal import complain, say, searching, show_table
     from xrdsim.errors import ParameterError, XrdError
     from xrdsim.fit.page import likelihood_rows, series_figure, series_rows, table, write, write_series
+    from xrdsim.fit.result import Verdict
     from xrdsim.fit.series import fit_file, fit_files
 
     def tell(fitted: Any, files: list[Path]) -> None:
@@ -161,7 +162,7 @@ def _fit(curves: list[Path], choices: Any, wanted: Output, model: str | None, jo
         if fitted.likelihoods:
             show_table(*likelihood_rows(fitted))
         tell(fitted, files)
-        if wanted.strict and fitted.verdict != "solved":
+        if wanted.strict and fitted.verdict is not Verdict.SOLVED:
             raise typer.Exit(2)
         return
     if len({curve.stem for curve in curves}) < len(curves):
@@ -181,7 +182,7 @@ def _fit(curves: list[Path], choices: Any, wanted: Output, model: str | None, jo
         say(f"→ {write_series(fits, output / 'series.csv')}, {series_figure(fits, output / 'series.png')}")
     if failed:
         raise typer.Exit(1)
-    if wanted.strict and any(fitted.verdict != "solved" for fitted in done.values()):
+    if wanted.strict and any(fitted.verdict is not Verdict.SOLVED for fitted in done.values()):
         raise typer.Exit(2)
 
 

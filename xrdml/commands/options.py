@@ -46,7 +46,7 @@ class File:
         """Arguments of ``read_curve``, without those that were not given."""
         given = {name: getattr(self, name) for name in ("step", "axis", "unit", "peak", "per_count", "offset")}
         found = {name: value for name, value in given.items() if value is not None}
-        return found | {"scan": self.number, "drop_negative": self.drop_negative}
+        return found | {"number": self.number, "drop_negative": self.drop_negative}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +161,7 @@ def choices_of(
         "priors": dict(prior_of(text) for text in unknown.prior) if unknown.prior else None,
         "mask": points.mask,
         "both_sides": points.both_sides or None,
-        "excluded": tuple(limits_of("exclude", text) for text in points.exclude) if points.exclude else None,
+        "exclude": tuple(limits_of("exclude", text) for text in points.exclude) if points.exclude else None,
         "convention": instrument.convention,
         "per_count": reading.pop("per_count", None),
         "offset": reading.pop("offset", None),

@@ -94,7 +94,7 @@ def read_curve(
     unit: str | None = None,
     peak: int | None = None,
     drop_negative: bool = False,
-    scan: int | None = None,
+    number: int | None = None,
     per_count: float | None = None,
     offset: float = 0.0,
 ) -> Curve:
@@ -112,7 +112,7 @@ def read_curve(
     unit : "arcsec" or "deg", of an angle column; None: as the file says, or guessed from its range and step.
     peak : row of the substrate peak, from 0 over the points or the lines of numbers in the file; None: searched for.
     drop_negative : leave out points of negative intensity; the others keep their angles.
-    scan : which scan of the file, from 1 (--number); None: the only one. See ``list_scans``.
+    number : which scan of the file, from 1; None: the only one. See ``list_scans``.
     per_count, offset : intensity = per_count · (counts + offset), for the counting statistics; None: as the file says.
 
     Raises
@@ -129,7 +129,7 @@ def read_curve(
             raise ParameterError(f"the {name} is {value!r}; choose one of {', '.join(known)}")
     _check_counting(per_count, offset)
     source = shown(str(path))
-    table = _pick(_read_scans(Path(path), source, step), scan, source)
+    table = _pick(_read_scans(Path(path), source, step), number, source)
     x, y, line, rows = table.angle, table.intensity, table.line, np.arange(table.line.size)
     if table.step is not None and unit == "deg":
         refuse(source, "the file has no angle column; leave out --unit, give --step in arcsec")

@@ -70,7 +70,7 @@ def generate(
     path: str | Path = "dataset.zarr",
     *,
     n: int = 20000,
-    sampler: str = Sampler.ADAPTIVE,
+    sampler: str = Sampler.GRID,
     seed: int = 0,
     values: int = 20,
     jitter: bool = True,

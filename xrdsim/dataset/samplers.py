@@ -183,7 +183,7 @@ def make_plan(
     return plan if pilot else replace(plan, pilot=_measure_information(plan))
 
 
-def sample(sampler: str = Sampler.ADAPTIVE, n: int = 20000, *, block_size: int = 2048, **choices: Any) -> Sample:
+def sample(sampler: str = Sampler.GRID, n: int = 20000, *, block_size: int = 2048, **choices: Any) -> Sample:
     """The training rows that ``generate`` would simulate, without their curves.
 
     Parameters

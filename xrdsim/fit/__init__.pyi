@@ -6,5 +6,6 @@ from .refinement import refine as refine
 from .result import Estimate as Estimate
 from .result import Fit as Fit
 from .result import Minimum as Minimum
+from .series import fit as fit
 from .series import fit_file as fit_file
 from .series import fit_files as fit_files

@@ -16,7 +16,7 @@ from scipy.special import chdtri
 from xrdsim.curves.curve import Curve
 from xrdsim.experiment.setup import Experiment
 from xrdsim.fit.problem import Unknowns, problem
-from xrdsim.fit.result import Fit, Minimum
+from xrdsim.fit.result import Fit, Minimum, Verdict
 from xrdsim.fit.tables import SHOWN, label, scale
 from xrdsim.forward.derived import depth_end, strain_profile
 from xrdsim.plotting import MEASURED, MODEL, PALETTE, SECOND, angle_axes, profile_axes, save_figure
@@ -122,12 +122,12 @@ def draw_series(fits: Sequence[Fit]) -> Figure:
             parse_math=False,
         )
         right.fill_between(fit.depth, 100.0 * fit.band[1], 100.0 * fit.band[2], color=color, alpha=0.25, lw=0)
-        style = "--" if fit.verdict == "not described" else "-"
+        style = "--" if fit.verdict is Verdict.NOT_DESCRIBED else "-"
         right.plot(fit.depth, 100.0 * fit.strain, style, lw=1.6, color=color, label=f" {_label(fit, i)}")
     step = "" if count < 2 else f"; × 10$^{{-{decades}}}$ from one to the next"
     left.set_title(f"measured (points) and model (lines){step}", fontsize=10, loc="left")
     angle_axes(left, "intensity relative to the highest")
-    dashed = "; dashed: not described" if any(fit.verdict == "not described" for fit in fits) else ""
+    dashed = "; dashed: not described" if any(fit.verdict is Verdict.NOT_DESCRIBED for fit in fits) else ""
     right.set_title(f"strain, 68 % bands{dashed}", fontsize=10, loc="left")
     profile_axes(right)
     _legend(right)

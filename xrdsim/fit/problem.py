@@ -146,7 +146,7 @@ class Problem:
     per_count : intensity per count, of the file, its harmonic mean; 1 without counting.
     offset : counts taken off, see ``problem``.
     scatter : s of the module's formulas [dex]; 1 with counting.
-    left_out : mask, both_sides and excluded of ``problem``.
+    left_out : mask, both_sides and exclude of ``problem``.
     simulator : of the experiment on the grid.
     """
 
@@ -300,7 +300,7 @@ def problem(
     offset: float | None = None,
     mask: float = PEAK_MASK,
     both_sides: bool = False,
-    excluded: tuple[tuple[float, float], ...] = (),
+    exclude: tuple[tuple[float, float], ...] = (),
     experiment: Experiment | None = None,
 ) -> Problem:
     """Prepare a measured curve.
@@ -314,7 +314,7 @@ def problem(
     mask : angles closer to the substrate peak than this [arcsec] are not used.
     both_sides : use the compressed side of the substrate peak, too. Layers that expand leave nothing there but the
         tail of the peak, in which real instruments differ most from a Gaussian.
-    excluded : (low, high) angles [arcsec] not used either.
+    exclude : (low, high) angles [arcsec] not used either.
     experiment : what was measured, and how it is described; None for GGG 444 with Cu Kα1.
 
     Raises
@@ -333,7 +333,7 @@ def problem(
     counted = curve.per_count if per_count is None else per_count
     below = curve.offset if offset is None else offset
     used = (curve.angle >= mask) | (both_sides & (curve.angle <= -mask))
-    for low, high in excluded:
+    for low, high in exclude:
         if not low <= high:
             raise ParameterError(f"the excluded angles {low:g} … {high:g} must be in order")
         used &= (curve.angle < low) | (curve.angle > high)
@@ -389,5 +389,5 @@ def problem(
         per_count=mean,
         offset=below if counted is not None else 0.0,
         scatter=noise,
-        left_out={"mask": mask, "both_sides": both_sides, "excluded": [list(pair) for pair in excluded]},
+        left_out={"mask": mask, "both_sides": both_sides, "excluded": [list(pair) for pair in exclude]},
     )

@@ -1,8 +1,11 @@
 """What a fit says about a measured curve, as records and as plain values."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +16,24 @@ from xrdsim.fit.problem import INSTRUMENT, Array
 _SUFFIX = dict.fromkeys(INSTRUMENT, "_arcsec")
 
 
+class Verdict(StrEnum):
+    """What a fit says about a curve."""
+
+    SOLVED = "solved"
+    """The model describes the curve, which determines the profile."""
+    NOT_DESCRIBED = "not described"
+    """The misfit is more than the noise: wrong model, wrong ranges, or a better minimum was not found."""
+    UNDETERMINED = "undetermined"
+    """Described, but not known."""
+
+
 @dataclass(frozen=True)
 class Estimate:
     """A parameter: its value at the best minimum, standard deviation and interval of 90 % probability.
 
     The interval is placed so that the value is as near to its middle as the posterior allows. A parameter that is tied
-    has the numbers of the one that it follows.
+    has the numbers of the one that it follows. ``open_low`` and ``open_high`` say that the interval reaches a limit of
+    the range, ``at_limit`` that the value does.
     """
 
     name: str
@@ -28,8 +43,33 @@ class Estimate:
     low: float
     high: float
     determined: bool
-    remark: str = ""
+    fixed: bool = False
+    open_low: bool = False
+    open_high: bool = False
+    at_limit: bool = False
     tied_to: str = ""
+
+    @property
+    def remark(self) -> str:
+        """What a reader should know of it, or nothing."""
+        return self.words(lambda value: f"{value:.4g}")
+
+    def words(self, number: Callable[[float], str]) -> str:
+        """The remark, with its numbers as ``number`` writes them."""
+        if self.fixed:
+            return "fixed"
+        text = ""
+        if self.open_low and self.open_high and not self.determined:
+            text = "any value of its range fits"
+        elif self.open_low:
+            text = f"any value below {number(self.high)} fits"
+        elif self.open_high:
+            text = f"any value above {number(self.low)} fits"
+        if not self.determined:
+            text = f"not determined: {text}" if text else "not determined"
+        if self.at_limit:
+            text = f"at its limit {number(self.value)}; {text or 'one-sided'}"
+        return "; ".join(filter(None, (f"tied to {self.tied_to}" if self.tied_to else "", text)))
 
 
 @dataclass(frozen=True)
@@ -44,6 +84,23 @@ class Minimum:
     acceptable: bool
 
 
+class FittedCurve(NamedTuple):
+    """Angle [arcsec], measured and model intensity in the unit of the file, and whether a point was fitted, (n,)."""
+
+    angle: Array
+    measured: Array
+    model: Array
+    used: NDArray[np.bool_]
+
+
+class FittedProfile(NamedTuple):
+    """Depth [Å] and strain, (d,), and its 2.5, 16, 84 and 97.5 % quantiles, (4, d)."""
+
+    depth: Array
+    strain: Array
+    band: Array
+
+
 @dataclass(frozen=True, eq=False)
 class Fit:
     """What a fit says about a measured curve.
@@ -51,7 +108,7 @@ class Fit:
     Attributes
     ----------
     source, note : the file, and what it was taken for.
-    verdict : ``solved``, ``not described`` by the model, or ``undetermined``: described, but not known.
+    verdict : a ``Verdict``.
     reason : of the verdict, a sentence.
     parameters : estimates of the profile.
     measurement : estimates of scale, background, zero and FWHM, in the unit of the file and in arcsec.
@@ -72,7 +129,7 @@ class Fit:
 
     source: str
     note: str
-    verdict: str
+    verdict: Verdict
     reason: str
     parameters: tuple[Estimate, ...]
     measurement: tuple[Estimate, ...]
@@ -97,13 +154,42 @@ class Fit:
     derived: tuple[Estimate, ...] = ()
     assumed: str = ""
 
+    def __getitem__(self, name: str) -> Estimate:
+        """The estimate of a parameter, of the measurement or of a derived quantity."""
+        for each in (*self.parameters, *self.measurement, *self.derived):
+            if each.name == name:
+                return each
+        raise KeyError(name)
+
+    @property
+    def curve(self) -> FittedCurve:
+        """The whole measured curve and the model."""
+        return FittedCurve(self.angle, self.measured, self.model, self.used)
+
+    @property
+    def profile(self) -> FittedProfile:
+        """The strain profile and its bands."""
+        return FittedProfile(self.depth, self.strain, self.band)
+
+    def save(self, folder: str | Path, *, html: bool = False) -> list[Path]:
+        """Write ``result.json``, ``fit.png`` and with ``html`` also ``fit.html`` into a folder.
+
+        Raises
+        ------
+        OutputError
+            A file cannot be written.
+        """
+        from xrdsim.fit.page import write
+
+        return write(self, Path(folder), with_page=html)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         names = [estimate.name for estimate in self.parameters]
         return {
             "source": self.source,
             "note": self.note,
-            "verdict": self.verdict,
+            "verdict": str(self.verdict),
             "reason": self.reason,
             "assumed": self.assumed,
             "parameters": {each.name: _plain(each) for each in self.parameters},

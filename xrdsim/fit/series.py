@@ -2,9 +2,10 @@
 
 import multiprocessing
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,12 @@ from xrdsim import compiling
 from xrdsim.curves.curve import Curve, read_curve
 from xrdsim.errors import ParameterError, XrdError
 from xrdsim.experiment.setup import Experiment
-from xrdsim.fit.fitting import fit_curve
+from xrdsim.fit.fitting import BUDGET, fit_curve
 from xrdsim.fit.problem import Array, Problem, Unknowns, problem
 from xrdsim.fit.refinement import evaluate
 from xrdsim.fit.result import Fit
 from xrdsim.forward.resample import PEAK_MASK
+from xrdsim.profiles.space import ParameterSpace
 
 Starts = Callable[[Curve, Problem], Array | None]
 """From a curve and its problem to coordinates (m, k) to begin with, or none."""
@@ -32,7 +34,7 @@ class Choices:
     Attributes
     ----------
     reading : arguments of ``read_curve``.
-    unknowns, mask, both_sides, excluded, experiment : as for ``xrdsim.fit.problem.problem``.
+    unknowns, mask, both_sides, exclude, experiment : as for ``xrdsim.fit.problem.problem``.
     starts : (m, 7 or 9) parameters, the same for all curves.
     fitting : arguments of ``fit_curve``.
     """
@@ -41,21 +43,91 @@ class Choices:
     unknowns: Unknowns = field(default_factory=Unknowns)
     mask: float = PEAK_MASK
     both_sides: bool = False
-    excluded: tuple[tuple[float, float], ...] = ()
+    exclude: tuple[tuple[float, float], ...] = ()
     experiment: Experiment = field(default_factory=Experiment)
     starts: Array | None = None
     fitting: dict[str, Any] = field(default_factory=dict)
 
 
+def fit(
+    curve: str | PathLike[str] | Curve,
+    *,
+    space: ParameterSpace | None = None,
+    damage: bool = False,
+    fwhm: tuple[float, float] = Unknowns.fwhm,
+    zero: tuple[float, float] = Unknowns.zero,
+    scale: float | None = None,
+    background: float | None = None,
+    prior: Mapping[str, tuple[float, float]] | None = None,
+    mask: float = PEAK_MASK,
+    both_sides: bool = False,
+    exclude: tuple[tuple[float, float], ...] = (),
+    experiment: Experiment | None = None,
+    starts: Starts | None = None,
+    budget: float = BUDGET,
+    effort: float = 1.0,
+    seed: int = 0,
+    chains: bool = False,
+    likelihood: tuple[str, ...] = (),
+    progress: Callable[[float, float], None] | None = None,
+    **reading: Any,
+) -> Fit:
+    """Find the strain profile of a measured curve, and how certain it is; what ``xrd fit`` does.
+
+    Parameters
+    ----------
+    curve : a file for ``read_curve``, or a curve that was read.
+    space : ranges of the parameters; None for the default ones.
+    damage : with the static Debye–Waller damage kappa, p.
+    fwhm, zero : limits of the instrument and of the angle of the substrate peak [arcsec]; equal ones fix it.
+    scale, background : values to fix, in the unit of the intensity.
+    prior : (mean, standard deviation) of parameters, zero or fwhm, normal.
+    mask, both_sides, exclude : which points are fitted, see ``xrdsim.fit.problem.problem``.
+    experiment : what was measured; None for GGG 444 with Cu Kα1.
+    starts : what proposes starts, such as ``xrdml.NetworkStarts()``, which `xrd fit` takes; None for none.
+    budget, effort, seed, chains, likelihood, progress : see ``xrdsim.fit.fit_curve``.
+    reading : arguments of ``read_curve``.
+
+    Raises
+    ------
+    CurveError
+        The curve cannot be read, or has too few points.
+    ParameterError
+        A setting without meaning.
+    """
+    ranges = space or ParameterSpace()
+    unknowns = Unknowns(
+        ranges.with_damage() if damage else ranges,
+        fwhm=fwhm,
+        zero=zero,
+        scale=scale,
+        background=background,
+        priors=dict(prior or {}),
+    )
+    fitting = {"budget": budget, "effort": effort, "seed": seed, "chains": chains, "likelihood": tuple(likelihood)}
+    choices = Choices(
+        reading=reading,
+        unknowns=unknowns,
+        mask=mask,
+        both_sides=both_sides,
+        exclude=exclude,
+        experiment=experiment or Experiment(),
+        fitting=fitting,
+    )
+    return fit_file(curve, choices, starts=starts, progress=progress)
+
+
 def fit_file(
-    path: str | Path,
+    path: str | PathLike[str] | Curve,
     choices: Choices,
     *,
     starts: Starts | None = None,
     begun: float | None = None,
     progress: Callable[[float, float], None] | None = None,
 ) -> Fit:
-    """Read and fit one file; ``starts`` gives coordinates to begin with, the others are those of ``fit_curve``.
+    """Read and fit one file, or a curve that was read.
+
+    ``starts`` gives coordinates to begin with; the others are those of ``fit_curve``.
 
     Reading and starting count, too, when the budget is spent.
 
@@ -65,13 +137,15 @@ def fit_file(
         As ``read_curve``, ``problem`` and ``fit_curve``.
     """
     begun = time.perf_counter() if begun is None else begun
-    curve = read_curve(path, **choices.reading)
+    if isinstance(path, Curve) and choices.reading:
+        raise ParameterError(f"{', '.join(choices.reading)}: a curve that was read is not read again; leave them out")
+    curve = path if isinstance(path, Curve) else read_curve(path, **choices.reading)
     given = problem(
         curve,
         unknowns=choices.unknowns,
         mask=choices.mask,
         both_sides=choices.both_sides,
-        excluded=choices.excluded,
+        exclude=choices.exclude,
         experiment=choices.experiment,
     )
     begun += _compile(given)

@@ -9,8 +9,8 @@ from xrdsim.fit.problem import Problem
 from xrdsim.limits import read_json
 from xrdsim.profiles.space import ParameterSpace
 
-PLAIN = ("zero", "fwhm", "scale", "background", "priors", "per_count", "offset", "mask", "both_sides", "excluded")
-"""Settings that are taken as they stand; beside them ``space``, ``convention`` and ``reflection``."""
+PLAIN = ("zero", "fwhm", "scale", "background", "priors", "per_count", "offset", "mask", "both_sides")
+"""Settings that are taken as they stand; beside them ``exclude``, ``space``, ``convention`` and ``reflection``."""
 
 
 def settings_of(path: str | Path) -> dict[str, Any]:
@@ -38,8 +38,8 @@ def settings_of(path: str | Path) -> dict[str, Any]:
                 found[name] = (float(low), float(high))
         if "priors" in found:
             found["priors"] = {name: (float(mean), float(std)) for name, (mean, std) in found["priors"].items()}
-        if "excluded" in found:
-            found["excluded"] = tuple((float(low), float(high)) for low, high in found["excluded"])
+        if "excluded" in settings:
+            found["exclude"] = tuple((float(low), float(high)) for low, high in settings["excluded"])
         if "ranges" in settings:
             low, high = zip(*settings["ranges"].values(), strict=True)
             ties = tuple(settings.get("ties", {}).items())

@@ -2,7 +2,6 @@
 
 import csv
 import math
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,6 @@ SHOWN = 8
 """Minima that are shown, the best ones; ``result.json`` has them all."""
 
 _MOST = 10  # decimals
-_NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 _MISFITS = ("reduced χ²", "mean |log₁₀|", "RMS of log₁₀")
 
 
@@ -154,11 +152,9 @@ def _line(each: Estimate) -> Row:
 
 
 def _remark(each: Estimate) -> str:
-    """The remark in the unit of the table; it says so if the curve does not determine a parameter."""
-    text, own = each.remark, {f"{value:.4g}" for value in (each.low, each.high, each.value)}
-    if scale(each) != 1.0:
-        text = _NUMBER.sub(lambda m: f"{scale(each) * float(m[0]):.4g} %" if m[0] in own else m[0], text)
-    return text if each.determined or "not determined" in text else "; ".join(filter(None, ("not determined", text)))
+    """The remark in the unit of the table."""
+    factor = scale(each)
+    return each.words(lambda value: f"{factor * value:.4g}" + (" %" if factor != 1.0 else ""))
 
 
 def _pair(each: Estimate) -> str:

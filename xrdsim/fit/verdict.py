@@ -8,18 +8,12 @@ from numpy.typing import NDArray
 from xrdsim.curves.curve import Curve
 from xrdsim.experiment.reflection import strain_to_angle
 from xrdsim.fit.problem import Array, Problem
-from xrdsim.fit.result import Estimate
+from xrdsim.fit.result import Estimate, Verdict
 from xrdsim.fit.search import acceptable
 
 _BROAD = 0.5  # of its range: a wider interval does not determine a parameter
-
-
 _EDGE = 0.02  # of its range: an interval that ends so near a limit is open there
-
-
 _POOR = 0.1  # RMS misfit [dex] above which a curve of unknown noise is not described
-
-
 _NOISY = 3.0  # … or above so many times the scatter of neighbouring points
 
 
@@ -29,39 +23,39 @@ def estimate_of(
     """A parameter with what its interval (value, std, low, high) says of it within its limits."""
     (value, std, low, high), (least, most) = numbers, limits
     if not free and (not tied_to or least == most):
-        return Estimate(name, unit, value, 0.0, value, value, True, "fixed")
+        return Estimate(name, unit, value, 0.0, value, value, True, fixed=True)
     span = most - least
-    determined = high - low <= _BROAD * span
-    open_low, open_high = low - least <= _EDGE * span, most - high <= _EDGE * span
-    remark = ""
-    if open_low and open_high and not determined:
-        remark = "not determined: any value of its range fits"
-    elif open_low:
-        remark = f"{'' if determined else 'not determined: '}any value below {high:.4g} fits"
-    elif open_high:
-        remark = f"{'' if determined else 'not determined: '}any value above {low:.4g} fits"
-    elif not determined:
-        remark = "not determined"
-    if min(value - least, most - value) <= 1e-6 * span:
-        remark = f"at its limit {value:.4g}; {remark or 'one-sided'}"
-    remark = "; ".join(filter(None, (f"tied to {tied_to}" if tied_to else "", remark)))
-    return Estimate(name, unit, value, std, low, high, bool(determined), remark, tied_to)
+    return Estimate(
+        name,
+        unit,
+        value,
+        std,
+        low,
+        high,
+        bool(high - low <= _BROAD * span),
+        open_low=bool(low - least <= _EDGE * span),
+        open_high=bool(most - high <= _EDGE * span),
+        at_limit=bool(min(value - least, most - value) <= 1e-6 * span),
+        tied_to=tied_to,
+    )
 
 
-def judge(given: Problem, chi2: float | None, rms: float, largest: float, estimates: list[Estimate]) -> tuple[str, str]:
+def judge(
+    given: Problem, chi2: float | None, rms: float, largest: float, estimates: list[Estimate]
+) -> tuple[Verdict, str]:
     """Verdict and a sentence; ``largest`` is the largest strain of the profile."""
-    free = [each for each in estimates if each.remark != "fixed" and not each.tied_to]
+    free = [each for each in estimates if not each.fixed and not each.tied_to]
     known = [each.name for each in free if each.determined]
     if chi2 is not None:
         limit = max(1.15, 1.0 + 4.0 * math.sqrt(2.0 / given.freedom))
         if chi2 > limit:
-            return "not described", (
+            return Verdict.NOT_DESCRIBED, (
                 f"The reduced χ² is {chi2:.3g}, noise alone gives at most {limit:.3g}: the model does not describe the "
                 "curve, or a better minimum was not found."
             )
         least = 1.0 - 6.0 * math.sqrt(2.0 / given.freedom)
         if chi2 < min(least, 0.5):
-            return "undetermined", (
+            return Verdict.UNDETERMINED, (
                 f"The reduced χ² is {chi2:.3g}, far below 1: the points scatter less than counts do. per_count = "
                 f"{given.per_count:.3g} is too large, or the curve was smoothed; the intervals are too wide."
             )
@@ -69,20 +63,20 @@ def judge(given: Problem, chi2: float | None, rms: float, largest: float, estima
     else:
         limit = max(_POOR, _NOISY * given.scatter)
         if rms > limit:
-            return "not described", (
+            return Verdict.NOT_DESCRIBED, (
                 f"The curve and the model differ by {rms:.3g} dex (RMS), more than {limit:.3g}: the model does not "
                 "describe the curve, or a better minimum was not found."
             )
         text = f"Curve and model differ by {rms:.3g} dex (RMS); neighbouring points scatter by {given.scatter:.2g} dex."
     reach = strain_to_angle(largest, given.experiment.reflection)
     if reach > given.grid.last:
-        return "undetermined", (
+        return Verdict.UNDETERMINED, (
             f"{text} But its largest strain, {100.0 * largest:.3g} %, diffracts at {reach:.0f}″, beyond the end of the "
             f"scan at {given.grid.last:.0f}″: what lies there fits anyhow. Measure further."
         )
     if len(known) < 3:
-        return "undetermined", f"{text} But it determines only {', '.join(known) or 'no parameter'}."
-    return "solved", text
+        return Verdict.UNDETERMINED, f"{text} But it determines only {', '.join(known) or 'no parameter'}."
+    return Verdict.SOLVED, text
 
 
 def peak_remark(curve: Curve, model: Array, used: NDArray[np.bool_]) -> str:
