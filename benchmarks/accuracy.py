@@ -11,7 +11,7 @@ import numpy as np
 
 from xrdsim.forward.model import simulate
 from xrdsim.forward.prior import draw_prior
-from xrdsim.profiles.space import L1, L2, RP1
+from xrdsim.profiles.two_gaussians import L1, L2, RP1
 
 ASKED = (1e-3, 1e-4, 1e-5)
 FINEST = 1e-7

@@ -22,7 +22,7 @@ from xrdml.evaluation.errors import test_errors
 from xrdml.networks.nets import Architecture
 from xrdml.training import train as training
 from xrdsim import generate
-from xrdsim.profiles.space import NAMES
+from xrdsim.profiles.two_gaussians import NAMES
 
 VARIANTS = [(name, False) for name in ("grid", "adaptive", "sobol", "edge", "jeffreys")]
 VARIANTS += [("edge", True), ("jeffreys", True)]

@@ -17,7 +17,7 @@ from xrdsim.errors import ParameterError
 from xrdsim.experiment.scan import DEFAULT_SCAN
 from xrdsim.forward.derived import largest_strain
 from xrdsim.forward.resample import Windowed
-from xrdsim.profiles.space import NAMES
+from xrdsim.profiles.two_gaussians import NAMES
 from xrdsim.units import ARCSEC
 
 ANGLE = DEFAULT_SCAN.angle

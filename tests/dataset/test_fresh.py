@@ -6,7 +6,8 @@ import pytest
 from xrdsim import simulate
 from xrdsim.dataset.fresh import fresh_configuration, fresh_rows
 from xrdsim.errors import ParameterError
-from xrdsim.profiles.space import KAPPA, P, ParameterSpace
+from xrdsim.profiles.space import ParameterSpace
+from xrdsim.profiles.two_gaussians import KAPPA, P
 
 
 def test_fresh_rows_are_simulated_curves_of_the_prior():

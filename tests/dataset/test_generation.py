@@ -24,7 +24,14 @@ from xrdsim.forward.prior import in_window
 from xrdsim.profiles.space import ParameterSpace
 
 SENSITIVITY = [3.0, 0.6, 0.8, 0.9, 0.5, 0.6, 0.1]
-QUICK = {"n": 300, "test_rows": 70, "block_size": 64, "rtol_dex": 1e-3, "sensitivity": SENSITIVITY}
+QUICK = {
+    "n": 300,
+    "test_rows": 70,
+    "block_size": 64,
+    "rtol_dex": 1e-3,
+    "sampler": "adaptive",
+    "sensitivity": SENSITIVITY,
+}
 BARE = QUICK | {"jitter": False}
 
 
@@ -109,7 +116,7 @@ def test_another_seed_gives_other_rows(path, tmp_path):
 SCRIPT = """
 import sys, time
 from xrdsim.dataset.generation import generate
-generate(sys.argv[1], n=300, test_rows=70, block_size=64, rtol_dex=1e-3, workers=2,
+generate(sys.argv[1], n=300, test_rows=70, block_size=64, rtol_dex=1e-3, sampler="adaptive", workers=2,
          sensitivity=[3.0, 0.6, 0.8, 0.9, 0.5, 0.6, 0.1], progress=lambda *_: time.sleep(0.15))
 """
 
@@ -245,7 +252,7 @@ def test_a_dataset_of_an_earlier_version_is_continued_by_its_own_rules(tmp_path)
 
 def test_the_equal_grid_and_damage(tmp_path):
     small = QUICK | {"n": 40, "test_rows": 5}
-    dataset = generate(tmp_path / "d.zarr", **small, sampler="grid", damage=True, values=5)
+    dataset = generate(tmp_path / "d.zarr", **small | {"sampler": "grid"}, damage=True, values=5)
     rows = dataset.load()
     assert dataset.names[7:] == ("kappa", "p")
     assert dataset.config.counts == (5,) * 9

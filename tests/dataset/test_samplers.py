@@ -12,7 +12,8 @@ from xrdsim.dataset.samplers import make_plan, sample
 from xrdsim.errors import ParameterError
 from xrdsim.forward.prior import draw_prior, in_window
 from xrdsim.information.fisher import log_root_information
-from xrdsim.profiles.space import L1, L2, RP2, ParameterSpace
+from xrdsim.profiles.space import ParameterSpace
+from xrdsim.profiles.two_gaussians import L1, L2, RP2
 
 SPACE = ParameterSpace()
 SENSITIVITY = [3.0, 0.6, 0.8, 0.9, 0.5, 0.6, 0.1]

@@ -14,7 +14,8 @@ from xrdsim.dataset.store import Rows
 from xrdsim.errors import StoreError
 from xrdsim.experiment.reflection import GGG_444
 from xrdsim.experiment.scan import DEFAULT_SCAN
-from xrdsim.profiles.space import NAMES, ParameterSpace
+from xrdsim.profiles.space import ParameterSpace
+from xrdsim.profiles.two_gaussians import NAMES
 
 
 def configuration(space=None, **changes):

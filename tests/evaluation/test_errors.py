@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from xrdml.evaluation.errors import accuracy, area_error, curve_error, errors, profile_error
-from xrdsim.profiles.space import D01, D02, DMAX1, L1, NAMES, RP2, ParameterSpace
+from xrdsim.profiles.space import ParameterSpace
+from xrdsim.profiles.two_gaussians import D01, D02, DMAX1, L1, NAMES, RP2
 
 SPACE = ParameterSpace()
 

@@ -17,7 +17,7 @@ from xrdsim.dataset.generation import generate
 from xrdsim.experiment.reflection import YIG_ON_GGG_444
 from xrdsim.experiment.scan import Scan
 from xrdsim.fit.fitting import fit_curve
-from xrdsim.profiles.space import NAMES
+from xrdsim.profiles.two_gaussians import NAMES
 
 COUNTS = 3e5
 PER_COUNT = ("--per-count", 1.0 / COUNTS)

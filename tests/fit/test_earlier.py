@@ -12,7 +12,7 @@ from cli import app
 from xrdsim.curves.curve import write_curve
 from xrdsim.errors import ParameterError
 from xrdsim.fit.settings import settings_of
-from xrdsim.profiles.space import NAMES
+from xrdsim.profiles.two_gaussians import NAMES
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 TIE = "[ranges]\nDmax1 = [0.004, 0.02]\nRp1 = [500, 6500]\n[ties]\nL2 = 'Rp1'\n[constraints]\nstrain_sum = 0.025\n"

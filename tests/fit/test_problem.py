@@ -11,7 +11,7 @@ from xrdsim.curves.curve import Curve
 from xrdsim.errors import CurveError, ParameterError
 from xrdsim.experiment.scan import Scan
 from xrdsim.fit.problem import Unknowns, problem
-from xrdsim.fit.refinement import evaluate, refine, unit_slope
+from xrdsim.fit.refinement import evaluate, refine
 from xrdsim.forward.model import simulate
 from xrdsim.profiles.space import ParameterSpace
 
@@ -44,7 +44,7 @@ def params_of(space, unit):
 def test_slope_of_the_unit_cube(name):
     space, h = SPACES[name], 1e-7
     unit = np.random.default_rng(3).uniform(0.02, 0.98, (40, len(space.low)))
-    found = unit_slope(space, unit)
+    found = space.unit_slope(unit)
     for j in range(unit.shape[1]):
         ahead, behind = unit.copy(), unit.copy()
         ahead[:, j] += h
@@ -133,7 +133,7 @@ def test_gradient_and_scoring_matrix(curve, prepare):
     numerical = (j * weight) @ j.T
     free = np.flatnonzero(np.abs(j).max(axis=1) > 0.0)
     change = np.eye(len(both))
-    change[:size, :size] = unit_slope(given.unknowns.space, x[None, :size])[0]
+    change[:size, :size] = given.unknowns.space.unit_slope(x[None, :size])[0]
     for name, (_, std) in given.unknowns.priors.items():
         row = change[given.unknowns.names.index(name)] / std
         numerical += np.outer(row, row)

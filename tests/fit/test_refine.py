@@ -9,7 +9,8 @@ from noisy import FWHM, PROFILES, ZERO, noisy
 from xrdsim.fit.fitting import fit_curve
 from xrdsim.fit.problem import Unknowns, problem
 from xrdsim.fit.refinement import METHODS, evaluate, refine, refine_all, slsqp, trf
-from xrdsim.profiles.space import RP2, ParameterSpace
+from xrdsim.profiles.space import ParameterSpace
+from xrdsim.profiles.two_gaussians import RP2
 
 NEAR = np.random.default_rng(8).uniform(0.995, 1.005, PROFILES.shape)
 

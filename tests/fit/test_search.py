@@ -19,7 +19,8 @@ from xrdsim.fit.posterior import Posterior, effective_samples, laplace, posterio
 from xrdsim.fit.problem import Unknowns, problem
 from xrdsim.fit.refinement import refine
 from xrdsim.forward.derived import strain_profile
-from xrdsim.profiles.space import ALL_NAMES, NAMES, ParameterSpace
+from xrdsim.profiles.space import ParameterSpace
+from xrdsim.profiles.two_gaussians import ALL_NAMES, NAMES
 
 KEYS = {
     "source", "note", "verdict", "reason", "parameters", "measurement", "measurement_std", "misfit", "minima",

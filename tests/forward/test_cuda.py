@@ -19,7 +19,7 @@ from xrdsim.forward import cuda as device
 from xrdsim.forward.derivatives import pull_back
 from xrdsim.forward.prepare import prepare
 from xrdsim.forward.simulator import NUISANCES
-from xrdsim.profiles.space import L1, L2
+from xrdsim.profiles.two_gaussians import L1, L2
 
 ROWS = np.array(
     [

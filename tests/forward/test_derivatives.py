@@ -20,7 +20,7 @@ from xrdsim.kernels import batch
 from xrdsim.kernels.reflectivity import reflect
 from xrdsim.kernels.slopes import LEAST
 from xrdsim.kernels.steps import GAUSS, SEGMENTS, count_steps, segment_edge
-from xrdsim.profiles.space import D01, DMAX1, L1, L2, RP1, RP2
+from xrdsim.profiles.two_gaussians import D01, DMAX1, L1, L2, RP1, RP2
 
 
 def with_damage(rows):

@@ -7,7 +7,8 @@ import pytest
 import xrdsim
 from xrdsim.errors import DeviceError, ParameterError
 from xrdsim.experiment.scan import Scan
-from xrdsim.profiles.space import DMAX1, RP2, ParameterSpace
+from xrdsim.profiles.space import ParameterSpace
+from xrdsim.profiles.two_gaussians import DMAX1, RP2
 
 
 def test_one_row_and_many_give_the_same_curves(prior):

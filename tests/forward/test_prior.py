@@ -21,7 +21,8 @@ from xrdsim.errors import ParameterError
 from xrdsim.experiment.reflection import GGG_444
 from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
 from xrdsim.forward.prior import draw_prior, in_window
-from xrdsim.profiles.space import D01, D02, DMAX1, L1, L2, RP1, STRAIN_SUM, ParameterSpace
+from xrdsim.profiles.space import ParameterSpace
+from xrdsim.profiles.two_gaussians import D01, D02, DMAX1, L1, L2, RP1, STRAIN_SUM
 
 SPACE = ParameterSpace()
 KEYS = np.random.SeedSequence(5).generate_state(8, np.uint64)

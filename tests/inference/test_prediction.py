@@ -16,7 +16,8 @@ from xrdsim.curves.curve import Curve, write_curve
 from xrdsim.errors import CheckpointError, CurveError
 from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
 from xrdsim.experiment.setup import Experiment
-from xrdsim.profiles.space import NAMES, ParameterSpace
+from xrdsim.profiles.space import ParameterSpace
+from xrdsim.profiles.two_gaussians import NAMES
 
 TRUE = {"fwhm": 42.0, "zero": 2.5, "scale": 310.0, "background": 0.05}
 

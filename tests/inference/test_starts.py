@@ -15,7 +15,8 @@ from xrdsim.experiment.reflection import YIG_ON_GGG_444
 from xrdsim.experiment.setup import Experiment
 from xrdsim.fit.problem import Unknowns, problem
 from xrdsim.fit.refinement import refine
-from xrdsim.profiles.space import KAPPA, P, ParameterSpace
+from xrdsim.profiles.space import ParameterSpace
+from xrdsim.profiles.two_gaussians import KAPPA, P
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import xrdsim
 from xrdsim.errors import ParameterError
 from xrdsim.forward.derivatives import linearize
 from xrdsim.information.fisher import fisher
-from xrdsim.profiles.space import RP2
+from xrdsim.profiles.two_gaussians import RP2
 
 
 def test_information_is_its_definition(demonstration):

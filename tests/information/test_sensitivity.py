@@ -9,7 +9,7 @@ from xrdsim.errors import OutputError, ParameterError
 from xrdsim.forward.prior import draw_prior
 from xrdsim.information.differences import finite_difference
 from xrdsim.information.sensitivity import measure_sensitivity, read_range_sensitivity
-from xrdsim.profiles.space import NAMES
+from xrdsim.profiles.two_gaussians import NAMES
 
 
 @pytest.fixture(scope="module")

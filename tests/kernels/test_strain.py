@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xrdsim.forward.derived import depth_end, largest_strain, strain_profile
-from xrdsim.profiles.space import DMIN, ParameterSpace
+from xrdsim.profiles.space import ParameterSpace
+from xrdsim.profiles.two_gaussians import DMIN
 
 
 def unit_vectors():

@@ -14,8 +14,9 @@ from xrdsim.dataset.reading import open_dataset
 from xrdsim.dataset.samplers import sample
 from xrdsim.errors import ParameterError
 from xrdsim.profiles.files import around, parse_width, read_space
-from xrdsim.profiles.space import L1, L2, NAMES, ParameterSpace
+from xrdsim.profiles.space import ParameterSpace
 from xrdsim.profiles.tables import read_table
+from xrdsim.profiles.two_gaussians import L1, L2, NAMES
 
 SAMPLE = dict(zip(NAMES, (0.0113, 0.0016, 5400.0, 3300.0, 0.0042, 3600.0, -300.0), strict=True))
 FILE = """

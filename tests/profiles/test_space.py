@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xrdsim.errors import ParameterError
-from xrdsim.profiles.space import ALL_NAMES, NAMES, TABLE, ParameterSpace
+from xrdsim.profiles.space import ParameterSpace
+from xrdsim.profiles.two_gaussians import ALL_NAMES, NAMES, TABLE
 
 SPACES = [
     ParameterSpace(),

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from xrdsim.errors import ParameterError
-from xrdsim.profiles.space import NAMES
 from xrdsim.profiles.tables import parse_assignments, read_table
+from xrdsim.profiles.two_gaussians import NAMES
 
 HEADER = ",".join(NAMES)
 ROW = "0.0081,0.0009,5200,3500,0.0025,3000,-50"

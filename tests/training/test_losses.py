@@ -6,7 +6,7 @@ import torch
 
 from xrdml.networks.losses import RIDGE, load_weights, metric_loss, weighted_loss
 from xrdsim.errors import ParameterError
-from xrdsim.profiles.space import ALL_NAMES, NAMES
+from xrdsim.profiles.two_gaussians import ALL_NAMES, NAMES
 
 
 def test_loss_is_the_weighted_sum_of_deviations_in_ranges():

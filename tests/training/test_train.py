@@ -15,7 +15,8 @@ from xrdml.data.ranges import Narrowing, Ranges
 from xrdml.networks import losses
 from xrdsim import generate
 from xrdsim.errors import CheckpointError, DeviceError, OutputError, ParameterError, StoreError, XrdError
-from xrdsim.profiles.space import NAMES, ParameterSpace
+from xrdsim.profiles.space import ParameterSpace
+from xrdsim.profiles.two_gaussians import NAMES
 
 FAST = {"epochs": 2, "batch_size": 64}
 MODULE = importlib.import_module("xrdml.training.objective")

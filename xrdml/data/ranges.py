@@ -3,7 +3,7 @@
 A network may be told the ranges that its user allows, so that one network serves a wide search and a narrow series.
 In training they are drawn around the truth: an interval of width w begins at truth − w·U(0, 1), so that the truth is
 uniform in it, as the prior wants. An interval of no width is a known value. Places inside ranges are coordinates of the
-unit cube (``xrdsim.profiles.space.from_unit``), which keep the constraints, then zero and FWHM in parts of their
+unit cube (``xrdsim.profiles.bounds.from_unit``), which keep the constraints, then zero and FWHM in parts of their
 ranges.
 """
 
@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from xrdsim.errors import ParameterError
-from xrdsim.profiles.space import ParameterSpace, from_unit, to_unit
+from xrdsim.profiles.bounds import from_unit, to_unit
+from xrdsim.profiles.space import ParameterSpace
+from xrdsim.profiles.two_gaussians import BOUNDS
 
 Array = NDArray[np.float64]
 
@@ -105,7 +107,7 @@ class Ranges:
     def coordinates(self, values: Array, rng: np.random.Generator) -> NDArray[np.float32]:
         """Coordinates (n, k) of values (n, k); those of ranges without width are drawn, since any place is right."""
         low, high, p = self.low, self.high, self.parameters
-        unit, _ = to_unit(list(values[:, :p].T), list(low[:, :p].T), list(high[:, :p].T), self.strain_sum)
+        unit, _ = to_unit(list(values[:, :p].T), list(low[:, :p].T), list(high[:, :p].T), self.strain_sum, BOUNDS)
         width = np.maximum(high[:, p:] - low[:, p:], 1e-300)
         rows = np.column_stack([*unit, (values[:, p:] - low[:, p:]) / width])
         rows = np.where(high > low, np.clip(rows, 0.0, 1.0), rng.random(rows.shape))
@@ -115,6 +117,6 @@ class Ranges:
         """Parameters (n, p) of coordinates (n, p), or with zero and FWHM (n, k) of (n, k); differentiable."""
         p = self.parameters
         low, high = (torch.as_tensor(limits, dtype=unit.dtype, device=unit.device) for limits in (self.low, self.high))
-        columns = from_unit(unit[:, :p].unbind(1), low[:, :p].unbind(1), high[:, :p].unbind(1), self.strain_sum)
+        columns = from_unit(unit[:, :p].unbind(1), low[:, :p].unbind(1), high[:, :p].unbind(1), self.strain_sum, BOUNDS)
         instrument = low[:, p:] + unit[:, p:] * (high - low)[:, p:] if unit.shape[1] > p else unit[:, p:]
         return torch.cat([torch.stack(columns, dim=1), instrument], dim=1)

@@ -19,7 +19,8 @@ from xrdsim.dataset.configuration import Configuration
 from xrdsim.dataset.store import Rows
 from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
 from xrdsim.experiment.setup import Experiment
-from xrdsim.profiles.space import TABLE, ParameterSpace
+from xrdsim.profiles.space import ParameterSpace
+from xrdsim.profiles.two_gaussians import TABLE
 
 Array = NDArray[np.float64]
 

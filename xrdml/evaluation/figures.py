@@ -11,7 +11,7 @@ from xrdml.evaluation.calibration import BINS, LEVELS, TARP_LEVELS, Calibration,
 from xrdml.evaluation.evaluation import Evaluation
 from xrdml.evaluation.unlike import SCORES, threshold
 from xrdsim.plotting import MASKED, MEASURED, MODEL, PALETTE, SECOND
-from xrdsim.profiles.space import TABLE
+from xrdsim.profiles.two_gaussians import TABLE
 
 Array = NDArray[np.float64]
 

@@ -17,7 +17,7 @@ from xrdml.data.measurement import Measured
 from xrdml.inference import starts
 from xrdml.networks.checkpoint import TrainedModel
 from xrdsim.fit.problem import Problem, Unknowns, problem
-from xrdsim.fit.refinement import evaluate, refine, unit_slope
+from xrdsim.fit.refinement import evaluate, refine
 from xrdsim.fit.series import adapted
 
 Array = NDArray[np.float64]
@@ -118,6 +118,6 @@ def bound(given: Problem, x: Array) -> Array:
     length = np.sqrt(np.maximum(np.diag(h), 1e-300))
     covariance = np.zeros((len(x[0]) + 2,) * 2)
     covariance[np.ix_(chosen, chosen)] = np.linalg.pinv(h / np.outer(length, length)) / np.outer(length, length)
-    slope = unit_slope(space, x[:, :p])[0]
+    slope = space.unit_slope(x[:, :p])[0]
     variance = np.einsum("ij,jk,ik->i", slope, covariance[:p, :p], slope)
     return np.asarray(np.sqrt(2.0 / math.pi * np.maximum(variance, 0.0)))

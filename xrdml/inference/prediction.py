@@ -26,8 +26,9 @@ from xrdsim.fit.problem import Unknowns, problem
 from xrdsim.fit.refinement import refine
 from xrdsim.fit.settings import assumed, assumed_of
 from xrdsim.forward.resample import narrowest_fwhm, observe
-from xrdsim.profiles.space import TABLE, ParameterSpace
+from xrdsim.profiles.space import ParameterSpace
 from xrdsim.profiles.tables import format_value
+from xrdsim.profiles.two_gaussians import TABLE
 
 Array = NDArray[np.float64]
 

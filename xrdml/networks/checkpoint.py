@@ -31,7 +31,8 @@ from xrdsim.experiment.scan import Scan
 from xrdsim.experiment.setup import Experiment
 from xrdsim.files import replacing, save_json
 from xrdsim.limits import read_json
-from xrdsim.profiles.space import TABLE, ParameterSpace
+from xrdsim.profiles.space import ParameterSpace
+from xrdsim.profiles.two_gaussians import TABLE
 
 FORMAT, FORMAT_VERSION = "xrdml-model", 2
 WEIGHTS, CARD, STATE = "model.safetensors", "model.json", "state.pt"

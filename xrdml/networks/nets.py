@@ -23,7 +23,7 @@ from xrdml.data.ranges import INSTRUMENT
 from xrdml.networks.flows import Posterior
 from xrdml.networks.losses import BETA
 from xrdsim.errors import ParameterError
-from xrdsim.profiles.space import L1, L2, RP1, RP2
+from xrdsim.profiles.two_gaussians import L1, L2, RP1, RP2
 
 SURPRISE = 0.1
 """Weight of a flow's negative log-likelihood beside the loss on parameters."""

@@ -26,7 +26,7 @@ from xrdsim.kernels.reflectivity import BLOCK, F_RE, GROUP, MATRIX, Optics
 from xrdsim.kernels.slopes import LEAST, at_least, fill_steps_and_slopes, widen
 from xrdsim.kernels.step import REACH
 from xrdsim.kernels.steps import SEGMENTS, Steps, count_steps, fill_steps
-from xrdsim.profiles.space import L1, PROFILE
+from xrdsim.profiles.two_gaussians import L1, PROFILE
 from xrdsim.units import FWHM_TO_SIGMA
 
 Array = NDArray[np.float64]

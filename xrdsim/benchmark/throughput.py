@@ -22,7 +22,7 @@ from xrdsim.forward.model import simulate
 from xrdsim.forward.prior import draw_prior
 from xrdsim.kernels.peak import CHAINS, LINKS, multiply_add
 from xrdsim.kernels.reflectivity import BLOCK
-from xrdsim.profiles.space import DMIN
+from xrdsim.profiles.two_gaussians import DMIN
 
 Array = NDArray[np.float64]
 Progress = Callable[[int, int], None]

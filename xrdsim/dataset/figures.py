@@ -11,8 +11,8 @@ from xrdsim.dataset.reading import Dataset
 from xrdsim.dataset.samplers import Sample
 from xrdsim.files import replacing
 from xrdsim.plotting import MEASURED, MODEL, PALETTE, angle_axes
-from xrdsim.profiles.space import TABLE
 from xrdsim.profiles.tables import format_value
+from xrdsim.profiles.two_gaussians import TABLE
 
 
 def coverage_figure(sample: Sample, title: str = "", bins: int = 40) -> Figure:

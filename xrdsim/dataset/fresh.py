@@ -16,7 +16,8 @@ from xrdsim.forward.model import simulate
 from xrdsim.forward.prepare import prepare
 from xrdsim.forward.prior import draw_prior
 from xrdsim.limits import afford
-from xrdsim.profiles.space import KAPPA, P, ParameterSpace
+from xrdsim.profiles.space import ParameterSpace
+from xrdsim.profiles.two_gaussians import KAPPA, P
 
 Array = NDArray[np.float64]
 

@@ -15,7 +15,9 @@ from xrdsim.errors import ParameterError
 from xrdsim.experiment.reflection import GGG_444, Reflection
 from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
 from xrdsim.forward.prior import valid
-from xrdsim.profiles.space import D01, D02, DMAX1, L1, L2, RP1, RP2, ParameterSpace
+from xrdsim.profiles.bounds import freest
+from xrdsim.profiles.space import ParameterSpace
+from xrdsim.profiles.two_gaussians import BOUNDS, RP2
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -83,22 +85,20 @@ def adaptive_counts(space: ParameterSpace, values: int, sensitivity: ArrayLike) 
 
 @dataclass(frozen=True, eq=False)
 class _Group:
-    """Three axes tied by two constraints, in the order of one of them, the pivot.
+    """Axes of which one, the pivot, bounds the others, independently of each other.
 
-    At each value of the pivot, the second axis may take ``second_count`` values from ``second_first`` on and the third
-    its first ``third_count``; ``cumulative`` counts the points up to and including that value.
+    At each value of the pivot the others may take ``count`` values, (others, values), from ``first`` on; ``cumulative``
+    counts the points up to and including that value.
     """
 
     pivot: int
-    second: int
-    third: int
-    second_first: Counts
-    second_count: Counts
-    third_count: Counts
+    others: tuple[int, ...]
+    first: Counts
+    count: Counts
 
     @property
     def cumulative(self) -> Counts:
-        return np.cumsum(self.second_count * self.third_count)
+        return np.cumsum(np.prod(self.count, axis=0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,14 +108,14 @@ class Grid:
     A point is the centre of its cell, of one step in every direction; a grid of cells also has the points that break
     the constraints while part of their cell keeps them.
 
-    The constraints tie (D01, Dmax1, D02) and (L1, Rp1, L2), independently of each other; the other axes are free. A
-    point's rank is a mixed-radix number of its rank in either group and its indices on the free axes.
+    The bounds tie groups of axes, independently of each other, such as (D01, Dmax1, D02) and (L1, Rp1, L2); the other
+    axes are free. A point's rank is a mixed-radix number of its rank in each group and its indices on the free axes.
 
     Attributes
     ----------
     space : ranges, with limits that float32 holds.
     axes : the values of each parameter, rounded to float32, as float64.
-    groups : the two tied groups.
+    groups : the tied groups.
     size : number of points.
     cells : whether a place in the cell is meant, rather than the point.
     """
@@ -160,8 +160,7 @@ def make_grid(space: ParameterSpace, counts: ArrayLike, *, cells: bool = False) 
             "2^63 or more keep them; take fewer values"
         )
     # every other parameter at the value that leaves most freedom
-    easy = np.array(space.low)
-    easy[DMAX1], easy[L1] = space.high[DMAX1], space.high[L1]
+    easy = freest(np.array(space.low), np.array(space.high), BOUNDS)
     tested = axes
     if cells:  # a cell belongs to the grid if its most favourable corner does
         half = np.where(easy > space.low, 0.5, -0.5) * space.span / np.maximum(np.array(numbers) - 1, 1)
@@ -178,12 +177,14 @@ def make_grid(space: ParameterSpace, counts: ArrayLike, *, cells: bool = False) 
             table[i] = space.contains(rows)
         return table
 
-    def group(pivot: int, second: int, third: int) -> _Group:
-        pairs = allowed(pivot, second)
-        return _Group(pivot, second, third, pairs.argmax(axis=1), pairs.sum(axis=1), allowed(pivot, third).sum(axis=1))
+    def group(pivot: int) -> _Group:
+        others = tuple(bound.second for bound in BOUNDS if bound.first == pivot)
+        pairs = [allowed(pivot, other) for other in others]
+        first = np.array([pair.argmax(axis=1) for pair in pairs])
+        return _Group(pivot, others, first, np.array([pair.sum(axis=1) for pair in pairs]))
 
-    groups = (group(D01, DMAX1, D02), group(L1, RP1, L2))
-    size = math.prod([int(tied.cumulative[-1]) for tied in groups] + numbers[RP2:])
+    groups = tuple(group(pivot) for pivot in dict.fromkeys(bound.first for bound in BOUNDS))
+    size = math.prod([int(tied.cumulative[-1]) for tied in groups] + [numbers[j] for j in _free(len(axes))])
     if size == 0:
         raise ParameterError(f"no point of the grid with {numbers} values keeps the constraints; take more values")
     if size >= 2**63:
@@ -195,7 +196,7 @@ def grid_points(grid: Grid, ranks: ArrayLike) -> Array:
     """The points (n, 7 or 9) of these ranks (n,), 0 ≤ rank < ``grid.size``."""
     rest = np.asarray(ranks).astype(np.int64)
     points = np.empty((len(rest), len(grid.axes)))
-    for j in range(RP2, len(grid.axes)):
+    for j in _free(len(grid.axes)):
         rest, index = np.divmod(rest, len(grid.axes[j]))
         points[:, j] = grid.axes[j][index]
     for tied in grid.groups:
@@ -203,11 +204,16 @@ def grid_points(grid: Grid, ranks: ArrayLike) -> Array:
         rest, rank = np.divmod(rest, cumulative[-1])
         i = np.searchsorted(cumulative, rank, side="right")
         rank -= np.where(i > 0, cumulative[i - 1], 0)
-        second, third = np.divmod(rank, tied.third_count[i])
         points[:, tied.pivot] = grid.axes[tied.pivot][i]
-        points[:, tied.second] = grid.axes[tied.second][tied.second_first[i] + second]
-        points[:, tied.third] = grid.axes[tied.third][third]
+        for other, first, count in reversed(list(zip(tied.others, tied.first, tied.count, strict=True))):
+            rank, index = np.divmod(rank, count[i])
+            points[:, other] = grid.axes[other][first[i] + index]
     return points
+
+
+def _free(count: int) -> list[int]:
+    """The columns that no bound ties."""
+    return [j for j in range(count) if all(j not in (bound.first, bound.second) for bound in BOUNDS)]
 
 
 def permute(positions: ArrayLike, size: int, keys: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -32,7 +32,7 @@ from zarr.codecs import BloscCodec, ZstdCodec
 
 from xrdsim.dataset.configuration import Configuration, Part
 from xrdsim.errors import OutputError, StoreError, XrdError
-from xrdsim.profiles.space import TABLE
+from xrdsim.profiles.two_gaussians import TABLE
 from xrdsim.storage import failures, is_remote, object_sizes, place, read_files, remedy, remove_all
 
 SCHEMA = "xrdsim-dataset"

@@ -20,7 +20,8 @@ from xrdsim.fit.result import Fit, Minimum, Verdict
 from xrdsim.fit.tables import SHOWN, label, scale
 from xrdsim.forward.derived import depth_end, strain_profile
 from xrdsim.plotting import MEASURED, MODEL, PALETTE, SECOND, angle_axes, profile_axes, save_figure
-from xrdsim.profiles.space import D01, D02, ParameterSpace
+from xrdsim.profiles.space import ParameterSpace
+from xrdsim.profiles.two_gaussians import D01, D02
 
 Array = NDArray[np.float64]
 

@@ -19,7 +19,7 @@ from xrdsim.fit.search import Ending, search, valleys
 from xrdsim.fit.settings import assumed, settings_to_dict
 from xrdsim.fit.verdict import as_good, difference, estimate_of, judge, peak_remark, rms_dex
 from xrdsim.forward.derived import UNITS, depth_end, derived, largest_strain, strain_profile
-from xrdsim.profiles.space import TABLE
+from xrdsim.profiles.two_gaussians import TABLE
 
 MISFIT_FROM = 30 * DEFAULT_STEP
 """Angle [arcsec] from which on the mean |log10| is taken."""

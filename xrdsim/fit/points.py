@@ -15,7 +15,8 @@ from scipy.sparse import csr_array
 from xrdsim.curves.curve import Curve
 from xrdsim.experiment.reflection import Reflection, strain_to_angle
 from xrdsim.experiment.scan import Scan
-from xrdsim.profiles.space import D02, DMAX1, ParameterSpace
+from xrdsim.profiles.space import ParameterSpace
+from xrdsim.profiles.two_gaussians import D02, DMAX1
 
 Array = NDArray[np.float64]
 

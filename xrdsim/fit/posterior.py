@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from xrdsim.fit.problem import Array, Problem
-from xrdsim.fit.refinement import evaluate, inequalities, unit_slope, without_linear
+from xrdsim.fit.refinement import evaluate, without_linear
 
 LEVEL = 0.9
 """Probability of the reported intervals."""
@@ -199,7 +199,7 @@ def quadratic(problem: Problem, x: Array) -> tuple[Array, Array, Array]:
     width = np.append(unknowns.space.span, np.ones(k - size))
     width[width == 0.0] = 1.0
     change = np.tile(np.eye(k), (len(x), 1, 1))
-    change[:, :size, :size] = unit_slope(unknowns.space, x[:, :size]) / width[:size, None]
+    change[:, :size, :size] = unknowns.space.unit_slope(x[:, :size]) / width[:size, None]
     back = np.linalg.pinv(change) / width @ unknowns.space.together(k)
     reduced = np.stack([without_linear(each) for each in state.hessian])
     slope = np.einsum("mij,mi->mj", back, np.where(held, pushed, 0.0))
@@ -209,7 +209,7 @@ def quadratic(problem: Problem, x: Array) -> tuple[Array, Array, Array]:
 def _limits(problem: Problem, low: Array, high: Array) -> tuple[Array, Array]:
     """Matrix A and bound b of A·p ≤ b: ranges and constraints."""
     k = len(low)
-    constraints, ends = inequalities(problem.unknowns.space, k)
+    constraints, ends = problem.unknowns.space.inequalities(k)
     return np.concatenate([np.eye(k), -np.eye(k), constraints]), np.concatenate([high, -low, ends])
 
 

@@ -29,7 +29,8 @@ from xrdsim.forward.model import LIMITS, NARROWEST, check_film
 from xrdsim.forward.prepare import THICKER
 from xrdsim.forward.resample import PEAK_MASK
 from xrdsim.forward.simulator import Seen, Simulator
-from xrdsim.profiles.space import L1, ParameterSpace
+from xrdsim.profiles.space import ParameterSpace
+from xrdsim.profiles.two_gaussians import L1
 
 Array = NDArray[np.float64]
 

@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from scipy.optimize import LinearConstraint, least_squares, minimize
 
 from xrdsim.fit.problem import Array, Problem
-from xrdsim.profiles.space import D01, D02, DMAX1, L1, L2, RP1, ParameterSpace
 
 _CONVERGED = 1e-4  # change of Φ below which a start has arrived, when λ is small, too
 _NEWTON = 1.0  # damping up to which a small step means a minimum
@@ -141,7 +140,7 @@ def evaluate(problem: Problem, x: Array, linear: Array | None, rtol_dex: float) 
     mu = problem.expected(curves, linear)
     weight, residual = problem.weights(mu)
     size = len(unknowns.space.low)
-    change = unit_slope(unknowns.space, x[:, :size])
+    change = unknowns.space.unit_slope(x[:, :size])
     columns = np.empty((len(x), x.shape[1] + 2, mu.shape[1]))
     scaled = linear[:, :1, None] * slope
     np.matmul(np.swapaxes(change, 1, 2), scaled[:, :size], out=columns[:, :size])
@@ -201,40 +200,6 @@ def _step(
     return step, predicted
 
 
-def unit_slope(space: ParameterSpace, unit: Array) -> Array:
-    """Derivatives (m, p, p) of the parameters over the coordinates of the unit cube, from ``from_unit``'s formulas."""
-    m, p = unit.shape
-    rows = space.from_unit(list(unit.T))
-    out = np.zeros((m, p, p))
-    low, high = ([np.full(m, value) for value in limits] for limits in (space.low, space.high))
-    sum_left = space.strain_sum - rows[D01]
-    high[D01] = np.full(m, space.d01_high)
-    low[DMAX1] = rows[D01].clip(min=space.low[DMAX1])
-    high[D02] = sum_left.clip(max=space.high[D02])
-    low[L1] = np.full(m, space.l1_low)
-    high[RP1] = rows[L1].clip(max=space.high[RP1])
-    high[L2] = rows[L1].clip(max=space.high[L2])
-    for j in range(p):
-        out[:, j, j] = high[j] - low[j]
-    of_d01, of_l1 = out[:, D01, D01], out[:, L1, L1]
-    out[:, DMAX1, D01] = (1.0 - unit[:, DMAX1]) * (rows[D01] > space.low[DMAX1]) * of_d01
-    out[:, D02, D01] = -unit[:, D02] * (sum_left < space.high[D02]) * of_d01
-    out[:, RP1, L1] = unit[:, RP1] * (rows[L1] < space.high[RP1]) * of_l1
-    out[:, L2, L1] = unit[:, L2] * (rows[L1] < space.high[L2]) * of_l1
-    for name, other in space.ties:
-        out[:, space.names.index(name)] = out[:, space.names.index(other)]
-    return out
-
-
-def inequalities(space: ParameterSpace, k: int) -> tuple[Array, Array]:
-    """The four constraints as A·p ≤ b: A (4, k) for p of parameters, zero and fwhm, and b (4,)."""
-    matrix = np.zeros((4, k))
-    for row, plus, minus in ((0, D01, DMAX1), (2, RP1, L1), (3, L2, L1)):
-        matrix[row, plus], matrix[row, minus] = 1.0, -1.0
-    matrix[1, D01] = matrix[1, D02] = 1.0
-    return matrix, np.array([0.0, space.strain_sum, 0.0, 0.0])
-
-
 def without_linear(hessian: Array) -> Array:
     """Scoring matrix (k, k) of the coordinates alone, from that (k + 2, k + 2) with scale and background."""
     k = len(hessian) - 2
@@ -247,7 +212,7 @@ def without_linear(hessian: Array) -> Array:
 def slsqp(
     problem: Problem, start: Array, *, max_iter: int = 100, rtol_dex: float = 1e-3, until: float = math.inf
 ) -> Refined:
-    """Smallest mean squared difference of log10 intensities by SciPy's SLSQP, with ranges and the four inequalities.
+    """Smallest mean squared difference of log10 intensities by SciPy's SLSQP, within ranges and bounds.
 
     It works on the parameters themselves, in parts of their ranges, with the analytic gradient; scale and background
     are solved for inside. Φ of the result is that of the problem. It ends by itself, whatever ``until`` says.
@@ -259,7 +224,7 @@ def slsqp(
     span = np.where(free, np.append(space.high, unknowns.high[size:]) - low, 1.0)
     ends, counts = [], []
     together = space.together(len(low))
-    constraints, room = inequalities(space, len(low))
+    constraints, room = space.inequalities(len(low))
     constraints = constraints @ together
     for one in np.clip(start, unknowns.low, unknowns.high):
         full = np.append(unknowns.params(one[None])[0], one[size:])
@@ -344,7 +309,7 @@ def _residuals(problem: Problem, x: Array, rtol_dex: float) -> tuple[Array, Arra
     linear = problem.scaled(curves)
     mu = problem.expected(curves, linear)
     change = np.eye(len(x))
-    change[:size, :size] = unit_slope(unknowns.space, x[None, :size])[0]
+    change[:size, :size] = unknowns.space.unit_slope(x[None, :size])[0]
     weight = np.sqrt(problem.weights(mu)[0][0])
     columns = linear[0, 0] * (change.T @ slope[0]) * weight
     fixed = np.stack([curves[0], problem.exposure])[[unknowns.scale is None, unknowns.background is None]] * weight

@@ -14,7 +14,8 @@ from xrdsim.experiment.setup import Experiment
 from xrdsim.forward.model import Curves, check_device, check_film, check_seen
 from xrdsim.forward.prepare import THICKER
 from xrdsim.forward.simulator import NUISANCES, Seen, Simulator
-from xrdsim.profiles.space import ALL_NAMES, L1, ParameterSpace
+from xrdsim.profiles.space import ParameterSpace
+from xrdsim.profiles.two_gaussians import ALL_NAMES, L1
 
 Array = NDArray[np.float64]
 

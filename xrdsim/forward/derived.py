@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xrdsim.kernels import batch
-from xrdsim.profiles.space import RP1, ParameterSpace
+from xrdsim.profiles.space import ParameterSpace
+from xrdsim.profiles.two_gaussians import RP1
 
 Array = NDArray[np.float64]
 

@@ -14,7 +14,8 @@ from xrdsim.forward.prepare import THICKER
 from xrdsim.forward.simulator import Seen, Simulator
 from xrdsim.kernels import batch
 from xrdsim.limits import afford
-from xrdsim.profiles.space import L1, ParameterSpace
+from xrdsim.profiles.space import ParameterSpace
+from xrdsim.profiles.two_gaussians import L1
 
 Array = NDArray[np.float64]
 

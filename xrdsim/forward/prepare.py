@@ -14,7 +14,7 @@ from xrdsim.forward.optics import amplitudes, coupling, optics
 from xrdsim.kernels import batch
 from xrdsim.kernels.reflectivity import Optics
 from xrdsim.kernels.steps import Accuracy, Material
-from xrdsim.profiles.space import L1, PROFILE
+from xrdsim.profiles.two_gaussians import L1, PROFILE
 
 Array = NDArray[np.float64]
 

@@ -19,7 +19,8 @@ from xrdsim.errors import ParameterError
 from xrdsim.experiment.reflection import GGG_444, Reflection
 from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
 from xrdsim.forward.derived import largest_strain
-from xrdsim.profiles.space import D02, DMAX1, ParameterSpace
+from xrdsim.profiles.space import ParameterSpace
+from xrdsim.profiles.two_gaussians import D02, DMAX1
 from xrdsim.units import ARCSEC
 
 Array = NDArray[np.float64]

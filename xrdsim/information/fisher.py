@@ -21,7 +21,8 @@ from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
 from xrdsim.experiment.setup import Experiment
 from xrdsim.forward.derivatives import Physics, linearize
 from xrdsim.forward.simulator import NUISANCES
-from xrdsim.profiles.space import ALL_NAMES, RP2, ParameterSpace
+from xrdsim.profiles.space import ParameterSpace
+from xrdsim.profiles.two_gaussians import ALL_NAMES, RP2
 
 Array = NDArray[np.float64]
 

@@ -20,7 +20,8 @@ from xrdsim.files import replacing, save_json
 from xrdsim.forward.prior import draw_prior
 from xrdsim.information.differences import finite_difference
 from xrdsim.limits import read_json
-from xrdsim.profiles.space import ALL_NAMES, ParameterSpace
+from xrdsim.profiles.space import ParameterSpace
+from xrdsim.profiles.two_gaussians import ALL_NAMES
 
 Array = NDArray[np.float64]
 

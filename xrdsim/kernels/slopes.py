@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from xrdsim._jit import jit
 from xrdsim.kernels.steps import GAUSS, SEGMENTS, segment_edge
 from xrdsim.kernels.strain import damage, depth_end, end_gradient, strain, strain_gradient, strain_peak
-from xrdsim.profiles.space import KAPPA, L1, RP1, P
+from xrdsim.profiles.two_gaussians import KAPPA, L1, RP1, P
 
 NARROWEST = 1e-5
 """Least width [Å] of either flank of the asymmetric Gaussian."""

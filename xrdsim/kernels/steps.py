@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from xrdsim._jit import jit
 from xrdsim.kernels.strain import damage, depth_end, strain, strain_max
-from xrdsim.profiles.space import DMIN, L1, L2, RP1
+from xrdsim.profiles.two_gaussians import DMIN, L1, L2, RP1
 
 GAUSS = math.sqrt(3.0) / 6.0
 SEGMENTS = 4

@@ -12,7 +12,7 @@ parameter table.
 import math
 
 from xrdsim._jit import jit
-from xrdsim.profiles.space import D01, D02, DMAX1, DMIN, KAPPA, L1, L2, RP1, RP2, P
+from xrdsim.profiles.two_gaussians import D01, D02, DMAX1, DMIN, KAPPA, L1, L2, RP1, RP2, P
 
 
 @jit

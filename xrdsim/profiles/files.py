@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from xrdsim.errors import ParameterError
 from xrdsim.limits import read_json, read_toml
-from xrdsim.profiles.space import ALL_NAMES, DAMAGE, STRAIN_SUM, ParameterSpace
+from xrdsim.profiles.space import ParameterSpace
+from xrdsim.profiles.two_gaussians import ALL_NAMES, DAMAGE, STRAIN_SUM
 
 _TABLES = ("ranges", "ties", "constraints")
 

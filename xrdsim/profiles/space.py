@@ -1,14 +1,4 @@
-"""The parameter table: the only place where the parameters of a strain profile are described.
-
-The strain profile is ε(z) = D1(z) + D2(z), an asymmetric Gaussian that rises from D01 at the surface to Dmax1
-at the depth Rp1 and falls to DMIN at L1, and a half-Gaussian-to-exponential that falls from D02 at the surface
-to DMIN at L2 (see ``xrdsim.kernels.strain``). Valid are the vectors with
-
-    D01 ≤ Dmax1,   D01 + D02 ≤ strain_sum,   Rp1 ≤ L1,   L2 ≤ L1
-
-inside the box of the ranges. ``ParameterSpace`` holds the ranges; ``from_unit`` maps the unit cube onto the
-valid region and ``to_unit`` back.
-"""
+"""The valid region of the parameters: ranges, ties, and the bounds of their profile."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -18,60 +8,31 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xrdsim.errors import ParameterError
-
-DMIN = 1e-4
-"""Strain at which a profile counts as ended."""
-
-STRAIN_SUM = 0.03
-"""Largest allowed surface strain D01 + D02."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """One row of the table: name, unit, default range and meaning."""
-
-    name: str
-    unit: str
-    low: float
-    high: float
-    doc: str
-
-
-PROFILE = (
-    Parameter("Dmax1", "1", 0.001, 0.031, "maximum strain of the asymmetric Gaussian"),
-    Parameter("D01", "1", 0.0001, 0.0305, "its value at the surface"),
-    Parameter("L1", "Å", 500.0, 7000.0, "its depth, where it falls to 1e-4"),
-    Parameter("Rp1", "Å", 0.0, 6500.0, "depth of its maximum"),
-    Parameter("D02", "1", 0.0005, 0.031, "surface strain of the decaying Gaussian"),
-    Parameter("L2", "Å", 500.0, 7000.0, "its depth, where it falls to 1e-4"),
-    Parameter("Rp2", "Å", -6500.0, 0.0, "position of its (virtual) maximum: sets the shape only"),
+from xrdsim.profiles.bounds import freest, from_unit, in_order, inequalities, to_unit, unit_slope
+from xrdsim.profiles.two_gaussians import (
+    ALL_NAMES,
+    BOUNDS,
+    D01,
+    D02,
+    DAMAGE,
+    DMAX1,
+    DMIN,
+    KAPPA,
+    L1,
+    L2,
+    PROFILE,
+    RP1,
+    RP2,
+    STRAIN_SUM,
+    TABLE,
+    P,
 )
-DAMAGE = (
-    Parameter("kappa", "1", 0.0, 0.6, "static Debye–Waller damage at the largest strain"),
-    Parameter("p", "1", 0.25, 4.0, "exponent of the damage, E = 1 − kappa·(ε/ε_max)^p"),
-)
-TABLE = PROFILE + DAMAGE
-NAMES = tuple(parameter.name for parameter in PROFILE)
-ALL_NAMES = tuple(parameter.name for parameter in TABLE)
-
-DMAX1, D01, L1, RP1, D02, L2, RP2, KAPPA, P = range(9)
-"""Columns of a parameter array."""
 
 MOST_STRAIN = 0.3
 """Upper limit of any range of strains."""
 
 LARGEST = {"1": 100.0, "Å": 1e5}
 """Of any range, by its unit: thicker layers take no measurable time of their own, but a simulator endless time."""
-
-_ORDER = (D01, DMAX1, D02, L1, RP1, L2, RP2, KAPPA, P)
-"""In which ``from_unit`` computes the parameters."""
-
-CONSTRAINTS = (
-    "D01 <= Dmax1",
-    "D01 + D02 <= strain_sum",
-    "Rp1 <= L1",
-    "L2 <= L1",
-)
 
 _ROUNDING = 1e-6
 """Part of a range by which a value may miss a limit: float32 copies of valid rows stay valid."""
@@ -146,11 +107,10 @@ class ParameterSpace:
         for name, (ok, rule) in domain.items():
             if not ok:
                 raise ParameterError(f"the range of {name} must stay {rule}")
-        corner = [self.low[D01] <= self.high[DMAX1], self.low[D01] + self.low[D02] <= self.strain_sum]
-        corner += [self.low[RP1] <= self.high[L1], self.low[L2] <= self.high[L1]]
-        for ok, constraint in zip(corner, CONSTRAINTS, strict=True):
-            if not ok:
-                raise ParameterError(f"no vector in these ranges keeps {constraint}; widen them")
+        corner = freest(np.array(self.low), np.array(self.high), BOUNDS)
+        for bound in BOUNDS:
+            if bound.excess(corner[None], self.strain_sum)[0] > 0.0:
+                raise ParameterError(f"no vector in these ranges keeps {bound.text}; widen them")
         self._check_ties()
 
     def _check_ties(self) -> None:
@@ -212,8 +172,9 @@ class ParameterSpace:
         for name, other in self.ties:
             groups.setdefault(other, {other}).add(name)
         ties, high = [], list(self.high)
+        order = [ALL_NAMES[j] for j in in_order(len(TABLE), BOUNDS)]
         for members in groups.values():
-            leader, *followers = sorted(members, key=lambda name: _ORDER.index(ALL_NAMES.index(name)))
+            leader, *followers = sorted(members, key=order.index)
             if "D02" in members and leader == "Dmax1":
                 raise ParameterError(
                     f"a tie of D02 and Dmax1 does not keep D01 + D02 <= {self.strain_sum:g}; tie D01, too, or fix one"
@@ -270,16 +231,20 @@ class ParameterSpace:
                     f"{name} = {column[row]:g} (row {row}) is not a finite number in its range {low:g} … {high:g}; "
                     "other ranges can be given as a ParameterSpace"
                 )
-        broken = constraint_excess(rows, self.strain_sum) > _ROUNDING
+        broken = self.excess(rows) > _ROUNDING
         if broken.any():
             row, which = (int(index) for index in np.argwhere(broken)[0])
-            names = [name for name in NAMES if name in CONSTRAINTS[which].split()]
-            values = ", ".join(f"{name} = {rows[row, NAMES.index(name)]:g}" for name in names)
+            bound = BOUNDS[which]
+            columns = sorted((bound.first, bound.second))
+            values = ", ".join(f"{ALL_NAMES[j]} = {rows[row, j]:g}" for j in columns)
             raise ParameterError(
-                f"{values} (row {row}) break the constraint "
-                + CONSTRAINTS[which].replace("strain_sum", f"{self.strain_sum:g}")
+                f"{values} (row {row}) break the constraint " + bound.text.replace("strain_sum", f"{self.strain_sum:g}")
             )
         return rows
+
+    def excess(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        """How far rows (n, p) break each of the bounds, as part of a default range; ≤ 0 is kept."""
+        return np.stack([bound.excess(rows, self.strain_sum) for bound in BOUNDS], axis=1)
 
     def contains(self, params: ArrayLike) -> NDArray[np.bool_]:
         """Whether each row of (n, 7 or 9) lies in the box and keeps the constraints."""
@@ -287,102 +252,23 @@ class ParameterSpace:
         low, high = np.array(self.low), np.array(self.high)
         slack = _ROUNDING * (high - low)
         inside = np.all((rows >= low - slack) & (rows <= high + slack), axis=1)  # NaN is outside
-        return np.asarray(inside & np.all(constraint_excess(rows, self.strain_sum) <= _ROUNDING, axis=1))
+        return np.asarray(inside & np.all(self.excess(rows) <= _ROUNDING, axis=1))
 
     def from_unit(self, columns: Sequence[Any]) -> list[Any]:
-        """Parameters of unit-cube coordinates; see the function of this name."""
-        return from_unit(columns, self.low, self.high, self.strain_sum)
+        """Parameters of unit-cube coordinates; see ``xrdsim.profiles.bounds``."""
+        return from_unit(columns, self.low, self.high, self.strain_sum, BOUNDS)
 
     def to_unit(self, columns: Sequence[Any]) -> tuple[list[Any], Any]:
-        """Inverse of ``from_unit``, and log |∂params/∂unit|; see the function of this name."""
-        return to_unit(columns, self.low, self.high, self.strain_sum)
+        """Inverse of ``from_unit``, and log |∂params/∂unit|."""
+        return to_unit(columns, self.low, self.high, self.strain_sum, BOUNDS)
 
-    @property
-    def d01_high(self) -> float:
-        return min(self.high[D01], self.high[DMAX1], self.strain_sum - self.low[D02])
+    def unit_slope(self, unit: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Derivatives (m, p, p) of the parameters over coordinates (m, p) of the unit cube; tied ones follow."""
+        out = unit_slope(unit, self.low, self.high, self.strain_sum, BOUNDS)
+        for name, other in self.ties:
+            out[:, self.names.index(name)] = out[:, self.names.index(other)]
+        return out
 
-    @property
-    def l1_low(self) -> float:
-        return max(self.low[L1], self.low[RP1], self.low[L2])
-
-
-def from_unit(
-    columns: Sequence[Any], low: Sequence[Any], high: Sequence[Any], strain_sum: float = STRAIN_SUM
-) -> list[Any]:
-    """Map columns of unit-cube coordinates to parameters that keep every constraint.
-
-    The map is triangular in the order D01, Dmax1, D02, L1, Rp1, L2, Rp2 (kappa, p) and a bijection. It is
-    written with the arithmetic that NumPy arrays and torch tensors share, so either may be passed.
-
-    Parameters
-    ----------
-    columns : one array or tensor of any shape per parameter, in the order of the table.
-    low, high : limits of each parameter: numbers, or one a sample, shaped as the columns.
-    strain_sum : largest D01 + D02.
-    """
-    u, zero = list(columns), columns[0] * 0.0
-    out: list[Any] = [None] * len(u)
-
-    def between(j: int, least: Any, most: Any) -> None:
-        out[j] = least + u[j] * (most - least)
-
-    between(D01, low[D01], _d01_high(zero, low, high, strain_sum))
-    between(DMAX1, out[D01].clip(min=low[DMAX1]), high[DMAX1])
-    between(D02, low[D02], (strain_sum - out[D01]).clip(max=high[D02]))
-    between(L1, _l1_low(zero, low), high[L1])
-    between(RP1, low[RP1], out[L1].clip(max=high[RP1]))
-    between(L2, low[L2], out[L1].clip(max=high[L2]))
-    for j in range(RP2, len(u)):
-        between(j, low[j], high[j])
-    return out
-
-
-def to_unit(
-    columns: Sequence[Any], low: Sequence[Any], high: Sequence[Any], strain_sum: float = STRAIN_SUM
-) -> tuple[list[Any], Any]:
-    """Inverse of ``from_unit``; also log |∂params/∂unit|, summed over the parameters.
-
-    Conditional ranges of zero width give coordinate 0.
-    """
-    p, zero = list(columns), columns[0] * 0.0
-    least: list[Any] = [zero + value for value in low]
-    most: list[Any] = [zero + value for value in high]
-    most[D01] = _d01_high(zero, low, high, strain_sum)
-    least[DMAX1] = p[D01].clip(min=low[DMAX1])
-    most[D02] = (strain_sum - p[D01]).clip(max=high[D02])
-    least[L1] = _l1_low(zero, low)
-    most[RP1] = p[L1].clip(max=high[RP1])
-    most[L2] = p[L1].clip(max=high[L2])
-    unit, log_det = [], zero
-    for value, below, above in zip(p, least, most, strict=True):
-        width = (above - below).clip(min=1e-300)
-        unit.append((value - below) / width)
-        log_det = log_det + _log(width)
-    return unit, log_det
-
-
-def _d01_high(zero: Any, low: Sequence[Any], high: Sequence[Any], strain_sum: float) -> Any:
-    return (zero + high[D01]).clip(max=high[DMAX1]).clip(max=strain_sum - low[D02])
-
-
-def _l1_low(zero: Any, low: Sequence[Any]) -> Any:
-    return (zero + low[L1]).clip(min=low[RP1]).clip(min=low[L2])
-
-
-def _log(x: Any) -> Any:
-    return x.log() if hasattr(x, "log") else np.log(x)
-
-
-def constraint_excess(rows: NDArray[np.float64], strain_sum: float = STRAIN_SUM) -> NDArray[np.float64]:
-    """How far each row (n, ≥ 7) breaks each of the four CONSTRAINTS, as part of a default range; ≤ 0 is kept."""
-    strain = PROFILE[DMAX1].high - PROFILE[DMAX1].low
-    depth = PROFILE[L1].high - PROFILE[L1].low
-    return np.stack(
-        [
-            (rows[:, D01] - rows[:, DMAX1]) / strain,
-            (rows[:, D01] + rows[:, D02] - strain_sum) / strain,
-            (rows[:, RP1] - rows[:, L1]) / depth,
-            (rows[:, L2] - rows[:, L1]) / depth,
-        ],
-        axis=1,
-    )
+    def inequalities(self, k: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The bounds as A·p ≤ b: A (bounds, k) for p of k values, parameters first, and b (bounds,)."""
+        return inequalities(k, self.strain_sum, BOUNDS)

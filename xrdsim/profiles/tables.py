@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from xrdsim.errors import ParameterError
 from xrdsim.limits import LARGEST_TABLE, read_bytes
-from xrdsim.profiles.space import ALL_NAMES, NAMES, TABLE
+from xrdsim.profiles.two_gaussians import ALL_NAMES, NAMES, TABLE
 
 Array = NDArray[np.float64]
 
@@ -88,7 +88,7 @@ def _ordered(names: list[str], where: str) -> tuple[str, ...]:
 
 def format_value(name: str, value: float) -> str:
     """A parameter's value with its unit: strains in %, lengths in Å."""
-    unit = TABLE[ALL_NAMES.index(name)].unit
-    if unit == "Å":
+    parameter = TABLE[ALL_NAMES.index(name)]
+    if parameter.unit == "Å":
         return f"{value:.1f} Å"
-    return f"{100.0 * value:.4f} %" if name.startswith("D") else f"{value:.4g}"
+    return f"{100.0 * value:.4f} %" if parameter.kind == "strain" else f"{value:.4g}"
