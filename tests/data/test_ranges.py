@@ -60,7 +60,7 @@ def test_a_crystal_without_damage_is_known_to_have_none():
     assert ranges.low[1, 7] == ranges.high[1, 7] == 0.0
     assert ranges.low[1, 8] == ranges.high[1, 8] == 1.0
     assert ranges.high[0, 7] == 0.6
-    told = ranges.told(WHOLE)
+    told = ranges.conditions(WHOLE)
     assert told.shape == (3, 22)
     assert not told[0, :11].any()
     assert np.all(told[0, 11:] == 1.0)

@@ -19,7 +19,7 @@ from xrdml.evaluation.calibration import LEVELS
 from xrdml.evaluation.evaluation import evaluate
 from xrdml.evaluation.holdout import fresh, refuse_known, stored
 from xrdml.evaluation.report import tables, write
-from xrdml.evaluation.solving import solve
+from xrdml.evaluation.single_curves import solve
 from xrdml.networks.nets import Flow
 from xrdsim import draw_prior, generate
 from xrdsim.errors import CheckpointError, ParameterError

@@ -113,7 +113,7 @@ def test_the_kernels_compile(monkeypatch, capability):
 
     from xrdsim.kernels.cuda import count, fill, reflect
     from xrdsim.kernels.cuda_jacobian import fill as fill_slopes
-    from xrdsim.kernels.cuda_jacobian import linearise
+    from xrdsim.kernels.cuda_jacobian import linearize
 
     if not device.has_compiler():
         pytest.skip("the compiler of the CUDA toolkit is not installed")
@@ -127,7 +127,7 @@ def test_the_kernels_compile(monkeypatch, capability):
         (fill, (real[2], material, accuracy, counts, real[3])),
         (reflect, (counts, real[3], optics, real[3], real[2])),
         (fill_slopes, (real[2], material, counts, real[3], real[4], real[2], real[3])),
-        (linearise, (material, counts, real[3], real[4], real[2], optics, coarse, real[2], real[3])),
+        (linearize, (material, counts, real[3], real[4], real[2], optics, coarse, real[2], real[3])),
     ):
         code, _ = cuda.compile_ptx(kernel.py_func, signature, cc=capability)
         assert f"sm_{capability[0]}{capability[1]}" in code

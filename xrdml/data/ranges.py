@@ -1,6 +1,7 @@
-"""What is known before a curve is seen: ranges of the parameters, of the angular zero and of the instrument.
+"""What limits an estimate before a curve is seen: ranges of the parameters, of the angular zero and of the instrument.
 
-A network may be told the ranges that its user allows, so that one network serves a wide search and a narrow series.
+A network may be conditioned on the ranges that its user allows, so that one network serves a wide search and a narrow
+series.
 In training they are drawn around the truth: an interval of width w begins at truth − w·U(0, 1), so that the truth is
 uniform in it, as the prior wants. An interval of no width is a known value. Places inside ranges are coordinates of the
 unit cube (``xrdsim.profiles.bounds.from_unit``), which keep the constraints, then zero and FWHM in parts of their
@@ -28,7 +29,7 @@ INSTRUMENT = ("zero", "fwhm")
 
 @dataclass(frozen=True)
 class Narrowing:
-    """Distribution of the ranges that a network is told in training.
+    """Distribution of the ranges that a network is conditioned on in training.
 
     Parameters
     ----------
@@ -98,8 +99,8 @@ class Ranges:
                 limits[bare, 7:9] = values[bare, 7:9]
         return Ranges(low, high, self.strain_sum)
 
-    def told(self, whole: "Ranges") -> NDArray[np.float32]:
-        """What a network is told (n, 2k): the limits in parts of the whole ranges (1, k)."""
+    def conditions(self, whole: "Ranges") -> NDArray[np.float32]:
+        """What a network is conditioned on (n, 2k): the limits in parts of the whole ranges (1, k)."""
         span = np.maximum(whole.high - whole.low, 1e-300)
         ends = [(limits - whole.low) / span for limits in (self.low, self.high)]
         return np.concatenate(ends, axis=1).astype(np.float32)

@@ -177,7 +177,7 @@ class Batch(NamedTuple):
     ----------
     input : (n, 2, points), see ``network_input``.
     params, weight : (n, 7 or 9) and (n,).
-    ranges : that are told.
+    ranges : that the network is conditioned on.
     unit : (n, 9 or 11) coordinates of parameters, zero and FWHM inside the ranges.
     reflectivity : (n, angle) the noise-free curves.
     """
@@ -200,7 +200,7 @@ def batches(
     epoch: int,
     narrowing: Narrowing | None = None,
 ) -> Iterator[Batch]:
-    """The shuffled rows, measured, with the ranges that the network is told.
+    """The shuffled rows, measured, with the ranges that the network is conditioned on.
 
     Every batch has its own random stream, so an epoch does not depend on those before it. The next batch is measured in
     a second thread while the caller works on the present one.

@@ -35,7 +35,7 @@ class Calibration:
     names : (k,) parameters and instrument.
     rows : (k,) rows in which each was unknown.
     samples : of the posterior of a row.
-    ranks : (n, k) samples below the truth, 0 … samples; −1 in rows where the value was told.
+    ranks : (n, k) samples below the truth, 0 … samples; −1 in rows where the value was fixed.
     deviation : (k,) largest difference between the distribution of the ranks and the uniform one.
     coverage : (levels, k) share of the rows whose central interval holds the truth, for each of LEVELS.
     tarp : (len(TARP_LEVELS),) expected coverage.
@@ -92,7 +92,7 @@ def calibrate(
     ----------
     draws : (n, samples, k) of the posterior of each row.
     truth : (n, k).
-    unknown : (n, k) whether a value was unknown, and not told.
+    unknown : (n, k) whether a value was unknown, not fixed.
     prior_variance : (k,) of unknown values.
     low, high : (k,) limits, in parts of which TARP takes distances.
     names : (k,).
@@ -158,7 +158,7 @@ def expected_coverage(
 ) -> Array:
     """Expected coverage (levels,) of TARP, algorithm 2 of Lemos et al., with references uniform in the limits.
 
-    Values that were told are the same in all samples, and change no comparison.
+    Values that were fixed are the same in all samples, and change no comparison.
 
     Parameters
     ----------

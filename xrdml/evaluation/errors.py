@@ -137,7 +137,7 @@ class Accuracy:
     rows : how many.
     mae, median : (p,) of the estimates, and of predicting the median of the prior.
     limited_rows : rows whose limit was computed.
-    limited_mae, limit : (p,) of these rows: MAE of the estimates, and the limit of ``xrdml.evaluation.solving``.
+    limited_mae, limit : (p,) of these rows: MAE of the estimates, and the limit of ``xrdml.evaluation.single_curves``.
     """
 
     group: str

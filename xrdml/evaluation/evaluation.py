@@ -1,4 +1,4 @@
-"""How good a trained model is on curves that it has not seen: errors, calibration, solved curves, outsiders, speed."""
+"""How good a trained model is on curves that it has not seen: errors, calibration, solved curves, unlike curves."""
 
 import time
 from collections.abc import Callable
@@ -17,8 +17,8 @@ from xrdml.data.source import stream
 from xrdml.evaluation.calibration import Calibration, calibrate
 from xrdml.evaluation.errors import Accuracy, accuracy, area_error, curve_error
 from xrdml.evaluation.holdout import fresh, stored
-from xrdml.evaluation.solving import BEST_OF, Solved, solve
-from xrdml.evaluation.unlike import SCORES, Detection, detection, outsiders
+from xrdml.evaluation.single_curves import BEST_OF, Solved, solve
+from xrdml.evaluation.unlike import SCORES, Detection, detection, unlike_curves
 from xrdml.inference.starts import SOLVED
 from xrdml.networks.checkpoint import TrainedModel, load_model
 from xrdsim.dataset.store import Rows
@@ -48,10 +48,10 @@ class Evaluation:
     names : of the parameters.
     span : (p,) widths of their ranges.
     truth, estimate : (n, p).
-    unknown : (n, p) whether a value was unknown, and not told.
+    unknown : (n, p) whether a value was unknown, not fixed.
     accuracy : of all rows, and of groups of them.
     curve, profile : (n,) curve error [dex] and area error of the estimate.
-    solved : of the first rows, see ``xrdml.evaluation.solving``.
+    solved : of the first rows, see ``xrdml.evaluation.single_curves``.
     solved_curve : curve errors [dex] of their estimate, best sample and refinement, (m,) each.
     calibration : of a model that states a posterior.
     detections : of curves outside of what the model was trained for.
@@ -162,7 +162,7 @@ def evaluate(
         held, config = stored(trained, test, rows, train=train, verify=verify)
     n, few = len(held.params), min(refined, len(held.params))
     measured = measure(held.reflectivity, held.params, config, trained.measurement, stream(seed, _MEASURE))
-    foreign = outsiders(trained, config, _head(held, few // 2), seed) if few > 1 else {}
+    foreign = unlike_curves(trained, config, _head(held, few // 2), seed) if few > 1 else {}
     sampled = n * trained.draws
     advance = _counter(sampled + few + len(foreign) * (few // 2), progress)
 
@@ -200,7 +200,7 @@ def evaluate(
 
 
 def ranges_of(measured: Measured, trained: TrainedModel) -> Ranges:
-    """What a network is told, (n, k): its own ranges, and of crystals without damage that they have none."""
+    """What a network is conditioned on, (n, k): its own ranges, and of crystals without damage that they have none."""
     return trained.ranges.narrowed(measured.values, None, np.random.default_rng(0))
 
 
@@ -216,8 +216,8 @@ def sample(
     parts = []
     for first in range(0, len(inputs), _TOGETHER):
         here = slice(first, first + _TOGETHER)
-        told = replace(ranges, low=ranges.low[here], high=ranges.high[here])
-        parts.append(trained.draw(inputs[here], draws, told, seed + first).values)
+        conditions = replace(ranges, low=ranges.low[here], high=ranges.high[here])
+        parts.append(trained.draw(inputs[here], draws, conditions, seed + first).values)
         advance(len(parts[-1]))
     return np.concatenate(parts)
 

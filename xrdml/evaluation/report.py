@@ -9,7 +9,7 @@ from xrdml.evaluation.calibration import LEVELS
 from xrdml.evaluation.errors import Accuracy
 from xrdml.evaluation.evaluation import Evaluation
 from xrdml.evaluation.figures import figures
-from xrdml.evaluation.solving import BEST_OF
+from xrdml.evaluation.single_curves import BEST_OF
 from xrdml.evaluation.unlike import FALSE_ALARMS, SCORES
 from xrdml.inference.starts import SOLVED
 from xrdsim.files import save_json

@@ -1,4 +1,4 @@
-"""Curves that a model was not trained for: whether they are told from those that it was.
+"""Curves that a model was not trained for: whether they are recognised among those that it was.
 
 The scores of a curve are its reduced χ², of the best posterior sample and of the refined estimate, and how far the
 refined background departs from what the model knows, since a refinement makes up for any. A curve counts as outside
@@ -29,7 +29,7 @@ SCORES = {
     "refined_chi2": "reduced χ², refined",
     "contrast": "factor from the known background, refined",
 }
-"""Attributes of ``xrdml.evaluation.solving.Solved`` that tell, and what they are."""
+"""Attributes of ``xrdml.evaluation.single_curves.Solved`` that tell, and what they are."""
 
 _WIDER = (1.4, 1.8)  # FWHM in parts of the widest
 _HIGHER = (10.0, 100.0)  # background in parts of the highest
@@ -38,7 +38,7 @@ _STREAM = 21
 
 @dataclass(frozen=True, eq=False)
 class Detection:
-    """How one kind of curve outside is told.
+    """How one kind of unlike curve is recognised.
 
     Attributes
     ----------
@@ -77,7 +77,7 @@ def detection(kind: str, inside: dict[str, Array], outside: dict[str, Array]) ->
     return Detection(kind, outside, rates)
 
 
-def outsiders(trained: TrainedModel, config: Configuration, rows: Rows, seed: int) -> dict[str, Measured]:
+def unlike_curves(trained: TrainedModel, config: Configuration, rows: Rows, seed: int) -> dict[str, Measured]:
     """The rows, measured outside of what the model was trained for, by kind.
 
     Wider instruments and higher backgrounds than any that it knows; and another material, where there is one whose

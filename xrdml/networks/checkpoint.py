@@ -78,7 +78,7 @@ class TrainedModel:
         return whole_ranges(self.space, self.measurement)
 
     def estimate(self, inputs: NDArray[np.float32], ranges: Ranges | None = None) -> NDArray[np.float64]:
-        """Parameters (n, 7 or 9) of network input (n, 2, window.points), within ranges that a flow is told."""
+        """Parameters (n, 7 or 9) of network input (n, 2, window.points), within the ranges given to a flow."""
         return self.space.tied(estimate(self.net, inputs, ranges or self.ranges, self.ranges))
 
     @property
@@ -87,7 +87,7 @@ class TrainedModel:
         return isinstance(self.net, Flow)
 
     def draw(self, inputs: NDArray[np.float32], draws: int, ranges: Ranges | None = None, seed: int = 0) -> "Draws":
-        """Samples of the posterior of network input (n, 2, window.points), within ranges that the network is told.
+        """Samples of the posterior of network input (n, 2, window.points), within the ranges given to it.
 
         Raises
         ------
@@ -100,11 +100,11 @@ class TrainedModel:
                 f"{self.path} is a {kind} network, which gives no samples; train one with --model flow"
             )
         known, n = (ranges or self.ranges), len(inputs)
-        told = np.broadcast_to(known.told(self.ranges), (n, 2 * known.low.shape[1])).copy()
-        parts = zip(*(torch.split(torch.from_numpy(x), _TOGETHER) for x in (inputs, told)), strict=True)
+        conditions = np.broadcast_to(known.conditions(self.ranges), (n, 2 * known.low.shape[1])).copy()
+        parts = zip(*(torch.split(torch.from_numpy(x), _TOGETHER) for x in (inputs, conditions)), strict=True)
         with torch.inference_mode(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            drawn = [self.net.posterior.sample(self.net.context(x, told), draws) for x, told in parts]
+            drawn = [self.net.posterior.sample(self.net.context(x, conditions), draws) for x, conditions in parts]
         unit, log_prob = (torch.cat(each).double() for each in zip(*drawn, strict=True))
         repeat = draws if len(known.low) > 1 else 1
         spread = Ranges(known.low.repeat(repeat, 0), known.high.repeat(repeat, 0), known.strain_sum)
@@ -133,11 +133,13 @@ def estimate(net: nn.Module, inputs: NDArray[np.float32], ranges: Ranges, whole:
     ----------
     net : the network.
     inputs : what it sees.
-    ranges, whole : what it is told, and its own ranges.
+    ranges, whole : what it is conditioned on, and its own ranges.
     """
     device = next(net.parameters()).device
-    told = torch.from_numpy(np.broadcast_to(ranges.told(whole), (len(inputs), 2 * whole.low.shape[1])).copy())
-    parts = zip(torch.split(torch.from_numpy(inputs), 512), torch.split(told, 512), strict=True)
+    conditions = torch.from_numpy(
+        np.broadcast_to(ranges.conditions(whole), (len(inputs), 2 * whole.low.shape[1])).copy()
+    )
+    parts = zip(torch.split(torch.from_numpy(inputs), 512), torch.split(conditions, 512), strict=True)
     with torch.inference_mode():
         unit = torch.cat([net(part.to(device), known.to(device)).double().cpu() for part, known in parts])
         return np.asarray(ranges.values(unit).numpy())

@@ -166,19 +166,19 @@ class Head(nn.Module):
 
 
 class Estimator(nn.Module):
-    """A network whose ``forward(x, told)`` gives coordinates (n, outputs) of the unit cube."""
+    """A network whose ``forward(x, conditions)`` gives coordinates (n, outputs) of the unit cube."""
 
-    def learn(self, x: Tensor, told: Tensor, unit: Tensor, clean: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def learn(self, x: Tensor, conditions: Tensor, unit: Tensor, clean: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """The estimate, and what a network adds to the loss of each sample (n,), if anything.
 
         Parameters
         ----------
-        x, told : as for ``forward``.
+        x, conditions : as for ``forward``.
         unit : (n, outputs + 2) true coordinates of parameters, zero and FWHM.
         clean : (n, points) the noise-free curve as ``xrdml.training.reconstruction.clean_window`` makes it, for a
         decoder.
         """
-        return self(x, told), None
+        return self(x, conditions), None
 
 
 class Weighted(Estimator):
@@ -189,7 +189,7 @@ class Weighted(Estimator):
         self.encoder = Encoder(a)
         self.head = Head(a, a.outputs)
 
-    def forward(self, x: Tensor, told: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, conditions: Tensor | None = None) -> Tensor:
         logits: Tensor = self.head(self.encoder(x))
         return logits.sigmoid()
 
@@ -207,7 +207,7 @@ class Multitask(Weighted):
         angles = a.stem * 2 ** (len(a.channels) - 1)  # of a place
         self.decoder = nn.Sequential(nn.Linear(a.channels[-1], a.hidden), nn.ReLU(), nn.Linear(a.hidden, angles))
 
-    def learn(self, x: Tensor, told: Tensor, unit: Tensor, clean: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def learn(self, x: Tensor, conditions: Tensor, unit: Tensor, clean: Tensor | None) -> tuple[Tensor, Tensor | None]:
         features = self.encoder(x)
         estimated: Tensor = self.head(features).sigmoid()
         if clean is None:
@@ -244,11 +244,11 @@ class Attention(Estimator):
         order = torch.tensor(depths + strains).argsort()
         self.register_buffer("order", order, persistent=False)
 
-    def learn(self, x: Tensor, told: Tensor, unit: Tensor, clean: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def learn(self, x: Tensor, conditions: Tensor, unit: Tensor, clean: Tensor | None) -> tuple[Tensor, Tensor | None]:
         with sdpa_kernel(SDPBackend.MATH):  # the blocks of the other way cost more than so short a sequence saves
-            return super().learn(x, told, unit, clean)
+            return super().learn(x, conditions, unit, clean)
 
-    def forward(self, x: Tensor, told: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, conditions: Tensor | None = None) -> Tensor:
         features = self.attention(self.encoder(x))
         logits = torch.cat([self.depths(features), self.strains(features)], dim=1)
         return logits[:, self.get_buffer("order")].sigmoid()
@@ -268,7 +268,7 @@ class Hierarchical(Estimator):
         nn.init.zeros_(self.fine.out.bias)
         self.register_buffer("columns", torch.tensor(a.fine), persistent=False)
 
-    def forward(self, x: Tensor, told: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, conditions: Tensor | None = None) -> Tensor:
         features = self.encoder(x)
         logits: Tensor = self.coarse(features)
         correction = self.fine(features.detach(), logits.detach())
@@ -279,7 +279,7 @@ class Flow(Estimator):
     """Encoder, a head that knows the user's ranges, and from it a point estimate and a posterior distribution.
 
     ``forward`` gives the point estimate, the median as the loss wants it; ``posterior`` the distribution of the
-    coordinates of parameters, zero and FWHM. Both are places inside the ranges that were told.
+    coordinates of parameters, zero and FWHM. Both are places inside the ranges that it is conditioned on.
     """
 
     def __init__(self, a: Architecture) -> None:
@@ -290,19 +290,19 @@ class Flow(Estimator):
         self.point = _point(a)
         self.posterior = Posterior(size, a.context, a.transforms, a.hidden // 2, a.bins)
 
-    def forward(self, x: Tensor, told: Tensor) -> Tensor:
-        logits: Tensor = self.point(self.context(x, told))
+    def forward(self, x: Tensor, conditions: Tensor) -> Tensor:
+        logits: Tensor = self.point(self.context(x, conditions))
         return logits.sigmoid()
 
-    def learn(self, x: Tensor, told: Tensor, unit: Tensor, clean: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        context = self.context(x, told)
+    def learn(self, x: Tensor, conditions: Tensor, unit: Tensor, clean: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        context = self.context(x, conditions)
         point: Tensor = self.point(context)
         with torch.autocast(x.device.type, enabled=False):
             return point.sigmoid(), -SURPRISE * self.posterior.log_prob(unit, context.float())
 
-    def context(self, x: Tensor, told: Tensor) -> Tensor:
+    def context(self, x: Tensor, conditions: Tensor) -> Tensor:
         """What conditions the point estimate and the posterior, (n, context)."""
-        out: Tensor = self.trunk(self.encoder(x), told).relu()
+        out: Tensor = self.trunk(self.encoder(x), conditions).relu()
         return out
 
 
@@ -331,8 +331,8 @@ _CLASSES: dict[Model, type[Estimator]] = {
 def build(architecture: Architecture) -> Estimator:
     """The untrained network; initial weights come from torch's global random state.
 
-    ``forward(x, told)`` takes the window (n, 2, points) and the ranges that ``xrdml.data.ranges.Ranges.told`` makes,
-    which only a flow looks at, and gives coordinates (n, outputs) of the unit cube.
+    ``forward(x, conditions)`` takes the window (n, 2, points) and ``xrdml.data.ranges.Ranges.conditions``, which only
+    a flow looks at, and gives coordinates (n, outputs) of the unit cube.
     """
     network: Any = _CLASSES[Model(architecture.kind)]
     net: Estimator = network(architecture)

@@ -1,6 +1,6 @@
 """A trained network as an ONNX file, for programs without PyTorch (https://onnx.ai).
 
-Input ``window`` (n, 2, points) and ``told`` (n, 2k) are what ``xrdml.data.measurement`` and ``xrdml.data.ranges`` make;
+Inputs are ``window`` (n, 2, points) of ``xrdml.data.measurement`` and ``conditions`` (n, 2k) of ``xrdml.data.ranges``;
 output is ``unit`` (n, p), coordinates of the unit cube, which ``ParameterSpace.from_unit`` maps onto the parameters.
 The card goes into the file's metadata. A posterior stays behind: the file gives the point estimate.
 """
@@ -49,7 +49,7 @@ def export_onnx(trained: TrainedModel, path: str | Path) -> float:
     rng = np.random.default_rng(0)
     k = trained.ranges.low.shape[1]
     window = rng.normal(size=(_ROWS, 2, trained.window.points)).astype(np.float32)
-    told = np.tile(np.repeat(np.array([0.0, 1.0], np.float32), k), (_ROWS, 1))
+    conditions = np.tile(np.repeat(np.array([0.0, 1.0], np.float32), k), (_ROWS, 1))
     target = Path(path)
     with replacing(target) as temporary:
         with warnings.catch_warnings():
@@ -57,9 +57,9 @@ def export_onnx(trained: TrainedModel, path: str | Path) -> float:
             logging.getLogger("torch.onnx").setLevel(logging.ERROR)
             torch.onnx.export(
                 trained.net,
-                (torch.from_numpy(window), torch.from_numpy(told)),
+                (torch.from_numpy(window), torch.from_numpy(conditions)),
                 temporary,
-                input_names=["window", "told"],
+                input_names=["window", "conditions"],
                 output_names=["unit"],
                 dynamic_shapes=({0: "n"}, {0: "n"}),
                 opset_version=_OPSET,
@@ -73,11 +73,11 @@ def export_onnx(trained: TrainedModel, path: str | Path) -> float:
         session = onnxruntime.InferenceSession(str(temporary), providers=["CPUExecutionProvider"])
         worst = 0.0
         for rows in (slice(0, 1), slice(0, _ROWS)):
-            given = {"window": window[rows], "told": told[rows]}
+            given = {"window": window[rows], "conditions": conditions[rows]}
             named = {each.name for each in session.get_inputs()}  # what a network does not look at is left out
             (found,) = session.run(None, {name: value for name, value in given.items() if name in named})
             with torch.inference_mode():
-                expected = trained.net(torch.from_numpy(window[rows]), torch.from_numpy(told[rows])).numpy()
+                expected = trained.net(torch.from_numpy(window[rows]), torch.from_numpy(conditions[rows])).numpy()
             worst = max(worst, float(np.abs(found - expected).max()))
         if not worst <= TOLERANCE:
             raise XrdError(f"{target}: the ONNX runtime differs by {worst:.2g} from PyTorch; nothing was written")

@@ -27,7 +27,7 @@ _NEVER, _LARGEST = 2**31 - 1, 2**30
 
 @contextmanager
 def sharing_processors() -> Iterator[None]:
-    """PyTorch on half of the processors inside the block, or on fewer where it was told so."""
+    """PyTorch on half of the processors inside the block, or on fewer where that was asked for."""
     before = torch.get_num_threads()
     numba.get_num_threads()  # starts Numba's threads
     torch.set_num_threads(max(1, min(before, int(numba.config.NUMBA_NUM_THREADS) // 2)))  # type: ignore[attr-defined]

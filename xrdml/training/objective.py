@@ -104,13 +104,13 @@ class Objective:
 
     def __call__(self, net: Estimator, batch: Batch, done: float = 1.0) -> Tensor:
         """The loss when a part ``done`` of the first phase is over; not finite where the network is not."""
-        inputs, told, unit, importance = map(
-            self._tensor, (batch.input, batch.ranges.told(self.whole), batch.unit, batch.weight)
+        inputs, conditions, unit, importance = map(
+            self._tensor, (batch.input, batch.ranges.conditions(self.whole), batch.unit, batch.weight)
         )
         decoded = isinstance(net, Multitask)
         clean = self._tensor(clean_window(batch.reflectivity, batch.input[:, 1], self.config)) if decoded else None
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed and torch.is_grad_enabled()):
-            point, further = net.learn(inputs, told, unit, clean)
+            point, further = net.learn(inputs, conditions, unit, clean)
         point = point.float()
         loss = self._on_parameters(point, batch, importance)
         if self.curve is not None and math.isfinite(float(loss.detach())):

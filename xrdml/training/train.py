@@ -124,7 +124,7 @@ def train(
     simulate : learn from so many fresh curves of the prior in every epoch, and from no dataset.
     space : their ranges; ``None`` for the default ones, without damage.
     undamaged : share of them without damage, in a space with it.
-    narrowing : distribution of the ranges that a flow is told; ``None`` for the default one.
+    narrowing : distribution of the ranges that a flow is conditioned on; ``None`` for the default one.
     model : ``weighted``; ``hierarchical`` with a second phase of half as many epochs; ``flow``; ``multitask``, which
         also learns to give the noise-free curve; or ``attention``.
     weights : of the loss, one a parameter: an array or a ``.npy`` file; ``None`` for ones. ``fisher`` for the metric

@@ -145,10 +145,10 @@ def sensitivity(
         if "experiment" in setting:  # the derivatives are those of the continuous profile
             setting["experiment"] = setting["experiment"].continuous()
         with counting("measuring", "profiles") as progress:
-            told = information(rows, counts, background, fwhm=fwhm, mask=mask, progress=progress, **setting)
-        figure = save_figure(fisher_figure(told), stem.with_suffix(".png"))
-        show_table(*fisher_table(told))
-        say(f"{len(rows)} profiles → {save_json(stem.with_suffix('.json'), told.to_dict())}, {figure}")
+            found = information(rows, counts, background, fwhm=fwhm, mask=mask, progress=progress, **setting)
+        figure = save_figure(fisher_figure(found), stem.with_suffix(".png"))
+        show_table(*fisher_table(found))
+        say(f"{len(rows)} profiles → {save_json(stem.with_suffix('.json'), found.to_dict())}, {figure}")
         return
     with counting("measuring", "profiles") as progress:
         result = measure_sensitivity(rows, relative=relative, floor=floor, fwhm=fwhm, progress=progress, **setting)

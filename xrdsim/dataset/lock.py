@@ -39,7 +39,7 @@ def only_writer(path: str | Path) -> Iterator[None]:
         return
     target = Path(path).resolve()
     file = target.with_name(f"{target.name}.lock")
-    with suppress(FileExistsError):  # a file there is told by what follows
+    with suppress(FileExistsError):  # a file there is found by what follows
         target.parent.mkdir(parents=True)
     descriptor = _locked(path, file)
     try:

@@ -114,7 +114,7 @@ def reflectivity(rows: Array, material: Material, accuracy: Accuracy, optics: Op
     return out
 
 
-def linearise(
+def linearize(
     rows: Array,
     material: Material,
     accuracy: Accuracy,
@@ -130,7 +130,7 @@ def linearise(
     seen: Array,
     slope: Array,
 ) -> None:
-    """What ``batch.linearise`` computes: the reflectivity and its derivatives on the card, the instrument here.
+    """What ``batch.linearize`` computes: the reflectivity and its derivatives on the card, the instrument here.
 
     Either all of the samples have an instrument or none.
     """
@@ -190,7 +190,7 @@ def _gradients(
         _launch(cuda_jacobian.fill, grid, params, material, counts, steps, slopes, end, work)
         coarse = cuda.device_array((n, 1 + p, MATRIX, angles), np.complex128)
         out, gradient = cuda.device_array((n, nodes)), cuda.device_array((n, p, nodes))
-        _launch(cuda_jacobian.linearise, n, material, counts, steps, slopes, end, table, coarse, out, gradient)
+        _launch(cuda_jacobian.linearize, n, material, counts, steps, slopes, end, table, coarse, out, gradient)
         yield part, out.copy_to_host(), gradient.copy_to_host()
 
 

@@ -134,13 +134,13 @@ class Simulator:
 
     def linearize(self, rows: Array, seen: Seen, nuisances: tuple[str, ...]) -> tuple[Array, Array, Array]:
         """Reflectivity and intensity (n, angle), and derivatives (n, k, angle) over parameters and nuisances."""
-        linearise = cards.linearise if self.device == "cuda" else batch.linearise
+        linearize = cards.linearize if self.device == "cuda" else batch.linearize
         (n, size), points = rows.shape, self.scan.points
         reflectivity, unscaled = np.empty((n, points)), np.empty((n, points))
         slope = np.empty((n, size + len(nuisances), points))
         for part, arguments in self._groups(rows, seen, nuisances):
             results = tuple(np.empty((len(part), *out.shape[1:])) for out in (reflectivity, unscaled, slope))
-            linearise(*arguments, *results)
+            linearize(*arguments, *results)
             reflectivity[part], unscaled[part], slope[part] = results
         if "fwhm" in nuisances:
             slope[:, size + nuisances.index("fwhm")] *= FWHM_TO_SIGMA

@@ -100,9 +100,9 @@ def fisher_table(fisher: Fisher) -> tuple[tuple[str, ...], list[tuple[str, ...]]
         low, middle, high = (
             f"{100.0 * value:.2g}" for value in np.quantile(share[:, i], (0.1, 0.5, 0.9), method="nearest")
         )
-        told = 100.0 * np.mean(share[:, i] < 1.0 / np.sqrt(12.0))
+        better = 100.0 * np.mean(share[:, i] < 1.0 / np.sqrt(12.0))
         partner = int(np.argmax(typical[i]))
         rows.append(
-            (name, middle, f"{low} … {high}", f"{told:.0f} %", f"{fisher.names[partner]} {typical[i, partner]:.2f}")
+            (name, middle, f"{low} … {high}", f"{better:.0f} %", f"{fisher.names[partner]} {typical[i, partner]:.2f}")
         )
     return ("parameter", "bound, % of range", "10 … 90 % of profiles", "better than the range", "most correlated"), rows

@@ -128,7 +128,7 @@ def linear(most, size, material, optics, nodes):
 
 
 @jit
-def linearise_one(params, material, accuracy, optics, nodes, sigma, zero, scale, nuisance, work, seen, slope):
+def linearize_one(params, material, accuracy, optics, nodes, sigma, zero, scale, nuisance, work, seen, slope):
     """One curve as the instrument sees it, (1, points), and the derivatives (p + nuisances, points) of scale·seen."""
     size = len(params)
     widen(params, work.p)
@@ -165,7 +165,7 @@ def linearise_one(params, material, accuracy, optics, nodes, sigma, zero, scale,
 
 
 @jit(parallel=True)
-def linearise(
+def linearize(
     params, material, accuracy, optics, most, nodes, sigma, zero, scale, nuisance, chunks, reflectivity, seen, slope
 ):
     """Curves of parameters (n, p) as the instrument sees them, and their derivatives.
@@ -177,7 +177,7 @@ def linearise(
     for chunk in prange(chunks):
         work = linear(most, size, material, optics, nodes)
         for i in range(chunk * n // chunks, (chunk + 1) * n // chunks):
-            linearise_one(
+            linearize_one(
                 params[i],
                 material,
                 accuracy,
@@ -205,7 +205,7 @@ def pull_back(
         seen = np.empty((1, nodes.points))
         slope = np.empty((size + len(nuisance), nodes.points))
         for i in range(chunk * n // chunks, (chunk + 1) * n // chunks):
-            linearise_one(
+            linearize_one(
                 params[i],
                 material,
                 accuracy,

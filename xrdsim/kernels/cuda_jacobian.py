@@ -131,7 +131,7 @@ def fill(params, material, counts, steps, slopes, end, work):
 
 
 @cuda.jit
-def linearise(material, counts, steps, slopes, end, optics, coarse, out, gradient):
+def linearize(material, counts, steps, slopes, end, optics, coarse, out, gradient):
     """Reflectivity (n, nodes) and its derivatives (n, p, nodes): a block a sample, threads as in ``cuda.reflect``.
 
     ``coarse`` (n, 1 + p, BOTH, coarse angles), complex, is workspace for M and dM.

@@ -189,16 +189,16 @@ def transfer_tangents(optics, counts, steps, slopes, count, sigma_matrix, pi_mat
             h, g, e, alpha, beta = steps.h[k], steps.g[k], steps.e[k], steps.alpha[k], steps.beta[k]
             fill_functions(optics, work, h, g, width)
             fill_generators(optics, work, rows, h, g, e, alpha, beta, width)
-            near = space.sources[slot * SOURCE :]
-            far = space.sources[slot * SOURCE + K * BLOCK :]
-            pull_back(sigma, rows, sigma_matrix, h, e, near, width)
-            pull_back(pi, rows, pi_matrix, h, e, far, width)
+            from_sigma = space.sources[slot * SOURCE :]
+            from_pi = space.sources[slot * SOURCE + K * BLOCK :]
+            pull_back(sigma, rows, sigma_matrix, h, e, from_sigma, width)
+            pull_back(pi, rows, pi_matrix, h, e, from_pi, width)
             last = k == count - 1
             if damaged or last:
                 above = space.thickness[: K * BLOCK]
                 below = space.thickness[K * BLOCK :]
-                pull_back_more(optics, sigma, work, rows, sigma_matrix, h, g, e, alpha, beta, near, above, width)
-                pull_back_more(optics, pi, work, rows, pi_matrix, h, g, e, alpha, beta, far, below, width)
+                pull_back_more(optics, sigma, work, rows, sigma_matrix, h, g, e, alpha, beta, from_sigma, above, width)
+                pull_back_more(optics, pi, work, rows, pi_matrix, h, g, e, alpha, beta, from_pi, below, width)
             if last:
                 for q in range(len(space.total)):
                     total = space.total[q]
@@ -264,16 +264,16 @@ def reflect_tangents(optics, substrate, counts, steps, slopes, count, block, spa
                 i = q * ratio + phase + n
                 if i < optics.grid:
                     near = space.element[n * values : (n + 1) * values]
-                    out[i] = linearise(optics, substrate, i, near, slopes.end, space, gradient)
+                    out[i] = linearize(optics, substrate, i, near, slopes.end, space, gradient)
     for i in range(len(optics.cluster_first)):
         near = space.coarse[optics.cluster_first[i] * values :]
         interpolate_one(near, optics.cluster_weight[i], values, space.element[:values])
         node = optics.grid + i
-        out[node] = linearise(optics, substrate, node, space.element, slopes.end, space, gradient)
+        out[node] = linearize(optics, substrate, node, space.element, slopes.end, space, gradient)
 
 
 @jit
-def linearise(optics, substrate, node, m, end, space, gradient):
+def linearize(optics, substrate, node, m, end, space, gradient):
     """R at a node, and its derivatives, into gradient[:, node], from M and dM there."""
     share = 1.0 / (1.0 + optics.monochromator)
     total = 0.0

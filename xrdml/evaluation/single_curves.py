@@ -37,7 +37,7 @@ class Solved:
 
     Attributes
     ----------
-    limit : (p,) mean size of the error that cannot be gone below; NaN of what was told.
+    limit : (p,) mean size of the error that cannot be gone below; NaN of what was fixed.
     truth : reduced χ² of the true parameters and instrument, scale and background solved for.
     drawn, drawn_chi2 : (p,) best of the posterior samples by χ², and its reduced χ²; of a model without samples its
         estimate, at the middle of the ranges of zero and FWHM.
