@@ -19,6 +19,7 @@ from xrdsim.experiment.reflection import strain_to_angle
 from xrdsim.experiment.scan import Scan
 from xrdsim.forward.derived import largest_strain
 from xrdsim.forward.resample import PEAK_MASK, Windowed, observe, to_window
+from xrdsim.profiles.two_gaussians import KAPPA, holds_damage
 
 Array = NDArray[np.float64]
 
@@ -135,7 +136,7 @@ class Measured:
     @property
     def damaged(self) -> NDArray[np.bool_]:
         """(n,) whether there is damage, kappa > 0."""
-        return self.params[:, 7] > 0.0 if self.params.shape[1] == 9 else np.zeros(len(self), bool)
+        return self.params[:, KAPPA] > 0.0 if holds_damage(self.params.shape[1]) else np.zeros(len(self), bool)
 
     def curve(self, row: int) -> Curve:
         """One of them, as a file would give it."""

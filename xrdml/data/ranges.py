@@ -19,7 +19,7 @@ from torch import Tensor
 from xrdsim.errors import ParameterError
 from xrdsim.profiles.bounds import from_unit, to_unit
 from xrdsim.profiles.space import ParameterSpace
-from xrdsim.profiles.two_gaussians import BOUNDS
+from xrdsim.profiles.two_gaussians import BOUNDS, KAPPA, P, holds_damage
 
 Array = NDArray[np.float64]
 
@@ -93,10 +93,10 @@ class Ranges:
             begin = values - rng.random((n, k)) * width * (high - low)
             end = np.where(width > 0.0, begin + width * (high - low), values)
             low, high = np.where(chosen, np.maximum(begin, low), low), np.where(chosen, np.minimum(end, high), high)
-        if self.parameters == 9:
-            bare = np.flatnonzero(values[:, 7] == 0.0)
+        if holds_damage(self.parameters):
+            bare = np.flatnonzero(values[:, KAPPA] == 0.0)
             for limits in (low, high):
-                limits[bare, 7:9] = values[bare, 7:9]
+                limits[bare, KAPPA : P + 1] = values[bare, KAPPA : P + 1]
         return Ranges(low, high, self.strain_sum)
 
     def conditions(self, whole: "Ranges") -> NDArray[np.float32]:

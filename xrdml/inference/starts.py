@@ -21,6 +21,7 @@ from xrdsim.fit.refinement import Refined, refine
 from xrdsim.fit.search import acceptable
 from xrdsim.fit.series import adapted
 from xrdsim.forward.resample import to_window
+from xrdsim.profiles.two_gaussians import KAPPA, SIZE, P, holds_damage
 
 Array = NDArray[np.float64]
 
@@ -70,10 +71,10 @@ def allowed(unknowns: Unknowns, trained: TrainedModel) -> Ranges:
     size, own = len(unknowns.space.low), whole.parameters
     low = np.array([[*unknowns.space.low, unknowns.zero[0], unknowns.fwhm[0]]])
     high = np.array([[*unknowns.space.high, unknowns.zero[1], unknowns.fwhm[1]]])
-    if own == 9 and size == 7:  # no damage
-        low, high = (np.insert(limits, [7, 7], [0.0, 1.0], axis=1) for limits in (low, high))
-    if own == 7 and size == 9:
-        low, high = (np.delete(limits, [7, 8], axis=1) for limits in (low, high))
+    if holds_damage(own) and size == SIZE:  # no damage
+        low, high = (np.insert(limits, [SIZE, SIZE], [0.0, 1.0], axis=1) for limits in (low, high))
+    if own == SIZE and holds_damage(size):
+        low, high = (np.delete(limits, [KAPPA, P], axis=1) for limits in (low, high))
     sum_ = min(unknowns.space.strain_sum, whole.strain_sum)
     return Ranges(np.clip(low, whole.low, whole.high), np.clip(high, whole.low, whole.high), sum_)
 

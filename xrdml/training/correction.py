@@ -10,6 +10,7 @@ from xrdsim.dataset.configuration import Configuration
 from xrdsim.errors import ParameterError
 from xrdsim.forward.prior import draw_prior
 from xrdsim.information.differences import finite_difference
+from xrdsim.profiles.two_gaussians import SIZE
 
 NUMBER = 3
 """Parameters to correct where none are named."""
@@ -64,7 +65,7 @@ def sensitivities(config: Configuration) -> NDArray[np.float64]:
         experiment=config.experiment,
         scan=config.scan,
         space=config.space,
-    )[:, :7]
+    )[:, :SIZE]
     counted = np.isfinite(change)
     return np.asarray(np.where(counted, change, 0.0).sum(axis=0) / np.maximum(counted.sum(axis=0), 1))
 

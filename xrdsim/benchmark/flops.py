@@ -26,7 +26,7 @@ from xrdsim.kernels.reflectivity import BLOCK, F_RE, GROUP, MATRIX, Optics
 from xrdsim.kernels.slopes import LEAST, at_least, fill_steps_and_slopes, widen
 from xrdsim.kernels.step import REACH
 from xrdsim.kernels.steps import SEGMENTS, Steps, count_steps, fill_steps
-from xrdsim.profiles.two_gaussians import L1, PROFILE
+from xrdsim.profiles.two_gaussians import L1, PROFILE, holds_damage
 from xrdsim.units import FWHM_TO_SIGMA
 
 Array = NDArray[np.float64]
@@ -74,7 +74,7 @@ def operations(
             Experiment(convention=convention, layers=layers, rtol_dex=rtol_dex),  # type: ignore[arg-type]
             grid=equidistant,
             cluster=cluster,
-            damaged=params.shape[1] == 9,
+            damaged=holds_damage(params.shape[1]),
             thickness=thickness,
         )
         total += sum(one(row, model) for row in params[part])

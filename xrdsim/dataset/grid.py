@@ -17,7 +17,7 @@ from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
 from xrdsim.forward.prior import valid
 from xrdsim.profiles.bounds import freest
 from xrdsim.profiles.space import ParameterSpace
-from xrdsim.profiles.two_gaussians import BOUNDS, RP2
+from xrdsim.profiles.two_gaussians import BOUNDS, NAMES, SIZE
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -69,10 +69,9 @@ def adaptive_counts(space: ParameterSpace, values: int, sensitivity: ArrayLike) 
         Fewer than three or too many values, or a sensitivity of the wrong length, negative, not finite or all 0.
     """
     weights = np.asarray(sensitivity, dtype=np.float64)
-    if weights.shape != (RP2 + 1,) or not np.all(np.isfinite(weights) & (weights >= 0.0)) or not weights.any():
+    if weights.shape != (SIZE,) or not np.all(np.isfinite(weights) & (weights >= 0.0)) or not weights.any():
         raise ParameterError(
-            f"sensitivity {weights.tolist()} must be one finite number ≥ 0 for each of {', '.join(space.names[:7])}, "
-            "not all 0"
+            f"sensitivity {weights.tolist()} must be one finite number ≥ 0 for each of {', '.join(NAMES)}, not all 0"
         )
     if values < 3:
         raise ParameterError(f"values = {values} per parameter is too few: an adaptive grid has at least 3")

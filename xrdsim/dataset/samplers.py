@@ -54,6 +54,7 @@ from xrdsim.information.fisher import log_root_information
 from xrdsim.information.sensitivity import measure_sensitivity
 from xrdsim.limits import afford
 from xrdsim.profiles.space import ParameterSpace
+from xrdsim.profiles.two_gaussians import SIZE
 
 Array = NDArray[np.float64]
 
@@ -386,7 +387,7 @@ def _sensitivity(
         )
         given = measure_sensitivity(pilot, space=wide, experiment=plan.experiment, scan=plan.scan)
     if hasattr(given, "range_mean"):
-        given, origin = given.range_mean[:7], given.how
+        given, origin = given.range_mean[:SIZE], given.how
     return tuple(np.asarray(given, dtype=np.float64).ravel().tolist()), dict(origin or {"given": "by the caller"})
 
 

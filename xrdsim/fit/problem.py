@@ -94,6 +94,11 @@ class Unknowns:
         """Columns of the unknowns that are not linear."""
         return (*self.space.names, *INSTRUMENT)
 
+    def instrument(self, x: Array) -> tuple[Array, Array]:
+        """Zero and FWHM [arcsec], (m,) each, of coordinates (m, k)."""
+        zero, fwhm = (x[:, self.names.index(name)] for name in INSTRUMENT)
+        return zero, fwhm
+
     @property
     def low(self) -> Array:
         """Lower limits (k,) of ``coordinates``: 0 of the profile's, then zero and fwhm."""
@@ -190,7 +195,7 @@ class Problem:
 
     def curves(self, x: Array, rtol_dex: float = 1e-3) -> Array:
         """Unscaled curves (m, n) at coordinates (m, k)."""
-        return self.seen(self.unknowns.params(x), x[:, -2], x[:, -1], rtol_dex)
+        return self.seen(self.unknowns.params(x), *self.unknowns.instrument(x), rtol_dex)
 
     def seen(self, params: Array, zero: Array, fwhm: Array, rtol_dex: float = 1e-3) -> Array:
         """Unscaled curves (m, n) of parameters (m, 7 or 9) and instruments."""
@@ -199,7 +204,7 @@ class Problem:
 
     def linear(self, x: Array, rtol_dex: float = 1e-3) -> tuple[Array, Array]:
         """Unscaled curves (m, n) and derivatives (m, k, n) over parameters, zero and fwhm, at coordinates (m, k)."""
-        return self.linear_at(self.unknowns.params(x), x[:, -2], x[:, -1], rtol_dex)
+        return self.linear_at(self.unknowns.params(x), *self.unknowns.instrument(x), rtol_dex)
 
     def linear_at(self, params: Array, zero: Array, fwhm: Array, rtol_dex: float = 1e-3) -> tuple[Array, Array]:
         """The same at parameters (m, 7 or 9) and instruments."""

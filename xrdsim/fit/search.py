@@ -25,6 +25,7 @@ from xrdsim.fit.problem import Array, Problem
 from xrdsim.fit.refinement import Refined, evaluate, refine, without_linear
 from xrdsim.forward.prior import draw_prior
 from xrdsim.profiles.space import ParameterSpace
+from xrdsim.profiles.two_gaussians import SIZE
 
 CANDIDATES = 1500
 """Profiles that are compared with a curve before the first refinement."""
@@ -212,7 +213,7 @@ def distinct(x: Array, objective: Array, most: int) -> tuple[Array, Array]:
     for i in np.argsort(objective, kind="stable"):
         if len(kept) == most:
             break
-        if all(np.abs(x[i, :7] - x[j, :7]).max() > _SAME for j in kept):
+        if all(np.abs(x[i, :SIZE] - x[j, :SIZE]).max() > _SAME for j in kept):
             kept.append(int(i))
     return x[kept], objective[kept]
 
@@ -275,7 +276,7 @@ def _without_damage(problem: Problem) -> Problem:
 
 def _lifted(x: Array, problem: Problem, rng: np.random.Generator) -> Array:
     """Starts with damage from minima (m, 9) without: three a minimum."""
-    unit = np.repeat(x[:, :7], 3, axis=0)
+    unit = np.repeat(x[:, :SIZE], 3, axis=0)
     damage = rng.random((len(unit), 2)) * [1.0, 0.4] + [0.0, 0.02]
     return np.column_stack([unit, damage, np.repeat(x[:, 7:], 3, axis=0)])
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from xrdsim._jit import config
 from xrdsim.errors import DeviceError
 from xrdsim.kernels.batch import measure
-from xrdsim.kernels.convolve import Nodes, blur, convolve
+from xrdsim.kernels.convolve import SCALE, WIDTH, ZERO, Nodes, blur, convolve
 from xrdsim.kernels.reflectivity import BLOCK, MATRIX, Optics
 from xrdsim.kernels.slopes import LEAST, widen
 from xrdsim.kernels.steps import SEGMENTS, Accuracy, Material
@@ -152,7 +152,7 @@ def linearize(
             slope[part, :size] = scale[part, None, None] * gradient[:, :, scan]
         for j, code in enumerate(nuisance.tolist()):
             change = slope[part, size + j]
-            if code <= 2:
+            if code in (ZERO, WIDTH):
                 for i in range(n):
                     k = part.start + i
                     convolve(
@@ -160,7 +160,7 @@ def linearize(
                     )
                 change *= scale[part, None]
             else:
-                change[:] = seen[part] if code == 3 else 1.0
+                change[:] = seen[part] if code == SCALE else 1.0
 
 
 def _gradients(

@@ -14,7 +14,7 @@ from xrdsim.forward.optics import amplitudes, coupling, optics
 from xrdsim.kernels import batch
 from xrdsim.kernels.reflectivity import Optics
 from xrdsim.kernels.steps import Accuracy, Material
-from xrdsim.profiles.two_gaussians import L1, PROFILE
+from xrdsim.profiles.two_gaussians import KAPPA, L1, PROFILE, holds_damage
 
 Array = NDArray[np.float64]
 
@@ -116,7 +116,7 @@ def by_thickness(
 
 def has_damage(rows: Array) -> bool:
     """Whether any of the rows has damage."""
-    return rows.shape[1] == 9 and bool(np.any(rows[:, 7] > 0.0))
+    return holds_damage(rows.shape[1]) and bool(np.any(rows[:, KAPPA] > 0.0))
 
 
 def chunks(n: int) -> int:

@@ -17,13 +17,14 @@ from xrdsim.forward.nodes import grid_and_cluster
 from xrdsim.forward.nodes import nodes as instrument_nodes
 from xrdsim.forward.prepare import Forward, by_thickness, chunks, has_damage, prepare
 from xrdsim.kernels import batch
-from xrdsim.kernels.convolve import Nodes
+from xrdsim.kernels.convolve import BACKGROUND, SCALE, WIDTH, ZERO, Nodes
 from xrdsim.limits import afford
+from xrdsim.profiles.two_gaussians import holds_damage
 from xrdsim.units import FWHM_TO_SIGMA
 
 Array = NDArray[np.float64]
 
-NUISANCES = {"zero": 1, "fwhm": 2, "scale": 3, "background": 4}
+NUISANCES = {"zero": ZERO, "fwhm": WIDTH, "scale": SCALE, "background": BACKGROUND}
 """What else a measured curve depends on, and its number in the kernels."""
 
 _ROWS = 4096  # rows simulated at once: bounds the memory of the nodes beside the result
@@ -176,7 +177,7 @@ class Simulator:
                     self.experiment,
                     grid=grid,
                     cluster=cluster,
-                    damaged=rows.shape[1] == 9,
+                    damaged=holds_damage(rows.shape[1]),
                     thickness=thickness,
                 )
                 number = chunks(len(part))

@@ -9,6 +9,7 @@ from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
 from xrdsim.experiment.setup import Experiment
 from xrdsim.forward.model import simulate
 from xrdsim.profiles.space import ParameterSpace
+from xrdsim.profiles.two_gaussians import holds_damage
 
 Array = NDArray[np.float64]
 
@@ -63,7 +64,7 @@ def finite_difference(
     chosen_experiment = experiment or Experiment(reflection, convention, monochromator, layers, rtol_dex)  # type: ignore[arg-type]
     chosen = space or ParameterSpace()
     rows = chosen.check(params)
-    if rows.shape[1] == 9:
+    if holds_damage(rows.shape[1]):
         chosen = chosen.with_damage()
     changed = _changed(rows, chosen, relative, relative_to)
     out = np.full(changed.shape[:2], np.nan)

@@ -22,7 +22,7 @@ from xrdsim.experiment.setup import Experiment
 from xrdsim.forward.derivatives import Physics, linearize
 from xrdsim.forward.simulator import NUISANCES
 from xrdsim.profiles.space import ParameterSpace
-from xrdsim.profiles.two_gaussians import ALL_NAMES, RP2
+from xrdsim.profiles.two_gaussians import ALL_NAMES, RP2, holds_damage
 
 Array = NDArray[np.float64]
 
@@ -107,7 +107,7 @@ def fisher(
         raise ParameterError(f"mask = {mask:g} must be at least 0 arcsec")
     space = physics.get("space") or ParameterSpace()
     rows = space.check(params)
-    span = (space.with_damage() if rows.shape[1] == 9 else space).span
+    span = (space.with_damage() if holds_damage(rows.shape[1]) else space).span
     parts = []
     names: tuple[str, ...] = ()
     for start in range(0, len(rows), _ROWS):

@@ -21,7 +21,7 @@ from xrdsim.forward.prior import draw_prior
 from xrdsim.information.differences import finite_difference
 from xrdsim.limits import read_json
 from xrdsim.profiles.space import ParameterSpace
-from xrdsim.profiles.two_gaussians import ALL_NAMES
+from xrdsim.profiles.two_gaussians import ALL_NAMES, NAMES, SIZE
 
 Array = NDArray[np.float64]
 
@@ -55,7 +55,7 @@ class Sensitivity:
     @property
     def weights(self) -> Array:
         """Value-relative sensitivities of the seven profile parameters, scaled to mean 1."""
-        return np.asarray(self.value_mean[:7] / self.value_mean[:7].mean())
+        return np.asarray(self.value_mean[:SIZE] / self.value_mean[:SIZE].mean())
 
     def save(self, path: str | Path) -> tuple[Path, Path]:
         """Write the weights as .npy and everything but the per-profile values as its .json twin.
@@ -171,7 +171,7 @@ def read_range_sensitivity(path: str | Path) -> tuple[Array, dict[str, Any]]:
     try:
         content = read_json(path)
         table = content["range_relative"]
-        values = np.array([float(table[name]["mean"]) for name in ALL_NAMES[:7]])
+        values = np.array([float(table[name]["mean"]) for name in NAMES])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ParameterError(
             f"{path} is no sensitivity table ({error}); write one with `xrd sensitivity`, which makes sensitivity.json"

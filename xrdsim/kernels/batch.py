@@ -7,7 +7,7 @@ from numba import prange
 from numpy.typing import NDArray
 
 from xrdsim._jit import jit
-from xrdsim.kernels.convolve import Blur, blur, convolve
+from xrdsim.kernels.convolve import SCALE, WIDTH, ZERO, Blur, blur, convolve
 from xrdsim.kernels.film import through_film
 from xrdsim.kernels.jacobian import Tangents, reflect_tangents, tangents
 from xrdsim.kernels.reflectivity import BLOCK, GROUP, MATRIX, PHASES, WORK, aligned, reflect
@@ -155,10 +155,10 @@ def linearize_one(params, material, accuracy, optics, nodes, sigma, zero, scale,
             slope[j, k] *= scale
     for j in range(len(nuisance)):
         row = slope[size + j : size + j + 1]
-        if nuisance[j] <= 2:
+        if nuisance[j] == ZERO or nuisance[j] == WIDTH:
             convolve(work.at_nodes, nodes, sigma, zero, nuisance[j], work.lens, row)
             row *= scale
-        elif nuisance[j] == 3:
+        elif nuisance[j] == SCALE:
             row[0] = seen[0]
         else:
             row[:] = 1.0

@@ -19,6 +19,9 @@ from numpy.typing import NDArray
 
 from xrdsim._jit import jit
 
+ZERO, WIDTH, SCALE, BACKGROUND = 1, 2, 3, 4
+"""What a measured curve depends on beside the profile; the first two are orders of a derivative of the Gaussian."""
+
 REACH = 6.0
 """Standard deviations at which the Gaussian is cut: its tail there is 1e-8 of the peak."""
 
@@ -57,9 +60,9 @@ def blur(nodes):
 @jit
 def moment(order, x, sigma):
     """What turns a Gaussian at x = (angle − zero − node)/sigma into its derivative over zero (1) or sigma (2)."""
-    if order == 1:
+    if order == ZERO:
         return x / sigma
-    if order == 2:
+    if order == WIDTH:
         return (x * x - 1.0) / sigma
     return 1.0
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from xrdsim.errors import ParameterError
 from xrdsim.limits import read_json, read_toml
 from xrdsim.profiles.space import ParameterSpace
-from xrdsim.profiles.two_gaussians import ALL_NAMES, DAMAGE, STRAIN_SUM
+from xrdsim.profiles.two_gaussians import ALL_NAMES, DAMAGE, NAMES, STRAIN_SUM
 
 _TABLES = ("ranges", "ties", "constraints")
 
@@ -119,7 +119,7 @@ def read_sample(path: str | Path) -> NDArray[np.float64]:
     values = _values(path)
     for name in values:
         _check_name(name, path)
-    names = ALL_NAMES if "kappa" in values and "p" in values else ALL_NAMES[:7]
+    names = ALL_NAMES if "kappa" in values and "p" in values else NAMES
     missing = [name for name in names if name not in values]
     if missing:
         raise ParameterError(f"{path} has no value of {missing[0]}; needed are {', '.join(names)}")

@@ -23,9 +23,11 @@ from xrdsim.profiles.two_gaussians import (
     PROFILE,
     RP1,
     RP2,
+    SIZE,
     STRAIN_SUM,
     TABLE,
     P,
+    holds_damage,
 )
 
 MOST_STRAIN = 0.3
@@ -73,7 +75,7 @@ class ParameterSpace:
         object.__setattr__(self, "ties", tuple((name, other) for name, other in self.ties))
         object.__setattr__(self, "low", tuple(float(value) for value in self.low))
         object.__setattr__(self, "high", tuple(float(value) for value in self.high))
-        if len(self.low) != len(self.high) or len(self.low) not in (7, 9):
+        if len(self.low) != len(self.high) or len(self.low) not in (SIZE, len(TABLE)):
             raise ParameterError(
                 f"ranges need 7 limits each, or 9 with damage; got {len(self.low)} lower and {len(self.high)} upper"
             )
@@ -128,7 +130,7 @@ class ParameterSpace:
     @property
     def damage(self) -> bool:
         """Whether columns 8 and 9 (kappa, p) belong to the space."""
-        return len(self.low) == 9
+        return holds_damage(len(self.low))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -215,12 +217,12 @@ class ParameterSpace:
             rows = np.atleast_2d(np.array(params, dtype=np.float64, order="C"))
         except (TypeError, ValueError) as error:
             raise ParameterError(f"parameters must be numbers: {error}") from error
-        if rows.ndim != 2 or rows.shape[1] not in (7, 9):
+        if rows.ndim != 2 or rows.shape[1] not in (SIZE, len(TABLE)):
             raise ParameterError(
                 f"parameters have the shape {np.shape(params)}; needed is (n, 7), (n, 9) with damage, or one row, "
                 f"in the order {', '.join(ALL_NAMES)}"
             )
-        space = self.with_damage() if rows.shape[1] == 9 else self
+        space = self.with_damage() if holds_damage(rows.shape[1]) else self
         for j, name in enumerate(ALL_NAMES[: rows.shape[1]]):
             low, high, column = space.low[j], space.high[j], rows[:, j]
             slack = _ROUNDING * (high - low)

@@ -30,10 +30,19 @@ TABLE = PROFILE + DAMAGE
 NAMES = tuple(parameter.name for parameter in PROFILE)
 ALL_NAMES = tuple(parameter.name for parameter in TABLE)
 
+SIZE = len(PROFILE)
+"""Number of parameters of a profile without damage."""
+
 DMAX1, D01, L1, RP1, D02, L2, RP2, KAPPA, P = range(9)
 """Columns of a parameter array."""
 
 _STRAINS, _DEPTHS = PROFILE[DMAX1].high - PROFILE[DMAX1].low, PROFILE[L1].high - PROFILE[L1].low
+
+
+def holds_damage(count: int) -> bool:
+    """Whether so many columns are a profile with its damage."""
+    return count == len(TABLE)
+
 
 BOUNDS = (
     Bound("D01 <= Dmax1", second=DMAX1, side="low", first=D01, slope=1.0, of_sum=False, scale=_STRAINS),
