@@ -19,7 +19,7 @@ demo: .venv/installed
 	$(XRD) train demo/dataset.zarr --weights demo/sensitivity.npy --epochs 14 -o demo/run
 	$(XRD) predict demo/measured.xy --model demo/run -o demo/result
 	$(XRD) fit demo/measured.xy -o demo/fit
-	@echo "look at demo/result/curve.png, demo/fit/fit.png, demo/sensitivity.png and demo/run/loss.png"
+	@echo "look at demo/result/fit.png, demo/fit/fit.png, demo/sensitivity.png and demo/run/loss.png"
 
 # a process for each core, which takes whole files, since fixtures belong to files
 test: .venv/installed

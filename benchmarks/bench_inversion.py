@@ -283,7 +283,7 @@ def measured(files):
             begun = time.perf_counter()
             predict(file, trained, refine=True, damage=True)
             times.append(time.perf_counter() - begun)
-        print(f"{file}: mean |log10| {found.misfit:.4f}, {statistics.median(times):.2f} s (median of five)")
+        print(f"{file}: mean |log10| {found.mean_abs_log10:.4f}, {statistics.median(times):.2f} s (median of five)")
 
 
 if __name__ == "__main__":

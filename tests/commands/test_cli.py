@@ -239,12 +239,12 @@ def test_predict_writes_results(workshop):
     )
     result = xrd("predict", workshop / "m.xy", "--model", workshop / "run", "-o", workshop / "result")
     assert result.exit_code == 0, result.output
-    assert "misfit" in result.output
+    assert "Misfit" in result.output
     assert "Dmax1" in result.output
     content = json.loads((workshop / "result" / "result.json").read_text())
     assert set(content["parameters"]) == set(NAMES)
-    for name in ("curve.png", "profile.png"):
-        assert (workshop / "result" / name).stat().st_size > 5000
+    assert content["verdict"] == "estimate"
+    assert (workshop / "result" / "fit.png").stat().st_size > 5000
 
 
 def test_the_hierarchical_model_trains(workshop):

@@ -25,7 +25,7 @@ from xrdsim.profiles.two_gaussians import ALL_NAMES, NAMES
 KEYS = {
     "source", "note", "verdict", "reason", "parameters", "measurement", "measurement_std", "misfit", "minima",
     "correlation", "uncertainty", "profile_likelihood", "seconds", "evaluations", "ended", "settings", "curve",
-    "profile", "derived", "assumed",
+    "profile", "derived", "assumed", "notes", "schema",
 }  # fmt: skip
 SETTINGS = {
     "ranges", "zero", "fwhm", "scale", "background", "priors", "per_count", "offset", "points", "mask", "both_sides",

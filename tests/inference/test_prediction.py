@@ -10,16 +10,26 @@ import torch
 
 from xrdml import TrainedModel, predict
 from xrdml.data.measurement import Measurement
-from xrdml.inference.prediction import MISFIT_FROM, prediction_table
 from xrdsim import depth_end, simulate
 from xrdsim.curves.curve import Curve, write_curve
 from xrdsim.errors import CheckpointError, CurveError
 from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
 from xrdsim.experiment.setup import Experiment
+from xrdsim.fit.fitting import MISFIT_FROM
+from xrdsim.fit.result import Verdict
+from xrdsim.fit.tables import table
 from xrdsim.profiles.space import ParameterSpace
 from xrdsim.profiles.two_gaussians import NAMES
 
 TRUE = {"fwhm": 42.0, "zero": 2.5, "scale": 310.0, "background": 0.05}
+
+
+def values(found):
+    return np.array([each.value for each in found.parameters])
+
+
+def ends(found):
+    return np.array([(each.low, each.high) for each in found.parameters]).T
 
 
 class Oracle(torch.nn.Module):
@@ -47,20 +57,23 @@ def curve(demonstration):
 
 def test_finds_the_measurement_of_a_known_sample(oracle, curve, demonstration):
     found = predict(curve, oracle)
-    np.testing.assert_allclose(found.values, demonstration, rtol=1e-9)
-    assert found.fwhm == pytest.approx(42.0, abs=1.0)
-    assert found.zero == pytest.approx(2.5, abs=0.3)
-    assert found.scale == pytest.approx(310.0, rel=0.02)
-    assert found.background == pytest.approx(0.05, rel=0.02)
-    assert found.misfit < 3e-3
+    np.testing.assert_allclose(values(found), demonstration, rtol=1e-9)
+    assert found.verdict is Verdict.ESTIMATE
+    assert found["fwhm"].value == pytest.approx(42.0, abs=1.0)
+    assert found["zero"].value == pytest.approx(2.5, abs=0.3)
+    assert found["scale"].value == pytest.approx(310.0, rel=0.02)
+    assert found["background"].value == pytest.approx(0.05, rel=0.02)
+    assert found.mean_abs_log10 < 3e-3
     tail = curve.angle >= MISFIT_FROM
     again = np.abs(np.log10(curve.intensity[tail] / found.model[tail])).mean()
-    assert found.misfit == pytest.approx(again)
+    assert found.mean_abs_log10 == pytest.approx(again)
     np.testing.assert_array_equal(found.used, np.abs(curve.angle) >= 48.0)
-    assert found.depth[-1] == pytest.approx(depth_end(demonstration)[0])
+    assert found.depth[-1] == pytest.approx(1.02 * depth_end(demonstration)[0])
     assert found.strain.max() == pytest.approx(0.013, rel=0.2)
-    assert found.names == NAMES
-    assert found.notes == ("A curve.",)
+    assert tuple(each.name for each in found.parameters) == NAMES
+    assert (found.note, found.notes) == ("A curve.", ())
+    assert np.isnan(ends(found)).all()  # the network states no posterior
+    assert {row[-1] for row in table(found)[1][:7]} == {"no interval"}
 
 
 @pytest.mark.usefixtures("one_thread")
@@ -68,10 +81,13 @@ def test_refinement_of_an_estimate_beside_the_truth(oracle, curve, demonstration
     beside = demonstration * [1.01, 0.9, 0.99, 1.01, 1.03, 0.97, 0.9]
     off = replace(oracle, net=Oracle(beside))
     raw, refined = predict(curve, off), predict(curve, off, refine=True)
-    assert raw.misfit > 0.02
-    assert refined.misfit < 3e-3
-    np.testing.assert_allclose(refined.values[:6], demonstration[:6], rtol=5e-3)
-    assert refined.notes[-1] == f"Refined on the curve: the misfit of the network's estimate was {raw.misfit:.4f}."
+    assert raw.mean_abs_log10 > 0.02
+    assert refined.mean_abs_log10 < 3e-3
+    assert refined.verdict is Verdict.SOLVED
+    np.testing.assert_allclose(values(refined)[:6], demonstration[:6], rtol=5e-3)
+    assert (
+        refined.notes[-1] == f"Refined on the curve: the misfit of the network's estimate was {raw.mean_abs_log10:.4f}."
+    )
 
 
 @pytest.mark.usefixtures("one_thread")
@@ -80,14 +96,12 @@ def test_the_pretrained_network_finds_a_sample_and_says_what_it_does_not_know(de
     wide, noise = TRUE | {"fwhm": 95.0}, np.random.default_rng(0)
     counts = noise.poisson(1e3 * simulate(demonstration, scan=scan, **wide).intensity[0])
     found = predict(Curve(scan.angle, counts, int(np.argmax(counts))), refine=True, damage=True)
-    assert len(found.values) == 9
-    assert np.all(found.low < found.high)
-    assert found.misfit < 0.05
-    assert found.fwhm == pytest.approx(95.0, abs=3.0)
+    assert len(found.parameters) == 9
+    assert np.all(ends(found)[0] < ends(found)[1])
+    assert found.mean_abs_log10 < 0.05
+    assert found["fwhm"].value == pytest.approx(95.0, abs=3.0)
     assert any("FWHM, 9" in note and "outside of 25 … 80" in note for note in found.notes)
-    assert set(found.to_dict()["parameters"]["L1"]) == {"value", "unit", "low", "high"}
-    header, rows = prediction_table(found)
-    assert len(header) == len(rows[0]) == 3
+    assert {"value", "std", "unit", "low", "high"} <= set(found.to_dict()["parameters"]["L1"])
     strange = Curve(scan.angle, noise.poisson(1000.0 * 10.0 ** np.sin(scan.angle / 40.0)), 13)
     assert any("not one that the model knows" in note for note in predict(strange, refine=True).notes)
 
@@ -96,9 +110,9 @@ def test_counts_with_zeros_are_fitted(oracle, curve):
     counts = np.random.default_rng(0).poisson(curve.intensity * 100.0)
     counts[400:420] = 0
     found = predict(Curve(curve.angle, counts, curve.peak_index), oracle)
-    assert np.isfinite(found.misfit)
-    assert found.scale == pytest.approx(31000.0, rel=0.1)
-    assert found.background >= 0.0
+    assert np.isfinite(found.mean_abs_log10)
+    assert found["scale"].value == pytest.approx(31000.0, rel=0.1)
+    assert found["background"].value >= 0.0
 
 
 def test_reads_files_and_is_jsonable(oracle, curve, tmp_path):
@@ -107,9 +121,11 @@ def test_reads_files_and_is_jsonable(oracle, curve, tmp_path):
     found = json.loads(json.dumps(predict(path, oracle).to_dict(), allow_nan=False))
     assert found["source"] == str(path)
     assert found["parameters"]["L1"]["unit"] == "Å"
-    assert set(found["measurement"]) == {"fwhm", "zero", "scale", "background"}
-    assert len(found["angle"]) == len(found["measured"]) == len(found["model"]) == len(found["used"]) == 700
-    assert len(found["depth"]) == len(found["strain"])
+    assert found["parameters"]["L1"]["low"] is None
+    assert (found["schema"], found["verdict"], found["ended"]) == (2, "estimate", "estimate")
+    assert set(found["measurement"]) == {"fwhm_arcsec", "zero_arcsec", "scale", "background"}
+    assert {len(part) for part in found["curve"].values()} == {700}
+    assert len(found["profile"]["depth"]) == len(found["profile"]["strain"])
     column = tmp_path / "column.txt"
     np.savetxt(column, curve.intensity)
     np.testing.assert_allclose(np.diff(predict(column, oracle, step=3.1).angle), 3.1)
@@ -135,7 +151,7 @@ def test_refuses_curves_and_models_that_cannot_be_used(oracle, curve, tmp_path):
 def test_measured_curves_are_read(oracle, measured_folder):
     for name in ("ggg_he_2e15.txt", "ggg_he_6e15.txt"):
         found = predict(measured_folder / name, oracle)
-        assert np.isfinite(found.misfit)
+        assert np.isfinite(found.mean_abs_log10)
         assert (found.model > 0.0).all()
 
 
@@ -144,13 +160,13 @@ def test_refined_values_have_intervals_of_their_own(demonstration):
     counts = np.random.default_rng(4).poisson(2e5 * simulate(demonstration, fwhm=40.0, background=2e-4).intensity[0])
     curve = Curve(DEFAULT_SCAN.angle, counts / 2e5, 20, "counted", per_count=1 / 2e5)
     raw, refined = predict(curve), predict(curve, refine=True)
-    assert (raw.refined, refined.refined) == (False, True)
-    assert np.all((refined.low <= refined.values) & (refined.values <= refined.high))
-    assert np.all(refined.high - refined.low <= 1.2 * (raw.high - raw.low))
+    assert (raw.verdict, refined.verdict) == (Verdict.ESTIMATE, Verdict.SOLVED)
+    assert (raw.uncertainty["method"], refined.uncertainty["method"]) == ("network", "laplace")
+    (low, high), (least, most) = ends(refined), ends(raw)
+    assert np.all((low <= values(refined)) & (values(refined) <= high))
+    assert np.all(high - low <= 1.2 * (most - least))
     np.testing.assert_array_equal(refined.used, curve.angle >= 48.0)  # the compressed side is not fitted
     np.testing.assert_array_equal(raw.used, np.abs(curve.angle) >= 48.0)
-    assert prediction_table(raw)[0][-1] == "90 % interval of the network"
-    assert prediction_table(refined)[0][-1] == "90 % interval"
     for found in (raw, refined):
         assert found.assumed.startswith("Assumed: GGG 444, 1.54056 Å, a Gaussian instrument of FWHM ")
         assert found.to_dict()["assumed"] == found.assumed
@@ -159,15 +175,15 @@ def test_refined_values_have_intervals_of_their_own(demonstration):
 def test_a_misfit_is_said_without_a_refinement_too(oracle, curve):
     other = replace(curve, intensity=np.interp(0.6 * curve.angle, curve.angle, curve.intensity))
     found = predict(other, oracle)
-    assert found.misfit > 0.1
-    assert f"The estimate differs from the curve by {found.misfit:.2g} dex on average" in found.notes[-1]
+    assert found.mean_abs_log10 > 0.1
+    assert f"The estimate differs from the curve by {found.mean_abs_log10:.2g} dex on average" in found.notes[-1]
     assert "--refine" in found.notes[-1]
 
 
 def test_damage_is_estimated_where_it_is_asked_for(curve, oracle):
     bare, damaged = predict(curve), predict(curve, damage=True)
-    assert bare.names == ParameterSpace().names
-    assert damaged.names == ParameterSpace().with_damage().names
+    assert len(bare.parameters) == 7
+    assert tuple(each.name for each in damaged.parameters) == ParameterSpace().with_damage().names
     assert bare.assumed.endswith("without lattice damage.")
     assert damaged.assumed.endswith("with lattice damage.")
     with pytest.raises(CheckpointError, match="has no damage"):

@@ -97,6 +97,7 @@ def predict(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path("result"),
     refine: Annotated[bool, typer.Option("--refine", help="Refine the estimate on the curve.")] = False,
     damage: DamageOption = False,
+    html: Annotated[bool, typer.Option("--html", help="Also write a page that shows everything.")] = False,
     *,
     file: File,
 ) -> None:
@@ -110,21 +111,31 @@ def predict(
 
         xrd predict scan.xy --model runs/weighted --axis omega --unit deg
     """
-    from xrdml.inference.figures import save_fit
     from xrdml.inference.prediction import predict as run
-    from xrdml.inference.prediction import prediction_table
-    from xrdsim.commands.terminal import say, show_table
-    from xrdsim.errors import shown
 
     outputs(folder=output)
-    result = run(curve, model, refine=refine, damage=damage, **file.reading())
-    files = save_fit(result, output, f"{shown(curve.name)}: misfit {result.misfit:.3f}")
-    for note in (result.assumed, *result.notes):
+    _show(run(curve, model, refine=refine, damage=damage, **file.reading()), output, html)
+
+
+def _show(fitted: Any, folder: Path, html: bool) -> None:
+    """Write all that a fit says, then print it."""
+    from xrdsim.commands.terminal import say, show_table
+    from xrdsim.fit.page import likelihood_rows, table, write
+
+    files = write(fitted, folder, with_page=html)
+    for note in (fitted.note, fitted.assumed, *fitted.notes):
         say(note)
-    show_table(*prediction_table(result))
-    say(f"instrument FWHM {result.fwhm:.1f}″, zero {result.zero:+.1f}″")
-    say(f"scale {result.scale:.4g}, background {result.background:.3g}, in the unit of the measured intensity")
-    say(f"misfit: mean |log10(measured/simulated)| = {result.misfit:.4f} from 120.5″ after the peak")
+    show_table(*table(fitted))
+    if fitted.likelihoods:
+        show_table(*likelihood_rows(fitted))
+    _tell(fitted, files)
+
+
+def _tell(fitted: Any, files: list[Path]) -> None:
+    from xrdsim.commands.terminal import say
+
+    misfit = f"Misfit: mean |log10(measured/model)| = {fitted.mean_abs_log10:.4f} from 120.5″ on."
+    say(f"{fitted.source}: {fitted.verdict}. {fitted.reason} {misfit}")
     say(f"→ {', '.join(map(str, files))}")
 
 
@@ -132,16 +143,9 @@ def _fit(curves: list[Path], choices: Any, wanted: Output, model: str | None, jo
     """Fit, print and write; one curve into the folder, several into folders of their names."""
     from xrdsim.commands.terminal import complain, say, searching, show_table
     from xrdsim.errors import ParameterError, XrdError
-    from xrdsim.fit.page import likelihood_rows, series_figure, series_rows, table, write, write_series
+    from xrdsim.fit.page import series_figure, series_rows, write, write_series
     from xrdsim.fit.result import Verdict
     from xrdsim.fit.series import fit_file, fit_files
-
-    def tell(fitted: Any, files: list[Path]) -> None:
-        say(f"{fitted.source}: {fitted.verdict}. {fitted.reason}")
-        say(f"→ {', '.join(map(str, files))}")
-
-    def save(fitted: Any, folder: Path) -> None:
-        tell(fitted, write(fitted, folder, with_page=wanted.html))
 
     output = wanted.output
     outputs(folder=output)
@@ -155,13 +159,7 @@ def _fit(curves: list[Path], choices: Any, wanted: Output, model: str | None, jo
     if len(curves) == 1:
         with searching() as progress:
             fitted = fit_file(curves[0], choices, starts=starts, begun=begun, progress=progress)
-        files = write(fitted, output, with_page=wanted.html)
-        say(fitted.note)
-        say(fitted.assumed)
-        show_table(*table(fitted))
-        if fitted.likelihoods:
-            show_table(*likelihood_rows(fitted))
-        tell(fitted, files)
+        _show(fitted, output, wanted.html)
         if wanted.strict and fitted.verdict is not Verdict.SOLVED:
             raise typer.Exit(2)
         return
@@ -175,7 +173,7 @@ def _fit(curves: list[Path], choices: Any, wanted: Output, model: str | None, jo
             failed += 1
         else:
             done[path] = result
-            save(result, output / path.stem)
+            _tell(result, write(result, output / path.stem, with_page=wanted.html))
     if done:
         fits = [done[path] for path in curves if path in done]
         show_table(*series_rows(fits))

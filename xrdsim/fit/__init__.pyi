@@ -1,3 +1,4 @@
+from .fitting import describe as describe
 from .fitting import fit_curve as fit_curve
 from .problem import Problem as Problem
 from .problem import Unknowns as Unknowns
@@ -6,6 +7,7 @@ from .refinement import refine as refine
 from .result import Estimate as Estimate
 from .result import Fit as Fit
 from .result import Minimum as Minimum
+from .result import Verdict as Verdict
 from .series import fit as fit
 from .series import fit_file as fit_file
 from .series import fit_files as fit_files

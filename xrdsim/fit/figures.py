@@ -205,7 +205,14 @@ def _draw_profile(axes: Axes, fit: Fit, others: list[tuple[int, Minimum]]) -> No
         strain = strain_profile(each.values, depth, space=space)[0]
         if np.abs(strain - np.interp(depth, fit.depth, fit.strain, right=0.0)).max() > _DIFFERENT * most:
             axes.plot(depth, 100.0 * strain, "--", lw=1.0, color=_color(i), label=_another(i))
-    axes.plot(fit.depth, 100.0 * fit.strain, color=SECOND, lw=1.8, label="best minimum")
+    shown = "estimate" if fit.verdict is Verdict.ESTIMATE else "best minimum"
+    axes.plot(
+        fit.depth,
+        100.0 * fit.strain,
+        color=SECOND,
+        lw=1.8,
+        label=shown,
+    )
     profile_axes(axes)
     _legend(axes, 1 if len(axes.lines) < 3 else 2)
 

@@ -14,7 +14,7 @@ from xrdsim.fit.points import equidistant, within_reach
 from xrdsim.fit.posterior import LEVEL, Posterior, laplace, posterior
 from xrdsim.fit.problem import LINEAR, Array, Problem, problem
 from xrdsim.fit.refinement import METHODS, Refined, evaluate
-from xrdsim.fit.result import Estimate, Fit, Minimum
+from xrdsim.fit.result import Estimate, Fit, Minimum, Verdict
 from xrdsim.fit.search import Ending, search, valleys
 from xrdsim.fit.settings import assumed, settings_to_dict
 from xrdsim.fit.verdict import as_good, difference, estimate_of, judge, peak_remark, rms_dex
@@ -32,6 +32,7 @@ _LEAST = 0.3  # s that the last refinement has in any case
 _GOOD, _FINAL = 1e-3, 1e-4  # accuracy of the model when valleys are compared, and in the last refinement [dex]
 _NEARLY = ((120, 6), (8, 20))  # how many valleys are refined so far, by how many evaluations at most
 _DEPTHS = 400
+_TRIMMED = 4  # times that outliers are left out of the scale of an estimate
 
 
 def fit_curve(
@@ -144,6 +145,50 @@ def fit_curve(
         each = tuple(profile_likelihood(given, x[alike], name, intervals[name], level=LEVEL) for name in likelihood)
         fit = replace(fit, likelihoods=each)
     return replace(fit, seconds=time.perf_counter() - begun, settings=fit.settings | chosen)
+
+
+def describe(given: Problem, x: Array, sampled: Posterior | None = None) -> Fit:
+    """What coordinates (1, k) that were not refined make of a curve, with scale and background at their best.
+
+    Parameters
+    ----------
+    given : the problem.
+    x : coordinates of its unknowns.
+    sampled : what they may be; None where nothing says that.
+    """
+    curves = given.curves(x, _FINAL)
+    linear = _without_outliers(given, curves)
+    objective = given.objective(given.expected(curves, linear))
+    refined = Refined(x, linear, objective, np.zeros(1, bool), np.ones(1, np.int64))
+    row = np.append(given.unknowns.params(x)[0], x[0, len(given.unknowns.space.low) :])
+    known = sampled or Posterior(given.unknowns.names, row[None], np.ones(1), 0.0, "none")
+    fit = _result(given, refined, (x, objective), known, 1, Ending.ESTIMATE)
+    fit = replace(
+        fit,
+        verdict=Verdict.ESTIMATE,
+        reason=f"Curve and model differ by {fit.rms_dex:.3g} dex (RMS), before any refinement.",
+    )
+    if sampled is not None:
+        return fit
+    return replace(fit, parameters=_unsure(fit.parameters), derived=_unsure(fit.derived))
+
+
+def _without_outliers(given: Problem, curves: Array) -> Array:
+    """Scale and background (1, 2) of an unscaled curve (1, n), from the points that it comes near to."""
+    linear = given.scaled(curves)
+    for _ in range(_TRIMMED):
+        away = np.abs(difference(given, given.expected(curves, linear)[0]))
+        near = away <= 3.0 * np.median(away) + 1e-12
+        linear = replace(given, data=given.data[near], exposure=given.exposure[near]).scaled(curves[:, near])
+    return linear
+
+
+def _unsure(estimates: tuple[Estimate, ...]) -> tuple[Estimate, ...]:
+    """The same without anything that says how certain they are."""
+    return tuple(
+        each if each.fixed else replace(each, std=math.nan, low=math.nan, high=math.nan, determined=False)
+        for each in estimates
+    )
 
 
 def _result(

@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from xrdsim.fit.likelihood import Likelihood
 from xrdsim.fit.problem import INSTRUMENT, Array
 
+SCHEMA = 2
+"""Version of ``result.json``; 1 had no such number, and a prediction had entries of its own."""
+
 _SUFFIX = dict.fromkeys(INSTRUMENT, "_arcsec")
 
 
@@ -25,6 +28,8 @@ class Verdict(StrEnum):
     """The misfit is more than the noise: wrong model, wrong ranges, or a better minimum was not found."""
     UNDETERMINED = "undetermined"
     """Described, but not known."""
+    ESTIMATE = "estimate"
+    """Not refined, and so not judged."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,7 @@ class Estimate:
 
     The interval is placed so that the value is as near to its middle as the posterior allows. A parameter that is tied
     has the numbers of the one that it follows. ``open_low`` and ``open_high`` say that the interval reaches a limit of
-    the range, ``at_limit`` that the value does.
+    the range, ``at_limit`` that the value does. Where nothing says how certain it is, std, low and high are NaN.
     """
 
     name: str
@@ -58,6 +63,8 @@ class Estimate:
         """The remark, with its numbers as ``number`` writes them."""
         if self.fixed:
             return "fixed"
+        if math.isnan(self.std):
+            return "no interval"
         text = ""
         if self.open_low and self.open_high and not self.determined:
             text = "any value of its range fits"
@@ -113,6 +120,7 @@ class Fit:
     parameters : estimates of the profile.
     measurement : estimates of scale, background, zero and FWHM, in the unit of the file and in arcsec.
     derived : estimates of what follows from the profile, see ``xrdsim.forward.derived``.
+    notes : what else a reader should know, in sentences.
     assumed : what was taken for granted, in a sentence: reflection, radiation, instrument.
     reduced_chi2 : deviance by degrees of freedom; None if the noise is unknown.
     mean_abs_log10 : beyond 120.5″ (30 points of the default scan), of all points fitted.
@@ -153,6 +161,7 @@ class Fit:
     likelihoods: tuple[Likelihood, ...] = ()
     derived: tuple[Estimate, ...] = ()
     assumed: str = ""
+    notes: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> Estimate:
         """The estimate of a parameter, of the measurement or of a derived quantity."""
@@ -187,11 +196,13 @@ class Fit:
         """Plain values for JSON."""
         names = [estimate.name for estimate in self.parameters]
         return {
+            "schema": SCHEMA,
             "source": self.source,
             "note": self.note,
             "verdict": str(self.verdict),
             "reason": self.reason,
             "assumed": self.assumed,
+            "notes": list(self.notes),
             "parameters": {each.name: _plain(each) for each in self.parameters},
             "derived": {each.name: _plain(each) for each in self.derived},
             "measurement": {each.name + _SUFFIX.get(each.name, ""): each.value for each in self.measurement},
@@ -230,5 +241,7 @@ def _likelihood(each: Likelihood) -> dict[str, Any]:
 
 
 def _plain(each: Estimate) -> dict[str, Any]:
-    names = ("value", "std", "low", "high", "determined", "unit", "remark")
-    return {name: getattr(each, name) for name in names} | ({"tied_to": each.tied_to} if each.tied_to else {})
+    numbers = {name: getattr(each, name) for name in ("value", "std", "low", "high")}
+    plain = {name: value if math.isfinite(value) else None for name, value in numbers.items()}
+    plain |= {"determined": each.determined, "unit": each.unit, "remark": each.remark}
+    return plain | ({"tied_to": each.tied_to} if each.tied_to else {})

@@ -71,13 +71,17 @@ class Found:
 
 
 class Ending(StrEnum):
-    """Why a search ended: at the noise; without progress; after its work; cut off by the time; or there was none."""
+    """Why a search ended: at the noise; without progress; after its work; cut off by the time.
+
+    Or there was none, but a refinement alone, or not even this.
+    """
 
     NOISE = "noise"
     STANDSTILL = "standstill"
     EFFORT = "effort"
     BUDGET = "budget"
     REFINED = "refined"
+    ESTIMATE = "estimate"
 
 
 def search(
