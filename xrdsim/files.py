@@ -5,12 +5,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xrdsim.errors import OutputError, ParameterError
+from xrdsim.limits import Json
 from xrdsim.storage import is_remote, object_sizes, place
 
 FIGURES = (".png", ".svg", ".pdf")
@@ -79,7 +79,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def save_json(path: str | Path, values: dict[str, Any]) -> Path:
+def save_json(path: str | Path, values: Json) -> Path:
     """Write plain values as JSON; NaN and infinities are refused.
 
     Raises

@@ -9,6 +9,9 @@ from typing import Any
 
 from xrdsim.errors import ParameterError
 
+Json = dict[str, Any]
+"""Plain values by name, as JSON and TOML have them."""
+
 LARGEST_FILE = 64_000_000
 """Bytes of a measured curve, unpacked; a scan of a million points has half of that."""
 

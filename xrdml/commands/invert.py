@@ -3,7 +3,7 @@
 import os
 import time
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -19,6 +19,10 @@ from xrdml.commands.options import (
     seconds_of,
 )
 from xrdsim.commands.options import DamageOption, command, outputs
+
+if TYPE_CHECKING:
+    from xrdsim.fit.result import Fit
+    from xrdsim.fit.series import Choices
 
 
 @command()
@@ -117,7 +121,7 @@ def predict(
     _show(run(curve, model, refine=refine, damage=damage, **file.reading()), output, html)
 
 
-def _show(fitted: Any, folder: Path, html: bool) -> None:
+def _show(fitted: "Fit", folder: Path, html: bool) -> None:
     """Write all that a fit says, then print it."""
     from xrdsim.commands.terminal import say, show_table
     from xrdsim.fit.page import likelihood_rows, table, write
@@ -131,7 +135,7 @@ def _show(fitted: Any, folder: Path, html: bool) -> None:
     _tell(fitted, files)
 
 
-def _tell(fitted: Any, files: list[Path]) -> None:
+def _tell(fitted: "Fit", files: list[Path]) -> None:
     from xrdsim.commands.terminal import say
 
     misfit = f"Misfit: mean |log10(measured/model)| = {fitted.mean_abs_log10:.4f} from 120.5″ on."
@@ -139,7 +143,7 @@ def _tell(fitted: Any, files: list[Path]) -> None:
     say(f"→ {', '.join(map(str, files))}")
 
 
-def _fit(curves: list[Path], choices: Any, wanted: Output, model: str | None, jobs: int) -> None:
+def _fit(curves: list[Path], choices: "Choices", wanted: Output, model: str | None, jobs: int) -> None:
     """Fit, print and write; one curve into the folder, several into folders of their names."""
     from xrdsim.commands.terminal import complain, say, searching, show_table
     from xrdsim.errors import ParameterError, XrdError
@@ -165,7 +169,7 @@ def _fit(curves: list[Path], choices: Any, wanted: Output, model: str | None, jo
         return
     if len({curve.stem for curve in curves}) < len(curves):
         raise ParameterError("two of the files have the same name; give them different ones")
-    done: dict[Path, Any] = {}
+    done: dict[Path, Fit] = {}
     failed = 0
     for path, result in fit_files(curves, choices, jobs, starts):
         if isinstance(result, XrdError):

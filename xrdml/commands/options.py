@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import typer
 
@@ -16,6 +16,9 @@ from xrdsim.commands.options import (
     experiment_of,
     space_of,
 )
+
+if TYPE_CHECKING:
+    from xrdsim.fit.series import Choices
 
 _FIXED = "one value fixes it"
 
@@ -139,7 +142,7 @@ def choices_of(
     unknown: Unknown,
     fitting: dict[str, Any],
     start: Path | None = None,
-) -> Any:
+) -> "Choices":
     """Choices of a fit: options, else what the result says from which is begun, else the defaults."""
     from xrdsim.commands.terminal import say
     from xrdsim.errors import ParameterError

@@ -7,7 +7,7 @@ is the prior of these, ``measure`` draws them.
 
 import math
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from xrdsim.experiment.reflection import strain_to_angle
 from xrdsim.experiment.scan import Scan
 from xrdsim.forward.derived import largest_strain
 from xrdsim.forward.resample import PEAK_MASK, Windowed, observe, to_window
+from xrdsim.limits import Json
 from xrdsim.profiles.two_gaussians import KAPPA, holds_damage
 
 Array = NDArray[np.float64]
@@ -88,12 +89,12 @@ class Measurement:
         """Lowest and highest background in units of the scale, which no unit of the intensity changes."""
         return self.background[0] / self.scale[1], self.background[1] / self.scale[0]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Json:
         """Plain values for JSON."""
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
+    def from_dict(cls, values: Json) -> Self:
         """Inverse of ``to_dict``."""
         try:
             return cls(**values)

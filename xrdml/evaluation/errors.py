@@ -4,7 +4,6 @@ Different parameters can give nearly the same profile and curve, so all three ar
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +18,7 @@ from xrdsim.dataset.configuration import Configuration
 from xrdsim.dataset.store import Rows
 from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
 from xrdsim.experiment.setup import Experiment
+from xrdsim.limits import Json
 from xrdsim.profiles.space import ParameterSpace
 from xrdsim.profiles.two_gaussians import TABLE
 
@@ -57,7 +57,7 @@ class Errors:
     curve: float
     profile: float
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Json:
         """Plain values for JSON, by parameter."""
         units = [parameter.unit for parameter in TABLE]
         rows = zip(self.names, units, self.mae, self.mae_percent, strict=False)
@@ -153,7 +153,7 @@ class Accuracy:
         """1 − MAE / MAE of the prior's median, (p,): 0 where nothing was learned, 1 without error."""
         return np.asarray(1.0 - self.mae / np.where(self.median > 0.0, self.median, np.nan))
 
-    def to_dict(self, names: tuple[str, ...]) -> dict[str, Any]:
+    def to_dict(self, names: tuple[str, ...]) -> Json:
         """Plain values for JSON, by parameter."""
         columns = {
             "mae_percent": self.mae,
@@ -195,7 +195,7 @@ def accuracy(
 
 def test_errors(
     net: nn.Module, config: Configuration, test: Rows, params: NDArray[np.float32], prior: Measurement
-) -> dict[str, Any]:
+) -> Json:
     """Errors of a network on test rows, and of predicting the mean of the training parameters.
 
     Parameters

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +23,7 @@ from xrdml.networks.checkpoint import TrainedModel, load_model
 from xrdsim.dataset.store import Rows
 from xrdsim.errors import ParameterError
 from xrdsim.forward.prior import draw_prior
+from xrdsim.limits import Json
 
 Array = NDArray[np.float64]
 Advance = Callable[[int], None]
@@ -59,7 +59,7 @@ class Evaluation:
     """
 
     model: str
-    how: dict[str, Any]
+    how: Json
     names: tuple[str, ...]
     span: Array
     truth: Array
@@ -89,7 +89,7 @@ class Evaluation:
         """Share of the same curves that the truth describes within their noise."""
         return float(np.mean([each.truth <= SOLVED for each in self.solved])) if self.solved else None
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Json:
         """Plain values for JSON."""
         return {
             "model": self.model,
@@ -238,7 +238,7 @@ def milliseconds(trained: TrainedModel, inputs: NDArray[np.float32]) -> dict[str
         torch.set_num_threads(threads)
 
 
-def _timed(run: Callable[[], Any], repeats: int) -> float:
+def _timed(run: Callable[[], object], repeats: int) -> float:
     """Median time [ms], after one pass that does not count."""
     times = []
     for _ in range(repeats + 1):

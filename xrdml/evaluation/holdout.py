@@ -1,7 +1,6 @@
 """Rows that a model is tried on: fresh ones of its prior, or the test rows of a dataset, none of which it has seen."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +12,7 @@ from xrdsim.dataset.fresh import fresh_configuration, fresh_rows
 from xrdsim.dataset.reading import open_dataset
 from xrdsim.dataset.store import Floats, Rows
 from xrdsim.errors import CheckpointError, ParameterError, StoreError
+from xrdsim.limits import Json
 from xrdsim.profiles.space import ParameterSpace
 
 UNDAMAGED = 0.5
@@ -100,7 +100,7 @@ def check_kind(trained: TrainedModel, config: Configuration, path: str | Path) -
             )
 
 
-def kind(space: ParameterSpace) -> dict[str, Any]:
+def kind(space: ParameterSpace) -> Json:
     """What identifies a parameter table."""
     limits = {
         f"range of {name}": [low, high] for name, low, high in zip(space.names, space.low, space.high, strict=True)
@@ -132,7 +132,7 @@ def _identity(rows: Floats) -> NDArray[np.void]:
     return plain.view(np.dtype((np.void, plain.shape[1] * plain.itemsize))).ravel()
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(
             f"{name} {value[name]}" for name in ("crystal", "hkl", "start", "step", "points") if name in value

@@ -6,7 +6,6 @@ where a score exceeds that of 95 % of the curves that the model was trained for.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +17,7 @@ from xrdsim.dataset.configuration import Configuration
 from xrdsim.dataset.fresh import stored_curves
 from xrdsim.dataset.store import Rows
 from xrdsim.experiment.reflection import GGG_444, YIG_ON_GGG_444, Reflection
+from xrdsim.limits import Json
 
 Array = NDArray[np.float64]
 
@@ -56,7 +56,7 @@ class Detection:
         """Number of curves."""
         return len(next(iter(self.scores.values())))
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Json:
         """Plain values for JSON."""
         return {
             "kind": self.kind,

@@ -12,7 +12,6 @@ import io
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -30,7 +29,7 @@ from xrdsim.errors import CheckpointError, XrdError
 from xrdsim.experiment.scan import Scan
 from xrdsim.experiment.setup import Experiment
 from xrdsim.files import replacing, save_json
-from xrdsim.limits import read_json
+from xrdsim.limits import Json, read_json
 from xrdsim.profiles.space import ParameterSpace
 from xrdsim.profiles.two_gaussians import TABLE
 
@@ -40,7 +39,7 @@ WEIGHTS, CARD, STATE = "model.safetensors", "model.json", "state.pt"
 PRETRAINED = Path(__file__).parents[1] / "pretrained"
 """Folder of the model that ships with the package, see its card."""
 
-State = dict[str, Any]
+State = Json
 
 _SIGNED = ("definition", "dataset", "training")  # parts of a card with digests in the weights; at first the first alone
 
@@ -69,7 +68,7 @@ class TrainedModel:
     window: Scan
     measurement: Measurement
     experiment: Experiment
-    card: dict[str, Any]
+    card: Json
     path: Path
 
     @property
@@ -145,10 +144,10 @@ def estimate(net: nn.Module, inputs: NDArray[np.float32], ranges: Ranges, whole:
         return np.asarray(ranges.values(unit).numpy())
 
 
-def definition(architecture: Architecture, config: Configuration, measurement: Measurement) -> dict[str, Any]:
+def definition(architecture: Architecture, config: Configuration, measurement: Measurement) -> Json:
     """What fixes the meaning of a model's numbers; part of its card."""
     table = TABLE[: len(config.space.low)]
-    values: dict[str, Any] = {
+    values: Json = {
         "format": FORMAT,
         "version": FORMAT_VERSION,
         "architecture": asdict(architecture),
@@ -165,11 +164,11 @@ def definition(architecture: Architecture, config: Configuration, measurement: M
     }
     if config.space.ties:  # cards of earlier versions have no such entry
         values["parameters"] |= {"ties": [list(tie) for tie in config.space.ties]}
-    plain: dict[str, Any] = json.loads(json.dumps(values))
+    plain: Json = json.loads(json.dumps(values))
     return plain
 
 
-def save_model(folder: Path, tensors: dict[str, Tensor], card: dict[str, Any]) -> None:
+def save_model(folder: Path, tensors: dict[str, Tensor], card: Json) -> None:
     """Write weights and card; ``card["definition"]`` is their common definition.
 
     Raises
@@ -238,15 +237,15 @@ def load_model(path: str | Path | None = None) -> TrainedModel:
         raise CheckpointError(f"{folder}: card and weights do not make a model ({error}); train again") from error
 
 
-def architecture_of(meaning: dict[str, Any]) -> Architecture:
+def architecture_of(meaning: Json) -> Architecture:
     """The network's sizes from a card's definition."""
-    values: dict[str, Any] = dict(meaning["architecture"])
+    values: Json = dict(meaning["architecture"])
     for name, value in values.items():
         values[name] = tuple(value) if isinstance(value, list) else value
     return Architecture(**values)
 
 
-def read_card(folder: Path) -> dict[str, Any]:
+def read_card(folder: Path) -> Json:
     """The card of a model of this version.
 
     Raises
@@ -287,7 +286,7 @@ def save_state(folder: Path, state: State) -> None:
         path.write_bytes(buffer.getbuffer())
 
 
-def load_state(folder: Path, settings: dict[str, Any]) -> State:
+def load_state(folder: Path, settings: Json) -> State:
     """State of an interrupted training that has the same settings.
 
     Raises
@@ -315,7 +314,7 @@ def load_state(folder: Path, settings: dict[str, Any]) -> State:
     return loaded
 
 
-def _digest(values: dict[str, Any]) -> str:
+def _digest(values: Json) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 

@@ -23,6 +23,7 @@ from xrdml.data.ranges import INSTRUMENT
 from xrdml.networks.flows import Posterior
 from xrdml.networks.losses import BETA
 from xrdsim.errors import ParameterError
+from xrdsim.limits import Json
 from xrdsim.profiles.two_gaussians import L1, L2, RP1, RP2
 
 SURPRISE = 0.1
@@ -89,7 +90,7 @@ class Architecture:
         larger: Any = {"channels": (64, 128, 256), "blocks": (1, 1, 2), "point": 256}
         return replace(cls(kind, points, outputs, fine), **larger if kind == Model.FLOW else {})
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Json:
         """Plain values for JSON; what only one kind has is left out of others, whose cards never had it."""
         values = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
         without = {"layers", "heads"} if self.kind != Model.ATTENTION else set()

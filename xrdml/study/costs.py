@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import asdict, astuple
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +16,7 @@ from xrdml.training.train import Progress, train
 from xrdsim.dataset.generation import generate
 from xrdsim.errors import StoreError
 from xrdsim.files import save_json
+from xrdsim.limits import Json
 
 COSTS, WEIGHTS = "costs.json", "sensitivity.npy"
 
@@ -53,7 +53,7 @@ def load_costs(
         costs = {name: Cost(**values) for name, values in written.get("seconds_a_row", {}).items()}
     except (OSError, ValueError, TypeError) as error:
         raise StoreError(f"{path} cannot be read ({error}); remove it to have the costs measured again") from error
-    needed: dict[str, dict[str, Any]] = {}
+    needed: dict[str, Json] = {}
     for way in ways.values():
         for options in (way.options, way.before):
             if options is not None and kind(options) not in costs:
@@ -71,7 +71,7 @@ def load_costs(
     return costs
 
 
-def measure_cost(options: dict[str, Any], folder: Path) -> Cost:
+def measure_cost(options: Json, folder: Path) -> Cost:
     """Train for two epochs on a small dataset; medians over steps, which include the drawing of batches.
 
     Validation, saving and reading the dataset are not counted.
@@ -97,7 +97,7 @@ def measure_cost(options: dict[str, Any], folder: Path) -> Cost:
     return Cost(*(float(f"{value:.4g}") for value in (main, fine, metric)))
 
 
-def resolve(options: dict[str, Any], weights: Path) -> dict[str, Any]:
+def resolve(options: Json, weights: Path) -> Json:
     """Arguments of ``train``: the measured weights where they are asked for."""
     return {name: weights if (name, value) == ("weights", SENSITIVITY) else value for name, value in options.items()}
 

@@ -6,10 +6,10 @@ Cost and budget: a way that costs more a row gets fewer epochs, so that every ru
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from xrdml.networks.nets import Model
 from xrdsim.errors import ParameterError
+from xrdsim.limits import Json
 
 BASELINE = "weighted"
 """What all others are compared with: the default network, loss weights 1, rows of the prior."""
@@ -35,11 +35,11 @@ class Way:
     before : arguments of a first stage, whose weights are tuned then; None without one.
     """
 
-    options: dict[str, Any] = field(default_factory=dict)
+    options: Json = field(default_factory=dict)
     sampler: str = PRIOR
-    before: dict[str, Any] | None = None
+    before: Json | None = None
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Json:
         """Plain values for JSON."""
         return {"options": self.options, "sampler": self.sampler, "before": self.before}
 
@@ -100,7 +100,7 @@ def choose(only: Sequence[str] | None) -> dict[str, Way]:
     return {name: way for name, way in WAYS.items() if not only or name in only}
 
 
-def kind(options: dict[str, Any]) -> str:
+def kind(options: Json) -> str:
     """What the cost of a training depends on: its arguments, but not the values of the weights."""
     counted = {name: value for name, value in options.items() if (name, value) != ("weights", SENSITIVITY)}
     return json.dumps(counted, sort_keys=True)
@@ -123,6 +123,6 @@ def planned_seconds(way: Way, costs: dict[str, Cost], rows: int, budget: float) 
     return before + costs[kind(way.options)].seconds(rows, last)
 
 
-def two_phases(options: dict[str, Any]) -> bool:
+def two_phases(options: Json) -> bool:
     """Whether a second phase follows the first."""
     return options.get("model") == Model.HIERARCHICAL

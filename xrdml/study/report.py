@@ -5,7 +5,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -19,7 +18,9 @@ from xrdml.study.study import FAILURE, PREDICTIONS, RUN, Study
 from xrdsim.dataset.reading import open_dataset
 from xrdsim.errors import ParameterError, StoreError
 from xrdsim.files import replacing
+from xrdsim.limits import Json
 from xrdsim.plotting import MASKED, PALETTE, save_figure
+from xrdsim.profiles.space import ParameterSpace
 
 Array = NDArray[np.float64]
 
@@ -68,8 +69,8 @@ class Comparison:
     """
 
     differences: tuple[Difference, ...]
-    runs: tuple[dict[str, Any], ...]
-    costs: dict[str, Any]
+    runs: tuple[Json, ...]
+    costs: Json
     failures: tuple[str, ...]
     exclusions: tuple[str, ...]
     floor: float
@@ -118,7 +119,7 @@ def collect(study: Study, seeds: int) -> Comparison:
     return Comparison(tuple(found), runs, costs, failures, exclusions, floor)
 
 
-def run_errors(study: Study, path: Path, space: Any, weights: Array) -> dict[tuple[str, str], Array]:
+def run_errors(study: Study, path: Path, space: ParameterSpace, weights: Array) -> dict[tuple[str, str], Array]:
     """Errors (rows,) of a run by test set and metric; parameters in % of their ranges."""
     out: dict[tuple[str, str], Array] = {}
     span = np.where(space.span > 0.0, space.span, np.inf)
@@ -248,7 +249,7 @@ def _short(each: Difference) -> str:
     return f"{each.value:.2f} %" if each.way == BASELINE else f"{each.difference:+.2f} {each.verdict}"
 
 
-def _run_row(run: dict[str, Any]) -> tuple[str, ...]:
+def _run_row(run: Json) -> tuple[str, ...]:
     first, seconds = run["epochs_before"], run["seconds"]
     epochs = f"{first} + {run['epochs']}" if first else str(run["epochs"])
     return run["way"], str(run["seed"]), epochs, f"{run['planned_seconds']:.0f}", f"{seconds:.0f}" if seconds else "—"
@@ -260,9 +261,7 @@ def _cost_row(options: str, cost: dict[str, float]) -> tuple[str, ...]:
     return said, f"{1.0 / cost['row']:.0f}", *parts
 
 
-def _exclusions(
-    finished: dict[str, list[int]], runs: Sequence[dict[str, Any]], seeds: int, budget: float
-) -> tuple[str, ...]:
+def _exclusions(finished: dict[str, list[int]], runs: Sequence[Json], seeds: int, budget: float) -> tuple[str, ...]:
     out = []
     for name, done in finished.items():
         if len(done) < seeds:
@@ -276,7 +275,7 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return [f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows)]
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> Json:
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:

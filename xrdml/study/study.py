@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xrdml.data.source import split
 from xrdml.evaluation.errors import curve_error
@@ -27,6 +27,7 @@ from xrdsim.dataset.reading import open_dataset
 from xrdsim.errors import ParameterError, StoreError, TrainingError
 from xrdsim.files import replacing, save_json
 from xrdsim.information.sensitivity import measure_sensitivity
+from xrdsim.limits import Json
 
 SETTINGS, RUN, PREDICTIONS, FAILURE = "study.json", "run.json", "predictions.npz", "failure.json"
 
@@ -210,7 +211,7 @@ def _make_data(study: Study, sampler: str, report: Callable[[str], None] = lambd
     check_sets(study.sets, {sampler: path})
 
 
-def _profiles(study: Study) -> Any:
+def _profiles(study: Study) -> NDArray[np.float64]:
     """Vectors to measure sensitivities on: the first ones to learn from."""
     rows = open_dataset(study.dataset(PRIOR)).load(rows=slice(0, study.settings.profiles)).params
     return np.asarray(rows, np.float64)
@@ -234,9 +235,9 @@ def _run(study: Study, name: str, way: Way, seed: int, end: float) -> str:
         if now.validation is not None and time.monotonic() > end:
             raise _Pause
 
-    def stage(options: dict[str, Any], target: Path, epochs: int) -> None:
+    def stage(options: Json, target: Path, epochs: int) -> None:
         if not _trained(target):
-            common: dict[str, Any] = {"epochs": epochs, "patience": epochs, "batch_size": BATCH, "seed": seed}
+            common: Json = {"epochs": epochs, "patience": epochs, "batch_size": BATCH, "seed": seed}
             arguments = resolve(options, study.weights) | common
             resume = (target / STATE).exists()
             train(study.dataset(way.sampler), output=target, resume=resume, progress=watch, **arguments)

@@ -14,7 +14,6 @@ two is measured with its own noise.
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +31,7 @@ from xrdsim.errors import StoreError
 from xrdsim.files import replacing
 from xrdsim.forward.model import simulate
 from xrdsim.forward.prior import draw_prior, valid
+from xrdsim.limits import Json
 
 Array = NDArray[np.float64]
 
@@ -106,11 +106,11 @@ def make_set(name: str, config: Configuration, n: int, rng: np.random.Generator)
         params, groups = pairs.reshape(2 * len(pairs), -1), np.arange(n) // 2
     elif name == "edges":
         names = tuple(config.space.names[j] for j in config.space.free)
-        window: dict[str, Any] = {"reflection": config.reflection, "scan": config.scan}
+        window: Json = {"reflection": config.reflection, "scan": config.scan}
         params = sample("edge", n, seed=SEED, space=config.space, edge=names, **window).params.astype(np.float32)
     else:
         params = _prior(config, n, _PRIOR)
-        changes: dict[str, Any] = {"low-counts": {"counts": (1e3, 1e4)}, "wide-fwhm": {"fwhm": (60.0, 80.0)}}
+        changes: Json = {"low-counts": {"counts": (1e3, 1e4)}, "wide-fwhm": {"fwhm": (60.0, 80.0)}}
         prior = replace(prior, **changes.get(name, {}))
     curves = stored_curves(params, config, config.space)
     inputs = measure(curves, params, config, prior, rng).inputs(config.scan, prior.peak_mask)

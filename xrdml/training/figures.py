@@ -1,16 +1,16 @@
 """Figure and table of a training."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from xrdsim.limits import Json
 from xrdsim.plotting import MEASURED, MODEL
 from xrdsim.profiles.tables import format_value
 
 
-def training_figure(history: Sequence[dict[str, Any]]) -> Figure:
+def training_figure(history: Sequence[Json]) -> Figure:
     """Training and validation loss against the epoch; a dotted line where a phase begins."""
     figure = Figure(figsize=(6.5, 3.8), layout="constrained")
     axes = figure.subplots()
@@ -28,7 +28,7 @@ def training_figure(history: Sequence[dict[str, Any]]) -> Figure:
     return figure
 
 
-def accuracy_table(test: dict[str, Any]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+def accuracy_table(test: Json) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Header and rows: mean absolute errors on the test rows beside those of predicting the mean."""
     header = (f"on {test['rows']} test rows", "MAE", "MAE, % of range", "predicting the mean")
     model, mean = test["model"], test["mean_of_training_parameters"]

@@ -8,12 +8,13 @@ from torch import Tensor
 
 from xrdml.networks.checkpoint import WEIGHTS, architecture_of, load_model
 from xrdsim.errors import CheckpointError
+from xrdsim.limits import Json
 
 LR = 3e-4
 """Largest learning rate of a training that begins with trained weights."""
 
 
-def starting_weights(path: str | Path, meaning: dict[str, Any], output: Path) -> tuple[dict[str, Tensor], Any]:
+def starting_weights(path: str | Path, meaning: Json, output: Path) -> tuple[dict[str, Tensor], Any]:
     """The weights of a trained model, and plain values that say which model it was.
 
     Parameters

@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import torch
 from numpy.typing import ArrayLike
@@ -38,6 +37,7 @@ from xrdml.training.rows import choose_material
 from xrdsim.dataset.reading import Dataset
 from xrdsim.errors import CheckpointError, DeviceError, ParameterError, TrainingError
 from xrdsim.files import save_json
+from xrdsim.limits import Json
 from xrdsim.profiles.space import ParameterSpace
 
 LR = 2e-3
@@ -80,7 +80,7 @@ class Run:
     """A finished training: its folder and the content of ``metrics.json``."""
 
     path: Path
-    metrics: dict[str, Any]
+    metrics: Json
 
 
 @fast_training()
@@ -195,14 +195,14 @@ def train(
     meaning = definition(architecture, config, prior) | {"architecture": architecture.to_dict()}
     folder = _folder(output, model, resume)
     start, tuned = (None, None) if finetune is None else starting_weights(finetune, meaning, folder)
-    settings: dict[str, Any] = {"optimizer": OPTIMIZER}
+    settings: Json = {"optimizer": OPTIMIZER}
     settings |= {"weights": FISHER if fisher else factors.tolist(), "epochs": epochs, "lr": lr}
     settings |= {"batch_size": batch_size, "patience": patience, "undo_sampler": undo_sampler, "seed": seed}
     settings |= {"simulate": simulate, "undamaged": undamaged, "narrowing": narrowing and asdict(narrowing)}
     settings |= {"curve": curve and asdict(curve), "finetune": tuned, "dataset": config.to_dict()}
     settings |= {"full_precision": full_precision}
     settings |= {"definition": meaning, "sensitivity": measured}
-    state: dict[str, Any] = {"phase": 0, "epoch": 0, "stale": 0, "best_loss": math.inf, "history": []}
+    state: Json = {"phase": 0, "epoch": 0, "stale": 0, "best_loss": math.inf, "history": []}
     state = load_state(folder, settings) if resume else state
     held_rows, tested = material.validation(), material.test()  # damaged blocks are found before anything is written
     save_json(folder / METRICS, {"history": state["history"]})  # an unwritable folder is found now
@@ -325,7 +325,7 @@ def _choose(net: nn.Module, phase: str) -> nn.Module:
     return fine if phase == "fine" else net
 
 
-def _save(folder: Path, state: dict[str, Any], settings: dict[str, Any], metrics: dict[str, Any]) -> None:
+def _save(folder: Path, state: Json, settings: Json, metrics: Json) -> None:
     """Write the model, its card, the metrics and, last, the state from which all could be written again."""
     training = {name: value for name, value in settings.items() if name not in ("definition", "dataset")}
     versions = {name: version(name) for name in ("xrdsim", "torch", "numpy")} | {"python": platform.python_version()}

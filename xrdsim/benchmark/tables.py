@@ -4,7 +4,6 @@ import os
 import platform
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 
 import numba
 from llvmlite import binding
@@ -13,9 +12,10 @@ from xrdsim import _jit
 from xrdsim.benchmark.throughput import DEMONSTRATION, DERIVATIVES_OF, REPEATS, StepCost, Timing
 from xrdsim.forward import cuda as device
 from xrdsim.forward.model import simulate
+from xrdsim.limits import Json
 
 
-def describe_machine() -> dict[str, Any]:
+def describe_machine() -> Json:
     """Versions, processor, threads, threading layer, vector width and CUDA of this installation."""
     simulate(DEMONSTRATION)  # starts the threading layer
     names = ("xrdsim", "numpy", "scipy", "numba", "torch", "zarr", "dask")
@@ -32,7 +32,7 @@ def describe_machine() -> dict[str, Any]:
     }
 
 
-def timings_to_dict(timings: list[Timing], costs: list[StepCost] | None = None) -> dict[str, Any]:
+def timings_to_dict(timings: list[Timing], costs: list[StepCost] | None = None) -> Json:
     """Machine, timings and what follows from them, and the costs of steps where measured, for JSON."""
     derived = ("curves_per_second", "gflops", "share_of_peak")
     rows = [{**asdict(row), **{name: getattr(row, name) for name in derived}} for row in timings]

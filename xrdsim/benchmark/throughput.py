@@ -22,6 +22,7 @@ from xrdsim.forward.model import simulate
 from xrdsim.forward.prior import draw_prior
 from xrdsim.kernels.peak import CHAINS, LINKS, multiply_add
 from xrdsim.kernels.reflectivity import BLOCK
+from xrdsim.limits import Json
 from xrdsim.profiles.two_gaussians import DMIN
 
 Array = NDArray[np.float64]
@@ -53,7 +54,7 @@ class Variant:
     """
 
     name: str
-    options: dict[str, Any]
+    options: Json
     derivatives: bool = False
     damaged: bool = False
     demonstration: bool = False
@@ -228,7 +229,7 @@ def _simulator(variant: Variant) -> Callable[[Array], Array]:
     return lambda rows: simulate(rows, **variant.options).intensity
 
 
-def _error(rows: Array, curves: Callable[[Array], Any], options: dict[str, Any]) -> tuple[float, float]:
+def _error(rows: Array, curves: Callable[[Array], Any], options: Json) -> tuple[float, float]:
     """Median and largest RMS error [dex]."""
     fine = simulate(rows, **{**options, "layers": None, "rtol_dex": FINEST}).intensity
     difference = np.log10(curves(rows)) - np.log10(fine)
@@ -300,7 +301,7 @@ def _peers() -> list[_Job]:
             warnings.simplefilter("ignore")
             model = xrayutilities_model(name, np.full(len(strain), 100.0), strain)
 
-        def run(model: Any = model) -> object:
+        def run(model: object = model) -> object:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 return xrayutilities_curve(model, DEFAULT_SCAN.angle)

@@ -7,9 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_type_hints
 
 import typer
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+    from xrdsim.profiles.space import ParameterSpace
 
 Convention = Literal["exact", "linear"]
 ReflectionFile = Annotated[
@@ -126,7 +131,7 @@ def _flattened(function: Command, panels: Panels) -> tuple[list[inspect.Paramete
     return parameters, groups
 
 
-def _option(name: str, annotation: Any, default: Any, panel: str | None) -> inspect.Parameter:
+def _option(name: str, annotation: object, default: object, panel: str | None) -> inspect.Parameter:
     kind, option = get_args(annotation)
     placed = option if panel is None else type(option)(**{**vars(option), "rich_help_panel": panel})
     annotation = Annotated[kind, placed]
@@ -146,14 +151,14 @@ def experiment_of(reflection: Path | None, scan: Path | None) -> dict[str, Any]:
     return found
 
 
-def cluster_of(scheduler: str | None) -> AbstractContextManager[Any]:
+def cluster_of(scheduler: str | None) -> "AbstractContextManager[Client | None]":
     """A client of the running cluster that was asked for, or None."""
     from xrdsim.dataset.cluster import connect
 
     return nullcontext() if scheduler is None else connect(scheduler)
 
 
-def space_of(path: Path | None, known: Path | None = None, width: str | None = None) -> Any:
+def space_of(path: Path | None, known: Path | None = None, width: str | None = None) -> "ParameterSpace | None":
     """The ranges that files describe, or None."""
     from xrdsim.profiles.files import around, parse_width, read_space
 

@@ -73,7 +73,7 @@ def connect(address: str) -> Iterator[Client]:
         yield client
 
 
-def everywhere(client: Client, function: Callable[[], Any]) -> list[Any]:
+def everywhere(client: Client, function: Callable[[], str]) -> list[str]:
     """What ``function()`` is on each worker of a cluster; waits for the first one.
 
     Raises

@@ -5,13 +5,14 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from functools import partial
 from importlib.metadata import version
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
 from xrdsim.experiment.reflection import Reflection
 from xrdsim.experiment.scan import Scan
 from xrdsim.experiment.setup import Convention, Experiment
+from xrdsim.limits import Json
 from xrdsim.profiles.space import ParameterSpace
 
 BASE_FWHM = 20.0
@@ -72,7 +73,7 @@ class Configuration:
     test_rows: int
     block_size: int
     sensitivity: tuple[float, ...] | None
-    sensitivity_origin: dict[str, Any] | None
+    sensitivity_origin: Json | None
     counts: tuple[int, ...]
     interval: int
     margin: float = MARGIN
@@ -106,15 +107,15 @@ class Configuration:
         """Rows of a block."""
         return slice(block * self.block_size, min((block + 1) * self.block_size, self.size(part)))
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Json:
         """Plain values for JSON."""
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}
         values |= {"space": asdict(self.space), "scan": self.scan.to_dict(), "reflection": self.reflection.to_dict()}
-        plain: dict[str, Any] = json.loads(json.dumps(values))
+        plain: Json = json.loads(json.dumps(values))
         return plain
 
     @classmethod
-    def from_dict(cls, table: dict[str, Any]) -> Self:
+    def from_dict(cls, table: Json) -> Self:
         """Inverse of ``to_dict``."""
         values = dict(table)
         values["space"] = ParameterSpace(**values["space"])

@@ -6,17 +6,16 @@ import zipfile
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 
 from xrdsim.dataset.configuration import Part
 from xrdsim.dataset.reading import Dataset
-from xrdsim.dataset.store import CHUNK_ROWS, sample_arrays
+from xrdsim.dataset.store import CHUNK_ROWS, ZarrArray, sample_arrays
 from xrdsim.errors import OutputError, ParameterError
 from xrdsim.files import replacing
+from xrdsim.limits import Json
 
 
 class Format(StrEnum):
@@ -70,7 +69,7 @@ def export(dataset: Dataset, path: str | Path, form: str | None = None) -> Path:
     return target
 
 
-def _blocks(dataset: Dataset, part: Part, array: zarr.Array[Any]) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+def _blocks(dataset: Dataset, part: Part, array: ZarrArray) -> Iterator[tuple[slice, NDArray[np.float32]]]:
     for block in range(dataset.config.blocks(part)):
         rows = dataset.config.rows(part, block)
         yield rows, np.ascontiguousarray(array[rows], dtype="<f4")
@@ -113,7 +112,7 @@ def _write_hdf5(dataset: Dataset, path: Path) -> None:
         for part in Part:
             for name, array in sample_arrays(dataset.path, part).items():
                 chunks = (min(CHUNK_ROWS, array.shape[0]), *array.shape[1:])
-                packing: dict[str, Any] = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
+                packing: Json = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
                 made = file.create_dataset(name, shape=array.shape, dtype="<f4", chunks=chunks, **packing)
                 made.attrs.update({key: str(value) for key, value in array.attrs.items()})
                 for rows, values in _blocks(dataset, part, array):

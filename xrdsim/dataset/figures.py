@@ -2,7 +2,7 @@
 
 import csv
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 from matplotlib.figure import Figure, SubFigure
@@ -10,6 +10,7 @@ from matplotlib.figure import Figure, SubFigure
 from xrdsim.dataset.reading import Dataset
 from xrdsim.dataset.samplers import Sample
 from xrdsim.files import replacing
+from xrdsim.limits import Json
 from xrdsim.plotting import MEASURED, MODEL, PALETTE, angle_axes
 from xrdsim.profiles.tables import format_value
 from xrdsim.profiles.two_gaussians import TABLE
@@ -66,7 +67,7 @@ def write_rows(path: str | Path, sample: Sample) -> Path:
     return Path(path)
 
 
-def dataset_table(described: dict[str, Any]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+def dataset_table(described: Json) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Header and rows of what ``xrdsim.dataset.integrity.describe`` found, without the ranges."""
     how, blocks = described["configuration"], described["blocks"]
     state = "complete" if described["complete"] else f"{blocks - described['missing']} of {blocks} blocks"
@@ -88,7 +89,7 @@ def dataset_table(described: dict[str, Any]) -> tuple[tuple[str, ...], list[tupl
     return ("", ""), rows
 
 
-def range_table(described: dict[str, Any]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+def range_table(described: Json) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Header and rows: the range of each parameter, and the extremes of the rows to learn from."""
     rows: list[tuple[str, ...]] = []
     for name, limits in described["ranges"].items():

@@ -1,10 +1,9 @@
 """Curves as a dataset holds them, and curves of the prior that are simulated when they are needed, without one."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from xrdsim.dataset import store
 from xrdsim.dataset.configuration import Configuration, Part
@@ -15,7 +14,7 @@ from xrdsim.experiment.setup import Experiment
 from xrdsim.forward.model import simulate
 from xrdsim.forward.prepare import prepare
 from xrdsim.forward.prior import draw_prior
-from xrdsim.limits import afford
+from xrdsim.limits import Json, afford
 from xrdsim.profiles.space import ParameterSpace
 from xrdsim.profiles.two_gaussians import KAPPA, P
 
@@ -79,7 +78,7 @@ def fresh_curves(params: store.Floats, config: Configuration) -> store.Floats:
     return np.concatenate([stored_curves(part, config, config.space) for part in parts])
 
 
-def stored_curves(params: Any, config: Configuration, space: ParameterSpace) -> store.Floats:
+def stored_curves(params: ArrayLike, config: Configuration, space: ParameterSpace) -> store.Floats:
     """The curves (n, angle) that a dataset holds of parameters (n, 7 or 9)."""
     curves = simulate(
         params,
@@ -91,7 +90,9 @@ def stored_curves(params: Any, config: Configuration, space: ParameterSpace) -> 
     ).intensity
     bad = ~np.isfinite(curves).all(axis=1)
     if bad.any():
-        raise XrdError(f"the simulation of {params[bad][0].tolist()} failed; please report these parameters")
+        raise XrdError(
+            f"the simulation of {np.asarray(params)[bad][0].tolist()} failed; please report these parameters"
+        )
     return store.round_curves(curves, config.mantissa_bits)
 
 
@@ -114,9 +115,7 @@ def fresh_rows(config: Configuration, n: int, rng: np.random.Generator, undamage
     return store.Rows(params, fresh_curves(params, config), np.ones(n, np.float32))
 
 
-def profiles_of(
-    dataset: str | Path | None, samples: int, seed: int = 0, *, verify: bool = True
-) -> tuple[Array, dict[str, Any]]:
+def profiles_of(dataset: str | Path | None, samples: int, seed: int = 0, *, verify: bool = True) -> tuple[Array, Json]:
     """Profiles to measure, and of what experiment.
 
     Parameters

@@ -18,6 +18,7 @@ from typing import Any
 import numba
 import numpy as np
 from distributed import Client
+from numpy.typing import ArrayLike
 
 from xrdsim.dataset import cluster, store
 from xrdsim.dataset.configuration import MARGIN, Configuration, Part, Sampler
@@ -33,7 +34,8 @@ from xrdsim.experiment.setup import Experiment
 from xrdsim.forward.derived import largest_strain
 from xrdsim.forward.model import check_device
 from xrdsim.forward.prepare import prepare
-from xrdsim.limits import afford
+from xrdsim.information.sensitivity import Sensitivity
+from xrdsim.limits import Json, afford
 from xrdsim.profiles.space import ParameterSpace
 from xrdsim.storage import is_remote, place
 
@@ -83,9 +85,9 @@ def generate(
     rtol_dex: float = 1e-4,
     monochromator: float | None = None,
     damage: bool = False,
-    sensitivity: Any = None,
+    sensitivity: ArrayLike | Sensitivity | None = None,
     sensitivity_origin: Mapping[str, Any] | None = None,
-    errors: Any = None,
+    errors: ArrayLike | None = None,
     test_rows: int = 2000,
     device: str = "cpu",
     workers: int | None = None,
@@ -300,7 +302,7 @@ def append(
     if n != int(n) or n < 0:
         raise ParameterError(f"n = {n} further rows must be a whole number of at least 0")
     begun = store.read_configuration(path)
-    choices: dict[str, Any] = {name: getattr(begun, name) for name in _CHOICES}
+    choices: Json = {name: getattr(begun, name) for name in _CHOICES}
     choices |= {"workers": workers, "client": client, "progress": progress}
     return generate(path, n=begun.n + int(n), **choices, resume=True, extend=True)
 

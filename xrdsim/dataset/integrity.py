@@ -12,7 +12,6 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numba
 import numpy as np
@@ -23,6 +22,7 @@ from xrdsim.dataset import cluster, store
 from xrdsim.dataset.configuration import Configuration, Part
 from xrdsim.dataset.reading import open_dataset
 from xrdsim.files import size_of
+from xrdsim.limits import Json
 from xrdsim.storage import is_remote, place
 
 MADE_ON = "made_on"
@@ -104,7 +104,7 @@ def verify(path: str | Path, progress: Callable[[int, int], None] | None = None)
     return Verification(place(path), config, (*faults, *damaged), tuple(missing), blocks)
 
 
-def describe(path: str | Path, *, verify: bool = True) -> dict[str, Any]:
+def describe(path: str | Path, *, verify: bool = True) -> Json:
     """How far a dataset is, how it was made, the ranges, and the space on disk, for JSON.
 
     Raises
@@ -175,12 +175,12 @@ def record_machine(path: str | Path, config: Configuration, processors: Collecti
             blocks = {part: set() for part in missing}
         entry["blocks"] = {part: _ranges(blocks[part]) for part in blocks}
     others = [entry for entry in made if any(entry["blocks"].values())]
-    mine: dict[str, Any] = {**here, "blocks": {part: _ranges(numbers) for part, numbers in missing.items()}}
+    mine: Json = {**here, "blocks": {part: _ranges(numbers) for part, numbers in missing.items()}}
     store.write_attribute(path, MADE_ON, [*others, mine] if any(mine["blocks"].values()) else others)
     return bool(others)
 
 
-def _made_on(path: str | Path) -> list[dict[str, Any]] | None:
+def _made_on(path: str | Path) -> list[Json] | None:
     """The notes of ``record_machine``; None if they are damaged."""
     notes = store.read_attribute(path, MADE_ON)
     if notes is None:
@@ -275,7 +275,7 @@ def _bytes(path: Path) -> bytes | None:
         return None
 
 
-def _content(path: Path) -> dict[str, Any] | None:
+def _content(path: Path) -> Json | None:
     """The object in a JSON file, or None where there is none that can be read."""
     try:
         content = json.loads(_bytes(path) or b"")

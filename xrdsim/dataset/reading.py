@@ -7,10 +7,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 
 from xrdsim.dataset.configuration import Configuration, Part
@@ -18,6 +16,7 @@ from xrdsim.dataset.store import (
     REPAIR,
     Floats,
     Rows,
+    ZarrArray,
     array_of,
     block_checksum,
     is_complete,
@@ -55,12 +54,12 @@ class Dataset:
     config: Configuration
     angle: NDArray[np.float64]
     names: tuple[str, ...]
-    parameters: zarr.Array[Any]
-    reflectivity: zarr.Array[Any]
-    test_parameters: zarr.Array[Any]
-    test_reflectivity: zarr.Array[Any]
-    density: zarr.Array[Any] | None = None
-    test_density: zarr.Array[Any] | None = None
+    parameters: ZarrArray
+    reflectivity: ZarrArray
+    test_parameters: ZarrArray
+    test_reflectivity: ZarrArray
+    density: ZarrArray | None = None
+    test_density: ZarrArray | None = None
 
     verify: bool = True
 
@@ -126,7 +125,7 @@ class Dataset:
         except Exception as error:
             raise StoreError(f"{self.path}: {Part(part).prefix}{name} {unreadable(error)}; {REPAIR}") from error
 
-    def _arrays(self, part: Part) -> list[zarr.Array[Any]]:
+    def _arrays(self, part: Part) -> list[ZarrArray]:
         if part is Part.TEST:
             arrays = (self.test_parameters, self.test_reflectivity, self.test_density)
         else:

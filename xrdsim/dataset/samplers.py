@@ -32,7 +32,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from xrdsim.dataset.configuration import Sampler, stream
 from xrdsim.dataset.grid import (
@@ -51,8 +51,8 @@ from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
 from xrdsim.experiment.setup import Experiment
 from xrdsim.forward.prior import draw_prior, draw_valid, valid
 from xrdsim.information.fisher import log_root_information
-from xrdsim.information.sensitivity import measure_sensitivity
-from xrdsim.limits import afford
+from xrdsim.information.sensitivity import Sensitivity, measure_sensitivity
+from xrdsim.limits import Json, afford
 from xrdsim.profiles.space import ParameterSpace
 from xrdsim.profiles.two_gaussians import SIZE
 
@@ -103,13 +103,13 @@ class Plan:
     scan: Scan
     edge: tuple[str, ...] = ()
     sensitivity: tuple[float, ...] | None = None
-    sensitivity_origin: dict[str, Any] | None = None
+    sensitivity_origin: Json | None = None
     grid: Grid | None = None
     interval: int = 0
     pilot: tuple[float, ...] = ()
 
     @property
-    def window(self) -> dict[str, Any]:
+    def window(self) -> Json:
         """Reflection and scan."""
         return {"reflection": self.experiment.reflection, "scan": self.scan}
 
@@ -133,10 +133,10 @@ def make_plan(
     jitter: bool = True,
     space: ParameterSpace | None = None,
     edge: tuple[str, ...] = EDGE,
-    sensitivity: Any = None,
+    sensitivity: ArrayLike | Sensitivity | None = None,
     sensitivity_origin: Mapping[str, Any] | None = None,
     pilot: tuple[float, ...] = (),
-    errors: Any = None,
+    errors: ArrayLike | None = None,
     block_size: int = 2048,
     reflection: Reflection = GGG_444,
     scan: Scan = DEFAULT_SCAN,
@@ -292,7 +292,7 @@ def _measure_information(plan: Plan) -> tuple[float, ...]:
     return low, high, float(_tempered(log_root, low, high).mean())
 
 
-def _measure_errors(plan: Plan, errors: Any) -> tuple[float, ...]:
+def _measure_errors(plan: Plan, errors: ArrayLike | None) -> tuple[float, ...]:
     """The pilot of ``errors``: the mean of w, then what was given."""
     size = len(plan.space.low) + 1
     if errors is None:
@@ -371,8 +371,8 @@ def _sobol_interval(plan: Plan, n: int, block_size: int) -> int:
 
 
 def _sensitivity(
-    given: Any, origin: Mapping[str, Any] | None, space: ParameterSpace, plan: Plan
-) -> tuple[tuple[float, ...], dict[str, Any]]:
+    given: ArrayLike | Sensitivity | None, origin: Mapping[str, Any] | None, space: ParameterSpace, plan: Plan
+) -> tuple[tuple[float, ...], Json]:
     """Range-relative sensitivities of the seven profile parameters and their origin."""
     if given is None:
         undamaged = replace(space.without_damage(), ties=())
@@ -386,8 +386,8 @@ def _sensitivity(
             space.strain_sum,
         )
         given = measure_sensitivity(pilot, space=wide, experiment=plan.experiment, scan=plan.scan)
-    if hasattr(given, "range_mean"):
-        given, origin = given.range_mean[:SIZE], given.how
+    if isinstance(given, Sensitivity):
+        origin, given = given.how, given.range_mean[:SIZE]
     return tuple(np.asarray(given, dtype=np.float64).ravel().tolist()), dict(origin or {"given": "by the caller"})
 
 

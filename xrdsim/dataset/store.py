@@ -27,11 +27,12 @@ from typing import Any
 
 import numpy as np
 import zarr
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from zarr.codecs import BloscCodec, ZstdCodec
 
 from xrdsim.dataset.configuration import Configuration, Part
 from xrdsim.errors import OutputError, StoreError, XrdError
+from xrdsim.limits import Json
 from xrdsim.profiles.two_gaussians import TABLE
 from xrdsim.storage import failures, is_remote, object_sizes, place, read_files, remedy, remove_all
 
@@ -47,6 +48,7 @@ MANTISSA_BITS = 12
 REPAIR = "`xrd verify` lists all damage, and `xrd append DATASET -n 0` makes anew what is damaged"
 """What to do where a dataset is not what was written."""
 
+ZarrArray = zarr.Array[Any]
 Floats = NDArray[np.float32]
 
 
@@ -189,7 +191,7 @@ def prepare(path: str | Path, config: Configuration) -> None:
             )
 
 
-def round_curves(curves: Any, bits: int) -> Floats:
+def round_curves(curves: ArrayLike, bits: int) -> Floats:
     """Curves as float32 with these bits of the mantissa, 1 to 23: a relative error of at most 2^−(bits + 1)."""
     rounded = np.array(curves, np.float32)
     dropped = np.uint32(23 - bits)
@@ -273,7 +275,7 @@ def extend(path: str | Path, config: Configuration, longer: Configuration) -> No
     prepare(path, longer)
 
 
-def sample_arrays(path: str | Path, part: Part) -> dict[str, zarr.Array[Any]]:
+def sample_arrays(path: str | Path, part: Part) -> dict[str, ZarrArray]:
     """The arrays of a complete dataset that have a row a sample of this part, by name."""
     found = sorted(open_group(path).arrays())
     return {name: array for name, array in found if _dimensions(array)[0] == f"{part.prefix}sample"}
@@ -290,7 +292,7 @@ def read_attribute(path: str | Path, name: str) -> Any:
     return _attributes(path).get(name)
 
 
-def write_attribute(path: str | Path, name: str, value: Any) -> None:
+def write_attribute(path: str | Path, name: str, value: object) -> None:
     """Write an attribute of a dataset, which then is not complete until ``finish``."""
     open_group(path, "r+", consolidated=False).update_attributes({name: value})
 
@@ -332,7 +334,7 @@ def remove(path: str | Path) -> None:
         root.rmdir()
 
 
-def _attributes(path: str | Path) -> dict[str, Any]:
+def _attributes(path: str | Path) -> Json:
     """Attributes of the root group, read without Zarr: whatever lies there must not surprise it."""
     root = place(path)
     try:
@@ -366,19 +368,19 @@ def _marker_folder(path: str | Path, part: Part) -> Path:
     return place(path) / f"{part.prefix}block_checksum" / "c"
 
 
-def array_of(group: zarr.Group, name: str) -> zarr.Array[Any]:
+def array_of(group: zarr.Group, name: str) -> ZarrArray:
     array = group[name]
     if not isinstance(array, zarr.Array):
         raise StoreError(f"{group.store_path}: {name} is not an array; make the dataset again")
     return array
 
 
-def _dimensions(array: zarr.Array[Any]) -> tuple[str | None, ...]:
+def _dimensions(array: ZarrArray) -> tuple[str | None, ...]:
     return getattr(array.metadata, "dimension_names", None) or (None,)
 
 
 def _coordinate(group: zarr.Group, name: str, values: Any, **attributes: Any) -> None:
     if name not in group:
-        form: dict[str, Any] = {"dtype": values.dtype, "shape": values.shape, "chunks": values.shape}
+        form: Json = {"dtype": values.dtype, "shape": values.shape, "chunks": values.shape}
         group.create_array(name, compressors=None, dimension_names=(name,), attributes=attributes, **form)
     array_of(group, name)[:] = values

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from xrdsim.errors import ParameterError
-from xrdsim.limits import read_toml
+from xrdsim.limits import Json, read_toml
 
 
-def read_table(path: str | Path, name: str) -> dict[str, Any]:
+def read_table(path: str | Path, name: str) -> Json:
     """The table of this name.
 
     Raises
@@ -25,7 +25,7 @@ def read_table(path: str | Path, name: str) -> dict[str, Any]:
     return dict(content[name])
 
 
-def refuse_unknown(record: type[Any], table: dict[str, Any], where: str) -> None:
+def refuse_unknown(record: type[Any], table: Json, where: str) -> None:
     """Raise ParameterError where a table has an entry that is no field of its record."""
     names = [field.name for field in fields(record)]
     if unknown := [name for name in table if name not in names]:

@@ -30,13 +30,14 @@ import cmath
 import math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xrdsim.errors import ParameterError
 from xrdsim.experiment.files import read_table, refuse_unknown
+from xrdsim.limits import Json
 from xrdsim.units import ARCSEC
 
 THICKEST_FILM = 1e7
@@ -189,7 +190,7 @@ class Reflection:
         return cls.from_dict(read_table(path, "reflection"), str(path))
 
     @classmethod
-    def from_dict(cls, table: dict[str, Any], where: str = "reflection") -> Self:
+    def from_dict(cls, table: Json, where: str = "reflection") -> Self:
         """Build from plain values, complex numbers as [real, imaginary]; inverse of ``to_dict``."""
         values = dict(table)
         refuse_unknown(cls, values, f"{where}: [reflection]")
@@ -216,7 +217,7 @@ class Reflection:
         except (AttributeError, KeyError, OverflowError, TypeError) as error:
             raise ParameterError(f"{where}: [reflection] is incomplete or malformed: {error}") from error
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Json:
         """Plain values for JSON and TOML, complex numbers as [real, imaginary]."""
         values = asdict(self)
         values["hkl"] = list(self.hkl)

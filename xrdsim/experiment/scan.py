@@ -3,13 +3,14 @@
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xrdsim.errors import ParameterError
 from xrdsim.experiment.files import read_table
+from xrdsim.limits import Json
 
 Array = NDArray[np.float64]
 
@@ -77,7 +78,7 @@ class Scan:
         except (KeyError, OverflowError, TypeError, ValueError) as error:
             raise ParameterError(f"{path}: [scan] needs start, step and points as numbers: {error}") from error
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Json:
         """Plain values for JSON and TOML."""
         return asdict(self)
 

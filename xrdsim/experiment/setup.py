@@ -7,10 +7,11 @@ through the simulator, a fit, a dataset and a trained network.
 import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, Self
+from typing import Self
 
 from xrdsim.errors import ParameterError
 from xrdsim.experiment.reflection import GGG_444, Reflection
+from xrdsim.limits import Json
 
 THICKEST_LAYER = 1e4
 """Largest thickness of a sublayer [Å]."""
@@ -83,7 +84,7 @@ class Experiment:
         """The same of the continuous profile, of which alone there are derivatives."""
         return self if self.layers is None else replace(self, layers=None)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Json:
         """Plain values for JSON: what describes a curve, without the accuracy."""
         return {
             "convention": str(self.convention),
@@ -93,7 +94,7 @@ class Experiment:
         }
 
     @classmethod
-    def from_dict(cls, table: dict[str, Any]) -> Self:
+    def from_dict(cls, table: Json) -> Self:
         """Inverse of ``to_dict``; other entries of the table are left alone."""
         return cls(
             reflection=Reflection.from_dict(table["reflection"]),

@@ -8,7 +8,6 @@ import math
 import platform
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from xrdsim.files import save_json
 from xrdsim.fit.figures import draw, figure, likelihood_figure, name, quietly, series_figure
@@ -164,7 +163,7 @@ def _repeat(fit: Fit) -> str:
     return "\n".join([*parts, html_table(("", ""), rows, words=(1,))])
 
 
-def _plain(key: str, value: Any) -> str:
+def _plain(key: str, value: object) -> str:
     """A setting in words: limits as low … high, what is not set as what this means."""
     if value is None:
         return _NOT_SET.get(key, "not set")

@@ -14,10 +14,9 @@ linear, follow from the other unknowns by a few steps of it.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 
 from xrdsim.curves.curve import Curve
@@ -29,6 +28,7 @@ from xrdsim.forward.model import LIMITS, NARROWEST, check_film
 from xrdsim.forward.prepare import THICKER
 from xrdsim.forward.resample import PEAK_MASK
 from xrdsim.forward.simulator import Seen, Simulator
+from xrdsim.limits import Json
 from xrdsim.profiles.space import ParameterSpace
 from xrdsim.profiles.two_gaussians import L1
 
@@ -121,7 +121,7 @@ class Unknowns:
         """Of the free unknowns, the linear ones included."""
         return int(self.free.sum()) + (self.scale is None) + (self.background is None)
 
-    def coordinates(self, params: Array, zero: Any, fwhm: Any) -> Array:
+    def coordinates(self, params: Array, zero: ArrayLike, fwhm: ArrayLike) -> Array:
         """Coordinates (m, k) of parameters (m, 7 or 9) and instruments: the unit cube, then zero and fwhm."""
         unit = self.space.to_unit(list(params.T))[0]
         for name, _ in self.space.ties:  # its coordinate has no meaning
@@ -169,7 +169,7 @@ class Problem:
     per_count: float = 1.0
     offset: float = 0.0
     scatter: float = 1.0
-    left_out: dict[str, Any] = field(default_factory=dict)
+    left_out: Json = field(default_factory=dict)
 
     @property
     def grid(self) -> Scan:

@@ -10,7 +10,7 @@ those that would cross a limit go to it, and the others are solved for anew. The
 import math
 import multiprocessing
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -270,19 +270,19 @@ def trf(
     unknowns = problem.unknowns
     free, ends, counts = unknowns.free, [], []
     for one in np.clip(start, unknowns.low, unknowns.high):
-        last: list[Any] = [None, None, None]  # the place, its residuals and their derivatives
+        last: list[Array] = []  # the place, its residuals and their derivatives
 
-        def both(z: Array, one: Array = one, last: list[Any] = last) -> list[Any]:
-            if last[0] is None or not np.array_equal(last[0], z):
+        def both(z: Array, one: Array = one, last: list[Array] = last) -> list[Array]:
+            if not last or not np.array_equal(last[0], z):
                 x = one.copy()
                 x[free] = z
                 last[:] = [z.copy(), *_residuals(problem, x, rtol_dex)]
             return last
 
-        def residuals(z: Array, both: Any = both) -> Any:
+        def residuals(z: Array, both: Callable[..., list[Array]] = both) -> Array:
             return both(z)[1]
 
-        def slope(z: Array, both: Any = both) -> Any:
+        def slope(z: Array, both: Callable[..., list[Array]] = both) -> Array:
             return both(z)[2][:, free]
 
         edge = 1e-10 * (unknowns.high - unknowns.low)

@@ -5,13 +5,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xrdsim.fit.likelihood import Likelihood
 from xrdsim.fit.problem import INSTRUMENT, Array
+from xrdsim.limits import Json
 
 SCHEMA = 2
 """Version of ``result.json``; 1 had no such number, and a prediction had entries of its own."""
@@ -146,7 +147,7 @@ class Fit:
     rms_dex: float
     minima: tuple[Minimum, ...]
     correlation: Array
-    uncertainty: dict[str, Any]
+    uncertainty: Json
     angle: Array
     measured: Array
     model: Array
@@ -157,7 +158,7 @@ class Fit:
     seconds: float
     evaluations: int
     ended: str
-    settings: dict[str, Any]
+    settings: Json
     likelihoods: tuple[Likelihood, ...] = ()
     derived: tuple[Estimate, ...] = ()
     assumed: str = ""
@@ -192,7 +193,7 @@ class Fit:
 
         return write(self, Path(folder), with_page=html)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Json:
         """Plain values for JSON."""
         names = [estimate.name for estimate in self.parameters]
         return {
@@ -235,12 +236,12 @@ class Fit:
         }
 
 
-def _likelihood(each: Likelihood) -> dict[str, Any]:
+def _likelihood(each: Likelihood) -> Json:
     rise = [value if math.isfinite(value) else None for value in each.rise.tolist()]
     return {"values": each.values.tolist(), "rise": rise, "low": each.low, "high": each.high, "better": each.better}
 
 
-def _plain(each: Estimate) -> dict[str, Any]:
+def _plain(each: Estimate) -> Json:
     numbers = {name: getattr(each, name) for name in ("value", "std", "low", "high")}
     plain = {name: value if math.isfinite(value) else None for name, value in numbers.items()}
     plain |= {"determined": each.determined, "unit": each.unit, "remark": each.remark}

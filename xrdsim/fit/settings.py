@@ -1,19 +1,18 @@
 """What an earlier result says of how it was made, so that a refinement begun from it is of the same problem."""
 
 from pathlib import Path
-from typing import Any
 
 from xrdsim.errors import ParameterError
 from xrdsim.experiment.reflection import Reflection
 from xrdsim.fit.problem import Problem
-from xrdsim.limits import read_json
+from xrdsim.limits import Json, read_json
 from xrdsim.profiles.space import ParameterSpace
 
 PLAIN = ("zero", "fwhm", "scale", "background", "priors", "per_count", "offset", "mask", "both_sides")
 """Settings that are taken as they stand; beside them ``exclude``, ``space``, ``convention`` and ``reflection``."""
 
 
-def settings_of(path: str | Path) -> dict[str, Any]:
+def settings_of(path: str | Path) -> Json:
     """Settings in a result.json of a fit: those of PLAIN, ``space``, ``convention`` and ``reflection``.
 
     A file without settings, such as parameters alone or the result of a prediction, has none of them.
@@ -69,7 +68,7 @@ def assumed_of(reflection: Reflection, fwhm: tuple[float, float], damage: bool) 
     )
 
 
-def settings_to_dict(given: Problem) -> dict[str, Any]:
+def settings_to_dict(given: Problem) -> Json:
     unknowns = given.unknowns
     return {
         "ranges": {

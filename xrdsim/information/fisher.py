@@ -11,7 +11,7 @@ what the curve alone says: a parameter whose bound exceeds its range is known fr
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Unpack
+from typing import Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,6 +21,7 @@ from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
 from xrdsim.experiment.setup import Experiment
 from xrdsim.forward.derivatives import Physics, linearize
 from xrdsim.forward.simulator import NUISANCES
+from xrdsim.limits import Json
 from xrdsim.profiles.space import ParameterSpace
 from xrdsim.profiles.two_gaussians import ALL_NAMES, RP2, holds_damage
 
@@ -48,14 +49,14 @@ class Fisher:
     std: Array
     correlation: Array
     span: Array
-    how: dict[str, Any]
+    how: Json
 
     @property
     def relative(self) -> Array:
         """Standard deviations (n, p) of the profile's parameters in parts of their ranges."""
         return np.asarray(self.std[:, : len(self.span)] / self.span)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Json:
         """Medians over the profiles, for JSON."""
         part = self.relative
         return {

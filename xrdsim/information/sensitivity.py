@@ -7,7 +7,6 @@ range (what a grid of equal steps needs).
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,7 +18,7 @@ from xrdsim.experiment.setup import Experiment
 from xrdsim.files import replacing, save_json
 from xrdsim.forward.prior import draw_prior
 from xrdsim.information.differences import finite_difference
-from xrdsim.limits import read_json
+from xrdsim.limits import Json, read_json
 from xrdsim.profiles.space import ParameterSpace
 from xrdsim.profiles.two_gaussians import ALL_NAMES, NAMES, SIZE
 
@@ -50,7 +49,7 @@ class Sensitivity:
     value_std: Array
     range_mean: Array
     range_std: Array
-    how: dict[str, Any]
+    how: Json
 
     @property
     def weights(self) -> Array:
@@ -160,7 +159,7 @@ def measure_sensitivity(
     )
 
 
-def read_range_sensitivity(path: str | Path) -> tuple[Array, dict[str, Any]]:
+def read_range_sensitivity(path: str | Path) -> tuple[Array, Json]:
     """Range-relative means (7,) and their origin from the .json twin that ``Sensitivity.save`` wrote.
 
     Raises

@@ -20,6 +20,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
+Column = Any
+"""A NumPy array or a torch tensor: values of one parameter."""
+
 Kind = Literal["strain", "depth", "shape", "damage"]
 
 
@@ -55,7 +58,7 @@ class Bound:
     of_sum: bool
     scale: float
 
-    def limit(self, first: Any, strain_sum: float) -> Any:
+    def limit(self, first: Column, strain_sum: float) -> Column:
         """What bounds the second parameter."""
         return (strain_sum if self.of_sum else 0.0) + self.slope * first
 
@@ -71,12 +74,12 @@ class Bound:
 
 
 Bounds = tuple[Bound, ...]
-Limits = Sequence[Any]  # numbers, or one a sample
+Limits = Sequence[Column]  # numbers, or one a sample
 
 
 def limits(
-    j: int, values: Sequence[Any], low: Limits, high: Limits, strain_sum: float, bounds: Bounds, zero: Any
-) -> tuple[Any, Any]:
+    j: int, values: Sequence[Column], low: Limits, high: Limits, strain_sum: float, bounds: Bounds, zero: Column
+) -> tuple[Column, Column]:
     """Least and largest value of a parameter, given those that bound it; the others are not looked at.
 
     ``zero`` is 0 in the shape and kind of the values.
@@ -119,7 +122,7 @@ def in_order(count: int, bounds: Bounds) -> tuple[int, ...]:
     return (*sorted(firsts), *(j for j in range(count) if j not in firsts))
 
 
-def from_unit(columns: Sequence[Any], low: Limits, high: Limits, strain_sum: float, bounds: Bounds) -> list[Any]:
+def from_unit(columns: Sequence[Column], low: Limits, high: Limits, strain_sum: float, bounds: Bounds) -> list[Column]:
     """Map columns of unit-cube coordinates to parameters that keep every bound.
 
     It is written with the arithmetic that NumPy arrays and torch tensors share, so either may be passed.
@@ -130,7 +133,7 @@ def from_unit(columns: Sequence[Any], low: Limits, high: Limits, strain_sum: flo
     low, high : limits of each parameter: numbers, or one a sample, shaped as the columns.
     strain_sum, bounds : what else the parameters keep.
     """
-    out: list[Any] = [None] * len(columns)
+    out: list[Column] = [None] * len(columns)
     zero = columns[0] * 0.0
     for j in in_order(len(columns), bounds):
         least, most = limits(j, out, low, high, strain_sum, bounds, zero)
@@ -139,8 +142,8 @@ def from_unit(columns: Sequence[Any], low: Limits, high: Limits, strain_sum: flo
 
 
 def to_unit(
-    columns: Sequence[Any], low: Limits, high: Limits, strain_sum: float, bounds: Bounds
-) -> tuple[list[Any], Any]:
+    columns: Sequence[Column], low: Limits, high: Limits, strain_sum: float, bounds: Bounds
+) -> tuple[list[Column], Column]:
     """Inverse of ``from_unit``; also log |∂params/∂unit|, summed over the parameters.
 
     Conditional ranges of zero width give coordinate 0.
@@ -191,5 +194,5 @@ def freest(low: Array, high: Array, bounds: Bounds) -> Array:
     return corner
 
 
-def _log(x: Any) -> Any:
+def _log(x: Column) -> Column:
     return x.log() if hasattr(x, "log") else np.log(x)

@@ -3,13 +3,12 @@
 import difflib
 import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xrdsim.errors import ParameterError
-from xrdsim.limits import read_json, read_toml
+from xrdsim.limits import Json, read_json, read_toml
 from xrdsim.profiles.space import ParameterSpace
 from xrdsim.profiles.two_gaussians import ALL_NAMES, DAMAGE, NAMES, STRAIN_SUM
 
@@ -140,7 +139,7 @@ def parse_width(text: str) -> float:
         raise ParameterError(f"width = {text!r} is no part of a range; write 20% or 0.2") from None
 
 
-def _values(path: str | Path) -> dict[str, Any]:
+def _values(path: str | Path) -> Json:
     try:
         content = read_json(path)
     except (OSError, ValueError) as error:
@@ -153,14 +152,14 @@ def _values(path: str | Path) -> dict[str, Any]:
     }
 
 
-def _check_name(name: Any, path: str | Path) -> None:
+def _check_name(name: object, path: str | Path) -> None:
     if name not in ALL_NAMES:
         close = difflib.get_close_matches(str(name), ALL_NAMES, n=1, cutoff=0.4)
         hint = f"; did you mean {close[0]}?" if close else "."
         raise ParameterError(f"{path}: unknown parameter {name!r}{hint} The names are {', '.join(ALL_NAMES)}")
 
 
-def _limits(name: str, value: Any, path: str | Path) -> tuple[float, float]:
+def _limits(name: str, value: object, path: str | Path) -> tuple[float, float]:
     if isinstance(value, list):
         if len(value) != 2:
             raise ParameterError(f"{path}: {name} = {value} must be [low, high], or a number to fix it")
@@ -169,7 +168,7 @@ def _limits(name: str, value: Any, path: str | Path) -> tuple[float, float]:
     return fixed, fixed
 
 
-def _number(value: Any, name: str, path: str | Path) -> float:
+def _number(value: object, name: str, path: str | Path) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise ParameterError(f"{path}: {name} = {value!r} must be a finite number, or [low, high] for a range")
     return float(value)

@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xrdsim.errors import ParameterError
-from xrdsim.profiles.bounds import freest, from_unit, in_order, inequalities, to_unit, unit_slope
+from xrdsim.profiles.bounds import Column, freest, from_unit, in_order, inequalities, to_unit, unit_slope
 from xrdsim.profiles.two_gaussians import (
     ALL_NAMES,
     BOUNDS,
@@ -256,11 +255,11 @@ class ParameterSpace:
         inside = np.all((rows >= low - slack) & (rows <= high + slack), axis=1)  # NaN is outside
         return np.asarray(inside & np.all(self.excess(rows) <= _ROUNDING, axis=1))
 
-    def from_unit(self, columns: Sequence[Any]) -> list[Any]:
+    def from_unit(self, columns: Sequence[Column]) -> list[Column]:
         """Parameters of unit-cube coordinates; see ``xrdsim.profiles.bounds``."""
         return from_unit(columns, self.low, self.high, self.strain_sum, BOUNDS)
 
-    def to_unit(self, columns: Sequence[Any]) -> tuple[list[Any], Any]:
+    def to_unit(self, columns: Sequence[Column]) -> tuple[list[Column], Column]:
         """Inverse of ``from_unit``, and log |∂params/∂unit|."""
         return to_unit(columns, self.low, self.high, self.strain_sum, BOUNDS)
 
