@@ -31,9 +31,14 @@ app()
 """
 
 
+def listening():
+    """In the child: Ctrl-C is heard, also where these tests run in the background of a shell, which ignores it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(*arguments, code=("-m", "cli"), **options):
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen([sys.executable, *code, *map(str, arguments)], **streams, **options)
+    return subprocess.Popen([sys.executable, *code, *map(str, arguments)], preexec_fn=listening, **streams, **options)
 
 
 def xrd(*arguments, **options):

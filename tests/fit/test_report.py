@@ -240,3 +240,12 @@ def test_a_place_that_cannot_be_written(fit, tmp_path, write):
 def test_an_unknown_suffix(fit, tmp_path):
     with pytest.raises(OutputError, match="suffix"):
         figure(fit, tmp_path / "curve.xyz")
+
+
+def test_other_minima_of_a_curve_denser_than_the_fit_are_drawn(fit, tmp_path):
+    angle = np.linspace(fit.angle[0], fit.angle[-1], 8 * len(fit.angle))  # of which a fit sums several
+    dense = {name: np.interp(angle, fit.angle, getattr(fit, name)) for name in ("measured", "model")}
+    best = fit.minima[0]
+    other = replace(best, values=(0.9 * best.values[0], *best.values[1:]), acceptable=True)
+    drawn = replace(fit, angle=angle, used=np.ones(len(angle), bool), minima=(best, other), **dense)
+    assert [path.name for path in drawn.save(tmp_path)] == ["result.json", "fit.png"]

@@ -13,20 +13,23 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.special import chdtri
 
-from xrdsim.curves.curve import Curve
+from xrdsim.experiment.scan import DEFAULT_SCAN
 from xrdsim.experiment.setup import Experiment
-from xrdsim.fit.problem import Unknowns, problem
+from xrdsim.fit.points import everywhere
 from xrdsim.fit.result import Fit, Minimum, Verdict
 from xrdsim.fit.tables import SHOWN, label, scale
 from xrdsim.forward.derived import depth_end, strain_profile
+from xrdsim.forward.prepare import THICKER
+from xrdsim.forward.simulator import Simulator
 from xrdsim.plotting import MEASURED, MODEL, PALETTE, SECOND, angle_axes, profile_axes, save_figure
 from xrdsim.profiles.space import ParameterSpace
-from xrdsim.profiles.two_gaussians import D01, D02
+from xrdsim.profiles.two_gaussians import D01, D02, L1
 
 Array = NDArray[np.float64]
 
 UNUSED = "#c3c8d0"
 
+_ROUGH = 1e-3  # accuracy of the curves of other minima [dex]
 _OTHERS = tuple(PALETTE[i] for i in (2, 3, 5, 6, 7))
 _DIFFERENT = 0.02  # RMS [dex], or part of the largest strain, from which on another minimum is drawn
 _OUTSIDE = 0.35  # opacity of a model where it was not fitted
@@ -233,15 +236,10 @@ def _legend(axes: Axes, columns: int = 1) -> None:
 
 def _seen(fit: Fit, minimum: Minimum) -> Array:
     """Model of another minimum at all angles, scale and background chosen to come near the best model."""
-    how = fit.settings
-    given = problem(
-        Curve(fit.angle, fit.model, int(np.argmax(fit.model))),
-        unknowns=Unknowns(_space(fit)),
-        mask=0.0,
-        both_sides=True,
-        experiment=Experiment.from_dict(how),
-    )
-    curve = given.seen(np.array([minimum.values]), *np.array([[minimum.zero], [minimum.fwhm]]))[0]
+    experiment = Experiment.from_dict(fit.settings).within(_ROUGH)
+    simulator = Simulator(experiment, DEFAULT_SCAN, THICKER * _space(fit).high[L1])
+    instrument = np.array([minimum.zero]), np.array([minimum.fwhm])
+    curve = everywhere(simulator, fit.angle, np.array([minimum.values]), *instrument)
     columns = np.column_stack([curve, np.ones_like(curve)])
     used = fit.used
     near = np.linalg.lstsq(columns[used] / fit.model[used, None], np.ones(used.sum()))[0]

@@ -10,7 +10,7 @@ import numpy as np
 from xrdsim.curves.curve import DEFAULT_STEP, Curve
 from xrdsim.errors import ParameterError
 from xrdsim.fit.likelihood import profile_likelihood
-from xrdsim.fit.points import equidistant, within_reach
+from xrdsim.fit.points import everywhere, within_reach
 from xrdsim.fit.posterior import LEVEL, Posterior, laplace, posterior
 from xrdsim.fit.problem import LINEAR, Array, Problem, problem
 from xrdsim.fit.refinement import METHODS, Refined, evaluate
@@ -305,15 +305,9 @@ def linear_std(given: Problem, row: Array) -> tuple[float, float]:
 
 def _whole(given: Problem, row: Array, linear: Array) -> Array:
     """Model at all measured angles in the unit of the file."""
-    grid, picked, between = equidistant(given.curve.angle, np.ones(len(given.curve.angle), bool))
-    everything = replace(
-        given,
-        simulator=replace(given.simulator, scan=grid),
-        picked=picked,
-        between=between,
-        exposure=np.ones(len(given.curve.angle)),
-    )
-    intensity = everything.curves(row[None], _FINAL)[0]
+    unknowns = given.unknowns
+    params, instrument = unknowns.params(row[None]), unknowns.instrument(row[None])
+    intensity = everywhere(given.simulator.within(_FINAL), given.curve.angle, params, *instrument)
     return np.asarray((linear[0] * intensity + linear[1] + given.offset) * given.per_count)
 
 

@@ -15,6 +15,7 @@ from scipy.sparse import csr_array
 from xrdsim.curves.curve import Curve
 from xrdsim.experiment.reflection import Reflection, strain_to_angle
 from xrdsim.experiment.scan import Scan
+from xrdsim.forward.simulator import Seen, Simulator
 from xrdsim.profiles.space import ParameterSpace
 from xrdsim.profiles.two_gaussians import D02, DMAX1
 
@@ -64,6 +65,14 @@ def scatter(values: Array) -> float:
     """Noise of neighbouring points, from their second differences."""
     second = values[2:] - 2.0 * values[1:-1] + values[:-2]
     return float(1.4826 * np.median(np.abs(second)) / math.sqrt(6.0))
+
+
+def everywhere(simulator: Simulator, angle: Array, params: Array, zero: Array, fwhm: Array) -> Array:
+    """Unscaled curve (n,) at all angles (n,) of one row of parameters (1, p), and of zero and FWHM (1,)."""
+    grid, picked, between = equidistant(angle, np.ones(len(angle), bool))
+    seen = Seen.unscaled(fwhm, zero)
+    on_grid = replace(simulator, scan=grid).curves(np.ascontiguousarray(params), seen)[1][0]
+    return np.asarray(on_grid[picked] if between is None else between @ on_grid)
 
 
 def equidistant(angle: Array, used: NDArray[np.bool_]) -> tuple[Scan, NDArray[np.int64], csr_array | None]:
