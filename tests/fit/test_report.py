@@ -243,7 +243,7 @@ def test_an_unknown_suffix(fit, tmp_path):
 
 
 def test_other_minima_of_a_curve_denser_than_the_fit_are_drawn(fit, tmp_path):
-    angle = np.linspace(fit.angle[0], fit.angle[-1], 8 * len(fit.angle))  # of which a fit sums several
+    angle = np.linspace(fit.angle[0], fit.angle[-1], 32 * len(fit.angle))  # of which a fit sums several
     dense = {name: np.interp(angle, fit.angle, getattr(fit, name)) for name in ("measured", "model")}
     best = fit.minima[0]
     other = replace(best, values=(0.9 * best.values[0], *best.values[1:]), acceptable=True)

@@ -164,7 +164,7 @@ def _fit(curves: list[Path], choices: "Choices", wanted: Output, model: str | No
         with searching() as progress:
             fitted = fit_file(curves[0], choices, starts=starts, begun=begun, progress=progress)
         _show(fitted, output, wanted.html)
-        if wanted.strict and fitted.verdict is not Verdict.SOLVED:
+        if wanted.strict and fitted.verdict != Verdict.SOLVED:
             raise typer.Exit(2)
         return
     if len({curve.stem for curve in curves}) < len(curves):
@@ -184,7 +184,7 @@ def _fit(curves: list[Path], choices: "Choices", wanted: Output, model: str | No
         say(f"→ {write_series(fits, output / 'series.csv')}, {series_figure(fits, output / 'series.png')}")
     if failed:
         raise typer.Exit(1)
-    if wanted.strict and any(fitted.verdict is not Verdict.SOLVED for fitted in done.values()):
+    if wanted.strict and any(fitted.verdict != Verdict.SOLVED for fitted in done.values()):
         raise typer.Exit(2)
 
 

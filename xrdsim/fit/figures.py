@@ -126,12 +126,12 @@ def draw_series(fits: Sequence[Fit]) -> Figure:
             parse_math=False,
         )
         right.fill_between(fit.depth, 100.0 * fit.band[1], 100.0 * fit.band[2], color=color, alpha=0.25, lw=0)
-        style = "--" if fit.verdict is Verdict.NOT_DESCRIBED else "-"
+        style = "--" if fit.verdict == Verdict.NOT_DESCRIBED else "-"
         right.plot(fit.depth, 100.0 * fit.strain, style, lw=1.6, color=color, label=f" {_label(fit, i)}")
     step = "" if count < 2 else f"; × 10$^{{-{decades}}}$ from one to the next"
     left.set_title(f"measured (points) and model (lines){step}", fontsize=10, loc="left")
     angle_axes(left, "intensity relative to the highest")
-    dashed = "; dashed: not described" if any(fit.verdict is Verdict.NOT_DESCRIBED for fit in fits) else ""
+    dashed = "; dashed: not described" if any(fit.verdict == Verdict.NOT_DESCRIBED for fit in fits) else ""
     right.set_title(f"strain, 68 % bands{dashed}", fontsize=10, loc="left")
     profile_axes(right)
     _legend(right)
@@ -208,7 +208,7 @@ def _draw_profile(axes: Axes, fit: Fit, others: list[tuple[int, Minimum]]) -> No
         strain = strain_profile(each.values, depth, space=space)[0]
         if np.abs(strain - np.interp(depth, fit.depth, fit.strain, right=0.0)).max() > _DIFFERENT * most:
             axes.plot(depth, 100.0 * strain, "--", lw=1.0, color=_color(i), label=_another(i))
-    shown = "estimate" if fit.verdict is Verdict.ESTIMATE else "best minimum"
+    shown = "estimate" if fit.verdict == Verdict.ESTIMATE else "best minimum"
     axes.plot(
         fit.depth,
         100.0 * fit.strain,
