@@ -337,3 +337,22 @@ def test_an_interrupted_train_says_how_to_continue(workshop, tmp_path):
     assert code == 130
     assert "--resume" in error
     assert "Traceback" not in error
+
+
+def test_quiet_prints_errors_only_and_verbose_where_they_arose(here):
+    result = xrd("--quiet", "simulate", *PARAM, "-o", "q.npz")
+    assert (result.exit_code, result.output) == (0, "")
+    assert Path("q.npz").exists()
+    assert "Dmax9" in xrd("--quiet", "simulate", "--param", "Dmax9=1").stderr
+    shown = xrd("--verbose", "simulate", "--param", "Dmax9=1")
+    assert shown.exit_code == 1
+    assert "parse_assignments" in shown.stderr  # the function
+    assert xrd("simulate", "--param", "Dmax9=1").stderr.count("\n") == 1
+
+
+def test_long_commands_have_their_options_in_panels():
+    text = xrd("fit", "--help").output
+    panels = ("File", "Points", "Instrument and reflection", "Unknowns", "Search", "Output")
+    assert [panel for panel in panels if f"─ {panel} ─" in text] == list(panels)
+    listed = xrd("--help").output
+    assert listed.index("A measured curve") < listed.index("Simulation") < listed.index("Datasets")
