@@ -96,7 +96,7 @@ def refine(
 
 @command()
 def predict(
-    curve: Annotated[Path, typer.Argument(help="Measured curve: one column of intensities, or angle and intensity.")],
+    curve: Annotated[Path, typer.Argument(help="Measured curve, of any format of diffractometers or text.")],
     model: Annotated[Path | None, typer.Option(help="Folder of a trained model; default: the pretrained one.")] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path("result"),
     refine: Annotated[bool, typer.Option("--refine", help="Refine the estimate on the curve.")] = False,
