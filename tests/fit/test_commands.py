@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import refused, xrd
 from noisy import PROFILES, noisy
-from typer.testing import CliRunner
 
-from cli import app
 from xrdml import train
 from xrdsim.curves.curve import read_curve, write_curve
 from xrdsim.dataset.generation import generate
@@ -37,18 +36,6 @@ def here(tmp_path, monkeypatch):
 @pytest.fixture(scope="module")
 def curve():
     return noisy(PROFILES[0])
-
-
-def xrd(*arguments):
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-
-def refused(*arguments, code=1):
-    """Standard error of a call that must end with this code and one line, without traceback."""
-    result = xrd(*arguments)
-    assert result.exit_code == code, result.output
-    assert "Traceback" not in result.output
-    return " ".join(result.stderr.split())
 
 
 def fitted(*arguments, code=0):
