@@ -38,7 +38,9 @@ def listening():
 
 def start(*arguments, code=("-m", "cli"), **options):
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen([sys.executable, *code, *map(str, arguments)], preexec_fn=listening, **streams, **options)
+    return subprocess.Popen(
+        [sys.executable, *code, *map(str, arguments)], **streams | {"preexec_fn": listening} | options
+    )
 
 
 def xrd(*arguments, **options):

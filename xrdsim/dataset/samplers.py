@@ -29,7 +29,7 @@ Sobol (USSR Comput. Math. Math. Phys., 1967) points are scrambled by the seed; J
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -386,8 +386,9 @@ def _sensitivity(
             space.strain_sum,
         )
         given = measure_sensitivity(pilot, space=wide, experiment=plan.experiment, scan=plan.scan)
-    if isinstance(given, Sensitivity):
-        origin, given = given.how, given.range_mean[:SIZE]
+    if hasattr(given, "range_mean"):
+        record = cast(Sensitivity, given)  # or whatever has its means
+        origin, given = record.how, record.range_mean[:SIZE]
     return tuple(np.asarray(given, dtype=np.float64).ravel().tolist()), dict(origin or {"given": "by the caller"})
 
 
