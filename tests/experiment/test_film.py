@@ -11,7 +11,7 @@ import xrdsim
 from xrdsim.errors import ParameterError
 from xrdsim.experiment.reflection import GGG_444, YIG_ON_GGG_444, Reflection
 from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
-from xrdsim.experiment.setup import Convention
+from xrdsim.experiment.setup import Convention, Experiment
 from xrdsim.forward.derivatives import linearize
 from xrdsim.forward.optics import amplitudes, coupling
 
@@ -108,6 +108,8 @@ def test_what_a_film_cannot_be():
     thin = replace(YIG_ON_GGG_444, film=replace(YIG_ON_GGG_444.film, thickness=5000.0))
     with pytest.raises(ParameterError, match="below the film of 5000 Å"):
         xrdsim.simulate(PARAMS, reflection=thin)
+    with pytest.raises(ParameterError, match="below the film of 5000 Å"):
+        xrdsim.simulate(PARAMS, experiment=Experiment(thin))
     with pytest.raises(ParameterError, match="thickness -1 Å must be positive"):
         replace(YIG_ON_GGG_444.film, thickness=-1.0)
 

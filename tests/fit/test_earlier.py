@@ -76,6 +76,10 @@ def test_what_a_file_says(result, tmp_path):
     assert found["space"].strain_sum == 0.025
     assert found["reflection"].hkl == (4, 4, 4)
     assert settings_of("start.json") == {}
+    estimate = json.loads(result.read_text())
+    estimate["verdict"], estimate["settings"]["both_sides"] = "estimate", True
+    Path("estimate.json").write_text(json.dumps(estimate))
+    assert settings_of("estimate.json") == {k: v for k, v in found.items() if k not in ("both_sides", "mask")}
     for settings in ({"fwhm": [1.0]}, {"ranges": {"L1": 3}}, {"priors": [1]}, {"zero": "x"}, {"reflection": {}}, 3):
         Path("bad.json").write_text(json.dumps({"settings": settings}))
         with pytest.raises(ParameterError, match=r"bad\.json"):

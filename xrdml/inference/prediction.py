@@ -88,7 +88,7 @@ def predict(
     prior = Unknowns(space, zero=trained.measurement.zero, fwhm=trained.measurement.fwhm)
     ranges = allowed(prior, trained)
     estimate = trained.estimate(inputs, ranges)[:, : len(space.low)]
-    sampled = _posterior(given, trained, inputs, ranges) if trained.draws else None
+    sampled = None if refine or not trained.draws else _posterior(given, trained, inputs, ranges)
     found = describe(given, _seen_at_best(given, estimate), sampled)
     notes = _notes(curve, trained)
     if refine:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from xrdsim.experiment.reflection import GGG_444
 from xrdsim.experiment.scan import DEFAULT_SCAN
-from xrdsim.experiment.setup import Experiment
+from xrdsim.experiment.setup import experiment_of
 from xrdsim.forward.nodes import grid_and_cluster
 from xrdsim.forward.nodes import nodes as instrument_nodes
 from xrdsim.forward.prepare import THICKER, Forward, by_thickness, prepare
@@ -71,7 +71,7 @@ def operations(
     for part, thickness in by_thickness(params, THICKER * PROFILE[L1].high, layers):
         model = prepare(
             DEFAULT_SCAN,
-            Experiment(convention=convention, layers=layers, rtol_dex=rtol_dex),  # type: ignore[arg-type]
+            experiment_of(GGG_444, convention, None, layers, rtol_dex),
             grid=equidistant,
             cluster=cluster,
             damaged=holds_damage(params.shape[1]),

@@ -64,14 +64,11 @@ VerifyOption = Annotated[
     bool, typer.Option("--verify/--no-verify", help="Compare what is read with the checksums of its blocks.")
 ]
 
-
 Panels = Mapping[str, Sequence[str]]
 Command = Callable[..., None]
 
 
-def command(
-    interrupted: str = "", panels: Panels | None = None
-) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def command(interrupted: str = "", panels: Panels | None = None) -> Callable[[Command], Command]:
     """A function as a command: errors end in one line on stderr and exit code 1, Ctrl-C in 130 and what to do next.
 
     What is no ``XrdError`` is a fault of the program and shows where it happened.
@@ -122,12 +119,13 @@ def _flattened(function: Command, panels: Panels) -> tuple[list[inspect.Paramete
     parameters: list[inspect.Parameter] = []
     groups: dict[str, Any] = {}
     for name, parameter in inspect.signature(function).parameters.items():
-        group: Any = hints[name]
-        if is_dataclass(hints[name]):
-            groups[name], of_fields = group, get_type_hints(group, include_extras=True)
+        hint = hints[name]
+        if is_dataclass(hint):
+            group: Any = hint
+            groups[name], of_fields = group, get_type_hints(hint, include_extras=True)
             parameters += [_option(f.name, of_fields[f.name], f.default, group.panel) for f in fields(group)]
         else:
-            parameters.append(_option(name, group, parameter.default, panel_of.get(name)))
+            parameters.append(_option(name, hint, parameter.default, panel_of.get(name)))
     return parameters, groups
 
 

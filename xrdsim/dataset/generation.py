@@ -30,7 +30,7 @@ from xrdsim.dataset.samplers import EDGE, Plan, make_plan
 from xrdsim.errors import ParameterError, StoreError, StoreExistsError
 from xrdsim.experiment.reflection import GGG_444, Reflection
 from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
-from xrdsim.experiment.setup import Experiment
+from xrdsim.experiment.setup import experiment_of
 from xrdsim.forward.derived import largest_strain
 from xrdsim.forward.model import check_device
 from xrdsim.forward.prepare import prepare
@@ -185,8 +185,7 @@ def generate(
         raise ParameterError(f"block_size = {block_size} must lie within 1 … 256 or be a multiple of 256")
     space = space or ParameterSpace()
     space = space.with_damage() if damage else space
-    accuracy, thickness = float(rtol_dex), None if layers is None else float(layers)
-    experiment = Experiment(reflection, convention, monochromator, thickness, accuracy)  # type: ignore[arg-type]
+    experiment = experiment_of(reflection, convention, monochromator, layers, rtol_dex)
     prepare(scan, experiment)  # refuses what simulate would refuse
     plan = make_plan(
         sampler,

@@ -12,9 +12,6 @@ from xrdsim.errors import ParameterError
 from xrdsim.experiment.files import read_table
 from xrdsim.limits import Json
 
-Array = NDArray[np.float64]
-
-
 MOST_POINTS, RIGHT_ANGLE = 2_000_000, 324000.0
 """Of a scan: number of points, and angle [arcsec] from the substrate peak."""
 

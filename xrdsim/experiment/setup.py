@@ -68,6 +68,9 @@ class Experiment:
             factor = abs(math.cos(2.0 * self.reflection.theta_bragg))
             object.__setattr__(self, "monochromator", factor if self.exact else math.sqrt(factor))
         object.__setattr__(self, "monochromator", float(self.monochromator))
+        object.__setattr__(self, "rtol_dex", float(self.rtol_dex))
+        if self.layers is not None:
+            object.__setattr__(self, "layers", float(self.layers))
         if not 0.0 <= self.monochromator <= 1.0:
             raise ParameterError(f"monochromator = {self.monochromator:g} must lie within 0 … 1")
 
@@ -102,3 +105,16 @@ class Experiment:
             monochromator=table["monochromator"],
             layers=table.get("layers"),
         )
+
+
+def experiment_of(
+    reflection: Reflection, convention: str, monochromator: float | None, layers: float | None, rtol_dex: float
+) -> Experiment:
+    """The record of the keywords that public functions take instead of it.
+
+    Raises
+    ------
+    ParameterError
+        As ``Experiment``; an unknown convention.
+    """
+    return Experiment(reflection, convention, monochromator, layers, rtol_dex)  # type: ignore[arg-type]  # made there

@@ -5,6 +5,7 @@ from pathlib import Path
 from xrdsim.errors import ParameterError
 from xrdsim.experiment.reflection import Reflection
 from xrdsim.fit.problem import Problem
+from xrdsim.fit.result import Verdict
 from xrdsim.limits import Json, read_json
 from xrdsim.profiles.space import ParameterSpace
 
@@ -15,7 +16,8 @@ PLAIN = ("zero", "fwhm", "scale", "background", "priors", "per_count", "offset",
 def settings_of(path: str | Path) -> Json:
     """Settings in a result.json of a fit: those of PLAIN, ``space``, ``convention`` and ``reflection``.
 
-    A file without settings, such as parameters alone or the result of a prediction, has none of them.
+    A file without settings, such as parameters alone, has none of them. Of an estimate that was not refined, the
+    points are left out: it was compared where the network looks, on both sides of the peak.
 
     Raises
     ------
@@ -35,6 +37,9 @@ def settings_of(path: str | Path) -> Json:
             if name in found:
                 low, high = found[name]
                 found[name] = (float(low), float(high))
+        if content.get("verdict") == Verdict.ESTIMATE:
+            found.pop("both_sides", None)
+            found.pop("mask", None)
         if "priors" in found:
             found["priors"] = {name: (float(mean), float(std)) for name, (mean, std) in found["priors"].items()}
         if "excluded" in settings:

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple, NotRequired, TypedDict, Unpack
+from typing import Any, NamedTuple, NotRequired, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,7 +14,6 @@ from xrdsim.experiment.setup import Experiment
 from xrdsim.forward.model import Curves, check_device, check_film, check_seen
 from xrdsim.forward.prepare import THICKER
 from xrdsim.forward.simulator import NUISANCES, Seen, Simulator
-from xrdsim.limits import Json
 from xrdsim.profiles.space import ParameterSpace
 from xrdsim.profiles.two_gaussians import ALL_NAMES, L1
 
@@ -155,7 +154,7 @@ def _checked(
     unknown = [name for name in nuisances if name not in NUISANCES]
     if unknown:
         raise ParameterError(f"nuisance {unknown[0]!r} is unknown; choose among {', '.join(NUISANCES)}")
-    given: Json = dict(physics)
+    given: dict[str, Any] = dict(physics)
     space, device = given.pop("space", None) or ParameterSpace(), given.pop("device", "cpu")
     scan = given.pop("scan", DEFAULT_SCAN)
     experiment = given.pop("experiment", None) or Experiment(**given)

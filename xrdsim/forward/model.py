@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from xrdsim.errors import DeviceError, ParameterError
 from xrdsim.experiment.reflection import GGG_444, Reflection
 from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
-from xrdsim.experiment.setup import Experiment
+from xrdsim.experiment.setup import Experiment, experiment_of
 from xrdsim.forward import cuda as cards
 from xrdsim.forward.prepare import THICKER
 from xrdsim.forward.simulator import Seen, Simulator
@@ -94,13 +94,13 @@ def simulate(
     DeviceError
         The device is not available.
     """
-    experiment = experiment or Experiment(reflection, convention, monochromator, layers, rtol_dex)  # type: ignore[arg-type]
+    experiment = experiment or experiment_of(reflection, convention, monochromator, layers, rtol_dex)
     check_device(device, ("cpu", "cuda"))
     if precision == "single" and device != "cpu":
         raise ParameterError("precision single is for device cpu; leave one of the two out")
     chosen = space or ParameterSpace()
     rows = chosen.check(params)
-    check_film(rows, reflection, device)
+    check_film(rows, experiment.reflection, device)
     seen = check_seen(len(rows), fwhm, zero, scale, background)
     afford(16.0 * len(rows) * scan.points, f"{len(rows)} curves of {scan.points} angles")
     simulator = Simulator(experiment, scan, THICKER * chosen.high[L1], device, precision)

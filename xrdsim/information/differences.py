@@ -6,7 +6,7 @@ from numpy.typing import ArrayLike, NDArray
 from xrdsim.errors import ParameterError
 from xrdsim.experiment.reflection import GGG_444, Reflection
 from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
-from xrdsim.experiment.setup import Experiment
+from xrdsim.experiment.setup import Experiment, experiment_of
 from xrdsim.forward.model import simulate
 from xrdsim.profiles.space import ParameterSpace
 from xrdsim.profiles.two_gaussians import holds_damage
@@ -61,7 +61,7 @@ def finite_difference(
         raise ParameterError(f"relative_to = {relative_to!r} is unknown; choose value or range")
     if not (np.isfinite(floor) and floor >= 0.0):
         raise ParameterError(f"floor = {floor:g} must be a finite number of at least 0")
-    chosen_experiment = experiment or Experiment(reflection, convention, monochromator, layers, rtol_dex)  # type: ignore[arg-type]
+    measured = experiment or experiment_of(reflection, convention, monochromator, layers, rtol_dex)
     chosen = space or ParameterSpace()
     rows = chosen.check(params)
     if holds_damage(rows.shape[1]):
@@ -73,7 +73,7 @@ def finite_difference(
         possible = np.isfinite(changed[part, :, 0])
         curves = simulate(
             np.concatenate([rows[part], changed[part][possible]]),
-            experiment=chosen_experiment,
+            experiment=measured,
             fwhm=fwhm,
             scan=scan,
             device=device,

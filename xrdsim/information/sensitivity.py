@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from xrdsim.errors import ParameterError
 from xrdsim.experiment.reflection import GGG_444, Reflection
 from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
-from xrdsim.experiment.setup import Experiment
+from xrdsim.experiment.setup import Experiment, experiment_of
 from xrdsim.files import replacing, save_json
 from xrdsim.forward.prior import draw_prior
 from xrdsim.information.differences import finite_difference
@@ -105,7 +105,7 @@ def measure_sensitivity(
     ParameterError
         As ``finite_difference``; or a parameter that no profile allows to change.
     """
-    given = experiment or Experiment(reflection, convention, monochromator, layers, rtol_dex)  # type: ignore[arg-type]
+    given = experiment or experiment_of(reflection, convention, monochromator, layers, rtol_dex)
     if params is None:
         params = draw_prior(SAMPLES, space=space, reflection=given.reflection, scan=scan, rng=np.random.default_rng(0))
     rows = (space or ParameterSpace()).check(params)
