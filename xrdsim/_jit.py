@@ -16,12 +16,14 @@ import numba
 from llvmlite import binding
 from numba.core import config as _config
 from numba.core import event
+from numba.core.caching import FunctionCache
 
 from xrdsim import compiling
 
 config: Any = _config  # its settings are made at run time
 
-FASTMATH = {"contract", "nsz", "arcp", "afn", "reassoc"}
+OPTIONS: Any = {"fastmath": {"contract", "nsz", "arcp", "afn", "reassoc"}, "error_model": "numpy", "nogil": True}
+"""Of every kernel."""
 
 
 def _use_wide_vectors() -> None:
@@ -35,7 +37,7 @@ def _cache_folder() -> str | None:
     """Folder for compiled kernels, or None where nothing can be written."""
     digest = hashlib.sha256(numba.__version__.encode())
     here = Path(__file__)
-    for source in (here, here.parent / "profiles" / "two_gaussians.py", *sorted(here.parent.glob("kernels/*.py"))):
+    for source in (here, *sorted(here.parent.glob("profiles/*.py")), *sorted(here.parent.glob("kernels/*.py"))):
         digest.update(source.read_bytes())
     root = config.CACHE_DIR or os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     folder = Path(root) / "xrdsim" / digest.hexdigest()[:16]
@@ -66,6 +68,21 @@ class _Compiling(event.Listener):
         pass
 
 
+class _Cache(FunctionCache):
+    """Compiled kernels on disk, but for profiles of other packages: an index that names their types can be read by
+    programs alone that know them.
+    """
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        if not any(map(_foreign, getattr(sig, "args", sig))):
+            super().save_overload(sig, data)
+
+
+def _foreign(kind: Any) -> bool:
+    family = getattr(kind, "instance_class", None)
+    return family is not None and not family.__module__.startswith("xrdsim.")
+
+
 event.register("numba:compile", _Compiling())
 _use_wide_vectors()
 CACHE = _cache_folder()
@@ -79,14 +96,9 @@ def jit(function: Callable[..., Any] | None = None, *, parallel: bool = False, i
     if CACHE is not None:
         config.CACHE_DIR = CACHE
     try:
-        return numba.njit(
-            function,
-            fastmath=FASTMATH,
-            error_model="numpy",
-            nogil=True,
-            parallel=parallel,
-            inline="always" if inline else "never",
-            cache=CACHE is not None,
-        )
+        compiled = numba.njit(function, **OPTIONS, parallel=parallel, inline="always" if inline else "never")
+        if CACHE is not None:
+            compiled._cache = _Cache(function)
+        return compiled
     finally:
         config.CACHE_DIR = before

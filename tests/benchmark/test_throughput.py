@@ -15,7 +15,7 @@ from xrdsim.kernels import contributions, convolve, jacobian, peak, reflectivity
 from xrdsim.kernels.batch import make_slopes
 from xrdsim.kernels.reflectivity import BLOCK, GROUP, MATRIX, OPTICS, PHASES, WORK
 from xrdsim.kernels.slopes import LEAST, at_least, fill_steps_and_slopes
-from xrdsim.kernels.steps import SEGMENTS, Steps, count_steps, fill_steps
+from xrdsim.kernels.steps import Steps, count_steps, fill_steps
 
 THIN = np.array([0.012, 0.004, 90.0, 70.0, 0.004, 80.0, -300.0])
 SHORT = Scan(0.0, 4.0, 20)
@@ -148,9 +148,9 @@ def short_model(damaged=False):
 
 def test_operations_of_a_curve(plain):
     model = short_model()
-    counts = np.empty(SEGMENTS, np.int64)
-    steps = Steps(*np.empty((5, count_steps(THIN, model.material, model.accuracy, counts))))
-    count = fill_steps(THIN, model.material, model.accuracy, counts, steps)
+    counts = np.empty(model.profile.segments(), np.int64)
+    steps = Steps(*np.empty((5, count_steps(THIN, model.profile, model.layer, model.accuracy, counts))))
+    count = fill_steps(THIN, model.profile, model.layer, model.accuracy, counts, steps)
     coarse = (len(model.optics.table) * BLOCK + GROUP) * 2 * MATRIX
     sizes = ((WORK * BLOCK,), (2, MATRIX * BLOCK), (coarse,), (PHASES * GROUP * 2 * MATRIX,))
     out = np.empty(model.optics.grid + len(model.optics.cluster_first), object)
@@ -166,14 +166,14 @@ def test_operations_of_a_curve(plain):
 def test_operations_of_derivatives(plain, damage):
     p = np.array([*THIN, *damage])
     model = short_model(damaged=bool(damage))
-    counts = np.empty(SEGMENTS, np.int64)
-    count_steps(p, model.material, model.accuracy, counts)
+    counts = np.empty(model.profile.segments(), np.int64)
+    count_steps(p, model.profile, model.layer, model.accuracy, counts)
     at_least(LEAST, counts)
     bound = int(counts.sum())
     steps = Steps(*np.empty((5, bound)))
     slopes = make_slopes(bound, len(p), bool(damage))
-    fill_steps_and_slopes(p, model.material, counts, steps, slopes)
-    space = jacobian.tangents(bound, len(p), bool(damage), model.optics)
+    fill_steps_and_slopes(p, model.profile, model.layer, counts, steps, slopes)
+    space = jacobian.tangents(bound, len(counts), len(p), bool(damage), model.optics)
     names = ("work", "generators", "sources", "thickness", "total", "coarse", "element", "change")
     space = space._replace(**{name: varying(getattr(space, name)) for name in names})
     out = np.empty((1 + len(p), model.optics.grid + len(model.optics.cluster_first)), object)

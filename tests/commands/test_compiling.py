@@ -8,9 +8,9 @@ SCRIPT = """
 from xrdsim import compiling
 compiling.listeners.append(lambda count, seconds: print("compiling", count))
 from xrdsim._jit import jit
-from xrdsim.kernels.strain import depth_end
+from xrdsim.profiles.two_gaussians import TwoGaussians
 import numpy as np
-depth_end(np.array([0.0113, 0.0016, 5400.0, 3300.0, 0.0042, 3600.0, -300.0]))
+TwoGaussians().depth_end(np.array([0.0113, 0.0016, 5400.0, 3300.0, 0.0042, 3600.0, -300.0]))
 print("done", compiling.count() > 0)
 """
 LIGHT = """

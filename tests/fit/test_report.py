@@ -195,7 +195,7 @@ def test_the_table_of_a_fit(fit, second):
 
 
 def test_remarks_speak_the_unit_of_the_table(fit):
-    strain = Estimate("D01", "1", 0.012, 0.004, 0.0001, 0.01834, False, open_low=True)
+    strain = Estimate("D01", "1", 0.012, 0.004, 0.0001, 0.01834, False, open_low=True, kind="strain")
     fixed = Estimate("L1", "Å", 5000.0, 0.0, 5000.0, 5000.0, True, fixed=True)
     rows = table(replace(fit, parameters=(strain, fixed), measurement=()))[1]
     assert rows[0] == ("D01 [%]", "1.20", "0.40", "0.01 … 1.83", "not determined: any value below 1.834 % fits")

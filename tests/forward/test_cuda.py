@@ -119,15 +119,15 @@ def test_the_kernels_compile(monkeypatch, capability):
         pytest.skip("the compiler of the CUDA toolkit is not installed")
     monkeypatch.setattr(dispatcher, "get_current_device", lambda: SimpleNamespace(compute_capability=capability))
     model = prepare(COARSE)
-    material, accuracy, optics = (typeof(record) for record in (model.material, model.accuracy, model.optics))
+    profile, layer, accuracy, optics = map(typeof, (model.profile, model.layer, model.accuracy, model.optics))
     real = [types.Array(types.float64, rank, "C") for rank in range(5)]
     counts, coarse = types.Array(types.int64, 2, "C"), types.Array(types.complex128, 4, "C")
     for kernel, signature in (
-        (count, (real[2], material, accuracy, types.int64, counts)),
-        (fill, (real[2], material, accuracy, counts, real[3])),
+        (count, (real[2], profile, layer, accuracy, types.int64, counts)),
+        (fill, (real[2], profile, layer, accuracy, counts, real[3])),
         (reflect, (counts, real[3], optics, real[3], real[2])),
-        (fill_slopes, (real[2], material, counts, real[3], real[4], real[2], real[3])),
-        (linearize, (material, counts, real[3], real[4], real[2], optics, coarse, real[2], real[3])),
+        (fill_slopes, (real[2], profile, layer, counts, real[3], real[4], real[2], real[3])),
+        (linearize, (layer, counts, real[3], real[4], real[2], optics, coarse, real[2], real[3])),
     ):
         code, _ = cuda.compile_ptx(kernel.py_func, signature, cc=capability)
         assert f"sm_{capability[0]}{capability[1]}" in code
@@ -151,7 +151,7 @@ def test_without_a_card(demonstration):
 def test_a_dataset_belongs_to_its_device(tmp_path, monkeypatch):
     asked = []
 
-    def flat(rows, material, accuracy, optics):
+    def flat(rows, profile, layer, accuracy, optics):
         asked.append(len(rows))
         return np.ones((len(rows), len(optics.substrate)))
 

@@ -19,7 +19,7 @@ from xrdsim.forward.simulator import NUISANCES
 from xrdsim.kernels import batch
 from xrdsim.kernels.reflectivity import reflect
 from xrdsim.kernels.slopes import LEAST
-from xrdsim.kernels.steps import GAUSS, SEGMENTS, count_steps, segment_edge
+from xrdsim.kernels.steps import GAUSS, count_steps
 from xrdsim.profiles.two_gaussians import D01, DMAX1, L1, L2, RP1, RP2
 
 
@@ -33,13 +33,15 @@ class FixedSteps:
 
     def __init__(self, p, damaged):
         self.model = prepare(DEFAULT_SCAN, damaged=damaged)
-        counts = np.empty(SEGMENTS, np.int64)
-        count_steps(p, self.model.material, self.model.accuracy, counts)
+        profile = self.model.profile
+        segments = profile.segments()
+        counts = np.empty(segments, np.int64)
+        count_steps(p, profile, self.model.layer, self.model.accuracy, counts)
         counts[counts > 0] = np.maximum(counts[counts > 0], LEAST)
-        ends = [segment_edge(i, p, naive.depth_end(p)) for i in range(SEGMENTS + 1)]
-        pieces = [np.linspace(ends[i], ends[i + 1], counts[i] + 1)[:-1] for i in range(SEGMENTS) if counts[i]]
+        ends = [profile.edge(i, p, naive.depth_end(p)) for i in range(segments + 1)]
+        pieces = [np.linspace(ends[i], ends[i + 1], counts[i] + 1)[:-1] for i in range(segments) if counts[i]]
         self.upper = np.concatenate(pieces)
-        self.space = batch.workspace(len(self.upper), self.model.optics)
+        self.space = batch.workspace(len(self.upper), profile, self.model.optics)
 
     def __call__(self, p):
         steps = self.space.steps
@@ -47,7 +49,7 @@ class FixedSteps:
         h = np.diff(edges)
         upper, lower = (naive.strain(edges[:-1] + (0.5 + sign * GAUSS) * h, p) for sign in (-1, 1))
         top = self.top(p)
-        g_upper, g_lower = (self.model.material.coupling * eps / (1 + eps) for eps in (upper, lower))
+        g_upper, g_lower = (self.model.layer.coupling * eps / (1 + eps) for eps in (upper, lower))
         e_upper, e_lower = (naive.damage(eps, p, top) for eps in (upper, lower))
         steps.h[:], steps.g[:], steps.e[:] = h, (g_upper + g_lower) / 2, (e_upper + e_lower) / 2
         steps.alpha[:] = GAUSS * h**2 * (e_lower - e_upper)
@@ -215,7 +217,7 @@ class Multiprecision:
         mp.mp.dps = 40
         steps = FixedSteps(p, damaged)
         self.upper = [mp.mpf(float(z)) for z in steps.upper]
-        self.coupling = mp.mpf(steps.model.material.coupling)
+        self.coupling = mp.mpf(steps.model.layer.coupling)
         at = amplitudes(angles, GGG_444, Convention.EXACT)
         self.angles = [
             (mp.mpc(f), [(mp.mpc(s[i]), mp.mpc(a[i])) for s, a in zip(at.sigma, at.substrate, strict=True)])

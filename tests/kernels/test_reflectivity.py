@@ -15,6 +15,7 @@ from xrdsim.forward.optics import coupling, optics
 from xrdsim.kernels import batch
 from xrdsim.kernels.reflectivity import reflect
 from xrdsim.kernels.steps import Steps
+from xrdsim.profiles.two_gaussians import TwoGaussians
 
 ANGLE = DEFAULT_SCAN.angle
 
@@ -106,7 +107,7 @@ def sublayer_curve(thickness, strain, angle, reflection=GGG_444, convention=Conv
     prepared = optics(grid, np.empty(0), reflection, convention, monochromator=0.6, thickness=total, error=1e-11)
     g = coupling(reflection, convention) * strain / (1.0 + strain * (convention is Convention.EXACT))
     ones, zeros = np.ones(len(strain)), np.zeros(len(strain))
-    space = batch.workspace(1, prepared)
+    space = batch.workspace(1, TwoGaussians(), prepared)
     out = np.empty(len(angle))
     steps = Steps(thickness, g, ones, zeros, zeros)
     reflect(prepared, steps, len(strain), prepared.substrate, space.work, space.block, space.coarse, space.element, out)

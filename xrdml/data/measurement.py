@@ -20,7 +20,7 @@ from xrdsim.experiment.scan import Scan
 from xrdsim.forward.derived import largest_strain
 from xrdsim.forward.resample import PEAK_MASK, Windowed, observe, to_window
 from xrdsim.limits import Json
-from xrdsim.profiles.two_gaussians import KAPPA, holds_damage
+from xrdsim.profiles.two_gaussians import KAPPA, TWO_GAUSSIANS
 
 Array = NDArray[np.float64]
 
@@ -137,7 +137,9 @@ class Measured:
     @property
     def damaged(self) -> NDArray[np.bool_]:
         """(n,) whether there is damage, kappa > 0."""
-        return self.params[:, KAPPA] > 0.0 if holds_damage(self.params.shape[1]) else np.zeros(len(self), bool)
+        if not TWO_GAUSSIANS.holds_damage(self.params.shape[1]):
+            return np.zeros(len(self), bool)
+        return np.asarray(self.params[:, KAPPA] > 0.0)
 
     def curve(self, row: int) -> Curve:
         """One of them, as a file would give it."""

@@ -19,7 +19,7 @@ from torch import Tensor
 from xrdsim.errors import ParameterError
 from xrdsim.profiles.bounds import from_unit, to_unit
 from xrdsim.profiles.space import ParameterSpace
-from xrdsim.profiles.two_gaussians import BOUNDS, KAPPA, P, holds_damage
+from xrdsim.profiles.two_gaussians import BOUNDS, KAPPA, TWO_GAUSSIANS, P
 
 Array = NDArray[np.float64]
 
@@ -93,7 +93,7 @@ class Ranges:
             begin = values - rng.random((n, k)) * width * (high - low)
             end = np.where(width > 0.0, begin + width * (high - low), values)
             low, high = np.where(chosen, np.maximum(begin, low), low), np.where(chosen, np.minimum(end, high), high)
-        if holds_damage(self.parameters):
+        if TWO_GAUSSIANS.holds_damage(self.parameters):
             bare = np.flatnonzero(values[:, KAPPA] == 0.0)
             for limits in (low, high):
                 limits[bare, KAPPA : P + 1] = values[bare, KAPPA : P + 1]

@@ -21,7 +21,7 @@ from xrdsim.fit.refinement import Refined, refine
 from xrdsim.fit.search import acceptable
 from xrdsim.fit.series import adapted
 from xrdsim.forward.resample import to_window
-from xrdsim.profiles.two_gaussians import KAPPA, SIZE, P, holds_damage
+from xrdsim.profiles.two_gaussians import KAPPA, SIZE, TWO_GAUSSIANS, P
 
 Array = NDArray[np.float64]
 
@@ -71,9 +71,9 @@ def allowed(unknowns: Unknowns, trained: TrainedModel) -> Ranges:
     size, own = len(unknowns.space.low), whole.parameters
     low = np.array([[*unknowns.space.low, unknowns.zero[0], unknowns.fwhm[0]]])
     high = np.array([[*unknowns.space.high, unknowns.zero[1], unknowns.fwhm[1]]])
-    if holds_damage(own) and size == SIZE:  # no damage
+    if TWO_GAUSSIANS.holds_damage(own) and size == SIZE:  # no damage
         low, high = (np.insert(limits, [SIZE, SIZE], [0.0, 1.0], axis=1) for limits in (low, high))
-    if own == SIZE and holds_damage(size):
+    if own == SIZE and TWO_GAUSSIANS.holds_damage(size):
         low, high = (np.delete(limits, [KAPPA, P], axis=1) for limits in (low, high))
     sum_ = min(unknowns.space.strain_sum, whole.strain_sum)
     return Ranges(np.clip(low, whole.low, whole.high), np.clip(high, whole.low, whole.high), sum_)

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from xrdsim.errors import ParameterError
-from xrdsim.profiles.two_gaussians import SIZE, holds_damage
+from xrdsim.profiles.two_gaussians import SIZE, TWO_GAUSSIANS
 
 BETA = 0.002
 """Deviation, as part of a range, below which the loss is quadratic; the errors that remain are larger, so that a median
@@ -99,7 +99,7 @@ def load_weights(source: str | Path | ArrayLike | None, names: tuple[str, ...]) 
         raise ParameterError(
             f"{where}the weights cannot be read ({error}); give a .npy file as `xrd sensitivity` writes it"
         ) from error
-    if weights.shape == (SIZE,) and holds_damage(len(names)):
+    if weights.shape == (SIZE,) and TWO_GAUSSIANS.holds_damage(len(names)):
         weights = np.append(weights, [1.0, 1.0])
     if weights.shape != (len(names),):
         raise ParameterError(

@@ -16,17 +16,17 @@ from xrdsim.experiment.scan import DEFAULT_SCAN
 from xrdsim.experiment.setup import experiment_of
 from xrdsim.forward.nodes import grid_and_cluster
 from xrdsim.forward.nodes import nodes as instrument_nodes
-from xrdsim.forward.prepare import THICKER, Forward, by_thickness, prepare
+from xrdsim.forward.prepare import Forward, by_thickness, prepare
 from xrdsim.kernels import batch
 from xrdsim.kernels.contributions import SLOTS, SOURCE
 from xrdsim.kernels.convolve import REACH as WIDTHS
 from xrdsim.kernels.convolve import Nodes
 from xrdsim.kernels.jacobian import SHEET, pack, tangents
 from xrdsim.kernels.reflectivity import BLOCK, F_RE, GROUP, MATRIX, Optics
-from xrdsim.kernels.slopes import LEAST, at_least, fill_steps_and_slopes, widen
+from xrdsim.kernels.slopes import LEAST, at_least, fill_steps_and_slopes
 from xrdsim.kernels.step import REACH
-from xrdsim.kernels.steps import SEGMENTS, Steps, count_steps, fill_steps
-from xrdsim.profiles.two_gaussians import L1, PROFILE, holds_damage
+from xrdsim.kernels.steps import Steps, count_steps, fill_steps
+from xrdsim.profiles.space import ParameterSpace
 from xrdsim.units import FWHM_TO_SIGMA
 
 Array = NDArray[np.float64]
@@ -62,19 +62,18 @@ def operations(
     params : (n, 7 or 9), checked.
     fwhm : of the instrument function [arcsec]; 0 for none, as it must be for derivatives.
     """
-    grid = instrument_nodes(
-        DEFAULT_SCAN, GGG_444, narrowest=fwhm, widest=fwhm, zero=0.0, thickness=THICKER * PROFILE[L1].high
-    )
+    space = ParameterSpace()
+    grid = instrument_nodes(DEFAULT_SCAN, GGG_444, narrowest=fwhm, widest=fwhm, zero=0.0, thickness=space.thickest)
     equidistant, cluster = grid_and_cluster(grid)
     one = derivative_operations if derivatives else curve_operations
     total = 0
-    for part, thickness in by_thickness(params, THICKER * PROFILE[L1].high, layers):
+    for part, thickness in by_thickness(params, space.profile, space.thickest, layers):
         model = prepare(
             DEFAULT_SCAN,
             experiment_of(GGG_444, convention, None, layers, rtol_dex),
             grid=equidistant,
             cluster=cluster,
-            damaged=holds_damage(params.shape[1]),
+            damaged=space.profile.holds_damage(params.shape[1]),
             thickness=thickness,
         )
         total += sum(one(row, model) for row in params[part])
@@ -84,9 +83,10 @@ def operations(
 
 def curve_operations(p: Array, model: Forward) -> int:
     """Operations of the reflectivity of one sample (7 or 9,) at all nodes."""
-    counts = np.empty(SEGMENTS, np.int64)
-    steps = _steps(count_steps(p, model.material, model.accuracy, counts))
-    count = fill_steps(p, model.material, model.accuracy, counts, steps)
+    parts = model.profile.segments()
+    counts = np.empty(parts, np.int64)
+    steps = _steps(count_steps(p, model.profile, model.layer, model.accuracy, counts))
+    count = fill_steps(p, model.profile, model.layer, model.accuracy, counts, steps)
     optics = model.optics
     widths = np.minimum(BLOCK, optics.coarse - BLOCK * np.arange(len(optics.table)))
     step = SHIFT + EVEN_FUNCTIONS + 2 * (MATRIX_OF_STEP + PRODUCT)
@@ -100,17 +100,18 @@ def curve_operations(p: Array, model: Forward) -> int:
 
 def derivative_operations(p: Array, model: Forward) -> int:
     """Operations of the reflectivity of one sample (7 or 9,) and its derivatives over the parameters, at all nodes."""
-    optics, size, damaged = model.optics, len(p), model.material.damaged
+    optics, size, damaged = model.optics, len(p), model.layer.damaged
     blocks = len(optics.table)
+    parts = model.profile.segments()
     row = np.empty(size)
-    widen(p, row)
-    counts = np.empty(SEGMENTS, np.int64)
-    bound = count_steps(row, model.material, model.accuracy, counts) + SEGMENTS * LEAST
+    model.profile.widen(p, row)
+    counts = np.empty(parts, np.int64)
+    bound = count_steps(row, model.profile, model.layer, model.accuracy, counts) + parts * LEAST
     at_least(LEAST, counts)
     steps = _steps(bound)
     slopes = batch.make_slopes(bound, size, damaged)
-    count = fill_steps_and_slopes(row, model.material, counts, steps, slopes)
-    space = tangents(bound, size, damaged, optics)
+    count = fill_steps_and_slopes(row, model.profile, model.layer, counts, steps, slopes)
+    space = tangents(bound, parts, size, damaged, optics)
     pack(counts, steps, slopes, space)
     active = int(space.number[: _batches(counts)].sum())
 

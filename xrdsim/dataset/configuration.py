@@ -1,7 +1,7 @@
 """Everything that determines the bytes of a dataset, as one record."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 from importlib.metadata import version
@@ -110,7 +110,7 @@ class Configuration:
     def to_dict(self) -> Json:
         """Plain values for JSON."""
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        values |= {"space": asdict(self.space), "scan": self.scan.to_dict(), "reflection": self.reflection.to_dict()}
+        values |= {"space": self.space.to_dict(), "scan": self.scan.to_dict(), "reflection": self.reflection.to_dict()}
         plain: Json = json.loads(json.dumps(values))
         return plain
 
@@ -118,7 +118,7 @@ class Configuration:
     def from_dict(cls, table: Json) -> Self:
         """Inverse of ``to_dict``."""
         values = dict(table)
-        values["space"] = ParameterSpace(**values["space"])
+        values["space"] = ParameterSpace.from_dict(values["space"])
         values["scan"] = Scan(**values["scan"])
         values["reflection"] = Reflection.from_dict(values["reflection"])
         for name in ("counts", "edge", "pilot"):

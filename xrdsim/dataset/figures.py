@@ -12,8 +12,8 @@ from xrdsim.dataset.samplers import Sample
 from xrdsim.files import replacing
 from xrdsim.limits import Json
 from xrdsim.plotting import MEASURED, MODEL, PALETTE, angle_axes
+from xrdsim.profiles.bounds import Parameter
 from xrdsim.profiles.tables import format_value
-from xrdsim.profiles.two_gaussians import TABLE
 
 
 def coverage_figure(sample: Sample, title: str = "", bins: int = 40) -> Figure:
@@ -44,9 +44,9 @@ def coverage_figure(sample: Sample, title: str = "", bins: int = 40) -> Figure:
             else:
                 axes.plot(rows[:, i], rows[:, j], ".", ms=1.5, mew=0.0, color=MEASURED, alpha=faint)
             if row == count - 1:
-                axes.set_xlabel(_label(i), fontsize=8)
+                axes.set_xlabel(_label(sample.profile.table[i]), fontsize=8)
             if column == 0 and row > 0:
-                axes.set_ylabel(_label(j), fontsize=8)
+                axes.set_ylabel(_label(sample.profile.table[j]), fontsize=8)
     weighted = "; outlined: weighted back to the prior" if np.ptp(sample.density) > 0.0 else ""
     figure.suptitle(title + weighted, fontsize=10)
     return figure
@@ -62,7 +62,7 @@ def write_rows(path: str | Path, sample: Sample) -> Path:
     """
     with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow([*(parameter.name for parameter in TABLE[: sample.params.shape[1]]), "density"])
+        writer.writerow([*sample.profile.all_names[: sample.params.shape[1]], "density"])
         writer.writerows(np.column_stack([sample.params, sample.density]).tolist())
     return Path(path)
 
@@ -115,12 +115,12 @@ def dataset_figure(dataset: Dataset, shown: int = 12) -> Figure:
         if j >= len(dataset.names):
             panel.set_visible(False)
             continue
-        name = dataset.names[j]
-        unit, low, high = TABLE[j].unit, dataset.config.space.low[j], dataset.config.space.high[j]
+        space = dataset.config.space
+        low, high = space.low[j], space.high[j]
         edges = np.linspace(low, high if high > low else low + 1.0, 31)
         panel.hist(learned[:, j], edges, density=True, color=PALETTE[0], alpha=0.45)
         panel.hist(tested[:, j], edges, density=True, color=MODEL, histtype="step", lw=1.0)
-        panel.set_title(name if unit == "1" else f"{name} [{unit}]", fontsize=8)
+        panel.set_title(_label(space.profile.table[j]), fontsize=8)
         panel.set_yticks([])
         panel.tick_params(labelsize=7)
         panel.spines[["top", "right", "left"]].set_visible(False)
@@ -128,6 +128,5 @@ def dataset_figure(dataset: Dataset, shown: int = 12) -> Figure:
     return figure
 
 
-def _label(column: int) -> str:
-    unit = TABLE[column].unit
-    return TABLE[column].name + (f" [{unit}]" if unit != "1" else "")
+def _label(parameter: Parameter) -> str:
+    return parameter.name + (f" [{parameter.unit}]" if parameter.unit != "1" else "")

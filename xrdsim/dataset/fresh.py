@@ -15,8 +15,8 @@ from xrdsim.forward.model import simulate
 from xrdsim.forward.prepare import prepare
 from xrdsim.forward.prior import draw_prior
 from xrdsim.limits import Json, afford
+from xrdsim.profiles.damage import KAPPA, P
 from xrdsim.profiles.space import ParameterSpace
-from xrdsim.profiles.two_gaussians import KAPPA, P
 
 Array = NDArray[np.float64]
 

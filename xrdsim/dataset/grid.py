@@ -6,7 +6,7 @@ of the numbers draws them without replacement.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,9 +15,8 @@ from xrdsim.errors import ParameterError
 from xrdsim.experiment.reflection import GGG_444, Reflection
 from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
 from xrdsim.forward.prior import valid
-from xrdsim.profiles.bounds import freest
+from xrdsim.profiles.bounds import Bounds, freest
 from xrdsim.profiles.space import ParameterSpace
-from xrdsim.profiles.two_gaussians import BOUNDS, NAMES, SIZE
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -37,7 +36,7 @@ def storable(space: ParameterSpace) -> ParameterSpace:
     low32 = np.where(low32 < low, np.nextafter(low32, up), low32)
     high32 = np.where(high32 > high, np.nextafter(high32, down), high32)
     high32 = np.maximum(low32, high32)
-    return ParameterSpace(tuple(low32.tolist()), tuple(high32.tolist()), space.strain_sum, space.ties)
+    return replace(space, low=tuple(low32.tolist()), high=tuple(high32.tolist()))
 
 
 def rounded(params: Array) -> Array:
@@ -69,9 +68,10 @@ def adaptive_counts(space: ParameterSpace, values: int, sensitivity: ArrayLike) 
         Fewer than three or too many values, or a sensitivity of the wrong length, negative, not finite or all 0.
     """
     weights = np.asarray(sensitivity, dtype=np.float64)
-    if weights.shape != (SIZE,) or not np.all(np.isfinite(weights) & (weights >= 0.0)) or not weights.any():
+    names = space.profile.names
+    if weights.shape != (len(names),) or not np.all(np.isfinite(weights) & (weights >= 0.0)) or not weights.any():
         raise ParameterError(
-            f"sensitivity {weights.tolist()} must be one finite number ≥ 0 for each of {', '.join(NAMES)}, not all 0"
+            f"sensitivity {weights.tolist()} must be one finite number ≥ 0 for each of {', '.join(names)}, not all 0"
         )
     if values < 3:
         raise ParameterError(f"values = {values} per parameter is too few: an adaptive grid has at least 3")
@@ -159,7 +159,7 @@ def make_grid(space: ParameterSpace, counts: ArrayLike, *, cells: bool = False) 
             "2^63 or more keep them; take fewer values"
         )
     # every other parameter at the value that leaves most freedom
-    easy = freest(np.array(space.low), np.array(space.high), BOUNDS)
+    easy = freest(np.array(space.low), np.array(space.high), space.bounds)
     tested = axes
     if cells:  # a cell belongs to the grid if its most favourable corner does
         half = np.where(easy > space.low, 0.5, -0.5) * space.span / np.maximum(np.array(numbers) - 1, 1)
@@ -177,13 +177,15 @@ def make_grid(space: ParameterSpace, counts: ArrayLike, *, cells: bool = False) 
         return table
 
     def group(pivot: int) -> _Group:
-        others = tuple(bound.second for bound in BOUNDS if bound.first == pivot)
+        others = tuple(bound.second for bound in space.bounds if bound.first == pivot)
         pairs = [allowed(pivot, other) for other in others]
         first = np.array([pair.argmax(axis=1) for pair in pairs])
         return _Group(pivot, others, first, np.array([pair.sum(axis=1) for pair in pairs]))
 
-    groups = tuple(group(pivot) for pivot in dict.fromkeys(bound.first for bound in BOUNDS))
-    size = math.prod([int(tied.cumulative[-1]) for tied in groups] + [numbers[j] for j in _free(len(axes))])
+    groups = tuple(group(pivot) for pivot in dict.fromkeys(bound.first for bound in space.bounds))
+    size = math.prod(
+        [int(tied.cumulative[-1]) for tied in groups] + [numbers[j] for j in _free(len(axes), space.bounds)]
+    )
     if size == 0:
         raise ParameterError(f"no point of the grid with {numbers} values keeps the constraints; take more values")
     if size >= 2**63:
@@ -195,7 +197,7 @@ def grid_points(grid: Grid, ranks: ArrayLike) -> Array:
     """The points (n, 7 or 9) of these ranks (n,), 0 ≤ rank < ``grid.size``."""
     rest = np.asarray(ranks).astype(np.int64)
     points = np.empty((len(rest), len(grid.axes)))
-    for j in _free(len(grid.axes)):
+    for j in _free(len(grid.axes), grid.space.bounds):
         rest, index = np.divmod(rest, len(grid.axes[j]))
         points[:, j] = grid.axes[j][index]
     for tied in grid.groups:
@@ -210,9 +212,9 @@ def grid_points(grid: Grid, ranks: ArrayLike) -> Array:
     return points
 
 
-def _free(count: int) -> list[int]:
+def _free(count: int, bounds: Bounds) -> list[int]:
     """The columns that no bound ties."""
-    return [j for j in range(count) if all(j not in (bound.first, bound.second) for bound in BOUNDS)]
+    return [j for j in range(count) if all(j not in (bound.first, bound.second) for bound in bounds)]
 
 
 def permute(positions: ArrayLike, size: int, keys: NDArray[np.uint64]) -> NDArray[np.uint64]:

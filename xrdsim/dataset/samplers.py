@@ -53,8 +53,9 @@ from xrdsim.forward.prior import draw_prior, draw_valid, valid
 from xrdsim.information.fisher import log_root_information
 from xrdsim.information.sensitivity import Sensitivity, measure_sensitivity
 from xrdsim.limits import Json, afford
+from xrdsim.profiles.profile import Profile
 from xrdsim.profiles.space import ParameterSpace
-from xrdsim.profiles.two_gaussians import SIZE
+from xrdsim.profiles.two_gaussians import TWO_GAUSSIANS
 
 Array = NDArray[np.float64]
 
@@ -78,6 +79,7 @@ class Sample:
 
     params: Array
     density: Array
+    profile: Profile = TWO_GAUSSIANS
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,7 +203,8 @@ def sample(sampler: str = Sampler.GRID, n: int = 20000, *, block_size: int = 204
     afford(160.0 * n, f"{n} rows")
     plan = make_plan(sampler, n=n, block_size=block_size, **choices)
     parts = [plan.draw(block, min(block_size, n - first)) for block, first in enumerate(range(0, n, block_size))]
-    return Sample(np.concatenate([part.params for part in parts]), np.concatenate([part.density for part in parts]))
+    params, density = (np.concatenate([getattr(part, name) for part in parts]) for name in ("params", "density"))
+    return Sample(params, density, plan.space.profile)
 
 
 def sample_grid(plan: Plan, block: int, n: int) -> Sample:
@@ -377,18 +380,18 @@ def _sensitivity(
     if given is None:
         undamaged = replace(space.without_damage(), ties=())
         pilot = draw_prior(_PILOT_ROWS, space=undamaged, rng=stream(plan.seed, 0, _PILOT), **plan.window)
-        default = ParameterSpace()  # lets the fixed parameters change, too
+        default = ParameterSpace(profile=space.profile)  # lets the fixed parameters change, too
         low, high = np.minimum(undamaged.low, default.low), np.maximum(undamaged.high, default.high)
         free = undamaged.span > 0.0
-        wide = ParameterSpace(
-            tuple(np.where(free, undamaged.low, low).tolist()),
-            tuple(np.where(free, undamaged.high, high).tolist()),
-            space.strain_sum,
+        wide = replace(
+            undamaged,
+            low=tuple(np.where(free, undamaged.low, low).tolist()),
+            high=tuple(np.where(free, undamaged.high, high).tolist()),
         )
         given = measure_sensitivity(pilot, space=wide, experiment=plan.experiment, scan=plan.scan)
     if hasattr(given, "range_mean"):
         record = cast(Sensitivity, given)  # or whatever has its means
-        origin, given = record.how, record.range_mean[:SIZE]
+        origin, given = record.how, record.range_mean[: space.profile.size]
     return tuple(np.asarray(given, dtype=np.float64).ravel().tolist()), dict(origin or {"given": "by the caller"})
 
 

@@ -33,7 +33,6 @@ from zarr.codecs import BloscCodec, ZstdCodec
 from xrdsim.dataset.configuration import Configuration, Part
 from xrdsim.errors import OutputError, StoreError, XrdError
 from xrdsim.limits import Json
-from xrdsim.profiles.two_gaussians import TABLE
 from xrdsim.storage import failures, is_remote, object_sizes, place, read_files, remedy, remove_all
 
 SCHEMA = "xrdsim-dataset"
@@ -138,7 +137,7 @@ def prepare(path: str | Path, config: Configuration) -> None:
         for leftover in Path(path).rglob("*.partial"):
             leftover.unlink()
     group = open_group(path, "r+", consolidated=False)
-    table = TABLE[: len(config.space.low)]
+    table = config.space.profile.table[: len(config.space.low)]
     _coordinate(
         group,
         "parameter",

@@ -19,11 +19,9 @@ from xrdsim.fit.points import everywhere
 from xrdsim.fit.result import Fit, Minimum, Verdict
 from xrdsim.fit.tables import SHOWN, label, scale
 from xrdsim.forward.derived import depth_end, strain_profile
-from xrdsim.forward.prepare import THICKER
 from xrdsim.forward.simulator import Simulator
 from xrdsim.plotting import MEASURED, MODEL, PALETTE, SECOND, angle_axes, profile_axes, save_figure
-from xrdsim.profiles.space import ParameterSpace
-from xrdsim.profiles.two_gaussians import D01, D02, L1
+from xrdsim.profiles.space import MOST_STRAIN, ParameterSpace, profile_of
 
 Array = NDArray[np.float64]
 
@@ -237,7 +235,7 @@ def _legend(axes: Axes, columns: int = 1) -> None:
 def _seen(fit: Fit, minimum: Minimum) -> Array:
     """Model of another minimum at all angles, scale and background chosen to come near the best model."""
     experiment = Experiment.from_dict(fit.settings).within(_ROUGH)
-    simulator = Simulator(experiment, DEFAULT_SCAN, THICKER * _space(fit).high[L1])
+    simulator = Simulator(experiment, DEFAULT_SCAN, _space(fit))
     instrument = np.array([minimum.zero]), np.array([minimum.fwhm])
     curve = everywhere(simulator, fit.angle, np.array([minimum.values]), *instrument)
     columns = np.column_stack([curve, np.ones_like(curve)])
@@ -249,7 +247,7 @@ def _seen(fit: Fit, minimum: Minimum) -> Array:
 def _space(fit: Fit) -> ParameterSpace:
     """The ranges of the fit, their sum of strains unbounded."""
     low, high = zip(*fit.settings["ranges"].values(), strict=True)
-    return ParameterSpace(low, high, strain_sum=high[D01] + high[D02])
+    return ParameterSpace(low, high, strain_sum=2.0 * MOST_STRAIN, profile=profile_of(fit.settings))
 
 
 def _decades(fits: Sequence[Fit]) -> int:

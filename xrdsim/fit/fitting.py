@@ -19,7 +19,6 @@ from xrdsim.fit.search import Ending, search, valleys
 from xrdsim.fit.settings import assumed, settings_to_dict
 from xrdsim.fit.verdict import as_good, difference, estimate_of, judge, peak_remark, rms_dex
 from xrdsim.forward.derived import UNITS, depth_end, derived, largest_strain, strain_profile
-from xrdsim.profiles.two_gaussians import TABLE
 
 MISFIT_FROM = 30 * DEFAULT_STEP
 """Angle [arcsec] from which on the mean |log10| is taken."""
@@ -208,15 +207,18 @@ def _result(
     low, high = sampled.intervals(values, LEVEL)
     ties = dict(unknowns.space.ties)
     ends = np.array([*zip(unknowns.space.low, unknowns.space.high, strict=True), unknowns.zero, unknowns.fwhm])
-    units = [parameter.unit for parameter in TABLE[:size]] + ["arcsec"] * 2
+    table = unknowns.space.profile.table[:size]
+    units = [parameter.unit for parameter in table] + ["arcsec"] * 2
+    kinds = [parameter.kind for parameter in table] + [""] * 2
     estimates = [
         estimate_of(
             name,
             units[j],
             (float(values[j]), float(sampled.std[j]), float(low[j]), float(high[j])),
             (float(ends[j, 0]), float(ends[j, 1])),
-            bool(unknowns.free[j]),
-            ties.get(name, ""),
+            free=bool(unknowns.free[j]),
+            tied_to=ties.get(name, ""),
+            kind=kinds[j],
         )
         for j, name in enumerate(unknowns.names)
     ]
@@ -239,7 +241,7 @@ def _result(
                 bool(as_good(given, float(value), float(objective[0]))),
             )
         )
-    strongest = float(largest_strain(unknowns.params(x[:1]))[0])
+    strongest = float(largest_strain(unknowns.params(x[:1]), unknowns.space.profile)[0])
     verdict, reason = judge(given, chi2, rms, strongest, estimates[:size])
     reason += peak_remark(curve, model, used)
     measurement = [
@@ -285,7 +287,16 @@ def derived_estimates(given: Problem, params: Array, sampled: Posterior) -> tupl
     best = derived(params, space)[0]
     low, high = drawn.intervals(best, LEVEL)
     return tuple(
-        Estimate(name, unit, float(best[j]), float(drawn.std[j]), float(low[j]), float(high[j]), True)
+        Estimate(
+            name,
+            unit,
+            float(best[j]),
+            float(drawn.std[j]),
+            float(low[j]),
+            float(high[j]),
+            True,
+            kind="strain" if name == "largest_strain" else "",
+        )
         for j, (name, unit) in enumerate(UNITS.items())
     )
 

@@ -17,7 +17,6 @@ from xrdsim.experiment.reflection import Reflection, strain_to_angle
 from xrdsim.experiment.scan import Scan
 from xrdsim.forward.simulator import Seen, Simulator
 from xrdsim.profiles.space import ParameterSpace
-from xrdsim.profiles.two_gaussians import D02, DMAX1
 
 Array = NDArray[np.float64]
 
@@ -34,7 +33,7 @@ _TAPS = 6  # points of the polynomial between the points of an equidistant grid
 
 def within_reach(curve: Curve, space: ParameterSpace, reflection: Reflection) -> Curve:
     """The part of a curve that strain can reach, the same curve where this is all of it; its note says what went."""
-    reach = strain_to_angle(space.high[DMAX1] + space.high[D02], reflection) + BEYOND
+    reach = strain_to_angle(space.most_strain, reflection) + BEYOND
     kept = np.abs(curve.angle) <= reach
     if kept.all():
         return curve

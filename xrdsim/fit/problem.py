@@ -25,12 +25,10 @@ from xrdsim.experiment.scan import Scan
 from xrdsim.experiment.setup import Experiment
 from xrdsim.fit.points import equidistant, groups, scatter, within_reach
 from xrdsim.forward.model import LIMITS, NARROWEST, check_film
-from xrdsim.forward.prepare import THICKER
 from xrdsim.forward.resample import PEAK_MASK
 from xrdsim.forward.simulator import Seen, Simulator
 from xrdsim.limits import Json
 from xrdsim.profiles.space import ParameterSpace
-from xrdsim.profiles.two_gaussians import L1
 
 Array = NDArray[np.float64]
 
@@ -216,7 +214,7 @@ class Problem:
     def _checked(self, params: Array) -> Array:
         """Parameters as the kernels take them; a film must hold their layers."""
         rows = np.ascontiguousarray(params)
-        check_film(rows, self.experiment.reflection)
+        check_film(rows, self.unknowns.space.profile, self.experiment.reflection)
         return rows
 
     def _pick(self, on_grid: Array) -> Array:
@@ -388,7 +386,7 @@ def problem(
         angle=angle,
         counting=counted is not None,
         unknowns=chosen,
-        simulator=Simulator(experiment, grid, THICKER * chosen.space.high[L1]),
+        simulator=Simulator(experiment, grid, chosen.space),
         picked=picked,
         exposure=exposure,
         between=between,

@@ -39,7 +39,8 @@ class Estimate:
 
     The interval is placed so that the value is as near to its middle as the posterior allows. A parameter that is tied
     has the numbers of the one that it follows. ``open_low`` and ``open_high`` say that the interval reaches a limit of
-    the range, ``at_limit`` that the value does. Where nothing says how certain it is, std, low and high are NaN.
+    the range, ``at_limit`` that the value does; ``kind`` is that of the profile's table. Where nothing says how certain
+    it is, std, low and high are NaN.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Estimate:
     open_high: bool = False
     at_limit: bool = False
     tied_to: str = ""
+    kind: str = ""
 
     @property
     def remark(self) -> str:

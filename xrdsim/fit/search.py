@@ -25,7 +25,6 @@ from xrdsim.fit.problem import Array, Problem
 from xrdsim.fit.refinement import Refined, evaluate, refine, without_linear
 from xrdsim.forward.prior import draw_prior
 from xrdsim.profiles.space import ParameterSpace
-from xrdsim.profiles.two_gaussians import SIZE
 
 CANDIDATES = 1500
 """Profiles that are compared with a curve before the first refinement."""
@@ -121,7 +120,7 @@ def search(
     turn = time.perf_counter()
     while True:
         last_turn, turn = turn, time.perf_counter()
-        x, objective = distinct(x, objective, _PARENTS)
+        x, objective = distinct(problem, x, objective, _PARENTS)
         if progress:
             progress(time.perf_counter() - begun, 2.0 * objective[0] / problem.freedom)
         better = objective[0] < best * (1.0 - 1e-3)
@@ -158,7 +157,7 @@ def search(
             x = np.concatenate([x, *(each[0] for each in aside)])
             objective = np.concatenate([objective, *(each[1] for each in aside)])
             aside = []
-            x, objective = distinct(x, objective, _PARENTS)
+            x, objective = distinct(problem, x, objective, _PARENTS)
         children, their, more = _refined(now, _children(x, now, rng), until)
         if not plain:
             visited.append((children, their))
@@ -179,7 +178,7 @@ def _spread(problem: Problem, visited: list[tuple[Array, Array]], rng: np.random
         if time.perf_counter() > until:
             break
         x, objective = (np.concatenate(each) for each in zip(*visited, strict=True))
-        x, objective = distinct(x, objective, _VALLEYS)
+        x, objective = distinct(problem, x, objective, _VALLEYS)
         x = x[objective <= objective[0] + _MEANT]
         children, their, more = _refined(problem, _children(rng.permutation(x), problem, rng), until)
         visited.append((children, their))
@@ -211,13 +210,14 @@ def screen(problem: Problem, rng: np.random.Generator) -> Array:
     return np.asarray(x[np.concatenate(chosen)])
 
 
-def distinct(x: Array, objective: Array, most: int) -> tuple[Array, Array]:
-    """The best minima that differ in coordinates, the best first."""
+def distinct(problem: Problem, x: Array, objective: Array, most: int) -> tuple[Array, Array]:
+    """The best minima that differ in coordinates of the strain, the best first."""
+    size = problem.unknowns.space.profile.size
     kept: list[int] = []
     for i in np.argsort(objective, kind="stable"):
         if len(kept) == most:
             break
-        if all(np.abs(x[i, :SIZE] - x[j, :SIZE]).max() > _SAME for j in kept):
+        if all(np.abs(x[i, :size] - x[j, :size]).max() > _SAME for j in kept):
             kept.append(int(i))
     return x[kept], objective[kept]
 
@@ -279,10 +279,11 @@ def _without_damage(problem: Problem) -> Problem:
 
 
 def _lifted(x: Array, problem: Problem, rng: np.random.Generator) -> Array:
-    """Starts with damage from minima (m, 9) without: three a minimum."""
-    unit = np.repeat(x[:, :SIZE], 3, axis=0)
+    """Starts with damage from minima (m, k) without: three a minimum."""
+    size = problem.unknowns.space.profile.size
+    unit = np.repeat(x[:, :size], 3, axis=0)
     damage = rng.random((len(unit), 2)) * [1.0, 0.4] + [0.0, 0.02]
-    return np.column_stack([unit, damage, np.repeat(x[:, 7:], 3, axis=0)])
+    return np.column_stack([unit, damage, np.repeat(x[:, size:], 3, axis=0)])
 
 
 def _window(problem: Problem) -> Scan:

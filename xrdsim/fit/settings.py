@@ -7,7 +7,7 @@ from xrdsim.experiment.reflection import Reflection
 from xrdsim.fit.problem import Problem
 from xrdsim.fit.result import Verdict
 from xrdsim.limits import Json, read_json
-from xrdsim.profiles.space import ParameterSpace
+from xrdsim.profiles.space import ParameterSpace, profile_of
 
 PLAIN = ("zero", "fwhm", "scale", "background", "priors", "per_count", "offset", "mask", "both_sides")
 """Settings that are taken as they stand; beside them ``exclude``, ``space``, ``convention`` and ``reflection``."""
@@ -47,7 +47,7 @@ def settings_of(path: str | Path) -> Json:
         if "ranges" in settings:
             low, high = zip(*settings["ranges"].values(), strict=True)
             ties = tuple(settings.get("ties", {}).items())
-            found["space"] = ParameterSpace(low, high, settings["strain_sum"], ties)
+            found["space"] = ParameterSpace(low, high, settings["strain_sum"], ties, profile_of(settings))
         if "reflection" in settings:
             found["reflection"] = Reflection.from_dict(settings["reflection"], str(path))
         return found | {name: settings[name] for name in ("convention",) if name in settings}
@@ -89,7 +89,7 @@ def settings_to_dict(given: Problem) -> Json:
         "offset": given.offset,
         "points": len(given),
         **given.left_out,
-        "strain_sum": unknowns.space.strain_sum,
+        **{name: value for name, value in unknowns.space.to_dict().items() if name not in ("low", "high")},
         "ties": dict(unknowns.space.ties),
         **{name: value for name, value in given.experiment.to_dict().items() if name != "layers"},
     }

@@ -8,11 +8,8 @@ from typing import Any
 
 from xrdsim.files import replacing
 from xrdsim.fit.result import Estimate, Fit
-from xrdsim.profiles.two_gaussians import TABLE
 
 Row = tuple[str, ...]
-
-_STRAINS = {"largest_strain", *(parameter.name for parameter in TABLE if parameter.kind == "strain")}
 
 NONE = "—"
 """Stands for a number that there is none of."""
@@ -135,7 +132,7 @@ _WORDS = {
 
 def scale(each: Estimate) -> float:
     """Factor of the number shown: strains in %."""
-    return 100.0 if each.name in _STRAINS else 1.0
+    return 100.0 if each.kind == "strain" else 1.0
 
 
 def label(each: Estimate) -> str:

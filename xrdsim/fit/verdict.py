@@ -18,12 +18,19 @@ _NOISY = 3.0  # … or above so many times the scatter of neighbouring points
 
 
 def estimate_of(
-    name: str, unit: str, numbers: tuple[float, ...], limits: tuple[float, float], free: bool, tied_to: str
+    name: str,
+    unit: str,
+    numbers: tuple[float, ...],
+    limits: tuple[float, float],
+    *,
+    free: bool = True,
+    tied_to: str = "",
+    kind: str = "",
 ) -> Estimate:
     """A parameter with what its interval (value, std, low, high) says of it within its limits."""
     (value, std, low, high), (least, most) = numbers, limits
     if not free and (not tied_to or least == most):
-        return Estimate(name, unit, value, 0.0, value, value, True, fixed=True)
+        return Estimate(name, unit, value, 0.0, value, value, True, fixed=True, kind=kind)
     span = most - least
     return Estimate(
         name,
@@ -37,6 +44,7 @@ def estimate_of(
         open_high=bool(most - high <= _EDGE * span),
         at_limit=bool(min(value - least, most - value) <= 1e-6 * span),
         tied_to=tied_to,
+        kind=kind,
     )
 
 

@@ -16,8 +16,8 @@ from xrdsim.errors import DeviceError
 from xrdsim.kernels.batch import measure
 from xrdsim.kernels.convolve import SCALE, WIDTH, ZERO, Nodes, blur, convolve
 from xrdsim.kernels.reflectivity import BLOCK, MATRIX, Optics
-from xrdsim.kernels.slopes import LEAST, widen
-from xrdsim.kernels.steps import SEGMENTS, Accuracy, Material
+from xrdsim.kernels.slopes import LEAST
+from xrdsim.kernels.steps import Accuracy, Layer
 
 Array = NDArray[np.float64]
 
@@ -89,7 +89,7 @@ def describe() -> str:
     return name.decode() if isinstance(name, bytes) else str(name)
 
 
-def reflectivity(rows: Array, material: Material, accuracy: Accuracy, optics: Optics) -> Array:
+def reflectivity(rows: Array, profile: Any, layer: Layer, accuracy: Accuracy, optics: Optics) -> Array:
     """Reflectivity (n, nodes) of checked parameters (n, 7 or 9)."""
     from numba import cuda
 
@@ -100,15 +100,15 @@ def reflectivity(rows: Array, material: Material, accuracy: Accuracy, optics: Op
     table = _on_card(optics)
     for start in range(0, len(rows), SAMPLES):
         every = cuda.to_device(rows[start : start + SAMPLES])
-        numbers = cuda.device_array((len(every), SEGMENTS), np.int64)
-        _launch(count, -(-len(every) // THREADS), every, material, accuracy, 0, numbers)
+        numbers = cuda.device_array((len(every), profile.segments()), np.int64)
+        _launch(count, -(-len(every) // THREADS), every, profile, layer, accuracy, 0, numbers)
         most = int(numbers.copy_to_host().sum(axis=1).max())
         size = _fitting(5 * most + 2 * MATRIX * angles + out.shape[1])
         for first in range(0, len(every), size):
             params, counts = every[first : first + size], numbers[first : first + size]
             n = len(params)
             steps, seen = cuda.device_array((n, 5, most)), cuda.device_array((n, out.shape[1]))
-            _launch(fill, -(-n // THREADS), params, material, accuracy, counts, steps)
+            _launch(fill, -(-n // THREADS), params, profile, layer, accuracy, counts, steps)
             _launch(reflect, n, counts, steps, table, cuda.device_array((n, 2 * MATRIX, angles)), seen)
             out[start + first : start + first + n] = seen.copy_to_host()
     return out
@@ -116,7 +116,8 @@ def reflectivity(rows: Array, material: Material, accuracy: Accuracy, optics: Op
 
 def linearize(
     rows: Array,
-    material: Material,
+    profile: Any,
+    layer: Layer,
     accuracy: Accuracy,
     optics: Optics,
     most: int,
@@ -137,7 +138,8 @@ def linearize(
     size = rows.shape[1]
     scan = slice(nodes.first, nodes.first + nodes.points * nodes.stride, nodes.stride)
     lens = blur(nodes)
-    for part, at_nodes, gradient in _gradients(rows, material, accuracy, optics, most + SEGMENTS * LEAST):
+    most += profile.segments() * LEAST
+    for part, at_nodes, gradient in _gradients(rows, profile, layer, accuracy, optics, most):
         n = len(at_nodes)
         reflectivity[part] = at_nodes[:, scan]
         if sigma[0] > 0.0:
@@ -164,7 +166,7 @@ def linearize(
 
 
 def _gradients(
-    rows: Array, material: Material, accuracy: Accuracy, optics: Optics, most: int
+    rows: Array, profile: Any, layer: Layer, accuracy: Accuracy, optics: Optics, most: int
 ) -> Iterator[tuple[slice, Array, Array]]:
     """Reflectivity (m, nodes) and derivatives (m, p, nodes) of a part of the rows after the other."""
     from numba import cuda
@@ -176,21 +178,21 @@ def _gradients(
     table = _on_card(optics)
     wide = np.empty_like(rows)
     for row, out in zip(rows, wide, strict=True):
-        widen(row, out)
+        profile.widen(row, out)
     size = _fitting((5 + 4 * p) * most + (1 + p) * (2 * MATRIX * angles + nodes))
     for first in range(0, len(rows), size):
         part = slice(first, min(first + size, len(rows)))
         params = cuda.to_device(wide[part])
         n = len(params)
-        counts = cuda.device_array((n, SEGMENTS), np.int64)
+        counts = cuda.device_array((n, profile.segments()), np.int64)
         steps, slopes = cuda.device_array((n, 5, most)), cuda.device_array((n, 4, most, p))
         end, work = cuda.device_array((n, p)), cuda.device_array((n, 5, p))
         grid = -(-n // THREADS)
-        _launch(count, grid, params, material, accuracy, LEAST, counts)
-        _launch(cuda_jacobian.fill, grid, params, material, counts, steps, slopes, end, work)
+        _launch(count, grid, params, profile, layer, accuracy, LEAST, counts)
+        _launch(cuda_jacobian.fill, grid, params, profile, layer, counts, steps, slopes, end, work)
         coarse = cuda.device_array((n, 1 + p, MATRIX, angles), np.complex128)
         out, gradient = cuda.device_array((n, nodes)), cuda.device_array((n, p, nodes))
-        _launch(cuda_jacobian.linearize, n, material, counts, steps, slopes, end, table, coarse, out, gradient)
+        _launch(cuda_jacobian.linearize, n, layer, counts, steps, slopes, end, table, coarse, out, gradient)
         yield part, out.copy_to_host(), gradient.copy_to_host()
 
 

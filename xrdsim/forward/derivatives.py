@@ -12,10 +12,8 @@ from xrdsim.experiment.reflection import Reflection
 from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
 from xrdsim.experiment.setup import Experiment
 from xrdsim.forward.model import Curves, check_device, check_film, check_seen
-from xrdsim.forward.prepare import THICKER
 from xrdsim.forward.simulator import NUISANCES, Seen, Simulator
 from xrdsim.profiles.space import ParameterSpace
-from xrdsim.profiles.two_gaussians import ALL_NAMES, L1
 
 Array = NDArray[np.float64]
 
@@ -107,7 +105,9 @@ def linearize(
     check_device(task.simulator.device, ("cpu", "cuda"))
     reflectivity, intensity, slope = task.simulator.linearize(task.rows, task.seen, nuisances)
     curves = Curves(task.rows, task.simulator.scan.angle, reflectivity, intensity)
-    return Linearization(curves, (*ALL_NAMES[: task.rows.shape[1]], *nuisances), np.swapaxes(slope, 1, 2))
+    return Linearization(
+        curves, (*task.simulator.space.profile.all_names[: task.rows.shape[1]], *nuisances), np.swapaxes(slope, 1, 2)
+    )
 
 
 def pull_back(
@@ -159,9 +159,9 @@ def _checked(
     scan = given.pop("scan", DEFAULT_SCAN)
     experiment = given.pop("experiment", None) or Experiment(**given)
     rows = space.check(params)
-    check_film(rows, experiment.reflection, device)
+    check_film(rows, space.profile, experiment.reflection, device)
     seen = check_seen(len(rows), fwhm, zero, scale, background)
     sharp = seen.fwhm == 0.0
     if sharp.any() and ({"zero", "fwhm"} & set(nuisances) or seen.zero[sharp].any()):
         raise ParameterError("fwhm = 0 is no instrument; a zero, and a derivative over zero or fwhm, need a width")
-    return _Task(rows, seen, Simulator(experiment, scan, THICKER * space.high[L1], device))
+    return _Task(rows, seen, Simulator(experiment, scan, space, device))

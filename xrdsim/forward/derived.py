@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xrdsim.kernels import batch
+from xrdsim.profiles.profile import Profile
 from xrdsim.profiles.space import ParameterSpace
-from xrdsim.profiles.two_gaussians import RP1
+from xrdsim.profiles.two_gaussians import TWO_GAUSSIANS
 
 Array = NDArray[np.float64]
 
@@ -28,32 +29,38 @@ def derived(params: Array, space: ParameterSpace) -> Array:
         ends = depth_end(rows, space=space)
         depth = np.linspace(0.0, float(ends.max()), _POINTS)
         strain = strain_profile(rows, depth, space=space)
-        at_kink = np.array([strain_profile(row, row[RP1], space=space)[0, 0] for row in rows])
-        where = np.where(at_kink >= strain.max(axis=1), rows[:, RP1], depth[strain.argmax(axis=1)])
-        parts.append(np.column_stack([largest_strain(rows), where, np.trapezoid(strain, depth, axis=1), ends]))
+        where, largest = _peaks(rows, space.profile)
+        parts.append(np.column_stack([largest, where, np.trapezoid(strain, depth, axis=1), ends]))
     return np.concatenate(parts)
 
 
 def strain_profile(params: ArrayLike, depth: ArrayLike, *, space: ParameterSpace | None = None) -> Array:
     """Strain (n, depths) of parameters (n, 7 or 9) at depths [Å], 0 beyond the end of the layer."""
-    rows = (space or ParameterSpace()).check(params)
+    space = space or ParameterSpace()
+    rows = space.check(params)
     at = np.ascontiguousarray(np.atleast_1d(depth), dtype=np.float64)
     out = np.empty((len(rows), len(at)))
-    batch.profiles(rows, at, out)
+    batch.profiles(space.profile.family, rows, at, out)
     return out
 
 
 def depth_end(params: ArrayLike, *, space: ParameterSpace | None = None) -> Array:
     """Depth (n,) [Å] at which the strain of parameters (n, 7 or 9) falls to 1e-4."""
-    rows = (space or ParameterSpace()).check(params)
+    space = space or ParameterSpace()
+    rows = space.check(params)
     out = np.empty(len(rows))
-    batch.ends(rows, out)
+    batch.ends(space.profile.family, rows, out)
     return out
 
 
-def largest_strain(params: ArrayLike) -> Array:
+def largest_strain(params: ArrayLike, profile: Profile = TWO_GAUSSIANS) -> Array:
     """Largest strain (n,) of parameters (n, 7 or 9), which are not checked."""
+    return _peaks(params, profile)[1]
+
+
+def _peaks(params: ArrayLike, profile: Profile) -> tuple[Array, Array]:
+    """Depth [Å] of the largest strain, and this strain, (n,) each."""
     rows = np.atleast_2d(np.ascontiguousarray(params, dtype=np.float64))
-    out = np.empty(len(rows))
-    batch.largest_strains(rows, out)
-    return out
+    depth, largest = np.empty(len(rows)), np.empty(len(rows))
+    batch.peaks(profile.family, rows, depth, largest)
+    return depth, largest

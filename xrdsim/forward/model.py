@@ -10,12 +10,11 @@ from xrdsim.experiment.reflection import GGG_444, Reflection
 from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
 from xrdsim.experiment.setup import Experiment, experiment_of
 from xrdsim.forward import cuda as cards
-from xrdsim.forward.prepare import THICKER
 from xrdsim.forward.simulator import Seen, Simulator
 from xrdsim.kernels import batch
 from xrdsim.limits import afford
+from xrdsim.profiles.profile import Profile
 from xrdsim.profiles.space import ParameterSpace
-from xrdsim.profiles.two_gaussians import L1
 
 Array = NDArray[np.float64]
 
@@ -68,7 +67,7 @@ def simulate(
 
     Parameters
     ----------
-    params : (n, 7), (n, 9) with the damage kappa and p, or one row; order and units of ``xrdsim.profiles.space``.
+    params : (n, 7), (n, 9) with the damage kappa and p, or one row; order and units of ``space``.
     convention : ``exact``, or ``linear`` for the approximations of earlier simulators.
     layers : thickness of equal sublayers [Å]; ``None`` integrates the continuous profile.
     rtol_dex : accuracy of log10 R of the continuum, RMS over the scan.
@@ -81,7 +80,7 @@ def simulate(
     device : ``cpu``, or ``cuda`` for the reflectivity on a graphics card; the instrument is computed on the CPU.
     precision : ``double``, or ``single`` for half the time (CPU only): where R > 1e-7, errors up to 3e-4 dex RMS
         of a curve and 2e-3 at a single angle.
-    space : ranges that the parameters must keep; ``None`` takes the default ranges.
+    space : the profile, and ranges that its parameters must keep; ``None`` takes two Gaussians in default ranges.
 
     Returns
     -------
@@ -100,10 +99,10 @@ def simulate(
         raise ParameterError("precision single is for device cpu; leave one of the two out")
     chosen = space or ParameterSpace()
     rows = chosen.check(params)
-    check_film(rows, experiment.reflection, device)
+    check_film(rows, chosen.profile, experiment.reflection, device)
     seen = check_seen(len(rows), fwhm, zero, scale, background)
     afford(16.0 * len(rows) * scan.points, f"{len(rows)} curves of {scan.points} angles")
-    simulator = Simulator(experiment, scan, THICKER * chosen.high[L1], device, precision)
+    simulator = Simulator(experiment, scan, chosen, device, precision)
     return Curves(rows, scan.angle, *simulator.curves(rows, seen))
 
 
@@ -130,7 +129,7 @@ def check_device(device: str, known: tuple[str, ...] = ("cpu",)) -> None:
         cards.require()
 
 
-def check_film(rows: Array, reflection: Reflection, device: str = "cpu") -> None:
+def check_film(rows: Array, profile: Profile, reflection: Reflection, device: str = "cpu") -> None:
     """Check that a film holds the strained layers, and runs where asked.
 
     Raises
@@ -143,11 +142,11 @@ def check_film(rows: Array, reflection: Reflection, device: str = "cpu") -> None
     if device != "cpu":
         raise ParameterError("a film on a substrate is simulated on device cpu")
     ends = np.empty(len(rows))
-    batch.ends(rows, ends)
+    batch.ends(profile.family, rows, ends)
     if ends.max() > reflection.film.thickness:
         raise ParameterError(
             f"the strained layer ends at {ends.max():.0f} Å, below the film of {reflection.film.thickness:g} Å; "
-            "make L1 smaller or the film thicker"
+            f"make {profile.deepest} smaller or the film thicker"
         )
 
 

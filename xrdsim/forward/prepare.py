@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numba
 import numpy as np
@@ -13,13 +14,12 @@ from xrdsim.experiment.setup import Experiment
 from xrdsim.forward.optics import amplitudes, coupling, optics
 from xrdsim.kernels import batch
 from xrdsim.kernels.reflectivity import Optics
-from xrdsim.kernels.steps import Accuracy, Material
-from xrdsim.profiles.two_gaussians import KAPPA, L1, PROFILE, holds_damage
+from xrdsim.kernels.steps import Accuracy, Layer
+from xrdsim.profiles.damage import KAPPA
+from xrdsim.profiles.profile import Profile
+from xrdsim.profiles.space import ParameterSpace
 
 Array = NDArray[np.float64]
-
-THICKER = 1.2
-"""A layer is at most so much thicker than L1: the slowest tail, a Gaussian of small strain, ends there."""
 
 THICKNESSES = (3000.0, 4000.0, 5000.0, 6000.0, 6800.0)
 """Layers [Å] that are simulated with fewer coarse angles than the thickest need."""
@@ -30,7 +30,7 @@ THICKEST_PHASE = 0.0062
 SINGLE = 1e-3
 """Accuracy [dex] of the steps in single precision."""
 
-_EVERYWHERE = Experiment()
+_EVERYWHERE, _ANYTHING = Experiment(), ParameterSpace()
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,8 @@ class Forward:
     """What the kernels need to simulate one experiment with one accuracy, prepared once."""
 
     optics: Optics
-    material: Material
+    profile: Any  # the family of xrdsim.profiles.stage
+    layer: Layer
     accuracy: Accuracy
 
 
@@ -48,8 +49,9 @@ def prepare(
     *,
     grid: Scan | None = None,
     cluster: Array | None = None,
+    profile: Profile = _ANYTHING.profile,
     damaged: bool = False,
-    thickness: float | None = None,
+    thickness: float = _ANYTHING.thickest,
     precision: str = "double",
 ) -> Forward:
     """Prepare the kernels for the angles of ``grid``, the scan by default, and ``cluster``; accurate on the scan.
@@ -58,6 +60,7 @@ def prepare(
     ----------
     scan, experiment : what is simulated.
     grid, cluster : angles [arcsec] of the simulation.
+    profile : of the samples.
     damaged : whether samples have static Debye–Waller damage.
     thickness : largest thickness of the layers [Å].
     precision : ``double`` or ``single``.
@@ -77,7 +80,7 @@ def prepare(
         reflection,
         convention,
         monochromator=experiment.monochromator,
-        thickness=thickness or THICKER * PROFILE[L1].high,
+        thickness=thickness,
         error=1e-11 if layers is not None else 0.001 * rtol_dex,
         single=precision == "single",
     )
@@ -95,28 +98,28 @@ def prepare(
         highest=float(ends.f.real.max()),
         thickest=THICKEST_PHASE / float(np.abs(ends.sigma).max()),
     )
-    material = Material(coupling(reflection, convention), experiment.exact, damaged)
-    return Forward(prepared, material, accuracy)
+    layer = Layer(coupling(reflection, convention), experiment.exact, damaged)
+    return Forward(prepared, profile.family, layer, accuracy)
 
 
 def by_thickness(
-    rows: Array, thickest: float, layers: float | None = None
+    rows: Array, profile: Profile, thickest: float, layers: float | None = None
 ) -> Iterator[tuple[NDArray[np.int64], float]]:
     """Indices of the rows whose layer is not thicker than each of THICKNESSES, or than ``thickest``, and this bound.
 
     A thinner layer needs fewer coarse angles. The group of a row depends on nothing but the row.
     """
     ends = np.empty(len(rows))
-    batch.ends(rows, ends)
+    batch.ends(profile.family, rows, ends)
     bounds = np.array([bound for bound in THICKNESSES if bound < thickest] + [thickest])
     group = np.minimum(np.searchsorted(bounds, ends + (layers or 1.0)), len(bounds) - 1)
     for i in np.unique(group):
         yield np.flatnonzero(group == i), float(bounds[i])
 
 
-def has_damage(rows: Array) -> bool:
+def has_damage(rows: Array, profile: Profile) -> bool:
     """Whether any of the rows has damage."""
-    return holds_damage(rows.shape[1]) and bool(np.any(rows[:, KAPPA] > 0.0))
+    return profile.holds_damage(rows.shape[1]) and bool(np.any(rows[:, KAPPA] > 0.0))
 
 
 def chunks(n: int) -> int:

@@ -19,26 +19,30 @@ from xrdsim.errors import ParameterError
 from xrdsim.experiment.reflection import GGG_444, Reflection
 from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
 from xrdsim.forward.derived import largest_strain
+from xrdsim.profiles.profile import Profile
 from xrdsim.profiles.space import ParameterSpace
-from xrdsim.profiles.two_gaussians import D02, DMAX1
+from xrdsim.profiles.two_gaussians import TWO_GAUSSIANS
 from xrdsim.units import ARCSEC
 
 Array = NDArray[np.float64]
 
 
-def in_window(params: Array, reflection: Reflection = GGG_444, scan: Scan = DEFAULT_SCAN) -> NDArray[np.bool_]:
+def in_window(
+    params: Array, reflection: Reflection = GGG_444, scan: Scan = DEFAULT_SCAN, profile: Profile = TWO_GAUSSIANS
+) -> NDArray[np.bool_]:
     """Whether the largest strain ε of each row diffracts inside the scan: ε·tanθ_B ≤ last angle."""
     limit = scan.last * ARCSEC / math.tan(reflection.theta_bragg)
-    inside = np.asarray(params[:, DMAX1] + params[:, D02] <= limit)  # each part of the profile is at its largest
-    undecided = ~inside & (params[:, DMAX1] <= limit)
-    inside[undecided] = largest_strain(params[undecided]) <= limit
+    strains = params[:, profile.strains]
+    inside = np.asarray(strains.sum(axis=1) <= limit)
+    undecided = ~inside & (strains.max(axis=1) <= limit)
+    inside[undecided] = largest_strain(params[undecided], profile) <= limit
     return inside
 
 
 def valid(rows: Array, space: ParameterSpace, reflection: Reflection, scan: Scan) -> NDArray[np.bool_]:
     """Whether each row lies in the space and its largest strain inside the scan."""
     good = space.contains(rows)
-    good[good] = in_window(rows[good], reflection, scan)
+    good[good] = in_window(rows[good], reflection, scan, space.profile)
     return good
 
 

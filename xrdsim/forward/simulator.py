@@ -19,7 +19,7 @@ from xrdsim.forward.prepare import Forward, by_thickness, chunks, has_damage, pr
 from xrdsim.kernels import batch
 from xrdsim.kernels.convolve import BACKGROUND, SCALE, WIDTH, ZERO, Nodes
 from xrdsim.limits import afford
-from xrdsim.profiles.two_gaussians import holds_damage
+from xrdsim.profiles.space import ParameterSpace
 from xrdsim.units import FWHM_TO_SIGMA
 
 Array = NDArray[np.float64]
@@ -53,7 +53,7 @@ class Seen:
             narrowest=self.fwhm[some].min(),
             widest=self.fwhm[some].max(),
             zero=float(np.abs(self.zero[some]).max()),
-            thickness=simulator.thickest,
+            thickness=simulator.space.thickest,
         )
 
 
@@ -64,13 +64,13 @@ class Simulator:
     Attributes
     ----------
     experiment, scan : what is simulated.
-    thickest : bound of the thickness of the layers [Å].
+    space : of what profiles; all rows lie in it.
     device, precision : as of ``xrdsim.simulate``.
     """
 
     experiment: Experiment
     scan: Scan
-    thickest: float
+    space: ParameterSpace
     device: str = "cpu"
     precision: str = "double"
 
@@ -83,7 +83,7 @@ class Simulator:
         """Reflectivity and measured intensity, (n, angle) each, of rows (n, p)."""
         n, scan = len(rows), self.scan
         reflectivity, intensity = np.empty((n, scan.points)), np.empty((n, scan.points))
-        damaged = has_damage(rows)
+        damaged = has_damage(rows, self.space.profile)
         blurred = seen.fwhm > 0.0
         if blurred.any():
             indices = np.flatnonzero(blurred)
@@ -120,12 +120,13 @@ class Simulator:
     def _reflect(self, rows: Array, damaged: bool, grid: Scan, cluster: Array | None = None) -> Array:
         """Reflectivity (n, nodes)."""
         out = np.empty((len(rows), grid.points + (0 if cluster is None else len(cluster))))
-        for some, thickness in by_thickness(rows, self.thickest, self.experiment.layers):
+        for some, thickness in by_thickness(rows, self.space.profile, self.space.thickest, self.experiment.layers):
             model = prepare(
                 self.scan,
                 self.experiment,
                 grid=grid,
                 cluster=cluster,
+                profile=self.space.profile,
                 damaged=damaged,
                 thickness=thickness,
                 precision=self.precision,
@@ -170,19 +171,20 @@ class Simulator:
                 continue
             nodes = seen.nodes(some, self)
             grid, cluster = grid_and_cluster(nodes)
-            for of_some, thickness in by_thickness(rows[some], self.thickest):
+            for of_some, thickness in by_thickness(rows[some], self.space.profile, self.space.thickest):
                 part = some[of_some]
                 model = prepare(
                     self.scan,
                     self.experiment,
                     grid=grid,
                     cluster=cluster,
-                    damaged=holds_damage(rows.shape[1]),
+                    profile=self.space.profile,
+                    damaged=self.space.profile.holds_damage(rows.shape[1]),
                     thickness=thickness,
                 )
                 number = chunks(len(part))
-                most = batch.most_steps(rows[part], model.material, model.accuracy, number)
-                engine = (model.material, model.accuracy, model.optics, most, nodes)
+                most = batch.most_steps(rows[part], model.profile, model.layer, model.accuracy, number)
+                engine = (model.profile, model.layer, model.accuracy, model.optics, most, nodes)
                 sigma = seen.fwhm[part] * FWHM_TO_SIGMA
                 yield part, (rows[part], *engine, sigma, seen.zero[part], seen.scale[part], codes, number)
 
@@ -190,9 +192,9 @@ class Simulator:
 def reflectivity_of(rows: Array, model: Forward, device: str = "cpu") -> Array:
     """Reflectivity (n, nodes) of checked rows."""
     if device == "cuda":
-        return cards.reflectivity(rows, model.material, model.accuracy, model.optics)
+        return cards.reflectivity(rows, model.profile, model.layer, model.accuracy, model.optics)
     out = np.empty((len(rows), model.optics.grid + len(model.optics.cluster_first)))
     number = chunks(len(rows))
-    most = batch.most_steps(rows, model.material, model.accuracy, number)
-    batch.curves(rows, model.material, model.accuracy, model.optics, most, number, out)
+    most = batch.most_steps(rows, model.profile, model.layer, model.accuracy, number)
+    batch.curves(rows, model.profile, model.layer, model.accuracy, model.optics, most, number, out)
     return out

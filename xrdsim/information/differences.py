@@ -9,7 +9,6 @@ from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
 from xrdsim.experiment.setup import Experiment, experiment_of
 from xrdsim.forward.model import simulate
 from xrdsim.profiles.space import ParameterSpace
-from xrdsim.profiles.two_gaussians import holds_damage
 
 Array = NDArray[np.float64]
 
@@ -64,7 +63,7 @@ def finite_difference(
     measured = experiment or experiment_of(reflection, convention, monochromator, layers, rtol_dex)
     chosen = space or ParameterSpace()
     rows = chosen.check(params)
-    if holds_damage(rows.shape[1]):
+    if chosen.profile.holds_damage(rows.shape[1]):
         chosen = chosen.with_damage()
     changed = _changed(rows, chosen, relative, relative_to)
     out = np.full(changed.shape[:2], np.nan)

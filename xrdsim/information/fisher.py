@@ -23,7 +23,6 @@ from xrdsim.forward.derivatives import Physics, linearize
 from xrdsim.forward.simulator import NUISANCES
 from xrdsim.limits import Json
 from xrdsim.profiles.space import ParameterSpace
-from xrdsim.profiles.two_gaussians import ALL_NAMES, RP2, holds_damage
 
 Array = NDArray[np.float64]
 
@@ -108,7 +107,7 @@ def fisher(
         raise ParameterError(f"mask = {mask:g} must be at least 0 arcsec")
     space = physics.get("space") or ParameterSpace()
     rows = space.check(params)
-    span = (space.with_damage() if holds_damage(rows.shape[1]) else space).span
+    span = (space.with_damage() if space.profile.holds_damage(rows.shape[1]) else space).span
     parts = []
     names: tuple[str, ...] = ()
     for start in range(0, len(rows), _ROWS):
@@ -163,7 +162,7 @@ def log_root_information(
     weight = np.sqrt(1e5 * factor / linear.curves.intensity)
     slope = linear.slope * space.span
     for name, other in space.ties:
-        slope[:, :, ALL_NAMES.index(other)] += slope[:, :, ALL_NAMES.index(name)]
-    free = slope[:, :, [j for j in space.free if j <= RP2]] * weight[:, :, None]
+        slope[:, :, space.names.index(other)] += slope[:, :, space.names.index(name)]
+    free = slope[:, :, [j for j in space.free if j < space.profile.size]] * weight[:, :, None]
     information = np.einsum("nik,nil->nkl", free, free)
     return np.asarray(0.5 * np.linalg.slogdet(information)[1])

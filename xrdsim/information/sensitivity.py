@@ -5,7 +5,7 @@ range (what a grid of equal steps needs).
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +19,9 @@ from xrdsim.files import replacing, save_json
 from xrdsim.forward.prior import draw_prior
 from xrdsim.information.differences import finite_difference
 from xrdsim.limits import Json, read_json
+from xrdsim.profiles.damage import DAMAGE
 from xrdsim.profiles.space import ParameterSpace
-from xrdsim.profiles.two_gaussians import ALL_NAMES, NAMES, SIZE
+from xrdsim.profiles.two_gaussians import NAMES
 
 Array = NDArray[np.float64]
 
@@ -53,8 +54,10 @@ class Sensitivity:
 
     @property
     def weights(self) -> Array:
-        """Value-relative sensitivities of the seven profile parameters, scaled to mean 1."""
-        return np.asarray(self.value_mean[:SIZE] / self.value_mean[:SIZE].mean())
+        """Value-relative sensitivities of the parameters of the strain, scaled to mean 1."""
+        damage = {parameter.name for parameter in DAMAGE}
+        strain = self.value_mean[[name not in damage for name in self.names]]
+        return np.asarray(strain / strain.mean())
 
     def save(self, path: str | Path) -> tuple[Path, Path]:
         """Write the weights as .npy and everything but the per-profile values as its .json twin.
@@ -108,7 +111,8 @@ def measure_sensitivity(
     given = experiment or experiment_of(reflection, convention, monochromator, layers, rtol_dex)
     if params is None:
         params = draw_prior(SAMPLES, space=space, reflection=given.reflection, scan=scan, rng=np.random.default_rng(0))
-    rows = (space or ParameterSpace()).check(params)
+    space = space or ParameterSpace()
+    rows = space.check(params)
     kinds: dict[str, list[Array]] = {"value": [], "range": []}
     for start in range(0, len(rows), _ROWS):
         for kind, parts in kinds.items():
@@ -126,7 +130,7 @@ def measure_sensitivity(
         if progress:
             progress(min(start + _ROWS, len(rows)), len(rows))
     value, extent = (np.concatenate(parts) for parts in kinds.values())
-    names = ALL_NAMES[: rows.shape[1]]
+    names = space.profile.all_names[: rows.shape[1]]
     for kind, values in (("value", value), ("range", extent)):
         empty = np.all(np.isnan(values), axis=0)
         if empty.any():
@@ -145,7 +149,7 @@ def measure_sensitivity(
         "rtol_dex": given.rtol_dex,
         "reflection": given.reflection.to_dict(),
         "scan": scan.to_dict(),
-        "space": asdict(space or ParameterSpace()),
+        "space": space.to_dict(),
     }
     return Sensitivity(
         names,

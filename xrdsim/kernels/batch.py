@@ -11,9 +11,9 @@ from xrdsim.kernels.convolve import SCALE, WIDTH, ZERO, Blur, blur, convolve
 from xrdsim.kernels.film import through_film
 from xrdsim.kernels.jacobian import Tangents, reflect_tangents, tangents
 from xrdsim.kernels.reflectivity import BLOCK, GROUP, MATRIX, PHASES, WORK, aligned, reflect
-from xrdsim.kernels.slopes import LEAST, Slopes, at_least, fill_steps_and_slopes, widen
-from xrdsim.kernels.steps import SEGMENTS, Steps, count_steps, fill_steps
-from xrdsim.kernels.strain import depth_end, strain, strain_max
+from xrdsim.kernels.slopes import LEAST, Slopes, at_least, fill_steps_and_slopes
+from xrdsim.kernels.steps import Steps, count_steps, fill_steps
+from xrdsim.profiles import stage
 
 
 class Workspace(NamedTuple):
@@ -29,11 +29,11 @@ class Workspace(NamedTuple):
 
 
 @jit
-def workspace(most, optics):
+def workspace(most, profile, optics):
     """Make the arrays, of the precision of the optics."""
     kind = optics.table.dtype
     return Workspace(
-        np.empty(SEGMENTS, np.int64),
+        np.empty(stage.segments(profile), np.int64),
         Steps(
             np.empty(most, kind), np.empty(most, kind), np.empty(most, kind), np.empty(most, kind), np.empty(most, kind)
         ),
@@ -46,10 +46,10 @@ def workspace(most, optics):
 
 
 @jit
-def curve(p, material, accuracy, optics, space, out):
+def curve(p, profile, layer, accuracy, optics, space, out):
     """Reflectivity of one sample at all nodes."""
-    count_steps(p, material, accuracy, space.counts)
-    count = fill_steps(p, material, accuracy, space.counts, space.steps)
+    count_steps(p, profile, layer, accuracy, space.counts)
+    count = fill_steps(p, profile, layer, accuracy, space.counts, space.steps)
     below(optics, space, count)
     reflect(optics, space.steps, count, space.substrate, space.work, space.block, space.coarse, space.element, out)
 
@@ -58,32 +58,32 @@ def curve(p, material, accuracy, optics, space, out):
 def below(optics, space, count):
     """Amplitude ratio below the layer of so many steps: of the substrate, or of the rest of the film on it."""
     if optics.film_thickness > 0.0:
-        layer = 0.0
+        thickness = 0.0
         for k in range(count):
-            layer += space.steps.h[k]
-        through_film(optics, optics.film_thickness - layer, space.substrate)
+            thickness += space.steps.h[k]
+        through_film(optics, optics.film_thickness - thickness, space.substrate)
 
 
 @jit(parallel=True)
-def most_steps(params, material, accuracy, chunks):
+def most_steps(params, profile, layer, accuracy, chunks):
     """Largest number of steps of any sample."""
     n = len(params)
     most = np.zeros(chunks, np.int64)
     for chunk in prange(chunks):
-        counts = np.empty(SEGMENTS, np.int64)
+        counts = np.empty(stage.segments(profile), np.int64)
         for i in range(chunk * n // chunks, (chunk + 1) * n // chunks):
-            most[chunk] = max(most[chunk], count_steps(params[i], material, accuracy, counts))
+            most[chunk] = max(most[chunk], count_steps(params[i], profile, layer, accuracy, counts))
     return most.max()
 
 
 @jit(parallel=True)
-def curves(params, material, accuracy, optics, most, chunks, out):
+def curves(params, profile, layer, accuracy, optics, most, chunks, out):
     """Reflectivity (n, nodes) of parameters (n, 7 or 9)."""
     n = len(params)
     for chunk in prange(chunks):
-        space = workspace(most, optics)
+        space = workspace(most, profile, optics)
         for i in range(chunk * n // chunks, (chunk + 1) * n // chunks):
-            curve(params[i], material, accuracy, optics, space, out[i])
+            curve(params[i], profile, layer, accuracy, optics, space, out[i])
 
 
 @jit
@@ -113,13 +113,14 @@ class Linear(NamedTuple):
 
 
 @jit
-def linear(most, size, material, optics, nodes):
+def linear(most, size, profile, layer, optics, nodes):
     """Make the arrays."""
-    bound = most + SEGMENTS * LEAST
+    parts = stage.segments(profile)
+    bound = most + parts * LEAST
     return Linear(
-        workspace(bound, optics),
-        make_slopes(bound, size, material.damaged),
-        tangents(bound, size, material.damaged, optics),
+        workspace(bound, profile, optics),
+        make_slopes(bound, size, layer.damaged),
+        tangents(bound, parts, size, layer.damaged, optics),
         blur(nodes),
         np.empty((1, len(nodes.angle))),
         np.empty((size, len(nodes.angle))),
@@ -128,13 +129,13 @@ def linear(most, size, material, optics, nodes):
 
 
 @jit
-def linearize_one(params, material, accuracy, optics, nodes, sigma, zero, scale, nuisance, work, seen, slope):
+def linearize_one(params, profile, layer, accuracy, optics, nodes, sigma, zero, scale, nuisance, work, seen, slope):
     """One curve as the instrument sees it, (1, points), and the derivatives (p + nuisances, points) of scale·seen."""
     size = len(params)
-    widen(params, work.p)
-    count_steps(work.p, material, accuracy, work.space.counts)
+    stage.widen(profile, params, work.p)
+    count_steps(work.p, profile, layer, accuracy, work.space.counts)
     at_least(LEAST, work.space.counts)
-    count = fill_steps_and_slopes(work.p, material, work.space.counts, work.space.steps, work.slopes)
+    count = fill_steps_and_slopes(work.p, profile, layer, work.space.counts, work.space.steps, work.slopes)
     below(optics, work.space, count)
     reflect_tangents(
         optics,
@@ -166,7 +167,21 @@ def linearize_one(params, material, accuracy, optics, nodes, sigma, zero, scale,
 
 @jit(parallel=True)
 def linearize(
-    params, material, accuracy, optics, most, nodes, sigma, zero, scale, nuisance, chunks, reflectivity, seen, slope
+    params,
+    profile,
+    layer,
+    accuracy,
+    optics,
+    most,
+    nodes,
+    sigma,
+    zero,
+    scale,
+    nuisance,
+    chunks,
+    reflectivity,
+    seen,
+    slope,
 ):
     """Curves of parameters (n, p) as the instrument sees them, and their derivatives.
 
@@ -175,11 +190,12 @@ def linearize(
     """
     n, size = params.shape
     for chunk in prange(chunks):
-        work = linear(most, size, material, optics, nodes)
+        work = linear(most, size, profile, layer, optics, nodes)
         for i in range(chunk * n // chunks, (chunk + 1) * n // chunks):
             linearize_one(
                 params[i],
-                material,
+                profile,
+                layer,
                 accuracy,
                 optics,
                 nodes,
@@ -196,18 +212,32 @@ def linearize(
 
 @jit(parallel=True)
 def pull_back(
-    params, material, accuracy, optics, most, nodes, sigma, zero, scale, nuisance, chunks, cotangent, gradient
+    params,
+    profile,
+    layer,
+    accuracy,
+    optics,
+    most,
+    nodes,
+    sigma,
+    zero,
+    scale,
+    nuisance,
+    chunks,
+    cotangent,
+    gradient,
 ):
     """Derivatives (n, p + nuisances) of Σ cotangent·(scale·seen + background), cotangent (n, points)."""
     n, size = params.shape
     for chunk in prange(chunks):
-        work = linear(most, size, material, optics, nodes)
+        work = linear(most, size, profile, layer, optics, nodes)
         seen = np.empty((1, nodes.points))
         slope = np.empty((size + len(nuisance), nodes.points))
         for i in range(chunk * n // chunks, (chunk + 1) * n // chunks):
             linearize_one(
                 params[i],
-                material,
+                profile,
+                layer,
                 accuracy,
                 optics,
                 nodes,
@@ -250,23 +280,24 @@ def see(curves, nodes, sigma, zero, lens, out):
 
 
 @jit(parallel=True)
-def largest_strains(params, out):
-    """Largest strain of each profile, (n,)."""
+def peaks(profile, params, depth, out):
+    """Depth [Å] of the largest strain of each profile, and this strain, (n,) each."""
     for i in prange(len(params)):
-        out[i] = strain_max(params[i])
+        depth[i] = stage.peak(profile, params[i])
+        out[i] = stage.strain(profile, depth[i], params[i])
 
 
 @jit(parallel=True)
-def ends(params, out):
+def ends(profile, params, out):
     """Depth [Å] at which each profile ends, (n,)."""
     for i in prange(len(params)):
-        out[i] = depth_end(params[i])
+        out[i] = stage.depth_end(profile, params[i])
 
 
 @jit(parallel=True)
-def profiles(params, depth, out):
+def profiles(profile, params, depth, out):
     """Strain (n, depths) at the depths [Å]; 0 beyond the end of the layer."""
     for i in prange(len(params)):
-        end = depth_end(params[i])
+        end = stage.depth_end(profile, params[i])
         for j in range(len(depth)):
-            out[i, j] = strain(depth[j], params[i]) if depth[j] <= end else 0.0
+            out[i, j] = stage.strain(profile, depth[j], params[i]) if depth[j] <= end else 0.0

@@ -98,21 +98,21 @@ def taps(optics, node):
 
 
 @cuda.jit
-def count(params, material, accuracy, least, counts):
-    """Numbers of steps (n, SEGMENTS), at least so many in a segment: a thread a sample."""
+def count(params, profile, layer, accuracy, least, counts):
+    """Numbers of steps (n, segments), at least so many in a segment: a thread a sample."""
     i = cuda.grid(1)
     if i < len(params):
-        count_steps(params[i], material, accuracy, counts[i])
+        count_steps(params[i], profile, layer, accuracy, counts[i])
         at_least(least, counts[i])
 
 
 @cuda.jit
-def fill(params, material, accuracy, counts, steps):
+def fill(params, profile, layer, accuracy, counts, steps):
     """Coefficients h, g, e, α, β (n, 5, most) of the steps: a thread a sample."""
     i = cuda.grid(1)
     if i < len(params):
         rows = steps[i]
-        fill_steps(params[i], material, accuracy, counts[i], Steps(rows[0], rows[1], rows[2], rows[3], rows[4]))
+        fill_steps(params[i], profile, layer, accuracy, counts[i], Steps(rows[0], rows[1], rows[2], rows[3], rows[4]))
 
 
 @cuda.jit

@@ -112,7 +112,7 @@ def add(source, weight, total, q):
 
 
 @cuda.jit
-def fill(params, material, counts, steps, slopes, end, work):
+def fill(params, profile, layer, counts, steps, slopes, end, work):
     """Coefficients h, g, e, α, β (n, 5, most) of the steps and derivatives of g, β, e, α (n, 4, most, p).
 
     ``end`` (n, p) derivatives of the depth at which the layer ends; ``work`` (n, 5, p). A thread a sample.
@@ -123,7 +123,8 @@ def fill(params, material, counts, steps, slopes, end, work):
         tangent = slopes[i]
         fill_steps_and_slopes(
             params[i],
-            material,
+            profile,
+            layer,
             counts[i],
             Steps(rows[0], rows[1], rows[2], rows[3], rows[4]),
             Slopes(tangent[0], tangent[2], tangent[3], tangent[1], end[i], work[i]),
@@ -131,7 +132,7 @@ def fill(params, material, counts, steps, slopes, end, work):
 
 
 @cuda.jit
-def linearize(material, counts, steps, slopes, end, optics, coarse, out, gradient):
+def linearize(layer, counts, steps, slopes, end, optics, coarse, out, gradient):
     """Reflectivity (n, nodes) and its derivatives (n, p, nodes): a block a sample, threads as in ``cuda.reflect``.
 
     ``coarse`` (n, 1 + p, BOTH, coarse angles), complex, is workspace for M and dM.
@@ -149,7 +150,7 @@ def linearize(material, counts, steps, slopes, end, optics, coarse, out, gradien
         table = optics.table[angle // BLOCK]
         at = POLARISATION + 4 * BLOCK * pol
         m = transfer_tangents(
-            table, at, angle % BLOCK, steps[sample], slopes[sample], end[sample], material.damaged, number, total
+            table, at, angle % BLOCK, steps[sample], slopes[sample], end[sample], layer.damaged, number, total
         )
         u1, v1, u2, v2 = complex(m[0], m[1]), complex(m[2], m[3]), complex(m[4], m[5]), complex(m[6], m[7])
         row = ROWS * pol

@@ -38,7 +38,6 @@ from xrdsim.kernels.reflectivity import (
     interpolate,
     interpolate_one,
 )
-from xrdsim.kernels.steps import SEGMENTS
 
 SHEET = 2 * MATRIX * LANES
 
@@ -61,21 +60,21 @@ class Tangents(NamedTuple):
 
 
 @jit
-def tangents(most, size, damaged, optics):
-    """Make the arrays for up to so many steps and for so many parameters."""
+def tangents(most, parts, size, damaged, optics):
+    """Make the arrays for up to so many steps in so many segments and for so many parameters."""
     sheets = -(-(1 + size) // LANES)
     width = sheets * 2 * MATRIX * LANES
-    batches = most // SLOTS + SEGMENTS
-    parts = 2 if damaged else 1
+    batches = most // SLOTS + parts
+    kinds = 2 if damaged else 1
     return Tangents(
         aligned(WORK * BLOCK, optics.table),
         aligned(GENERATORS * BLOCK, optics.table),
-        aligned(2 * parts * THETA, optics.table),
+        aligned(2 * kinds * THETA, optics.table),
         aligned(SOURCE, optics.table),
         aligned(size * SOURCE, optics.table).reshape(size, SOURCE),
-        np.zeros((batches, parts, size, 2 * SLOTS)),
-        np.zeros((batches, parts, size), np.int64),
-        np.zeros((batches, parts), np.int64),
+        np.zeros((batches, kinds, size, 2 * SLOTS)),
+        np.zeros((batches, kinds, size), np.int64),
+        np.zeros((batches, kinds), np.int64),
         sheets,
         aligned((len(optics.table) * BLOCK + 1) * width, optics.table),
         aligned(PHASES * width, optics.table),
@@ -131,7 +130,7 @@ def pack(counts, steps, slopes, space):
     space.weights[:] = 0.0
     k = counts.sum()
     batch = 0
-    for s in range(SEGMENTS - 1, -1, -1):
+    for s in range(len(counts) - 1, -1, -1):
         for i in range(counts[s]):
             k -= 1
             slot = i % SLOTS
@@ -182,7 +181,7 @@ def transfer_tangents(optics, counts, steps, slopes, count, sigma_matrix, pi_mat
     work, rows = space.work, space.generators
     k = count
     batch = 0
-    for s in range(SEGMENTS - 1, -1, -1):
+    for s in range(len(counts) - 1, -1, -1):
         for i in range(counts[s]):
             k -= 1
             slot = i % SLOTS

@@ -4,8 +4,8 @@ A step of thickness h needs the means of g(ε) and of the damage factor E over i
 of the Magnus correction c = (√3/6) h² (a_upper σ_lower − a_lower σ_upper) = σ₀(αf + β), with a = f − g and σ = σ₀E.
 Fixed layers take the strain of their middle, for which c = 0; thick ones are several equal steps.
 
-Continuum: the depth is cut where the profile has a kink or changes its scale (Rp1, L2, L1), and each segment
-into equal steps that keep three dimensionless numbers below the limits in ``Accuracy``: the phase |a|h, the change
+Continuum: the depth is cut where the profile has a kink or changes its scale, and each segment into equal steps that
+keep three dimensionless numbers below the limits in ``Accuracy``: the phase |a|h, the change
 of phase by the slope √|a'|·h and by the curvature ∛|a''|·h.
 """
 
@@ -16,11 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xrdsim._jit import jit
-from xrdsim.kernels.strain import damage, depth_end, strain, strain_max
-from xrdsim.profiles.two_gaussians import DMIN, L1, L2, RP1
+from xrdsim.profiles.stage import depth_end, edge, factor, peak, segments, strain
 
 GAUSS = math.sqrt(3.0) / 6.0
-SEGMENTS = 4
 PROBES = 24
 
 
@@ -36,8 +34,11 @@ class Accuracy(NamedTuple):
     thickest: float  # step [Å] up to which the correction for σ is accurate
 
 
-class Material(NamedTuple):
-    """How strain enters a: g(ε) = coupling·ε/(1 + ε) (``exact``) or coupling·ε; ``damaged``: columns 8, 9 count."""
+class Layer(NamedTuple):
+    """The strained layer: how strain enters a, and whether there is damage.
+
+    g(ε) = coupling·ε/(1 + ε) (``exact``) or coupling·ε; ``damaged``: the last two parameters are those of the damage.
+    """
 
     coupling: float
     exact: bool
@@ -55,29 +56,15 @@ class Steps(NamedTuple):
 
 
 @jit
-def shift(eps, material):
+def shift(eps, layer):
     """g(ε): how far a layer's reflection moves, in units of a [1/Å]."""
-    if material.exact:
-        return material.coupling * eps / (1.0 + eps)
-    return material.coupling * eps
+    if layer.exact:
+        return layer.coupling * eps / (1.0 + eps)
+    return layer.coupling * eps
 
 
 @jit
-def segment_edge(i, p, end):
-    """Depth of edge i = 0 … SEGMENTS, ``end`` that of the layer."""
-    if i == 0:
-        return 0.0
-    if i == 1:
-        return min(p[RP1], p[L2], p[L1])
-    if i == 2:
-        return min(max(p[RP1], p[L2]), p[L1])
-    if i == 3:
-        return p[L1]
-    return end
-
-
-@jit
-def segment_count(a, b, p, material, accuracy):
+def segment_count(a, b, p, profile, layer, accuracy):
     """Number of equal steps that the segment from a to b needs."""
     width = b - a
     if width <= 0.0:
@@ -89,7 +76,7 @@ def segment_count(a, b, p, material, accuracy):
     g1 = 0.0
     g2 = 0.0
     for i in range(PROBES):
-        g = shift(strain(a + (i + 0.5) * d, p), material)
+        g = shift(strain(profile, a + (i + 0.5) * d, p), layer)
         wave = max(wave, accuracy.highest - g, g - accuracy.lowest)
         if i > 0:
             slope = max(slope, abs(g - g1))
@@ -103,57 +90,58 @@ def segment_count(a, b, p, material, accuracy):
 
 
 @jit
-def count_steps(p, material, accuracy, counts):
+def count_steps(p, profile, layer, accuracy, counts):
     """Number of steps of one sample; counts[s] of each segment (fixed layers: all in counts[0])."""
     counts[:] = 0
     if accuracy.layers > 0.0:
         layers = 0
-        while strain((layers + 0.5) * accuracy.layers, p) > DMIN:
+        while strain(profile, (layers + 0.5) * accuracy.layers, p) > profile.floor:
             layers += 1
         counts[0] = layers * math.ceil(accuracy.layers / accuracy.thickest)
         return counts[0]
-    end = depth_end(p)
+    end = depth_end(profile, p)
     total = 0
-    for s in range(SEGMENTS):
-        counts[s] = segment_count(segment_edge(s, p, end), segment_edge(s + 1, p, end), p, material, accuracy)
+    for s in range(segments(profile)):
+        counts[s] = segment_count(edge(profile, s, p, end), edge(profile, s + 1, p, end), p, profile, layer, accuracy)
         total += counts[s]
     return total
 
 
 @jit
-def _fill(k, h, upper, lower, p, top, material, steps):
-    g_upper = shift(upper, material)
-    g_lower = shift(lower, material)
+def _fill(k, h, upper, lower, p, top, profile, layer, steps):
+    g_upper = shift(upper, layer)
+    g_lower = shift(lower, layer)
     e_upper = 1.0
     e_lower = 1.0
-    if material.damaged:
-        e_upper = damage(upper, top, p)
-        e_lower = damage(lower, top, p)
-    factor = GAUSS * h * h
+    if layer.damaged:
+        e_upper = factor(profile, upper, top, p)
+        e_lower = factor(profile, lower, top, p)
+    weight = GAUSS * h * h
     steps.h[k] = h
     steps.g[k] = 0.5 * (g_upper + g_lower)
     steps.e[k] = 0.5 * (e_upper + e_lower)
-    steps.alpha[k] = factor * (e_lower - e_upper)
-    steps.beta[k] = factor * (g_lower * e_upper - g_upper * e_lower)
+    steps.alpha[k] = weight * (e_lower - e_upper)
+    steps.beta[k] = weight * (g_lower * e_upper - g_upper * e_lower)
 
 
 @jit
-def fill_steps(p, material, accuracy, counts, steps):
+def fill_steps(p, profile, layer, accuracy, counts, steps):
     """Fill the steps of one sample from the surface down; returns their number."""
-    top = strain_max(p) if material.damaged else 1.0
+    top = strain(profile, peak(profile, p), p) if layer.damaged else 1.0
     if accuracy.layers > 0.0:
         parts = math.ceil(accuracy.layers / accuracy.thickest)
         for k in range(counts[0]):
-            eps = strain((k // parts + 0.5) * accuracy.layers, p)
-            _fill(k, accuracy.layers / parts, eps, eps, p, top, material, steps)
+            eps = strain(profile, (k // parts + 0.5) * accuracy.layers, p)
+            _fill(k, accuracy.layers / parts, eps, eps, p, top, profile, layer, steps)
         return counts[0]
-    end = depth_end(p)
+    end = depth_end(profile, p)
     k = 0
-    for s in range(SEGMENTS):
-        a = segment_edge(s, p, end)
-        h = (segment_edge(s + 1, p, end) - a) / max(counts[s], 1)
+    for s in range(segments(profile)):
+        a = edge(profile, s, p, end)
+        h = (edge(profile, s + 1, p, end) - a) / max(counts[s], 1)
         for i in range(counts[s]):
             middle = a + (i + 0.5) * h
-            _fill(k, h, strain(middle - GAUSS * h, p), strain(middle + GAUSS * h, p), p, top, material, steps)
+            upper, lower = strain(profile, middle - GAUSS * h, p), strain(profile, middle + GAUSS * h, p)
+            _fill(k, h, upper, lower, p, top, profile, layer, steps)
             k += 1
     return k

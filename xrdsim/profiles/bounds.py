@@ -10,6 +10,7 @@ is a place u between its least and its largest value, given those before it. The
 inverse and ``unit_slope`` its Jacobian. As inequalities the bounds are A·p ≤ b.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -28,7 +29,10 @@ Kind = Literal["strain", "depth", "shape", "damage"]
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One row of the table of a profile: name, unit, default range, kind and meaning."""
+    """One row of the table of a profile: name, unit, default range, kind and meaning.
+
+    Any range must stay within ``least`` and ``most``, or ``above`` the former.
+    """
 
     name: str
     unit: str
@@ -36,6 +40,22 @@ class Parameter:
     high: float
     kind: Kind
     doc: str
+    least: float = -math.inf
+    most: float = math.inf
+    above: bool = False
+
+    @property
+    def rule(self) -> str:
+        """Where any range must stay, in words of a message."""
+        if self.above:
+            return f"above {self.least:g}"
+        if self.most == math.inf:
+            return f"at least {self.least:g}"
+        return f"at most {self.most:g}" if self.least == -math.inf else f"within {self.least:g} … {self.most:g}"
+
+    def allows(self, low: float, high: float) -> bool:
+        """Whether a range stays there."""
+        return (low > self.least if self.above else low >= self.least) and high <= self.most
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import difflib
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,9 @@ from numpy.typing import NDArray
 
 from xrdsim.errors import ParameterError
 from xrdsim.limits import Json, read_json, read_toml
+from xrdsim.profiles.damage import DAMAGE
 from xrdsim.profiles.space import ParameterSpace
-from xrdsim.profiles.two_gaussians import ALL_NAMES, DAMAGE, NAMES, STRAIN_SUM
+from xrdsim.profiles.two_gaussians import ALL_NAMES, NAMES, STRAIN_SUM
 
 _TABLES = ("ranges", "ties", "constraints")
 
@@ -104,7 +106,7 @@ def around(path: str | Path, width: float, space: ParameterSpace | None = None) 
     for name, other in followers.items():
         i, j = whole.names.index(name), whole.names.index(other)
         low[i], high[i] = low[j], high[j]
-    return ParameterSpace(tuple(low), tuple(high), whole.strain_sum, whole.ties)
+    return replace(whole, low=tuple(low), high=tuple(high))
 
 
 def read_sample(path: str | Path) -> NDArray[np.float64]:

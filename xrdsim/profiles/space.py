@@ -1,33 +1,18 @@
 """The valid region of the parameters: ranges, ties, and the bounds of their profile."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xrdsim.errors import ParameterError
-from xrdsim.profiles.bounds import Column, freest, from_unit, in_order, inequalities, to_unit, unit_slope
-from xrdsim.profiles.two_gaussians import (
-    ALL_NAMES,
-    BOUNDS,
-    D01,
-    D02,
-    DAMAGE,
-    DMAX1,
-    DMIN,
-    KAPPA,
-    L1,
-    L2,
-    PROFILE,
-    RP1,
-    RP2,
-    SIZE,
-    STRAIN_SUM,
-    TABLE,
-    P,
-    holds_damage,
-)
+from xrdsim.limits import Json
+from xrdsim.profiles.bounds import Bounds, Column, freest, from_unit, in_order, inequalities, to_unit, unit_slope
+from xrdsim.profiles.damage import DAMAGE
+from xrdsim.profiles.profile import Profile, profile_named
+from xrdsim.profiles.two_gaussians import TWO_GAUSSIANS
 
 MOST_STRAIN = 0.3
 """Upper limit of any range of strains."""
@@ -39,24 +24,18 @@ _ROUNDING = 1e-6
 """Part of a range by which a value may miss a limit: float32 copies of valid rows stay valid."""
 
 
-def _lows() -> tuple[float, ...]:
-    return tuple(parameter.low for parameter in PROFILE)
-
-
-def _highs() -> tuple[float, ...]:
-    return tuple(parameter.high for parameter in PROFILE)
-
-
 @dataclass(frozen=True)
 class ParameterSpace:
-    """The valid region: a box and the four linear constraints.
+    """The valid region: a box and the bounds of the profile.
 
     Parameters
     ----------
-    low, high : tuples of 7 floats, or of 9 with damage, in the order and units of the table.
-    strain_sum : largest allowed D01 + D02.
+    low, high : tuples of floats in the order and units of the profile's table, for two Gaussians 7, or 9 with damage;
+        ``None`` for its default ranges, without damage.
+    strain_sum : largest allowed D01 + D02; ``None`` for the profile's default.
     ties : pairs (name, other) of parameters with the same range, of which the first takes the value of the second in
         all that is drawn. Vectors that break a tie still lie in the space.
+    profile : whose parameters they are.
 
     Raises
     ------
@@ -65,18 +44,28 @@ class ParameterSpace:
         Rp2 ≤ 0) or leaves no valid vector; or a tie of unknown, equal, already tied or differently ranged parameters.
     """
 
-    low: tuple[float, ...] = field(default_factory=_lows)
-    high: tuple[float, ...] = field(default_factory=_highs)
-    strain_sum: float = STRAIN_SUM
+    low: tuple[float, ...] = None  # type: ignore[assignment]  # numbers once it is made
+    high: tuple[float, ...] = None  # type: ignore[assignment]
+    strain_sum: float = None  # type: ignore[assignment]
     ties: tuple[tuple[str, str], ...] = ()
+    profile: Profile = TWO_GAUSSIANS
 
     def __post_init__(self) -> None:
+        profile = self.profile
+        if self.low is None:
+            object.__setattr__(self, "low", tuple(each.low for each in profile.parameters))
+        if self.high is None:
+            object.__setattr__(self, "high", tuple(each.high for each in profile.parameters))
+        if self.strain_sum is None:
+            object.__setattr__(self, "strain_sum", profile.strain_sum)
         object.__setattr__(self, "ties", tuple((name, other) for name, other in self.ties))
         object.__setattr__(self, "low", tuple(float(value) for value in self.low))
         object.__setattr__(self, "high", tuple(float(value) for value in self.high))
-        if len(self.low) != len(self.high) or len(self.low) not in (SIZE, len(TABLE)):
+        sizes = profile.size, len(profile.table)
+        if len(self.low) != len(self.high) or len(self.low) not in sizes:
             raise ParameterError(
-                f"ranges need 7 limits each, or 9 with damage; got {len(self.low)} lower and {len(self.high)} upper"
+                f"ranges need {sizes[0]} limits each, or {sizes[1]} with damage; got {len(self.low)} lower and "
+                f"{len(self.high)} upper"
             )
         for name, low, high in zip(self.names, self.low, self.high, strict=True):
             if not (np.isfinite(low) and np.isfinite(high) and low <= high):
@@ -85,31 +74,19 @@ class ParameterSpace:
                 )
         if not 0.0 < self.strain_sum <= 2.0 * MOST_STRAIN:
             raise ParameterError(f"strain_sum = {self.strain_sum:g} must be positive, at most {2.0 * MOST_STRAIN:g}")
-        domain = {
-            "the strains": (
-                max(self.high[DMAX1], self.high[D01], self.high[D02]) <= MOST_STRAIN,
-                f"at most {MOST_STRAIN:g}",
-            ),
-            "Dmax1": (self.low[DMAX1] > DMIN, f"above {DMIN:g}"),
-            "D01": (self.low[D01] >= DMIN, f"at least {DMIN:g}"),
-            "L1": (self.low[L1] > 0.0, "above 0"),
-            "Rp1": (self.low[RP1] >= 0.0, "at least 0"),
-            "D02": (self.low[D02] > DMIN, f"above {DMIN:g}"),
-            "L2": (self.low[L2] > 0.0, "above 0"),
-            "Rp2": (self.high[RP2] <= 0.0, "at most 0"),
-        }
-        if self.damage:
-            domain["kappa"] = (self.low[KAPPA] >= 0.0 and self.high[KAPPA] <= 1.0, "within 0 … 1")
-            domain["p"] = (self.low[P] > 0.0, "above 0")
-        for name, low, high in zip(self.names, self.low, self.high, strict=True):
-            most = LARGEST[TABLE[ALL_NAMES.index(name)].unit]
+        table = profile.table[: len(self.low)]
+        for each, low, high in zip(table, self.low, self.high, strict=True):
+            most = LARGEST[each.unit]
             if max(-low, high) > most:
-                raise ParameterError(f"the range of {name}, {low:g} … {high:g}, must stay within {most:g}")
-        for name, (ok, rule) in domain.items():
-            if not ok:
-                raise ParameterError(f"the range of {name} must stay {rule}")
-        corner = freest(np.array(self.low), np.array(self.high), BOUNDS)
-        for bound in BOUNDS:
+                raise ParameterError(f"the range of {each.name}, {low:g} … {high:g}, must stay within {most:g}")
+        for each, high in zip(table, self.high, strict=True):
+            if each.kind == "strain" and high > MOST_STRAIN:
+                raise ParameterError(f"the range of the strains must stay at most {MOST_STRAIN:g}")
+        for each, low, high in zip(table, self.low, self.high, strict=True):
+            if not each.allows(low, high):
+                raise ParameterError(f"the range of {each.name} must stay {each.rule}")
+        corner = freest(np.array(self.low), np.array(self.high), self.bounds)
+        for bound in self.bounds:
             if bound.excess(corner[None], self.strain_sum)[0] > 0.0:
                 raise ParameterError(f"no vector in these ranges keeps {bound.text}; widen them")
         self._check_ties()
@@ -123,18 +100,44 @@ class ParameterSpace:
             if other in followers or followers.count(name) > 1:
                 raise ParameterError(f"{tie} follows a parameter that is tied itself, or ties {name} twice")
             i, j = self.names.index(name), self.names.index(other)
-            if TABLE[i].unit != TABLE[j].unit or (self.low[i], self.high[i]) != (self.low[j], self.high[j]):
+            units = {self.profile.table[column].unit for column in (i, j)}
+            if len(units) > 1 or (self.low[i], self.high[i]) != (self.low[j], self.high[j]):
                 raise ParameterError(f"{tie} needs two parameters of the same unit and range")
+
+    def to_dict(self) -> Json:
+        """Plain values for JSON; the profile is named unless it is that of two Gaussians."""
+        values = {name: getattr(self, name) for name in ("low", "high", "strain_sum", "ties")}
+        return values if self.profile == TWO_GAUSSIANS else values | {"profile": self.profile.name}
+
+    @classmethod
+    def from_dict(cls, table: Json) -> Self:
+        """Inverse of ``to_dict``."""
+        return cls(**(dict(table) | {"profile": profile_of(table)}))
 
     @property
     def damage(self) -> bool:
-        """Whether columns 8 and 9 (kappa, p) belong to the space."""
-        return holds_damage(len(self.low))
+        """Whether the columns of the damage (kappa, p) belong to the space."""
+        return self.profile.holds_damage(len(self.low))
+
+    @property
+    def bounds(self) -> Bounds:
+        """Between the parameters."""
+        return self.profile.bounds
+
+    @property
+    def thickest(self) -> float:
+        """Bound of the thickness [Å] of its layers."""
+        return self.profile.thickest(self.high)
+
+    @property
+    def most_strain(self) -> float:
+        """Bound of the strain of its layers."""
+        return self.profile.most_strain(self.high)
 
     @property
     def names(self) -> tuple[str, ...]:
         """Parameter names in the order of the columns."""
-        return ALL_NAMES[: len(self.low)]
+        return self.profile.all_names[: len(self.low)]
 
     @property
     def span(self) -> NDArray[np.float64]:
@@ -173,7 +176,8 @@ class ParameterSpace:
         for name, other in self.ties:
             groups.setdefault(other, {other}).add(name)
         ties, high = [], list(self.high)
-        order = [ALL_NAMES[j] for j in in_order(len(TABLE), BOUNDS)]
+        names = self.profile.all_names
+        order = [names[j] for j in in_order(len(names), self.bounds)]
         for members in groups.values():
             leader, *followers = sorted(members, key=order.index)
             if "D02" in members and leader == "Dmax1":
@@ -182,25 +186,25 @@ class ParameterSpace:
                 )
             if "D02" in members and leader == "D01":  # D01 + D02 at most
                 for name in members:
-                    high[ALL_NAMES.index(name)] = min(high[ALL_NAMES.index(name)], 0.5 * self.strain_sum)
+                    high[names.index(name)] = min(high[names.index(name)], 0.5 * self.strain_sum)
             ties += [(name, leader) for name in followers]
         return replace(self, high=tuple(high), ties=tuple(ties))
 
     def without_damage(self) -> "ParameterSpace":
-        """The profile's seven ranges alone."""
+        """The ranges of the strain's parameters alone."""
         damage = {parameter.name for parameter in DAMAGE}
         ties = tuple(tie for tie in self.ties if not damage & set(tie))
-        return replace(self, low=self.low[: len(PROFILE)], high=self.high[: len(PROFILE)], ties=ties)
+        size = self.profile.size
+        return replace(self, low=self.low[:size], high=self.high[:size], ties=ties)
 
     def with_damage(self) -> "ParameterSpace":
         """The same ranges with the default ones of kappa and p added."""
         if self.damage:
             return self
-        return ParameterSpace(
-            self.low + tuple(parameter.low for parameter in DAMAGE),
-            self.high + tuple(parameter.high for parameter in DAMAGE),
-            self.strain_sum,
-            self.ties,
+        return replace(
+            self,
+            low=self.low + tuple(parameter.low for parameter in DAMAGE),
+            high=self.high + tuple(parameter.high for parameter in DAMAGE),
         )
 
     def check(self, params: ArrayLike) -> NDArray[np.float64]:
@@ -216,13 +220,14 @@ class ParameterSpace:
             rows = np.atleast_2d(np.array(params, dtype=np.float64, order="C"))
         except (TypeError, ValueError) as error:
             raise ParameterError(f"parameters must be numbers: {error}") from error
-        if rows.ndim != 2 or rows.shape[1] not in (SIZE, len(TABLE)):
+        size, names = self.profile.size, self.profile.all_names
+        if rows.ndim != 2 or rows.shape[1] not in (size, len(names)):
             raise ParameterError(
-                f"parameters have the shape {np.shape(params)}; needed is (n, 7), (n, 9) with damage, or one row, "
-                f"in the order {', '.join(ALL_NAMES)}"
+                f"parameters have the shape {np.shape(params)}; needed is (n, {size}), (n, {len(names)}) with damage, "
+                f"or one row, in the order {', '.join(names)}"
             )
-        space = self.with_damage() if holds_damage(rows.shape[1]) else self
-        for j, name in enumerate(ALL_NAMES[: rows.shape[1]]):
+        space = self.with_damage() if self.profile.holds_damage(rows.shape[1]) else self
+        for j, name in enumerate(names[: rows.shape[1]]):
             low, high, column = space.low[j], space.high[j], rows[:, j]
             slack = _ROUNDING * (high - low)
             bad = ~(np.isfinite(column) & (column >= low - slack) & (column <= high + slack))
@@ -235,9 +240,9 @@ class ParameterSpace:
         broken = self.excess(rows) > _ROUNDING
         if broken.any():
             row, which = (int(index) for index in np.argwhere(broken)[0])
-            bound = BOUNDS[which]
+            bound = self.bounds[which]
             columns = sorted((bound.first, bound.second))
-            values = ", ".join(f"{ALL_NAMES[j]} = {rows[row, j]:g}" for j in columns)
+            values = ", ".join(f"{names[j]} = {rows[row, j]:g}" for j in columns)
             raise ParameterError(
                 f"{values} (row {row}) break the constraint " + bound.text.replace("strain_sum", f"{self.strain_sum:g}")
             )
@@ -245,7 +250,7 @@ class ParameterSpace:
 
     def excess(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         """How far rows (n, p) break each of the bounds, as part of a default range; ≤ 0 is kept."""
-        return np.stack([bound.excess(rows, self.strain_sum) for bound in BOUNDS], axis=1)
+        return np.stack([bound.excess(rows, self.strain_sum) for bound in self.bounds] or [-np.ones(len(rows))], axis=1)
 
     def contains(self, params: ArrayLike) -> NDArray[np.bool_]:
         """Whether each row of (n, 7 or 9) lies in the box and keeps the constraints."""
@@ -257,19 +262,24 @@ class ParameterSpace:
 
     def from_unit(self, columns: Sequence[Column]) -> list[Column]:
         """Parameters of unit-cube coordinates; see ``xrdsim.profiles.bounds``."""
-        return from_unit(columns, self.low, self.high, self.strain_sum, BOUNDS)
+        return from_unit(columns, self.low, self.high, self.strain_sum, self.bounds)
 
     def to_unit(self, columns: Sequence[Column]) -> tuple[list[Column], Column]:
         """Inverse of ``from_unit``, and log |∂params/∂unit|."""
-        return to_unit(columns, self.low, self.high, self.strain_sum, BOUNDS)
+        return to_unit(columns, self.low, self.high, self.strain_sum, self.bounds)
 
     def unit_slope(self, unit: NDArray[np.float64]) -> NDArray[np.float64]:
         """Derivatives (m, p, p) of the parameters over coordinates (m, p) of the unit cube; tied ones follow."""
-        out = unit_slope(unit, self.low, self.high, self.strain_sum, BOUNDS)
+        out = unit_slope(unit, self.low, self.high, self.strain_sum, self.bounds)
         for name, other in self.ties:
             out[:, self.names.index(name)] = out[:, self.names.index(other)]
         return out
 
     def inequalities(self, k: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The bounds as A·p ≤ b: A (bounds, k) for p of k values, parameters first, and b (bounds,)."""
-        return inequalities(k, self.strain_sum, BOUNDS)
+        return inequalities(k, self.strain_sum, self.bounds)
+
+
+def profile_of(table: Json) -> Profile:
+    """The profile that a table of ``ParameterSpace.to_dict`` names."""
+    return profile_named(table.get("profile", TWO_GAUSSIANS.name))

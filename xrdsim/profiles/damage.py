@@ -1,0 +1,33 @@
+"""Static Debye–Waller damage that follows the strain: E = 1 − κ(ε/ε_max)^p.
+
+Its two parameters are the last columns of a row, whatever the family of the profile.
+"""
+
+import math
+
+from xrdsim._jit import jit
+from xrdsim.profiles.bounds import Parameter
+
+DAMAGE = (
+    Parameter("kappa", "1", 0.0, 0.6, "damage", "static Debye–Waller damage at the largest strain", 0.0, 1.0),
+    Parameter("p", "1", 0.25, 4.0, "damage", "exponent of the damage, E = 1 − kappa·(ε/ε_max)^p", 0.0, above=True),
+)
+KAPPA, P = -2, -1
+"""Columns of a row with damage."""
+
+
+@jit
+def factor(eps, largest, p):
+    """E of the strain ``eps``."""
+    return 1.0 - p[KAPPA] * (eps / largest) ** p[P]
+
+
+@jit
+def factor_gradient(eps, gradient, largest, largest_gradient, p, out):
+    """Derivatives of E at a point whose strain has the derivatives ``gradient``."""
+    kappa, exponent = p[KAPPA], p[P]
+    power = (eps / largest) ** exponent
+    for q in range(len(out)):
+        out[q] = -kappa * exponent * power * (gradient[q] / eps - largest_gradient[q] / largest)
+    out[KAPPA] -= power
+    out[P] -= kappa * power * math.log(eps / largest)
