@@ -74,11 +74,16 @@ class _Cache(FunctionCache):
     """
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        if not any(map(_foreign, getattr(sig, "args", sig))):
+        if not foreign(sig):
             super().save_overload(sig, data)
 
 
-def _foreign(kind: Any) -> bool:
+def foreign(sig: Any) -> bool:
+    """Whether types of arguments are of profiles that other packages define."""
+    return any(map(_elsewhere, getattr(sig, "args", sig)))
+
+
+def _elsewhere(kind: Any) -> bool:
     family = getattr(kind, "instance_class", None)
     return family is not None and not family.__module__.startswith("xrdsim.")
 

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 import xrdsim
-from xrdsim.errors import DeviceError, ParameterError, StoreError
-from xrdsim.experiment.reflection import YIG_ON_GGG_444
+from xrdsim.errors import DeviceError, StoreError
+from xrdsim.experiment.reflection import GGG_444, YIG_ON_GGG_444
 from xrdsim.experiment.scan import Scan
 from xrdsim.forward import cuda as device
 from xrdsim.forward.derivatives import pull_back
+from xrdsim.forward.nodes import nodes as instrument_nodes
 from xrdsim.forward.prepare import prepare
 from xrdsim.forward.simulator import NUISANCES
 from xrdsim.profiles.two_gaussians import L1, L2
@@ -37,6 +38,8 @@ CURVES = {
     "linear layers": (ROWS, {"fwhm": 0.0, "convention": "linear", "layers": 40.0}),
     "thick damaged layers": (DAMAGED, {"fwhm": 0.0, "layers": 150.0}),
     "instrument": (ROWS, {"fwhm": 60.0, "zero": 5.0, "scale": 2.0, "background": 1e-4}),
+    "with and without instrument": (ROWS, {"fwhm": [60.0, 0.0], "zero": [-4.0, 6.0], "scale": [1.0, 3.0]}),
+    "film": (ROWS, {"fwhm": 60.0, "reflection": YIG_ON_GGG_444}),
 }
 
 EVERYTHING = tuple(NUISANCES)
@@ -65,6 +68,12 @@ def slopes(name, where):
     rows, options = JACOBIANS[name]
     space = thin().with_damage() if rows.shape[1] == 9 else thin()
     return xrdsim.linearize(rows, scan=COARSE, space=space, device=where, **options)
+
+
+def adjoint(where):
+    rows, options = JACOBIANS["slopes, instrument"]
+    cotangent = np.random.default_rng(6).normal(size=(len(rows), COARSE.points))
+    return pull_back(rows, cotangent, scan=COARSE, space=thin(), device=where, **options)
 
 
 @pytest.fixture(scope="module")
@@ -100,9 +109,9 @@ def test_blocks_do_not_matter(simulated):
     np.testing.assert_array_equal(simulated["one by one"], simulated["exact"])
 
 
-def test_what_the_card_does_not_do_is_refused(demonstration):
-    with pytest.raises(DeviceError, match="'cuda' is not available for this; use 'cpu'"):
-        pull_back(demonstration, np.ones((1, 30)), scan=COARSE, device="cuda")
+def test_the_adjoint_is_that_of_the_processor(simulated):
+    expected = adjoint("cpu")
+    np.testing.assert_allclose(simulated["adjoint"], expected, rtol=1e-8, atol=1e-8 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize("capability", [(7, 5), (9, 0)])
@@ -111,7 +120,7 @@ def test_the_kernels_compile(monkeypatch, capability):
     from numba import cuda, typeof, types
     from numba.cuda import dispatcher
 
-    from xrdsim.kernels.cuda import count, fill, reflect
+    from xrdsim.kernels.cuda import count, fill, observe, reflect
     from xrdsim.kernels.cuda_jacobian import fill as fill_slopes
     from xrdsim.kernels.cuda_jacobian import linearize
 
@@ -120,9 +129,11 @@ def test_the_kernels_compile(monkeypatch, capability):
     monkeypatch.setattr(dispatcher, "get_current_device", lambda: SimpleNamespace(compute_capability=capability))
     model = prepare(COARSE)
     profile, layer, accuracy, optics = map(typeof, (model.profile, model.layer, model.accuracy, model.optics))
+    nodes = typeof(instrument_nodes(COARSE, GGG_444, narrowest=30.0, widest=30.0, zero=0.0, thickness=1000.0))
     real = [types.Array(types.float64, rank, "C") for rank in range(5)]
     counts, coarse = types.Array(types.int64, 2, "C"), types.Array(types.complex128, 4, "C")
     for kernel, signature in (
+        (observe, (real[3], nodes, *[real[1]] * 4, types.int64, real[2], real[3], types.int64)),
         (count, (real[2], profile, layer, accuracy, types.int64, counts)),
         (fill, (real[2], profile, layer, accuracy, counts, real[3])),
         (reflect, (counts, real[3], optics, real[3], real[2])),
@@ -151,12 +162,12 @@ def test_without_a_card(demonstration):
 def test_a_dataset_belongs_to_its_device(tmp_path, monkeypatch):
     asked = []
 
-    def flat(rows, profile, layer, accuracy, optics):
-        asked.append(len(rows))
-        return np.ones((len(rows), len(optics.substrate)))
+    def flat(tasks, reflectivity, intensity):
+        asked.extend(len(task.rows) for task in tasks)
+        intensity[:] = 1.0
 
     monkeypatch.setattr(device, "missing", lambda: None)
-    monkeypatch.setattr(device, "reflectivity", flat)
+    monkeypatch.setattr(device, "curves", flat)
     settings = {"n": 5, "test_rows": 3, "sampler": "grid", "scan": COARSE}
     dataset = xrdsim.generate(tmp_path / "d.zarr", device="cuda", **settings)
     assert sum(asked) == 3 + 5  # all rows of both blocks, those of like thickness at once
@@ -175,12 +186,10 @@ def test_the_compiler_is_named(monkeypatch, demonstration):
         xrdsim.simulate(demonstration, device="cuda")
 
 
-@pytest.mark.parametrize("function", [xrdsim.simulate, xrdsim.jacobian])
-def test_a_film_is_refused(function, monkeypatch, demonstration):
-    pytest.importorskip("numba_cuda")
+def test_derivatives_of_a_film_are_refused(monkeypatch, demonstration):
     monkeypatch.setattr(device, "missing", lambda: None)
-    with pytest.raises(ParameterError, match="a film on a substrate is simulated on device cpu"):
-        function(demonstration, reflection=YIG_ON_GGG_444, device="cuda")
+    with pytest.raises(DeviceError, match="derivatives of a film on a substrate are computed on device 'cpu'"):
+        xrdsim.jacobian(demonstration, reflection=YIG_ON_GGG_444, device="cuda")
 
 
 def main(path):
@@ -191,11 +200,12 @@ def main(path):
         results[name + " seen"] = found.intensity
     for name in JACOBIANS:
         if name == "slopes, instrument":
-            device.MEMORY = 1  # from here on a block has one sample
+            device.SAMPLES = 1  # from here on a part has one sample
         told = slopes(name, "cuda")
         results[name] = told.slope
         results[name + ", R"] = told.curves.reflectivity
         results[name + ", I"] = told.curves.intensity
+    results["adjoint"] = adjoint("cuda")
     results["one by one"] = curves("exact", "cuda").reflectivity
     np.savez(path, **results)
 

@@ -1,11 +1,21 @@
-"""Blocks of samples on a graphics card: whether there is one, how many samples it takes at once, and what comes back.
+"""Curves and derivatives on a graphics card: whether there is one, what is computed at once, and how it comes back.
+
+Samples are taken in parts. While the card works on one part, the results of another travel through page-locked memory,
+from where all threads of the processor copy them to their rows. A part has a slot: a stream, workspace on the card and
+page-locked memory, kept for the next call. One thread of this process alone talks to the card, since the driver is not
+safely started, nor shared, by several.
 
 ``numba-cuda`` is imported only when a card is asked for. Its simulator, NUMBA_ENABLE_CUDASIM=1, counts as a card.
 """
 
+import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from importlib.util import find_spec
+from itertools import cycle, pairwise
 from typing import Any
 
 import numpy as np
@@ -13,19 +23,31 @@ from numpy.typing import NDArray
 
 from xrdsim._jit import config
 from xrdsim.errors import DeviceError
-from xrdsim.kernels.batch import measure
-from xrdsim.kernels.convolve import SCALE, WIDTH, ZERO, Nodes, blur, convolve
-from xrdsim.kernels.reflectivity import BLOCK, MATRIX, Optics
+from xrdsim.forward.prepare import Task
+from xrdsim.kernels import batch
+from xrdsim.kernels.convolve import SCALE, WIDTH, ZERO
+from xrdsim.kernels.reflectivity import BLOCK, MATRIX
 from xrdsim.kernels.slopes import LEAST
-from xrdsim.kernels.steps import Accuracy, Layer
 
 Array = NDArray[np.float64]
 
-MEMORY = 2**29
-"""Bytes on the card for the steps, matrices and results of the samples computed at once, if half as many are free."""
+SLOTS = 6
+"""Parts that are on their way at the same time."""
+
+SHARE = 0.5
+"""Part of the free memory of the card that all slots together may take."""
+
+MOST_THREADS = 256
+"""Of a block for the reflectivity, which has a thread for each coarse angle if they are not more."""
 
 SAMPLES = 4096
-"""Most samples whose steps are counted at once."""
+"""Most samples of a part."""
+
+STAGED = 2**25
+"""Most numbers of a part that travel back at once."""
+
+_KEPT = 64  # copies of optics and nodes on the card
+_LINE = 16  # numbers at whose multiples arrays begin
 
 
 def missing() -> str | None:
@@ -85,127 +107,311 @@ def describe() -> str:
 
     if simulated():
         return "simulator"
-    name = cuda.get_current_device().name
+    name = _by_owner(lambda: cuda.get_current_device().name)
     return name.decode() if isinstance(name, bytes) else str(name)
 
 
-def reflectivity(rows: Array, profile: Any, layer: Layer, accuracy: Accuracy, optics: Optics) -> Array:
-    """Reflectivity (n, nodes) of checked parameters (n, 7 or 9)."""
-    from numba import cuda
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """Part of a task on its way: arrays on the card but for ``how`` (6, n), sigma, zero, scale, background, 0 and 1."""
 
-    from xrdsim.kernels.cuda import THREADS, count, fill, reflect
+    slot: "_Slot"
+    rows: Any
+    counts: Any
+    most: int
+    optics: Any
+    nodes: Any
+    how: Array
+    index: NDArray[np.int64]
 
-    angles = optics.table.shape[0] * BLOCK
-    out = np.empty((len(rows), len(optics.substrate)))
-    table = _on_card(optics)
-    for start in range(0, len(rows), SAMPLES):
-        every = cuda.to_device(rows[start : start + SAMPLES])
-        numbers = cuda.device_array((len(every), profile.segments()), np.int64)
-        _launch(count, -(-len(every) // THREADS), every, profile, layer, accuracy, 0, numbers)
-        most = int(numbers.copy_to_host().sum(axis=1).max())
-        size = _fitting(5 * most + 2 * MATRIX * angles + out.shape[1])
-        for first in range(0, len(every), size):
-            params, counts = every[first : first + size], numbers[first : first + size]
-            n = len(params)
-            steps, seen = cuda.device_array((n, 5, most)), cuda.device_array((n, out.shape[1]))
-            _launch(fill, -(-n // THREADS), params, profile, layer, accuracy, counts, steps)
-            _launch(reflect, n, counts, steps, table, cuda.device_array((n, 2 * MATRIX, angles)), seen)
-            out[start + first : start + first + n] = seen.copy_to_host()
-    return out
+
+def curves(tasks: Sequence[Task], reflectivity: Array | None, intensity: Array | None) -> None:
+    """Fill the rows of the tasks in reflectivity and intensity, (n, points) each, where they are given.
+
+    The tasks are of one experiment and one scan.
+    """
+    wanted = [(out, seen) for out, seen in ((reflectivity, False), (intensity, True)) if out is not None]
+    _by_owner(_curves, tasks, *zip(*wanted, strict=True))
 
 
 def linearize(
-    rows: Array,
-    profile: Any,
-    layer: Layer,
-    accuracy: Accuracy,
-    optics: Optics,
-    most: int,
-    nodes: Nodes,
-    sigma: Array,
-    zero: Array,
-    scale: Array,
-    nuisance: NDArray[np.int64],
-    chunks: int,
-    reflectivity: Array,
-    seen: Array,
-    slope: Array,
+    tasks: Sequence[Task], nuisance: NDArray[np.int64], reflectivity: Array, seen: Array, slope: Array
 ) -> None:
-    """What ``batch.linearize`` computes: the reflectivity and its derivatives on the card, the instrument here.
+    """Fill the rows of the tasks in what ``batch.linearize`` computes.
 
-    Either all of the samples have an instrument or none.
+    Raises
+    ------
+    DeviceError
+        The profile has more parameters than the kernels hold.
     """
-    size = rows.shape[1]
-    scan = slice(nodes.first, nodes.first + nodes.points * nodes.stride, nodes.stride)
-    lens = blur(nodes)
-    most += profile.segments() * LEAST
-    for part, at_nodes, gradient in _gradients(rows, profile, layer, accuracy, optics, most):
-        n = len(at_nodes)
-        reflectivity[part] = at_nodes[:, scan]
-        if sigma[0] > 0.0:
-            one, none = np.ones(n), np.zeros(n * size)
-            measure(at_nodes, nodes, sigma[part], zero[part], one, none, chunks, seen[part])
-            wide = [np.repeat(values[part], size) for values in (sigma, zero, scale)]
-            blurred = np.empty((n * size, nodes.points))
-            measure(gradient.reshape(n * size, -1), nodes, *wide, none, chunks, blurred)
-            slope[part, :size] = blurred.reshape(n, size, -1)
-        else:
-            seen[part] = reflectivity[part]
-            slope[part, :size] = scale[part, None, None] * gradient[:, :, scan]
-        for j, code in enumerate(nuisance.tolist()):
-            change = slope[part, size + j]
-            if code in (ZERO, WIDTH):
-                for i in range(n):
-                    k = part.start + i
-                    convolve(
-                        at_nodes[i : i + 1], nodes, sigma[k], zero[k], code, lens, slope[k, size + j : size + j + 1]
-                    )
-                change *= scale[part, None]
-            else:
-                change[:] = seen[part] if code == SCALE else 1.0
+    from xrdsim.kernels.cuda_jacobian import MOST
+
+    if tasks[0].rows.shape[1] > MOST:
+        raise DeviceError(
+            f"derivatives over {tasks[0].rows.shape[1]} parameters are for device 'cpu'; 'cuda' has {MOST}"
+        )
+    _by_owner(_linearize, tasks, nuisance, reflectivity, seen, slope)
+    _add_linear(nuisance, seen, slope)
 
 
-def _gradients(
-    rows: Array, profile: Any, layer: Layer, accuracy: Accuracy, optics: Optics, most: int
-) -> Iterator[tuple[slice, Array, Array]]:
-    """Reflectivity (m, nodes) and derivatives (m, p, nodes) of a part of the rows after the other."""
-    from numba import cuda
+@lru_cache(1)
+def _owner() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1, "card")
 
-    from xrdsim.kernels import cuda_jacobian
+
+def _by_owner(function: Callable[..., Any], *arguments: Any) -> Any:
+    return _owner().submit(function, *arguments).result()
+
+
+class _Slot:
+    """A stream with workspace on the card and page-locked memory, and what happens when its results have come."""
+
+    def __init__(self) -> None:
+        from numba import cuda
+
+        self.stream = cuda.stream()
+        self.work = _Room()
+        self.staged: Any = cuda.pinned_array(1, np.float64)
+        self.loaded: Any = cuda.pinned_array(1, np.float64)
+        self.arrive: list[Callable[[], None]] = []
+
+    def finish(self) -> None:
+        """Wait for the results and copy them to their places."""
+        if self.arrive:
+            self.stream.synchronize()
+        for copy in self.arrive:
+            copy()
+        self.arrive = []
+
+    def load(self, values: Array, on_card: Any) -> None:
+        """Begin to copy values (m, n) to the card."""
+        from numba import cuda
+
+        if self.loaded.size < values.size:
+            self.loaded = cuda.pinned_array(values.size, np.float64)
+        source = self.loaded[: values.size].reshape(values.shape)
+        source[:] = values
+        on_card.copy_to_device(source, stream=self.stream)
+
+    def fetch(self, results: Sequence[tuple[Any, NDArray[np.int64], Array]]) -> None:
+        """Begin to copy results (m, points) to the rows ``index`` of arrays (n, points)."""
+        from numba import cuda
+
+        total = sum(result.size for result, _, _ in results)
+        if self.staged.size < total:
+            self.staged = cuda.pinned_array(total, np.float64)
+        at = 0
+        for result, index, out in results:
+            part = self.staged[at : at + result.size].reshape(result.shape)
+            at += result.size
+            result.copy_to_host(part, stream=self.stream)
+            self.arrive.append(partial(batch.place, part, index, out))
+
+
+class _Room:
+    """Memory on the card that grows as it is needed."""
+
+    def __init__(self) -> None:
+        self.flat: Any = None
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return 0 if self.flat is None else 8 * int(self.flat.size)
+
+    def arrays(self, *shapes: tuple[int, ...]) -> list[Any]:
+        """Arrays of double precision of these shapes, not initialised."""
+        from numba import cuda
+
+        sizes = [math.prod(shape) for shape in shapes]
+        starts = np.cumsum([0, *(-(-size // _LINE) * _LINE for size in sizes)]).tolist()
+        if 8 * starts[-1] > self.size:
+            self.flat = None  # given back first
+            self.flat = cuda.device_array(starts[-1], np.float64)
+        parts = zip(starts[:-1], sizes, shapes, strict=True)
+        return [self.flat[start : start + size].reshape(shape) for start, size, shape in parts]
+
+
+@lru_cache(1)
+def _slots() -> tuple[_Slot, ...]:
+    return tuple(_Slot() for _ in range(SLOTS))
+
+
+@lru_cache(1)
+def _inputs() -> _Room:
+    return _Room()
+
+
+def _counted(tasks: Sequence[Task], least: int) -> tuple[Any, Any, list[int]]:
+    """The rows of all tasks and their numbers of steps, on the card, and the largest number of each task."""
     from xrdsim.kernels.cuda import THREADS, count
 
-    angles, nodes, p = optics.table.shape[0] * BLOCK, len(optics.substrate), rows.shape[1]
-    table = _on_card(optics)
-    wide = np.empty_like(rows)
-    for row, out in zip(rows, wide, strict=True):
-        profile.widen(row, out)
-    size = _fitting((5 + 4 * p) * most + (1 + p) * (2 * MATRIX * angles + nodes))
-    for first in range(0, len(rows), size):
-        part = slice(first, min(first + size, len(rows)))
-        params = cuda.to_device(wide[part])
-        n = len(params)
-        counts = cuda.device_array((n, profile.segments()), np.int64)
-        steps, slopes = cuda.device_array((n, 5, most)), cuda.device_array((n, 4, most, p))
-        end, work = cuda.device_array((n, p)), cuda.device_array((n, 5, p))
+    model, slot = tasks[0].model, _slots()[0]
+    rows = np.concatenate([task.rows for task in tasks])
+    if least:
+        for row in rows:
+            model.profile.widen(row.copy(), row)
+    n, p = rows.shape
+    on_card, numbers = _inputs().arrays((n, p), (n, model.profile.segments()))
+    numbers = numbers.view(np.int64)
+    slot.finish()
+    slot.load(rows, on_card)
+    arguments = (on_card, model.profile, model.layer, model.accuracy, least, numbers)
+    _launch(count, -(-n // THREADS), slot, *arguments)
+    every = numbers.copy_to_host(stream=slot.stream)
+    slot.stream.synchronize()
+    ends = np.cumsum([len(task.rows) for task in tasks])[:-1]
+    return on_card, numbers, [int(each.sum(axis=1).max()) for each in np.split(every, ends)]
+
+
+def _work(tasks: Sequence[Task], least: int, numbers_of: Callable[[Task, int], int], travel: int) -> Iterator[_Part]:
+    """The parts of the tasks, each with a slot that is free."""
+    rows, counts, most = _counted(tasks, least)
+    slots, first = cycle(_slots()), 0
+    for task, steps in zip(tasks, most, strict=True):
+        table, lens = _copy(task.model.optics), _copy(task.nodes)
+        for part in _parts(len(task.rows), numbers_of(task, steps), travel):
+            slot = next(slots)
+            slot.finish()
+            here = slice(first + part.start, first + part.stop)
+            seen = np.stack([values[part] for values in (task.sigma, task.zero, task.scale, task.background)])
+            how = np.concatenate([seen, np.zeros((1, seen.shape[1])), np.ones((1, seen.shape[1]))])
+            yield _Part(slot, rows[here], counts[here], steps, table, lens, how, task.index[part])
+        first += len(task.rows)
+    for slot in _slots():
+        slot.finish()
+
+
+def _curves(tasks: Sequence[Task], outs: tuple[Array, ...], seen: tuple[bool, ...]) -> None:
+    from xrdsim.kernels.cuda import THREADS, fill, observe, reflect
+
+    model, points = tasks[0].model, tasks[0].nodes.points
+
+    def numbers(task: Task, most: int) -> int:
+        nodes, angles = task.nodes, len(task.model.optics.table) * BLOCK
+        return 5 * most + 2 * MATRIX * angles + len(nodes.angle) + 2 * nodes.first + 1 + points * len(outs) + 6
+
+    for part in _work(tasks, 0, numbers, points * len(outs)):
+        n, slot, nodes, size = len(part.index), part.slot, part.nodes, len(part.nodes.angle)
+        angles = part.optics.table.shape[0] * BLOCK
+        steps, coarse, at_nodes, weights, how, *results = slot.work.arrays(
+            (n, 5, part.most),
+            (n, 2 * MATRIX, angles),
+            (n, 1, size),
+            (n, 2 * nodes.first + 1),
+            (6, n),
+            *[(n, 1, points)] * len(outs),
+        )
+        slot.load(part.how, how)
+        sigma, zero, scale, background, none, one = (how[i] for i in range(6))
         grid = -(-n // THREADS)
-        _launch(count, grid, params, profile, layer, accuracy, LEAST, counts)
-        _launch(cuda_jacobian.fill, grid, params, profile, layer, counts, steps, slopes, end, work)
-        coarse = cuda.device_array((n, 1 + p, MATRIX, angles), np.complex128)
-        out, gradient = cuda.device_array((n, nodes)), cuda.device_array((n, p, nodes))
-        _launch(cuda_jacobian.linearize, n, layer, counts, steps, slopes, end, table, coarse, out, gradient)
-        yield part, out.copy_to_host(), gradient.copy_to_host()
+        _launch(fill, grid, slot, part.rows, model.profile, model.layer, model.accuracy, part.counts, steps)
+        _launch(
+            reflect,
+            n,
+            slot,
+            part.counts,
+            steps,
+            part.optics,
+            coarse,
+            at_nodes.reshape(n, size),
+            threads=min(angles, MOST_THREADS),
+        )
+        for result, through in zip(results, seen, strict=True):
+            see = (sigma, zero, scale, background) if through else (none, none, one, none)
+            _launch(observe, n, slot, at_nodes, nodes, *see, 0, weights, result, 0)
+        slot.fetch([(result.reshape(n, points), part.index, out) for result, out in zip(results, outs, strict=True)])
 
 
-def _launch(kernel: Any, blocks: int, *arguments: Any) -> None:
+def _linearize(tasks: Sequence[Task], nuisance: NDArray[np.int64], *outs: Array) -> None:
+    """With no ``outs`` the results stay on the card, where the next part overwrites them."""
+    from xrdsim.kernels import cuda_jacobian
+    from xrdsim.kernels.cuda import THREADS, observe
+
+    model, points, p = tasks[0].model, tasks[0].nodes.points, tasks[0].rows.shape[1]
+    k = p + len(nuisance)
+
+    def numbers(task: Task, most: int) -> int:
+        nodes, angles = task.nodes, len(task.model.optics.table) * BLOCK
+        each = 2 * MATRIX * angles + len(nodes.angle) + 2 * nodes.first + 1
+        return int((5 + 4 * p) * most + 6 * p + (1 + p) * each + (2 + k) * points + 6)
+
+    for part in _work(tasks, LEAST, numbers, (2 + k) * points):
+        n, slot, nodes, size = len(part.index), part.slot, part.nodes, len(part.nodes.angle)
+        angles = part.optics.table.shape[0] * BLOCK
+        steps, slopes, end, work, coarse, at_nodes, gradient, weights, how, plain, blurred, changes = slot.work.arrays(
+            (n, 5, part.most),
+            (n, 4, part.most, p),
+            (n, p),
+            (n, 5, p),
+            (n, 1 + p, MATRIX, 2 * angles),
+            (n, 1, size),
+            (n, p, size),
+            (n * p, 2 * nodes.first + 1),
+            (6, n),
+            (n, 1, points),
+            (n, 1, points),
+            (n, k, points),
+        )
+        slot.load(part.how, how)
+        sigma, zero, scale, _, none, one = (how[i] for i in range(6))
+        first = (part.rows, model.profile, model.layer, part.counts, steps, slopes, end, work)
+        _launch(cuda_jacobian.fill, -(-n // THREADS), slot, *first)
+        then = (model.layer, part.counts, steps, slopes, end, part.optics, coarse.view(np.complex128))
+        _launch(cuda_jacobian.linearize, n, slot, *then, at_nodes.reshape(n, size), gradient)
+        _launch(observe, n, slot, at_nodes, nodes, none, none, one, none, 0, weights, plain, 0)
+        _launch(observe, n, slot, at_nodes, nodes, sigma, zero, one, none, 0, weights, blurred, 0)
+        _launch(observe, n * p, slot, gradient, nodes, sigma, zero, scale, none, 0, weights, changes, 0)
+        for j, code in enumerate(nuisance.tolist()):
+            if code in (ZERO, WIDTH):
+                _launch(observe, n, slot, at_nodes, nodes, sigma, zero, scale, none, code, weights, changes, p + j)
+        every = zip((plain, blurred, changes), (out.reshape(len(out), -1) for out in outs), strict=False)
+        slot.fetch([(result.reshape(n, out.shape[1]), part.index, out) for result, out in every])
+
+
+def _add_linear(nuisance: NDArray[np.int64], seen: Array, slope: Array) -> None:
+    """The derivatives over scale and background."""
+    first = slope.shape[1] - len(nuisance)
+    for j, code in enumerate(nuisance.tolist()):
+        if code not in (ZERO, WIDTH):
+            slope[:, first + j] = seen if code == SCALE else 1.0
+
+
+def _parts(n: int, numbers: int, travel: int) -> list[slice]:
+    """Parts of n samples that need so many numbers of double precision each, of which some travel back."""
+    from numba import cuda
+
+    free = cuda.current_context().get_memory_info().free + sum(slot.work.size for slot in _slots())
+    size = int(max(1, min(SAMPLES, SHARE * free / SLOTS / (8 * numbers), STAGED / max(travel, 1))))
+    number = -(-n // size)
+    ends = [i * n // number for i in range(number + 1)]
+    return [slice(a, b) for a, b in pairwise(ends)]
+
+
+_COMPILED: dict[tuple[Any, ...], Any] = {}
+
+
+def _launch(kernel: Any, blocks: int, slot: _Slot, *arguments: Any, threads: int = 0) -> None:
+    """Launch a kernel in the stream of a slot; from the second time on without looking at the types of arguments."""
     from xrdsim.kernels.cuda import THREADS
 
+    key = kernel, *(type(argument) for argument in arguments if isinstance(argument, tuple))
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Grid size")  # few samples cannot fill a card
-        kernel[blocks, THREADS](*arguments)
+        warnings.filterwarnings("ignore", message=".*Grid size")  # few samples cannot fill a card
+        launch = kernel[blocks, threads or THREADS, slot.stream]
+    if key in _COMPILED:
+        _COMPILED[key].launch(arguments, launch.griddim, launch.blockdim, launch.stream, 0)
+        return
+    launch(*arguments)
+    if not simulated():
+        _COMPILED[key] = kernel.overloads[tuple(map(kernel.typeof_pyval, arguments))]
 
 
-def _on_card(optics: Optics) -> Optics:
-    """A copy on the card, with one row in place of none."""
+_COPIES: dict[int, tuple[Any, Any]] = {}
+
+
+def _copy(record: Any) -> Any:
+    """Optics or nodes on the card, with one row in place of none; the last ones are kept."""
     from numba import cuda
 
     def copied(field: Any) -> Any:
@@ -213,11 +419,8 @@ def _on_card(optics: Optics) -> Optics:
             return field
         return cuda.to_device(field if field.size else np.zeros((1, *field.shape[1:]), field.dtype))
 
-    return Optics(*map(copied, optics))
-
-
-def _fitting(numbers: int) -> int:
-    """How many samples that need so many numbers of double precision fit on the card."""
-    from numba import cuda
-
-    return max(1, int(min(MEMORY, cuda.current_context().get_memory_info().free // 2) // (8 * numbers)))
+    if id(record) not in _COPIES:
+        while len(_COPIES) >= _KEPT:
+            _COPIES.pop(next(iter(_COPIES)))
+        _COPIES[id(record)] = record, type(record)(*map(copied, record))
+    return _COPIES[id(record)][1]

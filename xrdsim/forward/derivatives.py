@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, NotRequired, TypedDict, Unpack
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xrdsim.errors import ParameterError
+from xrdsim.errors import DeviceError, ParameterError
 from xrdsim.experiment.reflection import Reflection
 from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
 from xrdsim.experiment.setup import Experiment
@@ -126,7 +126,7 @@ def pull_back(
     The array of all derivatives, (n, angle, k), is not formed. Parameters and errors are those of ``linearize``.
     """
     task = _checked(params, nuisances, fwhm, scale, background, zero, physics)
-    check_device(task.simulator.device)
+    check_device(task.simulator.device, ("cpu", "cuda"))
     weight = np.ascontiguousarray(cotangent, dtype=np.float64)
     shape = (len(task.rows), task.simulator.scan.points)
     if weight.shape != shape:
@@ -159,7 +159,9 @@ def _checked(
     scan = given.pop("scan", DEFAULT_SCAN)
     experiment = given.pop("experiment", None) or Experiment(**given)
     rows = space.check(params)
-    check_film(rows, space.profile, experiment.reflection, device)
+    check_film(rows, space.profile, experiment.reflection)
+    if device == "cuda" and experiment.reflection.film is not None:
+        raise DeviceError("derivatives of a film on a substrate are computed on device 'cpu'")
     seen = check_seen(len(rows), fwhm, zero, scale, background)
     sharp = seen.fwhm == 0.0
     if sharp.any() and ({"zero", "fwhm"} & set(nuisances) or seen.zero[sharp].any()):

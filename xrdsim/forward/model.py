@@ -77,7 +77,7 @@ def simulate(
     monochromator : weight of π against σ polarisation; ``None`` takes the convention's default.
     reflection, scan : what is measured, and at which angles.
     experiment : reflection, convention, monochromator, layers and accuracy in one record, instead of these.
-    device : ``cpu``, or ``cuda`` for the reflectivity on a graphics card; the instrument is computed on the CPU.
+    device : ``cpu``, or ``cuda`` for a graphics card.
     precision : ``double``, or ``single`` for half the time (CPU only): where R > 1e-7, errors up to 3e-4 dex RMS
         of a curve and 2e-3 at a single angle.
     space : the profile, and ranges that its parameters must keep; ``None`` takes two Gaussians in default ranges.
@@ -99,7 +99,7 @@ def simulate(
         raise ParameterError("precision single is for device cpu; leave one of the two out")
     chosen = space or ParameterSpace()
     rows = chosen.check(params)
-    check_film(rows, chosen.profile, experiment.reflection, device)
+    check_film(rows, chosen.profile, experiment.reflection)
     seen = check_seen(len(rows), fwhm, zero, scale, background)
     afford(16.0 * len(rows) * scan.points, f"{len(rows)} curves of {scan.points} angles")
     simulator = Simulator(experiment, scan, chosen, device, precision)
@@ -129,8 +129,8 @@ def check_device(device: str, known: tuple[str, ...] = ("cpu",)) -> None:
         cards.require()
 
 
-def check_film(rows: Array, profile: Profile, reflection: Reflection, device: str = "cpu") -> None:
-    """Check that a film holds the strained layers, and runs where asked.
+def check_film(rows: Array, profile: Profile, reflection: Reflection) -> None:
+    """Check that a film holds the strained layers.
 
     Raises
     ------
@@ -139,8 +139,6 @@ def check_film(rows: Array, profile: Profile, reflection: Reflection, device: st
     """
     if reflection.film is None:
         return
-    if device != "cpu":
-        raise ParameterError("a film on a substrate is simulated on device cpu")
     ends = np.empty(len(rows))
     batch.ends(profile.family, rows, ends)
     if ends.max() > reflection.film.thickness:

@@ -13,6 +13,7 @@ from xrdsim.experiment.scan import Scan
 from xrdsim.experiment.setup import Experiment
 from xrdsim.forward.optics import amplitudes, coupling, optics
 from xrdsim.kernels import batch
+from xrdsim.kernels.convolve import Nodes
 from xrdsim.kernels.reflectivity import Optics
 from xrdsim.kernels.steps import Accuracy, Layer
 from xrdsim.profiles.damage import KAPPA
@@ -41,6 +42,24 @@ class Forward:
     profile: Any  # the family of xrdsim.profiles.stage
     layer: Layer
     accuracy: Accuracy
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """Samples that are simulated alike.
+
+    ``index`` (n,) says which rows of the results they are; sigma, zero [arcsec], scale and background (n,) how they are
+    seen.
+    """
+
+    rows: Array
+    model: Forward
+    nodes: Nodes
+    sigma: Array
+    zero: Array
+    scale: Array
+    background: Array
+    index: NDArray[np.int64]
 
 
 def prepare(

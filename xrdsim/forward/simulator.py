@@ -15,7 +15,7 @@ from xrdsim.experiment.setup import Experiment
 from xrdsim.forward import cuda as cards
 from xrdsim.forward.nodes import grid_and_cluster
 from xrdsim.forward.nodes import nodes as instrument_nodes
-from xrdsim.forward.prepare import Forward, by_thickness, chunks, has_damage, prepare
+from xrdsim.forward.prepare import Forward, Task, by_thickness, chunks, has_damage, prepare
 from xrdsim.kernels import batch
 from xrdsim.kernels.convolve import BACKGROUND, SCALE, WIDTH, ZERO, Nodes
 from xrdsim.limits import afford
@@ -44,6 +44,15 @@ class Seen:
         """Of scale 1, without a background."""
         each = np.ascontiguousarray(fwhm), np.ascontiguousarray(zero)
         return cls(*each, np.ones(len(fwhm)), np.zeros(len(fwhm)))
+
+    def of(self, some: Any) -> "Seen":
+        """Of some of the samples."""
+        return Seen(self.fwhm[some], self.zero[some], self.scale[some], self.background[some])
+
+    def kinds(self) -> list[NDArray[np.int64]]:
+        """Indices of the samples with an instrument, and of those without, where there are any."""
+        blurred = self.fwhm > 0.0
+        return [some for some in (np.flatnonzero(blurred), np.flatnonzero(~blurred)) if len(some)]
 
     def nodes(self, some: NDArray[np.int64], simulator: "Simulator") -> Nodes:
         """Where some of the samples must be simulated."""
@@ -81,6 +90,8 @@ class Simulator:
 
     def curves(self, rows: Array, seen: Seen) -> tuple[Array, Array]:
         """Reflectivity and measured intensity, (n, angle) each, of rows (n, p)."""
+        if self.device == "cuda":
+            return self._curves_on_card(rows, seen)
         n, scan = len(rows), self.scan
         reflectivity, intensity = np.empty((n, scan.points)), np.empty((n, scan.points))
         damaged = has_damage(rows, self.space.profile)
@@ -131,19 +142,39 @@ class Simulator:
                 thickness=thickness,
                 precision=self.precision,
             )
-            out[some] = reflectivity_of(rows[some], model, self.device)
+            out[some] = reflectivity_of(rows[some], model)
         return out
+
+    def _curves_on_card(self, rows: Array, seen: Seen) -> tuple[Array, Array]:
+        reflectivity, intensity = (np.empty((len(rows), self.scan.points)) for _ in range(2))
+
+        def tasks(some: NDArray[np.int64], nodes: Nodes) -> Iterator[Task]:
+            damaged = has_damage(rows, self.space.profile)
+            return self._tasks(rows, seen, some, nodes, damaged, self.experiment.layers)
+
+        every = [task for some in seen.kinds() for task in tasks(some, seen.nodes(some, self))]
+        cards.curves(every, reflectivity, intensity)
+        sharp = seen.fwhm == 0.0
+        for shift in np.unique(seen.zero[sharp & (seen.zero != 0.0)]):
+            some = np.flatnonzero(sharp & (seen.zero == shift))
+            moved = replace(self, scan=replace(self.scan, start=self.scan.start - shift))
+            cards.curves(list(tasks(some, seen.nodes(some, moved))), None, intensity)
+        return reflectivity, intensity
 
     def linearize(self, rows: Array, seen: Seen, nuisances: tuple[str, ...]) -> tuple[Array, Array, Array]:
         """Reflectivity and intensity (n, angle), and derivatives (n, k, angle) over parameters and nuisances."""
-        linearize = cards.linearize if self.device == "cuda" else batch.linearize
         (n, size), points = rows.shape, self.scan.points
-        reflectivity, unscaled = np.empty((n, points)), np.empty((n, points))
-        slope = np.empty((n, size + len(nuisances), points))
-        for part, arguments in self._groups(rows, seen, nuisances):
-            results = tuple(np.empty((len(part), *out.shape[1:])) for out in (reflectivity, unscaled, slope))
-            linearize(*arguments, *results)
-            reflectivity[part], unscaled[part], slope[part] = results
+        codes = np.array([NUISANCES[name] for name in nuisances], dtype=np.int64)
+        outs = np.empty((n, points)), np.empty((n, points)), np.empty((n, size + len(nuisances), points))
+        reflectivity, unscaled, slope = outs
+        if self.device == "cuda":
+            cards.linearize(list(self._of_derivatives(rows, seen)), codes, *outs)
+        else:
+            for task in self._of_derivatives(rows, seen):
+                results = tuple(np.empty((len(task.index), *out.shape[1:])) for out in outs)
+                batch.linearize(*_arguments(task, codes), *results)
+                for out, result in zip(outs, results, strict=True):
+                    out[task.index] = result
         if "fwhm" in nuisances:
             slope[:, size + nuisances.index("fwhm")] *= FWHM_TO_SIGMA
         return reflectivity, seen.scale[:, None] * unscaled + seen.background[:, None], slope
@@ -152,47 +183,62 @@ class Simulator:
         """Derivatives (n, k) of Σ cotangent·intensity over parameters and nuisances; cotangent (n, angle)."""
         n, size = rows.shape
         out = np.empty((n, size + len(nuisances)))
-        for part, arguments in self._groups(rows, seen, nuisances):
-            result = np.empty((len(part), out.shape[1]))
-            batch.pull_back(*arguments, cotangent[part], result)
-            out[part] = result
+        if self.device == "cuda":
+            for first in range(0, n, _ROWS):
+                part = slice(first, first + _ROWS)
+                slope = self.linearize(rows[part], seen.of(part), nuisances)[2]
+                out[part] = np.einsum("nkj,nj->nk", slope, cotangent[part])
+            return out
+        codes = np.array([NUISANCES[name] for name in nuisances], dtype=np.int64)
+        for task in self._of_derivatives(rows, seen):
+            result = np.empty((len(task.index), out.shape[1]))
+            batch.pull_back(*_arguments(task, codes), cotangent[task.index], result)
+            out[task.index] = result
         if "fwhm" in nuisances:
             out[:, size + nuisances.index("fwhm")] *= FWHM_TO_SIGMA
         return out
 
-    def _groups(
-        self, rows: Array, seen: Seen, nuisances: tuple[str, ...]
-    ) -> Iterator[tuple[NDArray[np.int64], tuple[Any, ...]]]:
-        """Samples simulated alike: their indices, and what the kernels of derivatives take first."""
-        codes = np.array([NUISANCES[name] for name in nuisances], dtype=np.int64)
-        blurred = seen.fwhm > 0.0
-        for some in (np.flatnonzero(blurred), np.flatnonzero(~blurred)):
-            if not len(some):
-                continue
-            nodes = seen.nodes(some, self)
-            grid, cluster = grid_and_cluster(nodes)
-            for of_some, thickness in by_thickness(rows[some], self.space.profile, self.space.thickest):
-                part = some[of_some]
-                model = prepare(
-                    self.scan,
-                    self.experiment,
-                    grid=grid,
-                    cluster=cluster,
-                    profile=self.space.profile,
-                    damaged=self.space.profile.holds_damage(rows.shape[1]),
-                    thickness=thickness,
-                )
-                number = chunks(len(part))
-                most = batch.most_steps(rows[part], model.profile, model.layer, model.accuracy, number)
-                engine = (model.profile, model.layer, model.accuracy, model.optics, most, nodes)
-                sigma = seen.fwhm[part] * FWHM_TO_SIGMA
-                yield part, (rows[part], *engine, sigma, seen.zero[part], seen.scale[part], codes, number)
+    def _of_derivatives(self, rows: Array, seen: Seen) -> Iterator[Task]:
+        damaged = self.space.profile.holds_damage(rows.shape[1])
+        for some in seen.kinds():
+            yield from self._tasks(rows, seen, some, seen.nodes(some, self), damaged, None)
+
+    def _tasks(
+        self,
+        rows: Array,
+        seen: Seen,
+        some: NDArray[np.int64],
+        nodes: Nodes,
+        damaged: bool,
+        layers: float | None,
+    ) -> Iterator[Task]:
+        """Some of the samples, those together whose layers are about as thick."""
+        profile, (grid, cluster) = self.space.profile, grid_and_cluster(nodes)
+        for of_some, thickness in by_thickness(rows[some], profile, self.space.thickest, layers):
+            index = some[of_some]
+            model = prepare(
+                self.scan,
+                self.experiment,
+                grid=grid,
+                cluster=cluster,
+                profile=profile,
+                damaged=damaged,
+                thickness=thickness,
+            )
+            sigma, how = seen.fwhm[index] * FWHM_TO_SIGMA, seen.of(index)
+            yield Task(rows[index], model, nodes, sigma, how.zero, how.scale, how.background, index)
 
 
-def reflectivity_of(rows: Array, model: Forward, device: str = "cpu") -> Array:
+def _arguments(task: Task, codes: NDArray[np.int64]) -> tuple[Any, ...]:
+    """What the kernels of derivatives take first."""
+    model, number = task.model, chunks(len(task.index))
+    most = batch.most_steps(task.rows, model.profile, model.layer, model.accuracy, number)
+    engine = (model.profile, model.layer, model.accuracy, model.optics, most, task.nodes)
+    return (task.rows, *engine, task.sigma, task.zero, task.scale, codes, number)
+
+
+def reflectivity_of(rows: Array, model: Forward) -> Array:
     """Reflectivity (n, nodes) of checked rows."""
-    if device == "cuda":
-        return cards.reflectivity(rows, model.profile, model.layer, model.accuracy, model.optics)
     out = np.empty((len(rows), model.optics.grid + len(model.optics.cluster_first)))
     number = chunks(len(rows))
     most = batch.most_steps(rows, model.profile, model.layer, model.accuracy, number)

@@ -301,3 +301,11 @@ def profiles(profile, params, depth, out):
         end = stage.depth_end(profile, params[i])
         for j in range(len(depth)):
             out[i, j] = stage.strain(profile, depth[j], params[i]) if depth[j] <= end else 0.0
+
+
+@jit(parallel=True)
+def place(rows, index, out):
+    """out[index] = rows, of rows (m, points): copied by all threads."""
+    for i in prange(len(index)):
+        for j in range(rows.shape[1]):
+            out[index[i], j] = rows[i, j]

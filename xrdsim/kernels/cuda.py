@@ -7,9 +7,14 @@ thread halves the argument of cos φ as often as its own angle needs, not as oft
 Threads that work on neighbouring angles read and write neighbouring numbers: a quantity is a row over the angles.
 """
 
+import math
+
 from numba import cuda, float64
 
-from xrdsim._jit import jit
+from xrdsim._jit import CACHE, config, foreign, jit
+from xrdsim.kernels.convolve import REACH as SIGMAS
+from xrdsim.kernels.convolve import moment
+from xrdsim.kernels.film import on_film
 from xrdsim.kernels.reflectivity import (
     BLOCK,
     F_IM,
@@ -31,7 +36,28 @@ PAIR = 2 * MATRIX  # the matrices of both polarisations
 UNITY = (1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0)  # a transfer matrix of no steps
 
 THREADS = 128
-"""Threads of a block."""
+"""Threads of a block that has no other number."""
+
+
+def on_card(function):
+    """Compile a kernel of the card; it is kept on disk as those of the processor are (``xrdsim._jit``)."""
+    kernel = cuda.jit(function)
+    if CACHE is None or config.ENABLE_CUDASIM:
+        return kernel
+    from numba.cuda.core import config as card
+    from numba.cuda.dispatcher import CUDACache
+
+    class Cache(CUDACache):  # type: ignore[misc]
+        def save_overload(self, sig, data):
+            if not foreign(sig):
+                super().save_overload(sig, data)
+
+    before, card.CACHE_DIR = card.CACHE_DIR, CACHE
+    try:
+        kernel._cache = Cache(function)
+    finally:
+        card.CACHE_DIR = before
+    return kernel
 
 
 @jit
@@ -97,7 +123,7 @@ def taps(optics, node):
     return optics.cluster_first[node - optics.grid], True, node - optics.grid
 
 
-@cuda.jit
+@on_card
 def count(params, profile, layer, accuracy, least, counts):
     """Numbers of steps (n, segments), at least so many in a segment: a thread a sample."""
     i = cuda.grid(1)
@@ -106,7 +132,7 @@ def count(params, profile, layer, accuracy, least, counts):
         at_least(least, counts[i])
 
 
-@cuda.jit
+@on_card
 def fill(params, profile, layer, accuracy, counts, steps):
     """Coefficients h, g, e, α, β (n, 5, most) of the steps: a thread a sample."""
     i = cuda.grid(1)
@@ -115,7 +141,7 @@ def fill(params, profile, layer, accuracy, counts, steps):
         fill_steps(params[i], profile, layer, accuracy, counts[i], Steps(rows[0], rows[1], rows[2], rows[3], rows[4]))
 
 
-@cuda.jit
+@on_card
 def reflect(counts, steps, optics, coarse, out):
     """Reflectivity (n, nodes): a block a sample, threads first over coarse angles, then over nodes.
 
@@ -123,6 +149,7 @@ def reflect(counts, steps, optics, coarse, out):
     """
     sample = cuda.blockIdx.x
     element = cuda.local.array(PAIR, float64)
+    below = cuda.local.array((1, 4), float64)
     rows = coarse[sample]
     number = 0
     for s in range(counts.shape[1]):
@@ -133,6 +160,9 @@ def reflect(counts, steps, optics, coarse, out):
             rows[row, i] = sigma[row]
             rows[MATRIX + row, i] = pi[row]
     cuda.syncthreads()
+    rest = optics.film_thickness
+    for k in range(number):
+        rest -= steps[sample, 0, k]
     share = 1.0 / (1.0 + optics.monochromator)
     for node in range(cuda.threadIdx.x, out.shape[1], cuda.blockDim.x):
         first, in_cluster, which = taps(optics, node)
@@ -142,4 +172,50 @@ def reflect(counts, steps, optics, coarse, out):
         for t in range(len(weight)):
             for row in range(PAIR):
                 element[row] += weight[t] * rows[row, first + t]
-        out[sample, node] = intensity(element, 0, optics.substrate, node, share)
+        if optics.film_thickness > 0.0:
+            for p in range(2):
+                above = on_film(optics, node, p, rest)
+                below[0, 2 * p] = above.real
+                below[0, 2 * p + 1] = above.imag
+            out[sample, node] = intensity(element, 0, below, 0, share)
+        else:
+            out[sample, node] = intensity(element, 0, optics.substrate, node, share)
+
+
+@on_card
+def observe(curves, nodes, sigma, zero, scale, background, order, weights, out, place):
+    """Curves (n, m, nodes) as the instrument sees them, into ``out`` (n, any, points) from [:, place] on.
+
+    A block a curve. The integral over the nodes is that of ``xrdsim.kernels.convolve``, with sigma, zero, scale and
+    background (n,) and ``order`` as there; without instrument, sigma = 0, the values at the angles of the scan.
+    ``weights`` (n·m, taps) is workspace.
+    """
+    sample, which = cuda.blockIdx.x // curves.shape[1], cuda.blockIdx.x % curves.shape[1]
+    curve = curves[sample, which]
+    row = out[sample, place + which]
+    width = sigma[sample]
+    if width <= 0.0:
+        for j in range(cuda.threadIdx.x, nodes.points, cuda.blockDim.x):
+            row[j] = scale[sample] * curve[nodes.first + j * nodes.stride] + background[sample]
+        return
+    spacing = nodes.step / nodes.stride
+    taps = min(nodes.first, int(math.ceil((SIGMAS * width + abs(zero[sample])) / spacing)))  # noqa: RUF046 (a float there)
+    kernel = weights[cuda.blockIdx.x]
+    unit = 1.0 / (width * math.sqrt(2.0 * math.pi))
+    for t in range(cuda.threadIdx.x, 2 * taps + 1, cuda.blockDim.x):
+        x = (zero[sample] + (t - taps) * spacing) / width
+        kernel[t] = unit * math.exp(-0.5 * x * x) * moment(order, -x, width)
+    cuda.syncthreads()
+    extra = len(nodes.angle) - nodes.grid
+    far = SIGMAS * width + (nodes.angle[len(nodes.angle) - 1] if extra > 0 else 0.0)
+    for j in range(cuda.threadIdx.x, nodes.points, cuda.blockDim.x):
+        first = nodes.first - taps + j * nodes.stride
+        total = 0.0
+        for t in range(2 * taps + 1):
+            total += kernel[t] * nodes.weight[first + t] * curve[first + t]
+        angle = nodes.start + j * nodes.step - zero[sample]
+        if extra > 0 and abs(angle) <= far:
+            for i in range(nodes.grid, len(nodes.angle)):
+                x = (angle - nodes.angle[i]) / width
+                total += unit * nodes.weight[i] * math.exp(-0.5 * x * x) * moment(order, x, width) * curve[i]
+        row[j] = scale[sample] * total + background[sample]

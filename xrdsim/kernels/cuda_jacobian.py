@@ -8,7 +8,7 @@ scalar functions of a step is written in complex numbers.
 from numba import complex128, cuda
 
 from xrdsim._jit import jit
-from xrdsim.kernels.cuda import UNITY, advance, halvings, taps
+from xrdsim.kernels.cuda import UNITY, advance, halvings, on_card, taps
 from xrdsim.kernels.reflectivity import BLOCK, F_IM, F_RE, POLARISATION, S2_IM, S2_RE, S_IM, S_RE
 from xrdsim.kernels.slopes import Slopes, fill_steps_and_slopes
 from xrdsim.kernels.step import (
@@ -111,7 +111,7 @@ def add(source, weight, total, q):
         total[3 * q + 2] += weight * source[2]
 
 
-@cuda.jit
+@on_card
 def fill(params, profile, layer, counts, steps, slopes, end, work):
     """Coefficients h, g, e, α, β (n, 5, most) of the steps and derivatives of g, β, e, α (n, 4, most, p).
 
@@ -131,7 +131,7 @@ def fill(params, profile, layer, counts, steps, slopes, end, work):
         )
 
 
-@cuda.jit
+@on_card
 def linearize(layer, counts, steps, slopes, end, optics, coarse, out, gradient):
     """Reflectivity (n, nodes) and its derivatives (n, p, nodes): a block a sample, threads as in ``cuda.reflect``.
 

@@ -16,19 +16,25 @@ from xrdsim._jit import jit
 def through_film(optics, thickness, out):
     """Amplitude ratios (nodes, 4) on top of this thickness [Å] of the film, real and imaginary, of σ and π."""
     for i in range(len(optics.film)):
-        a = optics.film[i, 0]
         for p in range(2):
-            s = optics.film[i, 1 + p]
-            below = complex(optics.substrate[i, 2 * p], optics.substrate[i, 2 * p + 1])
-            q = cmath.sqrt(a * a - s * s)
-            if q.imag < 0.0:
-                q = -q
-            e = cmath.exp(2j * q * thickness)
-            up = q * (e + 1.0)
-            down = e - 1.0
-            above = (up * below - down * (a * below - s)) / (up - down * (s * below - a))
+            above = on_film(optics, i, p, thickness)
             out[i, 2 * p] = above.real
             out[i, 2 * p + 1] = above.imag
+
+
+@jit
+def on_film(optics, node, p, thickness):
+    """The amplitude ratio of one node and polarisation."""
+    a = optics.film[node, 0]
+    s = optics.film[node, 1 + p]
+    below = complex(optics.substrate[node, 2 * p], optics.substrate[node, 2 * p + 1])
+    q = cmath.sqrt(a * a - s * s)
+    if q.imag < 0.0:
+        q = -q
+    e = cmath.exp(2j * q * thickness)
+    up = q * (e + 1.0)
+    down = e - 1.0
+    return (up * below - down * (a * below - s)) / (up - down * (s * below - a))
 
 
 @jit
