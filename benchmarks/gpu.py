@@ -30,7 +30,7 @@ from xrdsim.forward.prior import draw_prior
 from xrdsim.forward.simulator import Seen, Simulator
 
 MANY, SOME, FEW = 65536, 8192, 64
-LEARNED = 131072  # curves of a training
+LEARNED = 65536  # curves of a training
 
 
 def main() -> None:
@@ -71,9 +71,11 @@ def check() -> None:
     for name, params in (("derivatives", rows), ("derivatives, damage", damaged)):
         options = {"fwhm": rng.uniform(15.0, 100.0, FEW), **seen, "nuisances": ("zero", "fwhm", "scale", "background")}
         here, there = (xrdsim.linearize(params, device=device, **options).slope for device in ("cpu", "cuda"))
-        norm = np.linalg.norm(here, axis=1)
-        apart = (np.linalg.norm(there - here, axis=1) / np.maximum(norm, 1e-12)).max()
-        print(f"| {name}, of the norm | {apart:.1e} |", flush=True)
+        norm, apart = (np.linalg.norm(each, axis=1) for each in (here, there - here))
+        span = np.append(xrdsim.ParameterSpace().with_damage().span[: params.shape[1]], np.ones(4))
+        largest = (norm * span).max(axis=1)[:, None]
+        print(f"| {name}, of the norm of each | {(apart / norm)[norm > 0.0].max():.1e} |")
+        print(f"| {name}, of the largest | {(apart * span / largest).max():.1e} |", flush=True)
 
 
 def curves() -> None:

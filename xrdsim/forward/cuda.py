@@ -31,16 +31,13 @@ from xrdsim.kernels.slopes import LEAST
 
 Array = NDArray[np.float64]
 
-SLOTS = 6
+SLOTS = 3
 """Parts that are on their way at the same time."""
 
 SHARE = 0.5
 """Part of the free memory of the card that all slots together may take."""
 
-MOST_THREADS = 256
-"""Of a block for the reflectivity, which has a thread for each coarse angle if they are not more."""
-
-SAMPLES = 4096
+SAMPLES = 16384
 """Most samples of a part."""
 
 STAGED = 2**25
@@ -306,17 +303,7 @@ def _curves(tasks: Sequence[Task], outs: tuple[Array, ...], seen: tuple[bool, ..
         sigma, zero, scale, background, none, one = (how[i] for i in range(6))
         grid = -(-n // THREADS)
         _launch(fill, grid, slot, part.rows, model.profile, model.layer, model.accuracy, part.counts, steps)
-        _launch(
-            reflect,
-            n,
-            slot,
-            part.counts,
-            steps,
-            part.optics,
-            coarse,
-            at_nodes.reshape(n, size),
-            threads=min(angles, MOST_THREADS),
-        )
+        _launch(reflect, n, slot, part.counts, steps, part.optics, coarse, at_nodes.reshape(n, size))
         for result, through in zip(results, seen, strict=True):
             see = (sigma, zero, scale, background) if through else (none, none, one, none)
             _launch(observe, n, slot, at_nodes, nodes, *see, 0, weights, result, 0)
@@ -391,14 +378,14 @@ def _parts(n: int, numbers: int, travel: int) -> list[slice]:
 _COMPILED: dict[tuple[Any, ...], Any] = {}
 
 
-def _launch(kernel: Any, blocks: int, slot: _Slot, *arguments: Any, threads: int = 0) -> None:
+def _launch(kernel: Any, blocks: int, slot: _Slot, *arguments: Any) -> None:
     """Launch a kernel in the stream of a slot; from the second time on without looking at the types of arguments."""
     from xrdsim.kernels.cuda import THREADS
 
     key = kernel, *(type(argument) for argument in arguments if isinstance(argument, tuple))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*Grid size")  # few samples cannot fill a card
-        launch = kernel[blocks, threads or THREADS, slot.stream]
+        launch = kernel[blocks, THREADS, slot.stream]
     if key in _COMPILED:
         _COMPILED[key].launch(arguments, launch.griddim, launch.blockdim, launch.stream, 0)
         return

@@ -36,7 +36,7 @@ PAIR = 2 * MATRIX  # the matrices of both polarisations
 UNITY = (1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0)  # a transfer matrix of no steps
 
 THREADS = 128
-"""Threads of a block that has no other number."""
+"""Threads of a block: 96 are as fast on an H100, 64 and 160 are slower."""
 
 
 def on_card(function):

@@ -74,8 +74,7 @@ def transfer_tangents(optics, at, j, steps, slopes, end, damaged, count, total):
             s * (complex(parts[10], parts[11]) - 0.5j * he * u),
         )
         for q in range(len(end)):
-            add(of_g, h * slopes[0, k, q], total, q)
-            add(of_beta, slopes[1, k, q], total, q)
+            add(of_g, h * slopes[0, k, q], of_beta, slopes[1, k, q], total, q)
         if damaged or k == count - 1:
             z_re, z_im, m_re, m_im, n_re, n_im = generators_of_coupling(
                 f.real, f.imag, c_re, c_im, q_re, q_im, d_re, d_im, h, g, e, alpha, beta
@@ -89,11 +88,9 @@ def transfer_tangents(optics, at, j, steps, slopes, end, damaged, count, total):
             )
             for q in range(len(end)):
                 if damaged:
-                    add(of_e, h * slopes[2, k, q], total, q)
-                    add(of_beta, f * slopes[3, k, q], total, q)
+                    add(of_e, h * slopes[2, k, q], of_beta, f * slopes[3, k, q], total, q)
                 if k == count - 1:
-                    add(of_e, e * end[q], total, q)
-                    add(of_g, (g - f) * end[q], total, q)
+                    add(of_e, e * end[q], of_g, (g - f) * end[q], total, q)
         step = matrix_of_step(
             f.real, f.imag, s.real, s.imag, s2.real, s2.imag,
             c_re, c_im, q_re, q_im, d_re, d_im, h, g, e, alpha, beta,
@@ -103,12 +100,12 @@ def transfer_tangents(optics, at, j, steps, slopes, end, damaged, count, total):
 
 
 @jit
-def add(source, weight, total, q):
-    """Add to K of parameter q."""
-    if weight != 0.0:
-        total[3 * q] += weight * source[0]
-        total[3 * q + 1] += weight * source[1]
-        total[3 * q + 2] += weight * source[2]
+def add(one, weight, other, other_weight, total, q):
+    """Add two sources to K of parameter q, which lies in memory: it is read and written once."""
+    if weight != 0.0 or other_weight != 0.0:
+        total[3 * q] += weight * one[0] + other_weight * other[0]
+        total[3 * q + 1] += weight * one[1] + other_weight * other[1]
+        total[3 * q + 2] += weight * one[2] + other_weight * other[2]
 
 
 @on_card
