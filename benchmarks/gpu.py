@@ -25,7 +25,7 @@ from xrdsim.benchmark.flops import operations
 from xrdsim.experiment.reflection import YIG_ON_GGG_444
 from xrdsim.experiment.scan import DEFAULT_SCAN
 from xrdsim.experiment.setup import Experiment
-from xrdsim.forward import cuda as cards
+from xrdsim.forward import card, cuda
 from xrdsim.forward.prior import draw_prior
 from xrdsim.forward.simulator import Seen, Simulator
 
@@ -34,8 +34,8 @@ LEARNED = 65536  # curves of a training
 
 
 def main() -> None:
-    cards.require()
-    print(f"{cards.describe()}; {os.cpu_count()} cores; " + ", ".join(f"{name} {version(name)}" for name in STACK))
+    card.require()
+    print(f"{card.describe()}; {os.cpu_count()} cores; " + ", ".join(f"{name} {version(name)}" for name in STACK))
     chosen = sys.argv[1:] or list(PARTS)
     for name in chosen:
         begun = time.perf_counter()
@@ -145,25 +145,22 @@ def kernels(rows: np.ndarray, fwhm: float) -> None:
     """The reflectivity at all nodes, left on the card."""
     simulator = Simulator(Experiment(), DEFAULT_SCAN, xrdsim.ParameterSpace(), "cuda")
     seen = Seen.unscaled(np.full(len(rows), fwhm), np.zeros(len(rows)))
-    some = np.arange(len(rows))
-    tasks = list(simulator._tasks(rows, seen, some, seen.nodes(some, simulator), False, None))
-    cards._by_owner(cards._curves, tasks, (), ())
-    cards._by_owner(wait)
+    cuda.curves(list(simulator.tasks(rows, seen)))
+    card.by_owner(wait)
 
 
 def slopes_on_card(rows: np.ndarray) -> None:
     """Derivatives of the curves, left on the card."""
     simulator = Simulator(Experiment(), DEFAULT_SCAN, xrdsim.ParameterSpace().with_damage(), "cuda")
     seen = Seen.unscaled(np.full(len(rows), 30.0), np.zeros(len(rows)))
-    tasks = list(simulator._of_derivatives(rows, seen))
-    cards._by_owner(cards._linearize, tasks, np.zeros(0, np.int64))
-    cards._by_owner(wait)
+    cuda.linearize(list(simulator.tasks(rows, seen, derivatives=True)), np.zeros(0, np.int64))
+    card.by_owner(wait)
 
 
 def wait() -> None:
-    from numba import cuda
+    from numba import cuda as driver
 
-    cuda.synchronize()
+    driver.synchronize()
 
 
 def row(
@@ -182,17 +179,18 @@ def row(
 
 def peak_of_card() -> float:
     """Multiply-adds in double precision a second, counted as two operations each."""
-    return float(cards._by_owner(_peak_of_card))
+    return float(card.by_owner(_peak_of_card))
 
 
 def _peak_of_card() -> float:
-    from numba import cuda, float64
+    from numba import cuda as driver
+    from numba import float64
 
     chains, links, blocks, threads = 8, 4096, 132 * 16, 256
 
-    @cuda.jit
+    @driver.jit
     def multiply_add(a, out):
-        x = cuda.local.array(8, float64)
+        x = driver.local.array(8, float64)
         for i in range(8):
             x[i] = a[i]
         for _ in range(links):
@@ -201,15 +199,15 @@ def _peak_of_card() -> float:
         total = 0.0
         for i in range(8):
             total += x[i]
-        out[cuda.grid(1)] = total
+        out[driver.grid(1)] = total
 
-    a, out = cuda.to_device(np.linspace(0.1, 0.9, 10)), cuda.device_array(blocks * threads, np.float64)
+    a, out = driver.to_device(np.linspace(0.1, 0.9, 10)), driver.device_array(blocks * threads, np.float64)
     seconds = []
     for _ in range(5):
-        cuda.synchronize()
+        driver.synchronize()
         begun = time.perf_counter()
         multiply_add[blocks, threads](a, out)
-        cuda.synchronize()
+        driver.synchronize()
         seconds.append(time.perf_counter() - begun)
     return 2.0 * chains * links * blocks * threads / min(seconds)
 

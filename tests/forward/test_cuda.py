@@ -6,6 +6,8 @@ The simulator must be chosen before Numba is imported: this file, run as a scrip
 import os
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,6 +17,7 @@ import xrdsim
 from xrdsim.errors import DeviceError, StoreError
 from xrdsim.experiment.reflection import GGG_444, YIG_ON_GGG_444
 from xrdsim.experiment.scan import Scan
+from xrdsim.forward import card
 from xrdsim.forward import cuda as device
 from xrdsim.forward.derivatives import pull_back
 from xrdsim.forward.nodes import nodes as instrument_nodes
@@ -124,7 +127,7 @@ def test_the_kernels_compile(monkeypatch, capability):
     from xrdsim.kernels.cuda_jacobian import fill as fill_slopes
     from xrdsim.kernels.cuda_jacobian import linearize
 
-    if not device.has_compiler():
+    if not card.has_compiler():
         pytest.skip("the compiler of the CUDA toolkit is not installed")
     monkeypatch.setattr(dispatcher, "get_current_device", lambda: SimpleNamespace(compute_capability=capability))
     model = prepare(COARSE)
@@ -145,15 +148,15 @@ def test_the_kernels_compile(monkeypatch, capability):
 
 
 def test_the_extra_is_named(monkeypatch, demonstration):
-    monkeypatch.setattr(device, "find_spec", lambda name: None)
+    monkeypatch.setattr(card, "find_spec", lambda name: None)
     with pytest.raises(DeviceError, match=r"pip install 'xrdsim\[cuda\]'"):
         xrdsim.simulate(demonstration, device="cuda")
-    assert device.describe().startswith("none")
+    assert card.describe().startswith("none")
 
 
 def test_without_a_card(demonstration):
     pytest.importorskip("numba_cuda")
-    if device.missing() is None:
+    if card.missing() is None:
         pytest.skip("there is a CUDA GPU")
     with pytest.raises(DeviceError, match="no CUDA GPU was found"):
         xrdsim.simulate(demonstration, device="cuda")
@@ -166,7 +169,7 @@ def test_a_dataset_belongs_to_its_device(tmp_path, monkeypatch):
         asked.extend(len(task.rows) for task in tasks)
         intensity[:] = 1.0
 
-    monkeypatch.setattr(device, "missing", lambda: None)
+    monkeypatch.setattr(card, "missing", lambda: None)
     monkeypatch.setattr(device, "curves", flat)
     settings = {"n": 5, "test_rows": 3, "sampler": "grid", "scan": COARSE}
     dataset = xrdsim.generate(tmp_path / "d.zarr", device="cuda", **settings)
@@ -176,18 +179,28 @@ def test_a_dataset_belongs_to_its_device(tmp_path, monkeypatch):
         xrdsim.generate(tmp_path / "d.zarr", resume=True, **settings)
 
 
+def test_one_thread_talks_to_the_card(monkeypatch):
+    names = []
+    monkeypatch.setattr(device, "_curves", lambda tasks, wanted: names.append(threading.current_thread().name))
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(device.curves, [[]] * 12))
+    assert len(names) == 12
+    assert len(set(names)) == 1
+    assert threading.current_thread().name not in names
+
+
 def test_the_compiler_is_named(monkeypatch, demonstration):
     pytest.importorskip("numba_cuda")
     from numba import cuda
 
     monkeypatch.setattr(cuda, "cuda_error", lambda: None)
-    monkeypatch.setattr(device, "has_compiler", lambda: False)
+    monkeypatch.setattr(card, "has_compiler", lambda: False)
     with pytest.raises(DeviceError, match=r"pip install 'numba-cuda\[cu13\]'"):
         xrdsim.simulate(demonstration, device="cuda")
 
 
 def test_derivatives_of_a_film_are_refused(monkeypatch, demonstration):
-    monkeypatch.setattr(device, "missing", lambda: None)
+    monkeypatch.setattr(card, "missing", lambda: None)
     with pytest.raises(DeviceError, match="derivatives of a film on a substrate are computed on device 'cpu'"):
         xrdsim.jacobian(demonstration, reflection=YIG_ON_GGG_444, device="cuda")
 

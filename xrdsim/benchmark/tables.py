@@ -10,7 +10,7 @@ from llvmlite import binding
 
 from xrdsim import _jit
 from xrdsim.benchmark.throughput import DEMONSTRATION, DERIVATIVES_OF, REPEATS, StepCost, Timing
-from xrdsim.forward import cuda as device
+from xrdsim.forward import card
 from xrdsim.forward.model import simulate
 from xrdsim.limits import Json
 
@@ -28,7 +28,7 @@ def describe_machine() -> Json:
         "threading_layer": numba.threading_layer(),  # type: ignore[attr-defined]
         "vector_bits": _jit.vector_bits(),
         "kernel_cache": _jit.CACHE or "none: every process compiles anew",
-        "cuda": device.describe(),
+        "cuda": card.describe(),
     }
 
 

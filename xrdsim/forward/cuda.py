@@ -1,28 +1,23 @@
-"""Curves and derivatives on a graphics card: whether there is one, what is computed at once, and how it comes back.
+"""Curves and derivatives on a graphics card: what is computed at once, and how it comes back.
 
 Samples are taken in parts. While the card works on one part, the results of another travel through page-locked memory,
 from where all threads of the processor copy them to their rows. A part has a slot: a stream, workspace on the card and
-page-locked memory, kept for the next call. One thread of this process alone talks to the card, since the driver is not
-safely started, nor shared, by several.
-
-``numba-cuda`` is imported only when a card is asked for. Its simulator, NUMBA_ENABLE_CUDASIM=1, counts as a card.
+page-locked memory, kept for the next call.
 """
 
 import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from importlib.util import find_spec
 from itertools import cycle, pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xrdsim._jit import config
 from xrdsim.errors import DeviceError
+from xrdsim.forward.card import by_owner, simulated
 from xrdsim.forward.prepare import Task
 from xrdsim.kernels import batch
 from xrdsim.kernels.convolve import SCALE, WIDTH, ZERO
@@ -47,67 +42,6 @@ _KEPT = 64  # copies of optics and nodes on the card
 _LINE = 16  # numbers at whose multiples arrays begin
 
 
-def missing() -> str | None:
-    """Why no card can be used and what to do about it; None where one can."""
-    if find_spec("numba_cuda") is None:
-        return "device 'cuda' needs the extra: pip install 'xrdsim[cuda]'; or use 'cpu'"
-    try:
-        from numba import cuda
-    except ImportError as error:
-        return f"device 'cuda' is not installed completely ({error}); pip install 'xrdsim[cuda]', or use 'cpu'"
-    if cuda.cuda_error() is not None:
-        return "device 'cuda': no CUDA GPU was found, or its driver is missing; use 'cpu'"
-    if not (simulated() or has_compiler()):
-        return (
-            "device 'cuda' needs the compiler of the CUDA toolkit: pip install 'numba-cuda[cu13]', 'numba-cuda[cu12]' "
-            "for older drivers; or use 'cpu'"
-        )
-    return None
-
-
-def simulated() -> bool:
-    """Whether the card is the simulator of numba-cuda."""
-    return bool(config.ENABLE_CUDASIM)
-
-
-def has_compiler() -> bool:
-    """Whether the libraries of the CUDA toolkit are found that compile and link kernels."""
-    from cuda.pathfinder import DynamicLibNotFoundError, load_nvidia_dynamic_lib
-
-    try:
-        for name in ("nvvm", "nvrtc", "nvJitLink"):
-            load_nvidia_dynamic_lib(name)
-    except DynamicLibNotFoundError:
-        return False
-    return True
-
-
-def require() -> None:
-    """Check that a card can be used.
-
-    Raises
-    ------
-    DeviceError
-        None can, and why.
-    """
-    reason = missing()
-    if reason is not None:
-        raise DeviceError(reason)
-
-
-def describe() -> str:
-    """The card, or why there is none."""
-    reason = missing()
-    if reason is not None:
-        return f"none: {reason}"
-    from numba import cuda
-
-    if simulated():
-        return "simulator"
-    name = _by_owner(lambda: cuda.get_current_device().name)
-    return name.decode() if isinstance(name, bytes) else str(name)
-
-
 @dataclass(frozen=True, eq=False)
 class _Part:
     """Part of a task on its way: arrays on the card but for ``how`` (6, n), sigma, zero, scale, background, 0 and 1."""
@@ -122,19 +56,19 @@ class _Part:
     index: NDArray[np.int64]
 
 
-def curves(tasks: Sequence[Task], reflectivity: Array | None, intensity: Array | None) -> None:
+def curves(tasks: Sequence[Task], reflectivity: Array | None = None, intensity: Array | None = None) -> None:
     """Fill the rows of the tasks in reflectivity and intensity, (n, points) each, where they are given.
 
     The tasks are of one experiment and one scan.
     """
     wanted = [(out, seen) for out, seen in ((reflectivity, False), (intensity, True)) if out is not None]
-    _by_owner(_curves, tasks, *zip(*wanted, strict=True))
+    by_owner(_curves, tasks, wanted)
 
 
-def linearize(
-    tasks: Sequence[Task], nuisance: NDArray[np.int64], reflectivity: Array, seen: Array, slope: Array
-) -> None:
-    """Fill the rows of the tasks in what ``batch.linearize`` computes.
+def linearize(tasks: Sequence[Task], nuisance: NDArray[np.int64], *outs: Array) -> None:
+    """Fill the rows of the tasks in what ``batch.linearize`` computes: reflectivity, seen and slope.
+
+    Without these arrays the results stay on the card, where the next part overwrites them.
 
     Raises
     ------
@@ -144,20 +78,14 @@ def linearize(
     from xrdsim.kernels.cuda_jacobian import MOST
 
     if tasks[0].rows.shape[1] > MOST:
-        raise DeviceError(
-            f"derivatives over {tasks[0].rows.shape[1]} parameters are for device 'cpu'; 'cuda' has {MOST}"
-        )
-    _by_owner(_linearize, tasks, nuisance, reflectivity, seen, slope)
-    _add_linear(nuisance, seen, slope)
-
-
-@lru_cache(1)
-def _owner() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(1, "card")
-
-
-def _by_owner(function: Callable[..., Any], *arguments: Any) -> Any:
-    return _owner().submit(function, *arguments).result()
+        raise DeviceError(f"device 'cuda' has derivatives over {MOST} parameters at most; use 'cpu'")
+    by_owner(_linearize, tasks, nuisance, outs)
+    if outs:
+        _, seen, slope = outs
+        first = slope.shape[1] - len(nuisance)
+        for j, code in enumerate(nuisance.tolist()):
+            if code not in (ZERO, WIDTH):
+                slope[:, first + j] = seen if code == SCALE else 1.0
 
 
 class _Slot:
@@ -279,16 +207,17 @@ def _work(tasks: Sequence[Task], least: int, numbers_of: Callable[[Task, int], i
         slot.finish()
 
 
-def _curves(tasks: Sequence[Task], outs: tuple[Array, ...], seen: tuple[bool, ...]) -> None:
+def _curves(tasks: Sequence[Task], wanted: list[tuple[Array, bool]]) -> None:
+    """Fill arrays, seen through the instrument or not."""
     from xrdsim.kernels.cuda import THREADS, fill, observe, reflect
 
     model, points = tasks[0].model, tasks[0].nodes.points
 
     def numbers(task: Task, most: int) -> int:
         nodes, angles = task.nodes, len(task.model.optics.table) * BLOCK
-        return 5 * most + 2 * MATRIX * angles + len(nodes.angle) + 2 * nodes.first + 1 + points * len(outs) + 6
+        return 5 * most + 2 * MATRIX * angles + len(nodes.angle) + 2 * nodes.first + 1 + points * len(wanted) + 6
 
-    for part in _work(tasks, 0, numbers, points * len(outs)):
+    for part in _work(tasks, 0, numbers, points * len(wanted)):
         n, slot, nodes, size = len(part.index), part.slot, part.nodes, len(part.nodes.angle)
         angles = part.optics.table.shape[0] * BLOCK
         steps, coarse, at_nodes, weights, how, *results = slot.work.arrays(
@@ -297,21 +226,21 @@ def _curves(tasks: Sequence[Task], outs: tuple[Array, ...], seen: tuple[bool, ..
             (n, 1, size),
             (n, 2 * nodes.first + 1),
             (6, n),
-            *[(n, 1, points)] * len(outs),
+            *[(n, 1, points)] * len(wanted),
         )
         slot.load(part.how, how)
         sigma, zero, scale, background, none, one = (how[i] for i in range(6))
         grid = -(-n // THREADS)
         _launch(fill, grid, slot, part.rows, model.profile, model.layer, model.accuracy, part.counts, steps)
         _launch(reflect, n, slot, part.counts, steps, part.optics, coarse, at_nodes.reshape(n, size))
-        for result, through in zip(results, seen, strict=True):
+        for result, (_, through) in zip(results, wanted, strict=True):
             see = (sigma, zero, scale, background) if through else (none, none, one, none)
             _launch(observe, n, slot, at_nodes, nodes, *see, 0, weights, result, 0)
-        slot.fetch([(result.reshape(n, points), part.index, out) for result, out in zip(results, outs, strict=True)])
+        fetched = zip(results, wanted, strict=True)
+        slot.fetch([(result.reshape(n, points), part.index, out) for result, (out, _) in fetched])
 
 
-def _linearize(tasks: Sequence[Task], nuisance: NDArray[np.int64], *outs: Array) -> None:
-    """With no ``outs`` the results stay on the card, where the next part overwrites them."""
+def _linearize(tasks: Sequence[Task], nuisance: NDArray[np.int64], outs: tuple[Array, ...]) -> None:
     from xrdsim.kernels import cuda_jacobian
     from xrdsim.kernels.cuda import THREADS, observe
 
@@ -354,14 +283,6 @@ def _linearize(tasks: Sequence[Task], nuisance: NDArray[np.int64], *outs: Array)
                 _launch(observe, n, slot, at_nodes, nodes, sigma, zero, scale, none, code, weights, changes, p + j)
         every = zip((plain, blurred, changes), (out.reshape(len(out), -1) for out in outs), strict=False)
         slot.fetch([(result.reshape(n, out.shape[1]), part.index, out) for result, out in every])
-
-
-def _add_linear(nuisance: NDArray[np.int64], seen: Array, slope: Array) -> None:
-    """The derivatives over scale and background."""
-    first = slope.shape[1] - len(nuisance)
-    for j, code in enumerate(nuisance.tolist()):
-        if code not in (ZERO, WIDTH):
-            slope[:, first + j] = seen if code == SCALE else 1.0
 
 
 def _parts(n: int, numbers: int, travel: int) -> list[slice]:

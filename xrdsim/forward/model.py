@@ -9,7 +9,7 @@ from xrdsim.errors import DeviceError, ParameterError
 from xrdsim.experiment.reflection import GGG_444, Reflection
 from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
 from xrdsim.experiment.setup import Experiment, experiment_of
-from xrdsim.forward import cuda as cards
+from xrdsim.forward import card
 from xrdsim.forward.simulator import Seen, Simulator
 from xrdsim.kernels import batch
 from xrdsim.limits import afford
@@ -126,7 +126,7 @@ def check_device(device: str, known: tuple[str, ...] = ("cpu",)) -> None:
     if device not in known:
         raise DeviceError(f"device {device!r} is not available for this; use {' or '.join(map(repr, known))}")
     if device == "cuda":
-        cards.require()
+        card.require()
 
 
 def check_film(rows: Array, profile: Profile, reflection: Reflection) -> None:

@@ -147,18 +147,12 @@ class Simulator:
 
     def _curves_on_card(self, rows: Array, seen: Seen) -> tuple[Array, Array]:
         reflectivity, intensity = (np.empty((len(rows), self.scan.points)) for _ in range(2))
-
-        def tasks(some: NDArray[np.int64], nodes: Nodes) -> Iterator[Task]:
-            damaged = has_damage(rows, self.space.profile)
-            return self._tasks(rows, seen, some, nodes, damaged, self.experiment.layers)
-
-        every = [task for some in seen.kinds() for task in tasks(some, seen.nodes(some, self))]
-        cards.curves(every, reflectivity, intensity)
+        cards.curves(list(self.tasks(rows, seen)), reflectivity, intensity)
         sharp = seen.fwhm == 0.0
         for shift in np.unique(seen.zero[sharp & (seen.zero != 0.0)]):
             some = np.flatnonzero(sharp & (seen.zero == shift))
             moved = replace(self, scan=replace(self.scan, start=self.scan.start - shift))
-            cards.curves(list(tasks(some, seen.nodes(some, moved))), None, intensity)
+            cards.curves(list(self._alike(rows, seen, some, seen.nodes(some, moved))), None, intensity)
         return reflectivity, intensity
 
     def linearize(self, rows: Array, seen: Seen, nuisances: tuple[str, ...]) -> tuple[Array, Array, Array]:
@@ -168,9 +162,9 @@ class Simulator:
         outs = np.empty((n, points)), np.empty((n, points)), np.empty((n, size + len(nuisances), points))
         reflectivity, unscaled, slope = outs
         if self.device == "cuda":
-            cards.linearize(list(self._of_derivatives(rows, seen)), codes, *outs)
+            cards.linearize(list(self.tasks(rows, seen, derivatives=True)), codes, *outs)
         else:
-            for task in self._of_derivatives(rows, seen):
+            for task in self.tasks(rows, seen, derivatives=True):
                 results = tuple(np.empty((len(task.index), *out.shape[1:])) for out in outs)
                 batch.linearize(*_arguments(task, codes), *results)
                 for out, result in zip(outs, results, strict=True):
@@ -190,7 +184,7 @@ class Simulator:
                 out[part] = np.einsum("nkj,nj->nk", slope, cotangent[part])
             return out
         codes = np.array([NUISANCES[name] for name in nuisances], dtype=np.int64)
-        for task in self._of_derivatives(rows, seen):
+        for task in self.tasks(rows, seen, derivatives=True):
             result = np.empty((len(task.index), out.shape[1]))
             batch.pull_back(*_arguments(task, codes), cotangent[task.index], result)
             out[task.index] = result
@@ -198,22 +192,18 @@ class Simulator:
             out[:, size + nuisances.index("fwhm")] *= FWHM_TO_SIGMA
         return out
 
-    def _of_derivatives(self, rows: Array, seen: Seen) -> Iterator[Task]:
-        damaged = self.space.profile.holds_damage(rows.shape[1])
+    def tasks(self, rows: Array, seen: Seen, derivatives: bool = False) -> Iterator[Task]:
+        """The samples, those together that are simulated alike; derivatives are of the continuous profile."""
         for some in seen.kinds():
-            yield from self._tasks(rows, seen, some, seen.nodes(some, self), damaged, None)
+            yield from self._alike(rows, seen, some, seen.nodes(some, self), derivatives)
 
-    def _tasks(
-        self,
-        rows: Array,
-        seen: Seen,
-        some: NDArray[np.int64],
-        nodes: Nodes,
-        damaged: bool,
-        layers: float | None,
+    def _alike(
+        self, rows: Array, seen: Seen, some: NDArray[np.int64], nodes: Nodes, derivatives: bool = False
     ) -> Iterator[Task]:
         """Some of the samples, those together whose layers are about as thick."""
-        profile, (grid, cluster) = self.space.profile, grid_and_cluster(nodes)
+        profile, layers = self.space.profile, None if derivatives else self.experiment.layers
+        damaged = profile.holds_damage(rows.shape[1]) if derivatives else has_damage(rows, profile)
+        grid, cluster = grid_and_cluster(nodes)
         for of_some, thickness in by_thickness(rows[some], profile, self.space.thickest, layers):
             index = some[of_some]
             model = prepare(
