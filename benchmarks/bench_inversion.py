@@ -42,7 +42,8 @@ from xrdml.data.source import Minibatch, make_batch, stream
 from xrdml.inference.prediction import predict
 from xrdml.inference.starts import allowed, candidates, seen, solve_curve
 from xrdml.networks.checkpoint import load_model
-from xrdsim.dataset.fresh import fresh_configuration, fresh_rows
+from xrdsim.dataset.fresh import fresh_rows
+from xrdsim.dataset.simulation import Simulation
 from xrdsim.fit.posterior import posterior
 from xrdsim.fit.refinement import refine
 
@@ -55,16 +56,16 @@ CASES = ("end anywhere", "cover the profile")
 def estimates(model):
     """Errors of the point estimate and coverage of the intervals; scans that cover the profile, and all."""
     trained = load_model(model)
-    config = fresh_configuration(space=trained.space)
+    simulation = Simulation(trained.space)
     span, names = trained.space.span, trained.space.names
     covered_all, lines = [], []
     for damage in (False, True):
-        rows = fresh_rows(config, TEST_ROWS, stream(TEST_SEED, damage), 0.0 if damage else 1.0)
+        rows = fresh_rows(simulation, TEST_ROWS, stream(TEST_SEED, damage), 0.0 if damage else 1.0)
         for covered in (1.0, 0.0):
             prior = Measurement(covered=covered)
             batch = make_batch(
                 Minibatch(rows.reflectivity, rows.params, rows.density),
-                config,
+                simulation,
                 prior,
                 stream(TEST_SEED, 2, int(covered)),
             )

@@ -50,9 +50,14 @@ def measure(data, test, undo, seed, folder):
     start = time.perf_counter()
     run = training.train(data, output=folder, epochs=EPOCHS, patience=EPOCHS, seed=seed, undo_sampler=undo)
     seconds = time.perf_counter() - start
-    found = test_errors(load_model(run.path).net, test.config, test.load("test"), data.parameters[:], Measurement())[
-        "model"
-    ]
+    found = test_errors(
+        load_model(run.path).net,
+        test.config.simulation,
+        test.load("test"),
+        data.parameters[:],
+        Measurement(),
+        test.config.seed,
+    )["model"]
     errors = {name: found["parameters"][name]["mae_percent"] for name in NAMES}
     errors |= {"mean": found["mean_mae_percent"]}
     errors |= {name: found[name] for name in ("curve_error_dex", "profile_error")}

@@ -1,7 +1,6 @@
 """The measurement model: what a network sees of a stored curve."""
 
 import importlib
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,8 +9,8 @@ import torch
 from xrdml.data.measurement import DEX, Measurement, network_input
 from xrdml.data.source import Source, batches, draw_batch, importance, open_source, shuffled, split, stream
 from xrdsim import generate, simulate
-from xrdsim.dataset.fresh import fresh_configuration
 from xrdsim.dataset.samplers import make_plan, sample
+from xrdsim.dataset.simulation import Simulation
 from xrdsim.dataset.store import Rows
 from xrdsim.errors import ParameterError
 from xrdsim.experiment.scan import DEFAULT_SCAN
@@ -24,13 +23,13 @@ ANGLE = DEFAULT_SCAN.angle
 
 
 @pytest.fixture(scope="module")
-def config():
-    return replace(fresh_configuration(), block_size=2048)
+def simulation():
+    return Simulation()
 
 
 @pytest.fixture(scope="module")
-def rows(prior, config):
-    curves = simulate(prior, scan=config.stored_scan, fwhm=20.0, rtol_dex=1e-3).intensity
+def rows(prior, simulation):
+    curves = simulate(prior, scan=simulation.stored_scan, fwhm=20.0, rtol_dex=1e-3).intensity
     return Rows(prior.astype(np.float32), curves.astype(np.float32), np.ones(len(prior), np.float32))
 
 
@@ -46,7 +45,7 @@ def small_buffer(monkeypatch):
     monkeypatch.setattr(importlib.import_module("xrdml.data.source"), "BUFFER", 96)  # 3 blocks
 
 
-def test_a_noiseless_measurement_is_the_simulated_curve(prior, rows, config):
+def test_a_noiseless_measurement_is_the_simulated_curve(prior, rows, simulation):
     fixed = Measurement(
         fwhm=(40.0, 40.0),
         scale=(0.7, 0.7),
@@ -57,7 +56,7 @@ def test_a_noiseless_measurement_is_the_simulated_curve(prior, rows, config):
         end=(2000.0, 2000.0),
         step=(DEFAULT_SCAN.step, DEFAULT_SCAN.step),
     )
-    seen = draw_batch(rows.reflectivity, rows.params, config, fixed, np.random.default_rng(0))
+    seen = draw_batch(rows.reflectivity, rows.params, simulation, fixed, np.random.default_rng(0))
     expected = np.log10(simulate(prior, fwhm=40.0, zero=3.0, scale=0.7, background=1e-4).intensity)
     valid = (np.abs(ANGLE) >= 48.0) & (ANGLE <= 2000.0)
     np.testing.assert_array_equal(seen[:, 1], np.broadcast_to(valid, seen[:, 1].shape))
@@ -66,9 +65,9 @@ def test_a_noiseless_measurement_is_the_simulated_curve(prior, rows, config):
     assert np.all(seen[:, 0, ~valid] == 0.0)
 
 
-def test_measurements_vary_and_are_reproducible(rows, config):
+def test_measurements_vary_and_are_reproducible(rows, simulation):
     one, same, other = (
-        draw_batch(rows.reflectivity, rows.params, config, Measurement(), np.random.default_rng(seed))
+        draw_batch(rows.reflectivity, rows.params, simulation, Measurement(), np.random.default_rng(seed))
         for seed in (1, 1, 2)
     )
     np.testing.assert_array_equal(one, same)
@@ -92,9 +91,9 @@ def test_input_does_not_depend_on_the_scale():
     assert not nothing.any()
 
 
-def test_curves_are_simulated_when_they_are_needed(rows, config):
-    held = Source(config, rows.params, rows.density, rows.reflectivity)
-    fresh = Source(config, rows.params, rows.density, None)
+def test_curves_are_simulated_when_they_are_needed(rows, simulation):
+    held = Source(simulation, rows.params, rows.density, rows.reflectivity, block_size=2048)
+    fresh = Source(simulation, rows.params, rows.density, None, block_size=2048)
     index, weight = np.arange(32), np.ones(32, np.float32)
     for one, other in zip(*(shuffled(each, index, weight, 16, 0, 0) for each in (held, fresh)), strict=True):
         np.testing.assert_array_equal(one.params, other.params)
@@ -112,9 +111,9 @@ def test_split_is_by_row_and_fixed():
         split(1, 0)
 
 
-def test_batches_cover_the_rows_and_depend_on_seed_and_epoch_only(rows, config):
+def test_batches_cover_the_rows_and_depend_on_seed_and_epoch_only(rows, simulation):
     index, weight = np.arange(30), np.arange(32, dtype=np.float32)
-    source = Source(config, rows.params, rows.density, rows.reflectivity)
+    source = Source(simulation, rows.params, rows.density, rows.reflectivity, block_size=2048)
 
     def epoch(number, seed=0):
         return list(batches(source, index, weight, Measurement(), 8, seed, number))
@@ -134,12 +133,12 @@ def test_batches_cover_the_rows_and_depend_on_seed_and_epoch_only(rows, config):
     assert [len(batch.params) for batch in few] == [3]
 
 
-def test_scans_cover_the_largest_strain_or_end_anywhere(rows, config):
-    reach = largest_strain(rows.params) * np.tan(config.reflection.theta_bragg) / ARCSEC
+def test_scans_cover_the_largest_strain_or_end_anywhere(rows, simulation):
+    reach = largest_strain(rows.params) * np.tan(simulation.experiment.reflection.theta_bragg) / ARCSEC
 
     def ends(covered):
         prior = Measurement(covered=covered, step=(4.0, 4.0))
-        seen = draw_batch(rows.reflectivity, rows.params, config, prior, np.random.default_rng(0))
+        seen = draw_batch(rows.reflectivity, rows.params, simulation, prior, np.random.default_rng(0))
         return np.array([ANGLE[np.flatnonzero(valid)[-1]] for valid in seen[:, 1]])
 
     assert np.all(ends(1.0) >= np.minimum(reach + 50.0, 2720.0))

@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 
 from xrdsim import simulate
-from xrdsim.dataset.fresh import fresh_configuration, fresh_rows
+from xrdsim.dataset.fresh import fresh_rows
+from xrdsim.dataset.simulation import Simulation
 from xrdsim.errors import ParameterError
 from xrdsim.profiles.space import ParameterSpace
 from xrdsim.profiles.two_gaussians import KAPPA, P
 
 
 def test_fresh_rows_are_simulated_curves_of_the_prior():
-    config = fresh_configuration()
+    config = Simulation()
     rows = fresh_rows(config, 20, np.random.default_rng(0))
     assert rows.params.shape == (20, 7)
     assert rows.reflectivity.dtype == np.float32
@@ -22,7 +23,7 @@ def test_fresh_rows_are_simulated_curves_of_the_prior():
 
 
 def test_some_rows_have_no_damage():
-    config = fresh_configuration(space=ParameterSpace().with_damage())
+    config = Simulation(ParameterSpace().with_damage())
     rows = fresh_rows(config, 200, np.random.default_rng(0), undamaged=0.5)
     bare = rows.params[:, KAPPA] == 0.0
     assert 70 < bare.sum() < 130
@@ -33,4 +34,4 @@ def test_some_rows_have_no_damage():
 
 def test_refuses_a_share_without_meaning():
     with pytest.raises(ParameterError, match=r"undamaged = 1\.5"):
-        fresh_rows(fresh_configuration(), 2, np.random.default_rng(0), undamaged=1.5)
+        fresh_rows(Simulation(), 2, np.random.default_rng(0), undamaged=1.5)

@@ -10,8 +10,8 @@ from one_gaussian import FLOOR, ONE_GAUSSIAN, SPACE, D, L, R, plain
 
 import xrdsim
 from xrdsim.curves.curve import Curve
-from xrdsim.dataset.configuration import BASE_FWHM
 from xrdsim.dataset.samplers import sample
+from xrdsim.dataset.simulation import BASE_FWHM
 from xrdsim.errors import ParameterError
 from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
 from xrdsim.forward.derivatives import linearize

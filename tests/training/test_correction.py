@@ -5,11 +5,11 @@ import pytest
 
 from xrdml.training.correction import PROFILES, choose_fine, sensitivities
 from xrdsim import ParameterSpace, measure_sensitivity
-from xrdsim.dataset.fresh import fresh_configuration
+from xrdsim.dataset.simulation import Simulation
 from xrdsim.errors import ParameterError
 from xrdsim.forward.prior import draw_prior
 
-CONFIG = fresh_configuration()
+CONFIG = Simulation()
 
 
 def test_the_most_sensitive_are_measured():
@@ -25,7 +25,7 @@ def test_the_most_sensitive_are_measured():
 def test_a_parameter_without_freedom_is_not_corrected():
     low, high = list(ParameterSpace().low), list(ParameterSpace().high)
     low[0] = high[0] = 0.012
-    fixed = fresh_configuration(space=ParameterSpace(low, high).with_damage())
+    fixed = Simulation(ParameterSpace(low, high).with_damage())
     assert sensitivities(fixed)[0] == 0.0
     assert 0 not in choose_fine("hierarchical", None, None, fixed)[0]
 

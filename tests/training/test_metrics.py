@@ -7,10 +7,10 @@ import xrdsim
 from xrdml.training import metrics as fisher
 from xrdml.training.metrics import BACKGROUND, FWHM, Metrics, measure_metrics
 from xrdsim import ParameterSpace
-from xrdsim.dataset.fresh import fresh_configuration
+from xrdsim.dataset.simulation import Simulation
 from xrdsim.forward.prior import draw_prior
 
-CONFIG = fresh_configuration()
+CONFIG = Simulation()
 
 
 @pytest.mark.parametrize("damage", [False, True])
@@ -21,7 +21,7 @@ def test_the_norm_is_the_rms_change_of_the_curve(damage):
     options = {"fwhm": FWHM, "background": BACKGROUND, "rtol_dex": 1e-6, "space": space}
     ends = [np.log10(xrdsim.simulate(rows + sign * delta * space.span, **options).intensity) for sign in (1, -1)]
     expected = np.sqrt(np.mean((0.5 * (ends[0] - ends[1])) ** 2, axis=1))
-    metric = measure_metrics(rows, fresh_configuration(space=space))
+    metric = measure_metrics(rows, Simulation(space))
     norm = np.sqrt(np.einsum("nj,njk,nk->n", delta, metric.astype(float), delta))
     np.testing.assert_allclose(norm, expected, rtol=0.02)
 

@@ -11,10 +11,11 @@ from xrdml.training import objective
 from xrdml.training.metrics import Metrics
 from xrdml.training.objective import CurveLoss, Objective, choose_loss
 from xrdml.training.reconstruction import BACKGROUND, clean_window, curve_loss
-from xrdsim.dataset.fresh import fresh_configuration, fresh_rows
+from xrdsim.dataset.fresh import fresh_rows
+from xrdsim.dataset.simulation import Simulation
 from xrdsim.errors import ParameterError
 
-CONFIG = fresh_configuration()
+CONFIG = Simulation()
 PRIOR = Measurement()
 SMALL = {"channels": (8, 16), "blocks": (1, 1), "queries": 2, "hidden": 32, "context": 16}
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xrdsim.curves.curve import Curve
-from xrdsim.dataset.configuration import Configuration
+from xrdsim.dataset.simulation import Simulation
 from xrdsim.errors import ParameterError
 from xrdsim.experiment.reflection import strain_to_angle
 from xrdsim.experiment.scan import Scan
@@ -155,7 +155,7 @@ class Measured:
 def measure(
     curves: NDArray[np.float32],
     params: NDArray[np.floating],
-    config: Configuration,
+    simulation: Simulation,
     measurement: Measurement,
     rng: np.random.Generator,
 ) -> Measured:
@@ -163,19 +163,19 @@ def measure(
 
     Parameters
     ----------
-    curves : (n, config.stored_scan.points) noise-free, as stored in a dataset.
+    curves : (n, simulation.stored_scan.points) noise-free, as stored in a dataset.
     params : (n, 7 or 9) what they were simulated from.
-    config : configuration of the dataset.
+    simulation : what was simulated, and how.
     measurement : the prior.
     rng : source of everything random.
     """
     n, m = len(curves), measurement
     truth = np.asarray(params, np.float64)
     step, start = rng.uniform(*m.step, n), rng.uniform(*m.start, n)
-    reach = strain_to_angle(largest_strain(truth), config.reflection)
+    reach = strain_to_angle(largest_strain(truth), simulation.experiment.reflection)
     covered = rng.random(n) < m.covered
     least = np.where(covered, np.clip(reach + COVER, *m.end), m.end[0])
-    end = np.minimum(rng.uniform(least, m.end[1]), config.scan.last)
+    end = np.minimum(rng.uniform(least, m.end[1]), simulation.scan.last)
     points = np.floor((end - start) / step).astype(np.int64) + 1
     offsets = np.concatenate([[0], np.cumsum(points)])
     number = np.arange(offsets[-1]) - np.repeat(offsets[:-1], points)
@@ -184,8 +184,8 @@ def measure(
     fwhm, zero = rng.uniform(*m.fwhm, n), rng.uniform(*m.zero, n)
     expected = observe(
         curves,
-        config.stored_scan,
-        config.base_fwhm,
+        simulation.stored_scan,
+        simulation.base_fwhm,
         angles=angle,
         offsets=offsets,
         fwhm=fwhm,

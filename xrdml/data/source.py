@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from xrdml.data.measurement import Measurement, measure
 from xrdml.data.ranges import Narrowing, Ranges
-from xrdsim.dataset.configuration import Configuration, Part
+from xrdsim.dataset.configuration import Part
 from xrdsim.dataset.fresh import fresh_curves
 from xrdsim.dataset.reading import Dataset
-from xrdsim.dataset.store import Floats
+from xrdsim.dataset.simulation import Simulation
+from xrdsim.dataset.store import CHUNK_ROWS, Floats
 from xrdsim.errors import ParameterError
 from xrdsim.profiles.space import ParameterSpace
 
@@ -70,17 +71,19 @@ class Source:
 
     Attributes
     ----------
-    config : configuration of the rows.
+    simulation : of the rows.
     params, density : (n, 7 or 9) and (n,), of all rows.
     curves : (n, angle) of all rows, or None.
     data : the dataset from which curves are read that are not in memory; None to simulate them.
+    block_size : rows that are read together.
     """
 
-    config: Configuration
+    simulation: Simulation
     params: Floats
     density: Floats
     curves: Floats | None
     data: Dataset | None = None
+    block_size: int = CHUNK_ROWS
 
     @property
     def together(self) -> int:
@@ -92,8 +95,8 @@ class Source:
         if self.curves is not None:
             return self.curves[rows]
         if self.data is None:
-            return fresh_curves(self.params[rows], self.config)
-        size = self.config.block_size
+            return fresh_curves(self.params[rows], self.simulation)
+        size = self.block_size
         block = rows // size
         found = np.empty((len(rows), len(self.data.angle)), np.float32)
         for number in np.unique(block).tolist():
@@ -118,16 +121,17 @@ def open_source(data: Dataset, memory: float = MEMORY) -> Source:
     StoreError
         A block is damaged.
     """
+    simulation, size = data.config.simulation, data.config.block_size
     if data.reflectivity.nbytes <= memory:
         rows = data.load()
-        return Source(data.config, rows.params, rows.density, rows.reflectivity, data)
+        return Source(simulation, rows.params, rows.density, rows.reflectivity, data, size)
     if data.verify:  # all of it before a training begins; what is read in every epoch is compared again
         parts = [(rows.params, rows.density) for rows in data.blocks()]
         params, density = (np.concatenate(values) for values in zip(*parts, strict=True))
     else:
         params = data.unchecked("parameters")
         density = np.ones(len(params), np.float32) if data.density is None else data.unchecked("density")
-    return Source(data.config, params, density, None, data)
+    return Source(simulation, params, density, None, data, size)
 
 
 def importance(density: Floats, index: NDArray[np.int64]) -> Floats:
@@ -161,8 +165,8 @@ def shuffled(
         return [source.reflectivity(rows), source.params[rows], weight[rows]]
 
     rest: list[Floats] = []
-    together = max(source.together // source.config.block_size, 1)
-    for filled in _ahead(fill, _buffers(index, source.config.block_size, together, seed, epoch)):
+    together = max(source.together // source.block_size, 1)
+    for filled in _ahead(fill, _buffers(index, source.block_size, together, seed, epoch)):
         buffer = [np.concatenate(pair) for pair in zip(rest, filled, strict=True)] if rest else filled
         full = len(buffer[0]) // size * size
         for start in range(0, full, size):
@@ -208,22 +212,22 @@ def batches(
 
     def measure(batch: tuple[int, Minibatch]) -> Batch:
         number, rows = batch
-        return make_batch(rows, source.config, measurement, stream(seed, _EPOCH, epoch, number), narrowing)
+        return make_batch(rows, source.simulation, measurement, stream(seed, _EPOCH, epoch, number), narrowing)
 
     return _ahead(measure, enumerate(shuffled(source, index, weight, size, seed, epoch)))
 
 
 def make_batch(
     rows: Minibatch,
-    config: Configuration,
+    simulation: Simulation,
     measurement: Measurement,
     rng: np.random.Generator,
     narrowing: Narrowing | None = None,
 ) -> Batch:
     """Measure rows once each; draw what is known of them."""
-    measured = measure(rows.reflectivity, rows.params, config, measurement, rng)
-    seen, values = measured.inputs(config.scan, measurement.peak_mask), measured.values
-    ranges = whole_ranges(config.space, measurement).narrowed(values, narrowing, rng)
+    measured = measure(rows.reflectivity, rows.params, simulation, measurement, rng)
+    seen, values = measured.inputs(simulation.scan, measurement.peak_mask), measured.values
+    ranges = whole_ranges(simulation.space, measurement).narrowed(values, narrowing, rng)
     return Batch(seen, rows.params, rows.weight, ranges, ranges.coordinates(values, rng), rows.reflectivity)
 
 
@@ -235,7 +239,7 @@ def whole_ranges(space: ParameterSpace, measurement: Measurement) -> Ranges:
 def draw_batch(
     curves: NDArray[np.float32],
     params: NDArray[np.floating],
-    config: Configuration,
+    simulation: Simulation,
     measurement: Measurement,
     rng: np.random.Generator,
 ) -> NDArray[np.float32]:
@@ -243,17 +247,17 @@ def draw_batch(
 
     Parameters
     ----------
-    curves : (n, config.stored_scan.points) noise-free, as stored in a dataset.
+    curves : (n, simulation.stored_scan.points) noise-free, as stored in a dataset.
     params : (n, 7 or 9) what they were simulated from.
-    config : configuration of the dataset.
+    simulation : what was simulated, and how.
     measurement : the prior.
     rng : source of everything random.
 
     Returns
     -------
-    input : (n, 2, config.scan.points), see ``network_input``.
+    input : (n, 2, simulation.scan.points), see ``network_input``.
     """
-    return measure(curves, params, config, measurement, rng).inputs(config.scan, measurement.peak_mask)
+    return measure(curves, params, simulation, measurement, rng).inputs(simulation.scan, measurement.peak_mask)
 
 
 def _buffers(

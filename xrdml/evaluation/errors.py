@@ -14,7 +14,7 @@ from xrdml.data.source import draw_batch, stream, whole_ranges
 from xrdml.evaluation.calibration import Mask, finite, mean_where
 from xrdml.networks.checkpoint import estimate
 from xrdsim import depth_end, simulate, strain_profile
-from xrdsim.dataset.configuration import Configuration
+from xrdsim.dataset.simulation import Simulation
 from xrdsim.dataset.store import Rows
 from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
 from xrdsim.experiment.setup import Experiment
@@ -194,28 +194,29 @@ def accuracy(
 
 
 def test_errors(
-    net: nn.Module, config: Configuration, test: Rows, params: NDArray[np.float32], prior: Measurement
+    net: nn.Module, simulation: Simulation, test: Rows, params: NDArray[np.float32], prior: Measurement, seed: int
 ) -> Json:
     """Errors of a network on test rows, and of predicting the mean of the training parameters.
 
     Parameters
     ----------
     net : in evaluation mode.
-    config : of the rows.
+    simulation : of the rows.
     test : measured once, with noise that is the same for every network.
     params : (n, 7 or 9) parameters to learn from.
     prior : of the measurement.
+    seed : of the measurement.
 
     Returns
     -------
     plain values: number of rows, and ``Errors.to_dict`` of the model and of the mean.
     """
-    inputs = draw_batch(test.reflectivity, test.params, config, prior, stream(config.seed, _TEST))
+    inputs = draw_batch(test.reflectivity, test.params, simulation, prior, stream(seed, _TEST))
     mean = np.broadcast_to(params.mean(axis=0, dtype=np.float64), test.params.shape)
-    whole = whole_ranges(config.space, prior)
-    setting = config.space, config.experiment, config.scan
+    whole = whole_ranges(simulation.space, prior)
+    setting = simulation.space, simulation.experiment, simulation.scan
     return {
         "rows": len(test.params),
-        "model": errors(config.space.tied(estimate(net, inputs, whole, whole)), test.params, *setting).to_dict(),
+        "model": errors(simulation.space.tied(estimate(net, inputs, whole, whole)), test.params, *setting).to_dict(),
         "mean_of_training_parameters": errors(mean, test.params, *setting).to_dict(),
     }

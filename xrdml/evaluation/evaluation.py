@@ -157,12 +157,12 @@ def evaluate(
         raise ParameterError(f"the training rows of {train} can be compared with those of a dataset only; give --test")
     trained = model if isinstance(model, TrainedModel) else load_model(model)
     if test is None:
-        held, config = fresh(trained, rows, seed)
+        held, simulation = fresh(trained, rows, seed)
     else:
-        held, config = stored(trained, test, rows, train=train, verify=verify)
+        held, simulation = stored(trained, test, rows, train=train, verify=verify)
     n, few = len(held.params), min(refined, len(held.params))
-    measured = measure(held.reflectivity, held.params, config, trained.measurement, stream(seed, _MEASURE))
-    foreign = unlike_curves(trained, config, _head(held, few // 2), seed) if few > 1 else {}
+    measured = measure(held.reflectivity, held.params, simulation, trained.measurement, stream(seed, _MEASURE))
+    foreign = unlike_curves(trained, simulation, _head(held, few // 2), seed) if few > 1 else {}
     sampled = n * trained.draws
     advance = _counter(sampled + few + len(foreign) * (few // 2), progress)
 

@@ -7,9 +7,10 @@ from numpy.typing import NDArray
 
 from xrdml.data.source import stream
 from xrdml.networks.checkpoint import TrainedModel
-from xrdsim.dataset.configuration import Configuration, Part
-from xrdsim.dataset.fresh import fresh_configuration, fresh_rows
+from xrdsim.dataset.configuration import Part
+from xrdsim.dataset.fresh import fresh_rows
 from xrdsim.dataset.reading import open_dataset
+from xrdsim.dataset.simulation import Simulation
 from xrdsim.dataset.store import Floats, Rows
 from xrdsim.errors import CheckpointError, ParameterError, StoreError
 from xrdsim.limits import Json
@@ -22,7 +23,7 @@ _FRESH = 20  # random stream beside those of a training
 _RTOL = 1e-4  # accuracy of fresh curves [dex]
 
 
-def fresh(trained: TrainedModel, n: int, seed: int) -> tuple[Rows, Configuration]:
+def fresh(trained: TrainedModel, n: int, seed: int) -> tuple[Rows, Simulation]:
     """Rows of the model's prior, simulated with its experiment; of a model with damage, some have none.
 
     Raises
@@ -34,8 +35,8 @@ def fresh(trained: TrainedModel, n: int, seed: int) -> tuple[Rows, Configuration
         raise ParameterError(f"rows = {n} must be at least 2")
     if trained.experiment.layers is not None:
         raise ParameterError(f"{trained.path} was trained on layers, of which no fresh rows are made; give --test")
-    config = fresh_configuration(space=trained.space, scan=trained.window, experiment=trained.experiment.within(_RTOL))
-    return fresh_rows(config, n, stream(seed, _FRESH), UNDAMAGED if trained.space.damage else 0.0), config
+    simulation = Simulation(trained.space, trained.window, trained.experiment.within(_RTOL))
+    return fresh_rows(simulation, n, stream(seed, _FRESH), UNDAMAGED if trained.space.damage else 0.0), simulation
 
 
 def stored(
@@ -46,7 +47,7 @@ def stored(
     train: str | Path | None = None,
     part: str = Part.TEST,
     verify: bool = True,
-) -> tuple[Rows, Configuration]:
+) -> tuple[Rows, Simulation]:
     """The first n test rows of a dataset of the model's kind.
 
     Parameters
@@ -72,17 +73,17 @@ def stored(
             f"the part {part!r} of {path} is there to learn from; evaluate its part {Part.TEST.value!r}"
         )
     data = open_dataset(path, verify=verify)
-    check_kind(trained, data.config, path)
+    check_kind(trained, data.config.simulation, path)
     if min(n, data.config.test_rows) < 2:
         raise StoreError(f"{path} has {data.config.test_rows} test rows; make it with `xrd gen --test-rows`")
     rows = data.load(Part.TEST, slice(0, n))
     for other in (path, train):
         if other is not None:
             refuse_known(rows.params, open_dataset(other, verify=verify).params(), path, other)
-    return rows, data.config
+    return rows, data.config.simulation
 
 
-def check_kind(trained: TrainedModel, config: Configuration, path: str | Path) -> None:
+def check_kind(trained: TrainedModel, simulation: Simulation, path: str | Path) -> None:
     """Refuse rows of another parameter table, scan or experiment than the card of the model states.
 
     Raises
@@ -91,7 +92,7 @@ def check_kind(trained: TrainedModel, config: Configuration, path: str | Path) -
         Names what differs, and both values.
     """
     mine = kind(trained.space) | {"scan": trained.window.to_dict()} | trained.experiment.to_dict()
-    theirs = kind(config.space) | {"scan": config.scan.to_dict()} | config.experiment.to_dict()
+    theirs = kind(simulation.space) | {"scan": simulation.scan.to_dict()} | simulation.experiment.to_dict()
     for name, value in mine.items():
         if theirs[name] != value:
             raise CheckpointError(

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from xrdml.data.measurement import Measured, Measurement, measure
 from xrdml.data.source import stream
 from xrdml.networks.checkpoint import TrainedModel
-from xrdsim.dataset.configuration import Configuration
 from xrdsim.dataset.fresh import stored_curves
+from xrdsim.dataset.simulation import Simulation
 from xrdsim.dataset.store import Rows
 from xrdsim.experiment.reflection import GGG_444, YIG_ON_GGG_444, Reflection
 from xrdsim.limits import Json
@@ -77,7 +77,7 @@ def detection(kind: str, inside: dict[str, Array], outside: dict[str, Array]) ->
     return Detection(kind, outside, rates)
 
 
-def unlike_curves(trained: TrainedModel, config: Configuration, rows: Rows, seed: int) -> dict[str, Measured]:
+def unlike_curves(trained: TrainedModel, simulation: Simulation, rows: Rows, seed: int) -> dict[str, Measured]:
     """The rows, measured outside of what the model was trained for, by kind.
 
     Wider instruments and higher backgrounds than any that it knows; and another material, where there is one whose
@@ -89,7 +89,7 @@ def unlike_curves(trained: TrainedModel, config: Configuration, rows: Rows, seed
     high = replace(prior, background=(_HIGHER[0] * highest, _HIGHER[1] * highest))
 
     def drawn(number: int, source: Rows, how: Measurement) -> Measured:
-        return measure(source.reflectivity, source.params, config, how, stream(seed, _STREAM, number))
+        return measure(source.reflectivity, source.params, simulation, how, stream(seed, _STREAM, number))
 
     found = {
         f"FWHM {wide.fwhm[0]:.0f} … {wide.fwhm[1]:.0f}″": drawn(0, rows, wide),
@@ -97,7 +97,8 @@ def unlike_curves(trained: TrainedModel, config: Configuration, rows: Rows, seed
     }
     other = another(trained)
     if other is not None:
-        curves = stored_curves(rows.params.astype(np.float64), replace(config, reflection=other), config.space)
+        foreign = replace(simulation.experiment, reflection=other)
+        curves = stored_curves(rows.params.astype(np.float64), replace(simulation, experiment=foreign))
         name = other.crystal if other.film is None else f"{other.film.crystal} on {other.crystal}"
         found[f"material {name}"] = drawn(2, replace(rows, reflectivity=curves), prior)
     return found

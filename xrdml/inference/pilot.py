@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from xrdml.data.source import Minibatch, make_batch, stream
 from xrdml.networks.checkpoint import TrainedModel, load_model
-from xrdsim.dataset.fresh import FRESH, fresh_configuration, fresh_rows
+from xrdsim.dataset.fresh import fresh_rows
+from xrdsim.dataset.simulation import FRESH, Simulation
 from xrdsim.errors import ParameterError
 from xrdsim.profiles.space import ParameterSpace
 
@@ -52,12 +53,13 @@ def measure_errors(
         )
     if trained.experiment.layers is not None:
         raise ParameterError(f"{trained.path} was trained on layers, of which no fresh curves are made")
-    config = fresh_configuration(
-        space=chosen, scan=trained.window, experiment=trained.experiment.within(FRESH.rtol_dex)
-    )
-    drawn = fresh_rows(config, rows, stream(seed, _ROWS))
+    simulation = Simulation(chosen, trained.window, trained.experiment.within(FRESH.rtol_dex))
+    drawn = fresh_rows(simulation, rows, stream(seed, _ROWS))
     batch = make_batch(
-        Minibatch(drawn.reflectivity, drawn.params, drawn.density), config, trained.measurement, stream(seed, _MEASURED)
+        Minibatch(drawn.reflectivity, drawn.params, drawn.density),
+        simulation,
+        trained.measurement,
+        stream(seed, _MEASURED),
     )
     span = np.where(chosen.span > 0.0, chosen.span, np.inf)
     error = np.abs(trained.estimate(batch.input) - drawn.params) / span

@@ -17,7 +17,7 @@ from xrdml.data.ranges import Ranges
 from xrdml.inference.starts import allowed, seen, solve_curve
 from xrdml.networks.checkpoint import TrainedModel, load_model
 from xrdsim.curves.curve import Curve, read_curve
-from xrdsim.dataset.configuration import BASE_FWHM
+from xrdsim.dataset.simulation import BASE_FWHM
 from xrdsim.errors import CheckpointError
 from xrdsim.fit.fitting import describe, fit_curve
 from xrdsim.fit.points import within_reach

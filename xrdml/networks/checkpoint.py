@@ -24,7 +24,7 @@ from xrdml.data.measurement import Measurement
 from xrdml.data.ranges import Ranges
 from xrdml.data.source import whole_ranges
 from xrdml.networks.nets import Architecture, Flow, build
-from xrdsim.dataset.configuration import Configuration
+from xrdsim.dataset.simulation import Simulation
 from xrdsim.errors import CheckpointError, XrdError
 from xrdsim.experiment.scan import Scan
 from xrdsim.experiment.setup import Experiment
@@ -144,26 +144,26 @@ def estimate(net: nn.Module, inputs: NDArray[np.float32], ranges: Ranges, whole:
         return np.asarray(ranges.values(unit).numpy())
 
 
-def definition(architecture: Architecture, config: Configuration, measurement: Measurement) -> Json:
+def definition(architecture: Architecture, simulation: Simulation, measurement: Measurement) -> Json:
     """What fixes the meaning of a model's numbers; part of its card."""
-    table = TABLE[: len(config.space.low)]
+    table = TABLE[: len(simulation.space.low)]
     values: Json = {
         "format": FORMAT,
         "version": FORMAT_VERSION,
         "architecture": asdict(architecture),
         "parameters": {
-            "names": list(config.space.names),
+            "names": list(simulation.space.names),
             "units": [parameter.unit for parameter in table],
-            "low": list(config.space.low),
-            "high": list(config.space.high),
-            "strain_sum": config.space.strain_sum,
+            "low": list(simulation.space.low),
+            "high": list(simulation.space.high),
+            "strain_sum": simulation.space.strain_sum,
         },
-        "window": config.scan.to_dict(),
-        **config.experiment.to_dict(),
+        "window": simulation.scan.to_dict(),
+        **simulation.experiment.to_dict(),
         "measurement": measurement.to_dict(),
     }
-    if config.space.ties:  # cards of earlier versions have no such entry
-        values["parameters"] |= {"ties": [list(tie) for tie in config.space.ties]}
+    if simulation.space.ties:  # cards of earlier versions have no such entry
+        values["parameters"] |= {"ties": [list(tie) for tie in simulation.space.ties]}
     plain: Json = json.loads(json.dumps(values))
     return plain
 

@@ -189,12 +189,12 @@ def open_study(folder: Path, settings: Settings, report: Callable[[str], None] =
     save_json(path, asked)
     study = Study(folder, settings, {}, {})
     _make_data(study, PRIOR, report)
-    config = open_dataset(study.dataset(PRIOR)).config
-    sets = load_sets(folder / "tests", config, settings.tests)
+    simulation = open_dataset(study.dataset(PRIOR)).config.simulation
+    sets = load_sets(folder / "tests", simulation, settings.tests)
     check_sets(sets, {PRIOR: study.dataset(PRIOR)})
     if not study.weights.exists():
         report(f"measuring sensitivities on {settings.profiles} profiles")
-        measure_sensitivity(_profiles(study), space=config.space).save(study.weights)
+        measure_sensitivity(_profiles(study), space=simulation.space).save(study.weights)
     return replace(study, sets=sets)
 
 

@@ -22,10 +22,10 @@ from xrdml.data.measurement import Measurement, measure
 from xrdml.data.source import stream
 from xrdml.evaluation.holdout import refuse_known
 from xrdml.training.metrics import BACKGROUND, FWHM, measure_metrics
-from xrdsim.dataset.configuration import Configuration
 from xrdsim.dataset.fresh import stored_curves
 from xrdsim.dataset.reading import open_dataset
 from xrdsim.dataset.samplers import sample
+from xrdsim.dataset.simulation import Simulation
 from xrdsim.dataset.store import Floats
 from xrdsim.errors import StoreError
 from xrdsim.files import replacing
@@ -69,13 +69,13 @@ class Held:
     groups: NDArray[np.int64]
 
 
-def load_sets(folder: Path, config: Configuration, n: int) -> dict[str, Held]:
+def load_sets(folder: Path, simulation: Simulation, n: int) -> dict[str, Held]:
     """The test sets in a folder, each made where it is missing.
 
     Parameters
     ----------
     folder : of their files, ``NAME.npz``.
-    config : of the dataset that models learn from.
+    simulation : of the dataset that models learn from.
     n : rows of each, even.
 
     Raises
@@ -87,7 +87,7 @@ def load_sets(folder: Path, config: Configuration, n: int) -> dict[str, Held]:
     for number, name in enumerate(NAMES):
         path = folder / f"{name}.npz"
         if not path.exists():
-            made = make_set(name, config, n, stream(SEED, _NOISE, number))
+            made = make_set(name, simulation, n, stream(SEED, _NOISE, number))
             with replacing(path) as temporary:
                 np.savez(temporary, params=made.params, inputs=made.inputs, groups=made.groups)
         try:
@@ -98,26 +98,26 @@ def load_sets(folder: Path, config: Configuration, n: int) -> dict[str, Held]:
     return found
 
 
-def make_set(name: str, config: Configuration, n: int, rng: np.random.Generator) -> Held:
+def make_set(name: str, simulation: Simulation, n: int, rng: np.random.Generator) -> Held:
     """Draw and measure one test set of n rows; rng draws the measurement."""
     prior, groups = Measurement(), np.arange(n)
     if name == "twins":
-        pairs = twins(config, n // 2)
+        pairs = twins(simulation, n // 2)
         params, groups = pairs.reshape(2 * len(pairs), -1), np.arange(n) // 2
     elif name == "edges":
-        names = tuple(config.space.names[j] for j in config.space.free)
-        window: Json = {"reflection": config.reflection, "scan": config.scan}
-        params = sample("edge", n, seed=SEED, space=config.space, edge=names, **window).params.astype(np.float32)
+        names = tuple(simulation.space.names[j] for j in simulation.space.free)
+        window: Json = {"reflection": simulation.experiment.reflection, "scan": simulation.scan}
+        params = sample("edge", n, seed=SEED, space=simulation.space, edge=names, **window).params.astype(np.float32)
     else:
-        params = _prior(config, n, _PRIOR)
+        params = _prior(simulation, n, _PRIOR)
         changes: Json = {"low-counts": {"counts": (1e3, 1e4)}, "wide-fwhm": {"fwhm": (60.0, 80.0)}}
         prior = replace(prior, **changes.get(name, {}))
-    curves = stored_curves(params, config, config.space)
-    inputs = measure(curves, params, config, prior, rng).inputs(config.scan, prior.peak_mask)
+    curves = stored_curves(params, simulation)
+    inputs = measure(curves, params, simulation, prior, rng).inputs(simulation.scan, prior.peak_mask)
     return Held(params, inputs, groups)
 
 
-def twins(config: Configuration, pairs: int) -> Floats:
+def twins(simulation: Simulation, pairs: int) -> Floats:
     """Pairs of rows (pairs, 2, 7 or 9) with nearly the same curve.
 
     Raises
@@ -128,18 +128,18 @@ def twins(config: Configuration, pairs: int) -> Floats:
     found: list[Floats] = []
     count = 0
     for attempt in range(_MOST * (pairs // _TOGETHER + 1)):
-        rows = _prior(config, _TOGETHER, _TWINS, attempt)
-        found.append(_twins_of(rows, config))
+        rows = _prior(simulation, _TOGETHER, _TWINS, attempt)
+        found.append(_twins_of(rows, simulation))
         count += len(found[-1])
         if count >= pairs:
             return np.concatenate(found)[:pairs]
     raise StoreError(f"only {count} rows of these ranges have twins, not {pairs}; take fewer test rows or wider ranges")
 
 
-def twin_difference(pairs: Floats, config: Configuration) -> tuple[Array, Array]:
+def twin_difference(pairs: Floats, simulation: Simulation) -> tuple[Array, Array]:
     """Of pairs (m, 2, p): RMS curve difference [dex], and the largest of the parameters in parts of its range, (m,)."""
-    first, second = (_log_curves(pairs[:, i], config) for i in (0, 1))
-    return _rms(first - second), _parts(pairs[:, 1], pairs[:, 0], config)
+    first, second = (_log_curves(pairs[:, i], simulation) for i in (0, 1))
+    return _rms(first - second), _parts(pairs[:, 1], pairs[:, 0], simulation)
 
 
 def check_sets(sets: dict[str, Held], datasets: dict[str, Path]) -> None:
@@ -156,28 +156,32 @@ def check_sets(sets: dict[str, Held], datasets: dict[str, Path]) -> None:
             refuse_known(held.params, learned, f"the test set {name}", source)
 
 
-def _twins_of(rows: Floats, config: Configuration) -> Floats:
+def _twins_of(rows: Floats, simulation: Simulation) -> Floats:
     """Pairs (m, 2, p) of those rows (n, p) that have a twin."""
-    values, vectors = np.linalg.eigh(measure_metrics(rows, config).astype(np.float64))
-    weak = np.where(config.space.span > 0.0, vectors[:, :, 0], 0.0)
-    own, twin = _log_curves(rows, config), rows.copy()
+    values, vectors = np.linalg.eigh(measure_metrics(rows, simulation).astype(np.float64))
+    weak = np.where(simulation.space.span > 0.0, vectors[:, :, 0], 0.0)
+    own, twin = _log_curves(rows, simulation), rows.copy()
     waiting = np.sqrt(np.maximum(values[:, 0], 0.0)) * TWIN_PART < 10.0 * TWIN_DEX  # others are hopeless
     for step in _STEPS:
         for sign in (1.0, -1.0):
-            there = (rows + sign * step * weak * config.space.span).astype(np.float32)
-            trial = waiting & valid(there.astype(np.float64), config.space, config.reflection, config.scan)
-            trial &= _parts(there, rows, config) >= TWIN_PART
+            there = (rows + sign * step * weak * simulation.space.span).astype(np.float32)
+            trial = waiting & valid(
+                there.astype(np.float64), simulation.space, simulation.experiment.reflection, simulation.scan
+            )
+            trial &= _parts(there, rows, simulation) >= TWIN_PART
             index = np.flatnonzero(trial)
             if len(index):
-                index = index[_rms(_log_curves(there[index], config) - own[index]) <= TWIN_DEX]
+                index = index[_rms(_log_curves(there[index], simulation) - own[index]) <= TWIN_DEX]
                 twin[index], waiting[index] = there[index], False
     got = np.any(twin != rows, axis=1)
     return np.stack([rows[got], twin[got]], axis=1)
 
 
-def _log_curves(rows: Floats, config: Configuration) -> Array:
-    experiment = config.experiment.within(_RTOL)
-    seen = simulate(rows, fwhm=FWHM, background=BACKGROUND, experiment=experiment, scan=config.scan, space=config.space)
+def _log_curves(rows: Floats, simulation: Simulation) -> Array:
+    experiment = simulation.experiment.within(_RTOL)
+    seen = simulate(
+        rows, fwhm=FWHM, background=BACKGROUND, experiment=experiment, scan=simulation.scan, space=simulation.space
+    )
     return np.asarray(np.log10(seen.intensity))
 
 
@@ -185,12 +189,14 @@ def _rms(difference: Array) -> Array:
     return np.asarray(np.sqrt(np.mean(difference**2, axis=1)))
 
 
-def _parts(rows: Floats, others: Floats, config: Configuration) -> Array:
-    span = np.where(config.space.span > 0.0, config.space.span, np.inf)
+def _parts(rows: Floats, others: Floats, simulation: Simulation) -> Array:
+    span = np.where(simulation.space.span > 0.0, simulation.space.span, np.inf)
     return np.asarray(np.max(np.abs(rows.astype(np.float64) - others) / span, axis=1))
 
 
-def _prior(config: Configuration, n: int, *key: int) -> Floats:
+def _prior(simulation: Simulation, n: int, *key: int) -> Floats:
     rng = stream(SEED, *key)
-    rows = draw_prior(n, space=config.space, reflection=config.reflection, scan=config.scan, rng=rng)
+    rows = draw_prior(
+        n, space=simulation.space, reflection=simulation.experiment.reflection, scan=simulation.scan, rng=rng
+    )
     return rows.astype(np.float32)

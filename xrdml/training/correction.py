@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xrdml.networks.nets import Model
-from xrdsim.dataset.configuration import Configuration
+from xrdsim.dataset.simulation import Simulation
 from xrdsim.errors import ParameterError
 from xrdsim.forward.prior import draw_prior
 from xrdsim.information.differences import finite_difference
@@ -20,7 +20,7 @@ PROFILES = 64
 
 
 def choose_fine(
-    model: str, fine: Sequence[str] | None, weights: NDArray[np.float64] | None, config: Configuration
+    model: str, fine: Sequence[str] | None, weights: NDArray[np.float64] | None, simulation: Simulation
 ) -> tuple[tuple[int, ...], dict[str, float] | None]:
     """Columns that the model corrects, and the sensitivities by which they were chosen if these were measured.
 
@@ -29,7 +29,7 @@ def choose_fine(
     model : kind of the network; only the hierarchical one corrects anything.
     fine : names; ``None`` for those of the largest weights.
     weights : of the loss; ``None`` to measure them.
-    config : of the curves.
+    simulation : of the curves.
 
     Raises
     ------
@@ -40,7 +40,7 @@ def choose_fine(
         if fine is not None:
             raise ParameterError("fine belongs to the hierarchical model; leave it out")
         return (), None
-    names = config.space.names
+    names = simulation.space.names
     if fine is not None:
         chosen = tuple(fine)
         if not chosen or len(set(chosen)) < len(chosen) or not set(chosen) <= set(names):
@@ -48,23 +48,27 @@ def choose_fine(
         return tuple(names.index(name) for name in chosen), None
     if weights is not None:
         return _largest(weights), None
-    measured = sensitivities(config)
+    measured = sensitivities(simulation)
     return _largest(measured), {name: float(f"{value:.4g}") for name, value in zip(names, measured, strict=False)}
 
 
-def sensitivities(config: Configuration) -> NDArray[np.float64]:
+def sensitivities(simulation: Simulation) -> NDArray[np.float64]:
     """Mean change (7,) of a curve's log10 when a profile parameter changes by 1 % of its value.
 
     What ``xrdsim.measure_sensitivity`` means over PROFILES vectors of the prior; 0 for a parameter without freedom.
     """
     rows = draw_prior(
-        PROFILES, space=config.space, reflection=config.reflection, scan=config.scan, rng=np.random.default_rng(0)
+        PROFILES,
+        space=simulation.space,
+        reflection=simulation.experiment.reflection,
+        scan=simulation.scan,
+        rng=np.random.default_rng(0),
     )
     change = finite_difference(
         rows,
-        experiment=config.experiment,
-        scan=config.scan,
-        space=config.space,
+        experiment=simulation.experiment,
+        scan=simulation.scan,
+        space=simulation.space,
     )[:, :SIZE]
     counted = np.isfinite(change)
     return np.asarray(np.where(counted, change, 0.0).sum(axis=0) / np.maximum(counted.sum(axis=0), 1))

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from xrdsim.dataset.configuration import Configuration
+from xrdsim.dataset.simulation import Simulation
 from xrdsim.dataset.store import Floats
 from xrdsim.forward.derivatives import jacobian
 
@@ -26,7 +26,7 @@ _TOGETHER = 512  # rows between two calls of progress
 
 
 def measure_metrics(
-    params: NDArray[np.floating], config: Configuration, progress: Callable[[int, int], None] | None = None
+    params: NDArray[np.floating], simulation: Simulation, progress: Callable[[int, int], None] | None = None
 ) -> Floats:
     """Metrics (n, p, p) of parameters (n, p), in dex² per squared part of a range; some 3 ms each on two cores.
 
@@ -34,8 +34,8 @@ def measure_metrics(
 
     Parameters
     ----------
-    params : within ``config.space``.
-    config : ranges, window and physics.
+    params : within ``simulation.space``.
+    simulation : ranges, window and experiment.
     progress : called with (done, total) rows.
 
     Raises
@@ -47,13 +47,13 @@ def measure_metrics(
     out = np.empty((n, size, size), np.float32)
     for first in range(0, n, _TOGETHER):
         part = slice(first, first + _TOGETHER)
-        slope = config.space.span * jacobian(
+        slope = simulation.space.span * jacobian(
             params[part],
             fwhm=FWHM,
             background=BACKGROUND,
-            experiment=config.experiment.continuous().within(_RTOL),
-            scan=config.scan,
-            space=config.space,
+            experiment=simulation.experiment.continuous().within(_RTOL),
+            scan=simulation.scan,
+            space=simulation.space,
         )
         out[part] = np.swapaxes(slope, 1, 2) @ slope / slope.shape[1]
         if progress:
@@ -68,10 +68,10 @@ class Metrics:
     sum of their absolute values: by (p / mean √(trace G))² over the rows to validate on.
     """
 
-    def __init__(self, config: Configuration, held: Floats) -> None:
-        self._config = config
+    def __init__(self, simulation: Simulation, held: Floats) -> None:
+        self._simulation = simulation
         self._source: Floats | None = None
-        self._held = measure_metrics(held, config)
+        self._held = measure_metrics(held, simulation)
         size = np.sqrt(np.trace(self._held, axis1=1, axis2=2)).mean()
         self._factor = np.float32((held.shape[1] / size) ** 2 if size > 0.0 else 1.0)
         self._held_index = _index(held)
@@ -81,7 +81,7 @@ class Metrics:
         """Measure the rows (n, p) of an epoch beside those to validate on; the array of the last call is known."""
         if source is self._source:
             return
-        self._metrics = np.concatenate([measure_metrics(source, self._config, progress), self._held])
+        self._metrics = np.concatenate([measure_metrics(source, self._simulation, progress), self._held])
         self._at = {row: len(source) + number for row, number in self._held_index.items()} | _index(source)
         self._source = source
 

@@ -20,7 +20,7 @@ from xrdml.networks.losses import metric_loss, weighted_loss
 from xrdml.networks.nets import Estimator, Multitask
 from xrdml.training.metrics import Metrics
 from xrdml.training.reconstruction import clean_window, curve_loss
-from xrdsim.dataset.configuration import Configuration
+from xrdsim.dataset.simulation import Simulation
 from xrdsim.errors import ParameterError
 
 RAMP = 0.3
@@ -83,7 +83,7 @@ class Objective:
 
     Attributes
     ----------
-    config : of the curves.
+    simulation : of the curves.
     whole : the ranges that the network knows.
     weights : (p,) of the parameters.
     device : of the network.
@@ -93,7 +93,7 @@ class Objective:
     ramped : whether alpha grows from 0.
     """
 
-    config: Configuration
+    simulation: Simulation
     whole: Ranges
     weights: NDArray[np.float64]
     device: torch.device
@@ -108,7 +108,7 @@ class Objective:
             self._tensor, (batch.input, batch.ranges.conditions(self.whole), batch.unit, batch.weight)
         )
         decoded = isinstance(net, Multitask)
-        clean = self._tensor(clean_window(batch.reflectivity, batch.input[:, 1], self.config)) if decoded else None
+        clean = self._tensor(clean_window(batch.reflectivity, batch.input[:, 1], self.simulation)) if decoded else None
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed and torch.is_grad_enabled()):
             point, further = net.learn(inputs, conditions, unit, clean)
         point = point.float()
@@ -119,7 +119,7 @@ class Objective:
         return loss if further is None else loss + (importance * further).mean()
 
     def _on_parameters(self, point: Tensor, batch: Batch, importance: Tensor) -> Tensor:
-        span, weights = self._tensor(self.config.space.span).float(), self._tensor(self.weights).float()
+        span, weights = self._tensor(self.simulation.space.span).float(), self._tensor(self.weights).float()
         predicted, true = batch.ranges.values(point), self._tensor(batch.params)
         if self.metrics is None:
             return weighted_loss(predicted, true, span, weights, importance)
@@ -130,7 +130,7 @@ class Objective:
         n = len(point)
         rows = np.arange(0, n, n / max(round(share * n), 1)).astype(np.int64)
         some = Ranges(batch.ranges.low[rows], batch.ranges.high[rows], batch.ranges.strain_sum)
-        loss = curve_loss(some.values(point[rows].double()), batch.reflectivity[rows], self.config)
+        loss = curve_loss(some.values(point[rows].double()), batch.reflectivity[rows], self.simulation)
         return (importance[rows] * loss.float()).mean()
 
     def _tensor(self, values: NDArray[np.floating]) -> Tensor:

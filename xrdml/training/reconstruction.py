@@ -16,20 +16,20 @@ from xrdml.data.measurement import DEX
 from xrdml.networks.losses import BETA
 from xrdml.training.metrics import BACKGROUND
 from xrdml.training.physics import log_intensity
-from xrdsim.dataset.configuration import Configuration
+from xrdsim.dataset.simulation import Simulation
 from xrdsim.dataset.store import Floats
 
 _RTOL = 1e-3  # accuracy of the simulated curves in dex
 
 
-def curve_loss(params: Tensor, reflectivity: Floats, config: Configuration) -> Tensor:
+def curve_loss(params: Tensor, reflectivity: Floats, simulation: Simulation) -> Tensor:
     """Mean over angles of ℓ(Δlog10(R + BACKGROUND)/DEX), (n,), ℓ the smooth L1 function; differentiable in params.
 
     Parameters
     ----------
-    params : (n, p) within ``config.space``, in double precision, which keeps them there.
-    reflectivity : (n, config.stored_scan.points) the true curves, as stored.
-    config : what they were simulated with.
+    params : (n, p) within ``simulation.space``, in double precision, which keeps them there.
+    reflectivity : (n, simulation.stored_scan.points) the true curves, as stored.
+    simulation : what they were simulated with.
 
     Raises
     ------
@@ -38,22 +38,22 @@ def curve_loss(params: Tensor, reflectivity: Floats, config: Configuration) -> T
     """
     made = log_intensity(
         params,
-        fwhm=config.base_fwhm,
+        fwhm=simulation.base_fwhm,
         background=BACKGROUND,
-        experiment=config.experiment.continuous().within(_RTOL),
-        scan=config.stored_scan,
-        space=config.space,
+        experiment=simulation.experiment.continuous().within(_RTOL),
+        scan=simulation.stored_scan,
+        space=simulation.space,
     )
     true = torch.from_numpy(np.log10(np.asarray(reflectivity, np.float64) + BACKGROUND)).to(made)
     return functional.smooth_l1_loss(made / DEX, true / DEX, beta=BETA, reduction="none").mean(dim=1)
 
 
-def clean_window(reflectivity: Floats, valid: NDArray[np.float32], config: Configuration) -> Floats:
-    """What a decoder shall give, (n, config.scan.points): log10(R + BACKGROUND) on the window in units of DEX.
+def clean_window(reflectivity: Floats, valid: NDArray[np.float32], simulation: Simulation) -> Floats:
+    """What a decoder shall give, (n, simulation.scan.points): log10(R + BACKGROUND) on the window in units of DEX.
 
     As in the network input, its mean over the valid places (n, points) is taken off.
     """
-    margin = (config.stored_scan.points - config.scan.points) // 2
-    level = np.log10(reflectivity[:, margin : margin + config.scan.points] + np.float32(BACKGROUND))
+    margin = (simulation.stored_scan.points - simulation.scan.points) // 2
+    level = np.log10(reflectivity[:, margin : margin + simulation.scan.points] + np.float32(BACKGROUND))
     mean = (level * valid).sum(axis=1, keepdims=True) / np.maximum(valid.sum(axis=1, keepdims=True), 1.0)
     return np.asarray((level - mean) / np.float32(DEX), np.float32)

@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xrdml.data.source import Minibatch, Source, Split, importance, open_source, split, stream
-from xrdsim.dataset.configuration import Configuration
-from xrdsim.dataset.fresh import fresh_configuration, fresh_parameters, fresh_rows
+from xrdsim.dataset.fresh import fresh_parameters, fresh_rows
 from xrdsim.dataset.reading import Dataset, open_dataset
+from xrdsim.dataset.simulation import Simulation
 from xrdsim.dataset.store import Floats, Rows
 from xrdsim.errors import ParameterError
-from xrdsim.limits import afford
+from xrdsim.limits import Json, afford
 from xrdsim.profiles.space import ParameterSpace
 
 HELD = 2000
@@ -30,9 +30,18 @@ class Stored:
     parts: Split
 
     @property
-    def config(self) -> Configuration:
+    def simulation(self) -> Simulation:
         """Of the rows."""
-        return self.data.config
+        return self.data.config.simulation
+
+    @property
+    def seed(self) -> int:
+        """Of the dataset."""
+        return self.data.config.seed
+
+    def to_dict(self) -> Json:
+        """What they were made with."""
+        return self.data.config.to_dict()
 
     @property
     def rows(self) -> int:
@@ -51,38 +60,42 @@ class Stored:
         weight = importance(self.source.density, held)[held]
         return Minibatch(self.source.reflectivity(held), self.source.params[held], weight)
 
-    def test(self) -> tuple[Configuration, Rows, Floats]:
-        """Configuration, rows to test on, and all parameters that there were to learn from."""
-        return self.config, self.data.load("test"), self.source.params
+    def test(self) -> tuple[Simulation, Rows, Floats]:
+        """Simulation, rows to test on, and all parameters that there were to learn from."""
+        return self.simulation, self.data.load("test"), self.source.params
 
 
 @dataclass(frozen=True, eq=False)
 class Fresh:
     """Rows of the prior, others in every epoch; methods as those of ``Stored``."""
 
-    config: Configuration
+    simulation: Simulation
     rows: int
     undamaged: float
-    seed: int
+    drawn_with: int
+    seed: int = 0
+
+    def to_dict(self) -> Json:
+        return self.simulation.to_dict()
 
     def epoch(self, epoch: int, undo_sampler: bool) -> tuple[Source, NDArray[np.int64], Floats]:
-        params = fresh_parameters(self.config, self.rows, stream(self.seed, _FRESH, epoch), self.undamaged)
+        params = fresh_parameters(self.simulation, self.rows, stream(self.drawn_with, _FRESH, epoch), self.undamaged)
         one = np.ones(self.rows, np.float32)
-        return Source(self.config, params, one, None), np.arange(self.rows), one
+        return Source(self.simulation, params, one, None), np.arange(self.rows), one
 
     def validation(self) -> Minibatch:
         rows = self._draw(HELD, _HELD)
         return Minibatch(rows.reflectivity, rows.params, rows.density)
 
-    def test(self) -> tuple[Configuration, Rows, Floats]:
+    def test(self) -> tuple[Simulation, Rows, Floats]:
         rows = self._draw(HELD, _TEST)
-        return self.config, rows, rows.params
+        return self.simulation, rows, rows.params
 
     def _draw(self, n: int, *key: int) -> Rows:
-        return fresh_rows(self.config, n, stream(self.seed, *key), self.undamaged)
+        return fresh_rows(self.simulation, n, stream(self.drawn_with, *key), self.undamaged)
 
 
-def choose_material(
+def choose_rows(
     dataset: str | Path | Dataset | None,
     simulate: int | None,
     space: ParameterSpace | None,
@@ -108,7 +121,7 @@ def choose_material(
             raise ParameterError(
                 f"undamaged = {undamaged:g} is a share, within 0 … 1, of curves in a space with damage"
             )
-        return Fresh(fresh_configuration(space=space), simulate, undamaged, seed)
+        return Fresh(Simulation(space or ParameterSpace()), simulate, undamaged, seed)
     if space is not None or undamaged:
         raise ParameterError(
             "space and undamaged are for curves that are simulated; a dataset has its own: leave them out"

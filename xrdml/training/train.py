@@ -33,7 +33,7 @@ from xrdml.training.finetuning import starting_weights
 from xrdml.training.metrics import Metrics
 from xrdml.training.muon import Muon
 from xrdml.training.objective import Objective, choose_loss
-from xrdml.training.rows import choose_material
+from xrdml.training.rows import choose_rows
 from xrdsim.dataset.reading import Dataset
 from xrdsim.errors import CheckpointError, DeviceError, ParameterError, TrainingError
 from xrdsim.files import save_json
@@ -184,27 +184,27 @@ def train(
     if narrowing is not None and model != Model.FLOW:
         raise ParameterError("narrowing belongs to the model flow; leave it out")
     narrowing = (narrowing or Narrowing()) if model == Model.FLOW else None
-    material = choose_material(dataset, simulate, space, undamaged, seed, memory, verify)
-    config, prior = material.config, measurement or Measurement()
-    space = config.space
-    curve = choose_loss(loss, alpha, curve_share, config.layers)
+    learned = choose_rows(dataset, simulate, space, undamaged, seed, memory, verify)
+    simulation, prior = learned.simulation, measurement or Measurement()
+    space = simulation.space
+    curve = choose_loss(loss, alpha, curve_share, simulation.experiment.layers)
     fisher = isinstance(weights, str) and weights == FISHER
     factors = load_weights(None if fisher else weights, space.names)
-    corrected, measured = choose_fine(model, fine, None if fisher or weights is None else factors, config)
-    architecture = Architecture.of(model, config.scan.points, len(space.low), corrected)
-    meaning = definition(architecture, config, prior) | {"architecture": architecture.to_dict()}
+    corrected, measured = choose_fine(model, fine, None if fisher or weights is None else factors, simulation)
+    architecture = Architecture.of(model, simulation.scan.points, len(space.low), corrected)
+    meaning = definition(architecture, simulation, prior) | {"architecture": architecture.to_dict()}
     folder = _folder(output, model, resume)
     start, tuned = (None, None) if finetune is None else starting_weights(finetune, meaning, folder)
     settings: Json = {"optimizer": OPTIMIZER}
     settings |= {"weights": FISHER if fisher else factors.tolist(), "epochs": epochs, "lr": lr}
     settings |= {"batch_size": batch_size, "patience": patience, "undo_sampler": undo_sampler, "seed": seed}
     settings |= {"simulate": simulate, "undamaged": undamaged, "narrowing": narrowing and asdict(narrowing)}
-    settings |= {"curve": curve and asdict(curve), "finetune": tuned, "dataset": config.to_dict()}
+    settings |= {"curve": curve and asdict(curve), "finetune": tuned, "dataset": learned.to_dict()}
     settings |= {"full_precision": full_precision}
     settings |= {"definition": meaning, "sensitivity": measured}
     state: Json = {"phase": 0, "epoch": 0, "stale": 0, "best_loss": math.inf, "history": []}
     state = load_state(folder, settings) if resume else state
-    held_rows, tested = material.validation(), material.test()  # damaged blocks are found before anything is written
+    held_rows, tested = learned.validation(), learned.test()  # damaged blocks are found before anything is written
     save_json(folder / METRICS, {"history": state["history"]})  # an unwritable folder is found now
 
     with torch.random.fork_rng(devices=[]):
@@ -212,12 +212,12 @@ def train(
         net = build(architecture).to(where)
     if start is not None:
         net.load_state_dict(start)
-    held = make_batch(held_rows, config, prior, stream(seed, _VALIDATION), narrowing)
-    metrics = Metrics(config, held_rows.params) if fisher else None
+    held = make_batch(held_rows, simulation, prior, stream(seed, _VALIDATION), narrowing)
+    metrics = Metrics(simulation, held_rows.params) if fisher else None
     mixed = not full_precision and (where.type == "cuda" or fast_bfloat16())
-    objective = Objective(config, whole_ranges(space, prior), factors, where, mixed, metrics, curve, start is None)
-    size = min(batch_size, material.rows)
-    count = material.rows // size
+    objective = Objective(simulation, whole_ranges(space, prior), factors, where, mixed, metrics, curve, start is None)
+    size = min(batch_size, learned.rows)
+    count = learned.rows // size
     phases = [("coarse", epochs), ("fine", -(-epochs // 2))] if model == Model.HIERARCHICAL else [("all", epochs)]
 
     try:
@@ -235,7 +235,7 @@ def train(
                 epoch = state["epoch"]
                 net.eval()
                 trained.train()
-                source, index, weight = material.epoch(len(state["history"]), undo_sampler)
+                source, index, weight = learned.epoch(len(state["history"]), undo_sampler)
                 if metrics is not None:
                     metrics.cover(source.params, _report(progress))
                 began, total = time.perf_counter(), 0.0
@@ -282,7 +282,7 @@ def train(
         ) from None
 
     net.load_state_dict(state["best"])
-    result = {"history": state["history"], "test": test_errors(net.eval(), *tested, prior)}
+    result = {"history": state["history"], "test": test_errors(net.eval(), *tested, prior, learned.seed)}
     _save(folder, state, settings, result)
     return Run(folder, result)
 

@@ -9,17 +9,12 @@ from typing import Self
 
 import numpy as np
 
+from xrdsim.dataset.simulation import BASE_FWHM, MARGIN, Simulation
 from xrdsim.experiment.reflection import Reflection
 from xrdsim.experiment.scan import Scan
 from xrdsim.experiment.setup import Convention, Experiment
 from xrdsim.limits import Json
 from xrdsim.profiles.space import ParameterSpace
-
-BASE_FWHM = 20.0
-"""Width [arcsec] of the instrument that the stored curves are convolved with; a wider one is one more Gaussian."""
-
-MARGIN = 150.0
-"""Angle [arcsec] by which the stored curves continue the scan at both ends."""
 
 
 class Part(StrEnum):
@@ -84,6 +79,12 @@ class Configuration:
     mantissa_bits: int = 23
     device: str = "cpu"
     version: str = field(default_factory=partial(version, "xrdsim"))
+
+    @property
+    def simulation(self) -> Simulation:
+        """What was simulated, and how."""
+        own = {name: getattr(self, name) for name in ("margin", "base_fwhm", "mantissa_bits", "device")}
+        return Simulation(self.space, self.scan, self.experiment, **own)
 
     @property
     def stored_scan(self) -> Scan:

@@ -9,6 +9,7 @@ import os
 import socket
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, nullcontext
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -21,12 +22,13 @@ from distributed import Client
 from numpy.typing import ArrayLike
 
 from xrdsim.dataset import cluster, store
-from xrdsim.dataset.configuration import MARGIN, Configuration, Part, Sampler
+from xrdsim.dataset.configuration import Configuration, Part, Sampler
 from xrdsim.dataset.fresh import stored_curves
 from xrdsim.dataset.integrity import processor, record_machine, repair
 from xrdsim.dataset.lock import only_writer
 from xrdsim.dataset.reading import Dataset, open_dataset
 from xrdsim.dataset.samplers import EDGE, Plan, make_plan
+from xrdsim.dataset.simulation import MARGIN
 from xrdsim.errors import ParameterError, StoreError, StoreExistsError
 from xrdsim.experiment.reflection import GGG_444, Reflection
 from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
@@ -354,7 +356,8 @@ def _make_block(path: Path, config: Configuration, plan: Plan, threads: int, par
         numba.set_num_threads(threads)
         drawn = (plan.draw if part is Part.TRAIN else plan.draw_test)(block, n)
         parts = range(0, n, _PART)
-        curves = [stored_curves(drawn.params[first : first + _PART], config, plan.space) for first in parts]
+        simulation = replace(config.simulation, space=plan.space)
+        curves = [stored_curves(drawn.params[first : first + _PART], simulation) for first in parts]
     stored = store.Rows(drawn.params.astype(np.float32), np.concatenate(curves), drawn.density.astype(np.float32))
     with store.writing(path):
         store.write_block(path, config, part, block, stored)
