@@ -12,12 +12,12 @@ import pytest
 from xrdsim.curves.curve import Curve
 from xrdsim.errors import OutputError
 from xrdsim.experiment.scan import Scan
-from xrdsim.fit.figures import draw, draw_series
 from xrdsim.fit.fitting import fit_curve
-from xrdsim.fit.page import figure, page, series_figure, series_rows, table, write_series
 from xrdsim.fit.problem import problem
+from xrdsim.fit.report.figures import draw, draw_series
+from xrdsim.fit.report.page import figure, page, series_figure, series_rows, table, write_series
+from xrdsim.fit.report.tables import minima_table, rounded
 from xrdsim.fit.result import Estimate, Minimum
-from xrdsim.fit.tables import minima_table, rounded
 from xrdsim.forward.model import simulate
 
 NASTY = """<script>alert("1")</script> & $x_1^2$ 'e'\n曲.xy"""

@@ -191,7 +191,7 @@ class Fit:
         OutputError
             A file cannot be written.
         """
-        from xrdsim.fit.page import write
+        from xrdsim.fit.report.page import write
 
         return write(self, Path(folder), with_page=html)
 

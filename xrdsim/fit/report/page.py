@@ -10,9 +10,19 @@ from importlib.metadata import version
 from pathlib import Path
 
 from xrdsim.files import save_json
-from xrdsim.fit.figures import draw, figure, likelihood_figure, name, quietly, series_figure
+from xrdsim.fit.report.figures import draw, figure, likelihood_figure, name, quietly, series_figure
+from xrdsim.fit.report.tables import (
+    NONE,
+    SHOWN,
+    Row,
+    likelihood_rows,
+    minima_table,
+    misfits,
+    series_rows,
+    table,
+    write_series,
+)
 from xrdsim.fit.result import Fit
-from xrdsim.fit.tables import NONE, SHOWN, Row, likelihood_rows, minima_table, misfits, series_rows, table, write_series
 from xrdsim.html import html_table, section, write_page
 
 __all__ = [

@@ -16,8 +16,8 @@ from scipy.special import chdtri
 from xrdsim.experiment.scan import DEFAULT_SCAN
 from xrdsim.experiment.setup import Experiment
 from xrdsim.fit.points import everywhere
+from xrdsim.fit.report.tables import SHOWN, label, scale
 from xrdsim.fit.result import Fit, Minimum, Verdict
-from xrdsim.fit.tables import SHOWN, label, scale
 from xrdsim.forward.derived import depth_end, strain_profile
 from xrdsim.forward.simulator import Simulator
 from xrdsim.plotting import MEASURED, MODEL, PALETTE, SECOND, angle_axes, profile_axes, save_figure
