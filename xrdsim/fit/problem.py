@@ -21,10 +21,11 @@ from scipy.sparse import csr_array
 
 from xrdsim.curves.curve import Curve
 from xrdsim.errors import CurveError, ParameterError
+from xrdsim.experiment.instrument import FWHM
 from xrdsim.experiment.scan import Scan
 from xrdsim.experiment.setup import Experiment
 from xrdsim.fit.points import equidistant, groups, scatter, within_reach
-from xrdsim.forward.model import LIMITS, NARROWEST, check_film
+from xrdsim.forward.model import LIMITS, check_film
 from xrdsim.forward.resample import PEAK_MASK
 from xrdsim.forward.simulator import Seen, Simulator
 from xrdsim.limits import Json
@@ -61,7 +62,7 @@ class Unknowns:
 
     def __post_init__(self) -> None:
         for name, (low, high) in (("fwhm", self.fwhm), ("zero", self.zero)):
-            least, most = (NARROWEST, LIMITS[name][1]) if name == "fwhm" else LIMITS[name]
+            least, most = (FWHM.least, LIMITS[name][1]) if name == "fwhm" else LIMITS[name]
             if not least <= low <= high <= most:
                 raise ParameterError(
                     f"the limits of {name}, {low:g} … {high:g}, must be in order and within {least:g} … {most:g} arcsec"
