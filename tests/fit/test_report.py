@@ -32,7 +32,7 @@ def fit(demonstration):
     seen = simulate(demonstration, scan=scan, background=1e-4).intensity[0]
     intensity = np.random.default_rng(1).poisson(seen * counts) / counts
     curve = Curve(scan.angle, intensity, int(np.argmax(intensity)), "folder/sample_2e15.xy", "text", 1.0 / counts)
-    return fit_curve(curve, problem(curve), starts=demonstration[None], only_refine=True)
+    return fit_curve(problem(curve), starts=demonstration[None], only_refine=True)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def second(fit):
         source=NASTY,
         verdict="not described",
         parameters=(*fit.parameters, *damage),
-        minima=tuple(Minimum(row, best.zero, best.fwhm, 1.0, 0.03, True) for row in (values, other, values)),
+        minima=tuple(Minimum(row, best.instrument, 1.0, 0.03, True) for row in (values, other, values)),
         settings=fit.settings | {"ranges": low_high, "command": "xrd fit '<a>'"},
         correlation=correlation,
         reduced_chi2=None,

@@ -20,6 +20,7 @@ from xrdsim.fit.report.tables import (
     misfits,
     series_rows,
     table,
+    words,
     write_series,
 )
 from xrdsim.fit.result import Fit
@@ -146,7 +147,7 @@ def _numbers(fit: Fit) -> list[Row]:
 
 def _correlations(fit: Fit) -> str:
     """Correlations of the posterior, blue where positive, orange where negative."""
-    names = [*(each.name for each in fit.parameters), "zero", "FWHM"]
+    names = [*(each.name for each in fit.parameters), *map(words, fit.minima[0].instrument)]
     lines = ["<tr><th></th>" + "".join(f'<th scope="col">{html.escape(each)}</th>' for each in names) + "</tr>"]
     for i, each in enumerate(names):
         cells = [f'<th scope="row">{html.escape(each)}</th>']
