@@ -42,7 +42,10 @@ def several(request):
     seen = SEEN[request.param]
     other = noisy(TRUTH[0], 1, counts=COUNTS, scale=SCALE, background=BACKGROUND / SCALE, **seen)
     experiment = Experiment(seen.get("reflection", GGG_444))
-    measured = measurement_of(noisy(TRUTH[0], counts=COUNTS), SPACE), measurement_of(other, SPACE, experiment=experiment)
+    measured = (
+        measurement_of(noisy(TRUTH[0], counts=COUNTS), SPACE),
+        measurement_of(other, SPACE, experiment=experiment),
+    )
     return Problem(SPACE, measured), [*OWN["instrument"], seen["zero"], seen["fwhm"]]
 
 
@@ -50,7 +53,7 @@ def several(request):
 def refined(several):
     """The minimum (1, k) that a start beside the truth leads to."""
     given, own = several
-    start = given.coordinates(TRUTH * [1.003, 0.97, 0.998, 1.002, 1.01, 0.99, 1.0], *(np.array(own) + 1.5))
+    start = given.coordinates(TRUTH * [1.003, 0.97, 0.998, 1.002, 1.01, 0.99, 1.0], *np.add(own, 1.5))
     return refine(given, start, rtol_dex=1e-4)
 
 
@@ -60,7 +63,7 @@ def alone(given):
 
 def beside(several):
     given, own = several
-    return given.coordinates(TRUTH * [1.03, 0.9, 0.99, 1.01, 1.04, 1.02, 2.0], *(np.array(own) + [1, -3, -1, 2]))
+    return given.coordinates(TRUTH * [1.03, 0.9, 0.99, 1.01, 1.04, 1.02, 2.0], *np.add(own, [1, -3, -1, 2]))
 
 
 def test_where_the_unknowns_lie(several):
@@ -245,7 +248,9 @@ def test_problems_without_meaning():
     measured = measurement_of(noisy(TRUTH[0]), SPACE)
     with pytest.raises(ParameterError, match="at least one measurement"):
         Problem(SPACE, ())
-    with pytest.raises(ParameterError, match="there is no prior of fwhm_2; choose among Dmax1, .*, zero, fwhm"):
+    with pytest.raises(ParameterError, match="seed 0 is prepared for two Gaussians up to a thickness of 8400 Å, not"):
+        Problem(replace(SPACE, high=(*SPACE.high[:2], 9000.0, *SPACE.high[3:])), (measured,))
+    with pytest.raises(ParameterError, match="there is no prior of fwhm_2; choose among Dmax1, D01"):
         Problem(SPACE, (measured,), {"fwhm_2": (40.0, 1.0)})
     with pytest.raises(ParameterError, match="there is no prior of scale"):
         Problem(SPACE, (measured,), {"scale": (1.0, 0.1)})

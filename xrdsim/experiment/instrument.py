@@ -14,9 +14,9 @@ class InstrumentParameter:
     name, label, unit : of the parameter, in programs and in tables.
     low, high : default limits of a fit.
     least, most : between which any limits must lie.
-    start : value with which a refinement begins that is given none.
-    screened : value of the candidates that a search compares with a curve.
     doc : what it is.
+    start : value with which a refinement begins that is given none; None for the middle of the limits.
+    screened : value of the candidates that a search compares with a curve; None for the same.
     """
 
     name: str
@@ -26,14 +26,19 @@ class InstrumentParameter:
     high: float
     least: float
     most: float
-    start: float
-    screened: float
     doc: str
+    start: float | None = None
+    screened: float | None = None
 
     @property
     def limits(self) -> tuple[float, float]:
         """The default ones."""
         return self.low, self.high
+
+    def within(self, limits: tuple[float, float], value: float | None) -> float:
+        """A value, or the middle, within limits."""
+        low, high = limits
+        return 0.5 * (low + high) if value is None else min(max(value, low), high)
 
     def check(self, limits: tuple[float, float]) -> None:
         """Refuse limits without meaning.
@@ -78,8 +83,6 @@ ZERO = InstrumentParameter(
     20.0,
     least=-36000.0,
     most=36000.0,
-    start=0.0,
-    screened=0.0,
     doc="angle at which the substrate peak appears, of every measurement whatever its instrument",
 )
 
@@ -91,9 +94,9 @@ FWHM = InstrumentParameter(
     120.0,
     least=0.1,
     most=3600.0,
+    doc="full width at half maximum of the Gaussian",
     start=40.0,
     screened=45.0,
-    doc="full width at half maximum of the Gaussian",
 )
 
 GAUSSIAN = Instrument("Gaussian", (FWHM,))

@@ -12,6 +12,7 @@ linear, follow from the other unknowns by a few steps of it.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from xrdsim.curves.curve import Curve
-from xrdsim.experiment.instrument import GAUSSIAN, ZERO, Instrument
+from xrdsim.experiment.instrument import GAUSSIAN, ZERO, Instrument, InstrumentParameter
 from xrdsim.experiment.scan import Scan
 from xrdsim.experiment.setup import Experiment
 from xrdsim.fit.unknowns import Array, Limits, Unknown, measurement_unknowns
@@ -112,16 +113,15 @@ class Measurement:
     @property
     def start(self) -> Array:
         """Values (q,) of zero and instrument with which a refinement begins that is given none."""
-        return self._within([each.start for each in self.instrument.parameters])
+        return np.array([each.within(limits, each.start) for each, limits in self._table()])
 
     @property
     def screened(self) -> Array:
         """Values (q,) of the candidates that a search compares with the curve."""
-        return self._within([each.screened for each in self.instrument.parameters])
+        return np.array([each.within(limits, each.screened) for each, limits in self._table()])
 
-    def _within(self, values: list[float]) -> Array:
-        ends = [np.clip(value, *limits) for value, limits in zip(values, self.limits, strict=True)]
-        return np.array([np.mean(self.zero), *ends])
+    def _table(self) -> Iterator[tuple[InstrumentParameter, Limits]]:
+        return zip((ZERO, *self.instrument.parameters), (self.zero, *self.limits), strict=True)
 
     def unknowns(self, number: int = 0) -> tuple[Unknown, ...]:
         """Its unknowns, as the measurement of this number."""

@@ -36,7 +36,7 @@ class Problem:
     Raises
     ------
     ParameterError
-        No measurement, or one of another family of profiles; limits or a prior without meaning.
+        No measurement, or one that is prepared for other profiles; limits or a prior without meaning.
     """
 
     space: ParameterSpace
@@ -48,9 +48,12 @@ class Problem:
         if not self.measurements:
             raise ParameterError("a problem needs at least one measurement")
         for each in self.measurements:
-            other = each.simulator.space.profile
-            if other != self.space.profile:
-                raise ParameterError(f"a measurement is prepared for {other.name}, not for {self.space.profile.name}")
+            prepared = each.simulator.space
+            if prepared.profile != self.space.profile or prepared.thickest < self.space.thickest:
+                raise ParameterError(
+                    f"{each.curve.source or 'a curve'} is prepared for {prepared.profile.name} up to a thickness of "
+                    f"{prepared.thickest:g} Å, not for {self.space.profile.name} up to {self.space.thickest:g} Å"
+                )
         object.__setattr__(self, "space", self.space.ordered())
         measured = [each.unknowns(number) for number, each in enumerate(self.measurements)]
         object.__setattr__(self, "layout", Layout.of(profile_unknowns(self.space), measured, self.priors))
@@ -174,9 +177,10 @@ class Problem:
         ParameterError
             The constraints leave nothing, or a prior is too far.
         """
-        owner, space = self.layout.unknowns[self.layout.names.index(name)].owner, self.space
+        space, j = self.space, self.layout.names.index(name)
+        owner = self.layout.unknowns[j].owner
         if owner is not None:
-            which = self.layout.names.index(name) - self.layout.instruments[owner].start
+            which = j - self.layout.instruments[owner].start
             some = [each.held(which, value) if i == owner else each for i, each in enumerate(self.measurements)]
             return replace(self, measurements=tuple(some))
         alike = {name, *(follower for follower, other in space.ties if other == name)}
