@@ -197,13 +197,14 @@ def _result(
     (x, objective), layout, first = distinct, given.layout, given.measurements[0]
     at, size = int(np.argmin(refined.objective)), layout.profile.stop
     values, linear = given.values(x), refined.linear[at : at + 1]
+    params = values[:1, :size]
     low, high = sampled.intervals(values[0], LEVEL)
     std = sampled.std
     estimates = [
         estimate_of(unknown, (float(values[0, j]), float(std[j]), float(low[j]), float(high[j])))
         for j, unknown in enumerate(layout.unknowns)
     ]
-    model = first.whole(given.params(x[:1]), x[:1, layout.instruments[0]], linear[:, layout.scales[0]], _FINAL)
+    model = first.whole(params, values[:1, layout.instruments[0]], linear[:, layout.scales[0]], _FINAL)
     residual = difference(given, given.expected(values[:1], linear, _FINAL))
     tail = np.concatenate([each.angle for each in given.measurements]) >= MISFIT_FROM * (1.0 - 1e-9)
     chi2 = [2.0 * float(value) / given.freedom if given.counting else None for value in objective]
@@ -220,9 +221,9 @@ def _result(
         )
         for i, row in enumerate(values)
     ]
-    strongest = float(largest_strain(given.params(x[:1]), given.space.profile)[0])
+    strongest = float(largest_strain(params, given.space.profile)[0])
     verdict, reason = judge(given, chi2[0], rms[0], strongest, estimates[:size])
-    depth, strain, band = _profile(given, values[0, :size], sampled)
+    depth, strain, band = _profile(given, params[0], sampled)
     return Fit(
         source=first.curve.source,
         note=first.curve.note,
@@ -247,7 +248,7 @@ def _result(
         evaluations=evaluations,
         ended=str(ended),
         settings=settings_to_dict(given),
-        derived=derived_estimates(given, values[:1, :size], sampled),
+        derived=derived_estimates(given, params, sampled),
         assumed=assumed(given),
     )
 
