@@ -54,18 +54,17 @@ def prepare(seed, covered=False):
 
 def baseline(given):
     """Reduced χ² and seconds of plain least squares from the centre."""
-    unknowns = given.unknowns
-    centre = 0.5 * (unknowns.low + unknowns.high)
+    (measured,), low, high = given.measurements, given.layout.low, given.layout.high
+    centre = 0.5 * (low + high)
     centre[-1] = 45.0
 
     def residuals(z):
-        curves = given.curves(z[None], 1e-3)
-        return given.residuals(given.expected(curves, given.scaled(curves)))[0]
+        (mu,) = given.expected(given.values(z[None]))
+        return measured.residuals(mu)[0]
 
     begun = time.perf_counter()
-    scale = unknowns.high - unknowns.low
     result = least_squares(
-        residuals, centre, bounds=(unknowns.low, unknowns.high), x_scale=scale, diff_step=1e-4, max_nfev=BASELINE_CALLS
+        residuals, centre, bounds=(low, high), x_scale=high - low, diff_step=1e-4, max_nfev=BASELINE_CALLS
     )
     return 2.0 * result.cost / given.freedom, time.perf_counter() - begun
 
@@ -74,14 +73,13 @@ def one(which, seed, number):
     """The line of a curve."""
     numba.set_num_threads(1)
     made, given = prepare(seed)
-    unknowns = given.unknowns
     begun = time.perf_counter()
-    fit = fit_curve(made.curve, given, budget=300.0, seed=seed)
+    fit = fit_curve(given, budget=300.0, seed=seed)
     seconds = time.perf_counter() - begun
     truth = np.append(made.params, [made.zero, made.fwhm])
-    x = unknowns.coordinates(made.params[None], made.zero, made.fwhm)
+    x = given.coordinates(made.params[None], made.zero, made.fwhm)
     from_truth = refine(given, x, rtol_dex=1e-4)
-    span = np.append(unknowns.space.span, [1.0, 1.0])
+    span = np.append(given.space.span, [1.0, 1.0])
     information = quadratic(given, x)[1][0] * np.outer(span, span)
     bound = span * np.sqrt(np.diag(np.linalg.inv(information + 1e-9 * np.eye(len(span)))))
     line = {
@@ -99,7 +97,7 @@ def one(which, seed, number):
     if which != "further" and number < BASELINE:
         line["baseline_chi2"], line["baseline_seconds"] = baseline(given)
     estimates = {each.name: each for each in (*fit.parameters, *fit.measurement)}
-    for j, name in enumerate(unknowns.names):
+    for j, name in enumerate(given.layout.names):
         each = estimates[name]
         line |= {f"{name}_true": truth[j], f"{name}_value": each.value, f"{name}_low": each.low}
         line |= {f"{name}_high": each.high, f"{name}_bound": bound[j]}
@@ -108,9 +106,9 @@ def one(which, seed, number):
 
 def profile_covered(given, fit, params):
     """Share of the depths of the true layer at which the 90 % band of the strain covers the truth."""
-    unknowns, space = given.unknowns, given.unknowns.space
+    space = given.space
     alike = [minimum for minimum in fit.minima if minimum.acceptable]
-    x = [unknowns.coordinates(np.array([each.values]), each.zero, each.fwhm)[0] for each in alike]
+    x = [given.coordinates(np.array([each.values]), *each.instrument.values())[0] for each in alike]
     sampled = laplace(given, np.array(x))
     depth = np.linspace(0.0, float(depth_end(params[None], space=space)[0]), 60)
     profiles = strain_profile(sampled.samples[:, : len(params)], depth, space=space)
@@ -206,7 +204,7 @@ def network(folder, curves):
     for seed in list(ACCEPTANCE)[: curves or 100]:
         made, given = prepare(seed)
         begun = time.perf_counter()
-        found = solve_curve(made.curve, given, trained)
+        found = solve_curve(given, trained)
         seconds = time.perf_counter() - begun
         lines.append((len(made.params) == 9, 2.0 * float(found.objective.min()) / given.freedom, seconds))
     damaged, chi2, seconds = map(np.array, zip(*lines, strict=True))
@@ -223,9 +221,9 @@ def speed():
     problems = [given for _, given in prepared]
     starts = []
     for made, given in prepared:
-        x = given.unknowns.coordinates(made.params[None], 0.0, 45.0)
+        x = given.coordinates(made.params[None], 0.0, 45.0)
         x[:, : len(made.params)] += 0.01 * rng.standard_normal((1, len(made.params)))
-        starts.append(np.clip(x, given.unknowns.low, given.unknowns.high))
+        starts.append(np.clip(x, given.layout.low, given.layout.high))
     for damaged in (0, 1):
         some = [(p, s) for (made, p), s in zip(prepared, starts, strict=True) if (len(made.params) == 9) == damaged]
         numba.set_num_threads(1)

@@ -38,6 +38,7 @@ from inversion import (
 from synthetic import SOLVED
 
 from xrdml.data.measurement import Measurement
+from xrdml.data.ranges import Ranges
 from xrdml.data.source import Minibatch, make_batch, stream
 from xrdml.inference.prediction import predict
 from xrdml.inference.starts import allowed, candidates, seen, solve_curve
@@ -112,8 +113,7 @@ def _ready(path):
     """The model, after two curves of no test set, with damage and without: loading kernels is no part of solving."""
     trained = _model(path)
     for seed in (900000, 900001):
-        made, given = prepare(seed)
-        solve_curve(made.curve, given, trained)
+        solve_curve(prepare(seed)[1], trained)
     return trained
 
 
@@ -121,13 +121,13 @@ def solve_one(model, seed):
     """The line of a curve."""
     trained = _ready(model)
     made, given = prepare(seed)
-    x = given.unknowns.coordinates(made.params[None], made.zero, made.fwhm)
+    x = given.coordinates(made.params[None], made.zero, made.fwhm)
     truth = refine(given, x, rtol_dex=1e-4)
     begun = time.perf_counter()
-    found = solve_curve(made.curve, given, trained)
+    found = solve_curve(given, trained)
     seconds = time.perf_counter() - begun
     begun = time.perf_counter()
-    candidates(made.curve, given, trained)
+    candidates(given, trained)
     drawn = time.perf_counter() - begun
     chi2 = 2.0 * float(found.objective[0]) / given.freedom
     return {
@@ -151,7 +151,7 @@ def floor_one(model, seed):
     """Errors of the median of Markov chains that begin at what the network leads to."""
     trained = _model(model)
     made, given, covers = floor_curve(seed)
-    starts = candidates(made.curve, given, trained)
+    starts = candidates(given, trained)
     ends = refine(given, starts[:24], max_iter=25)
     kept = ends.objective <= ends.objective.min() + 12.0
     sampled = posterior(given, ends.x[kept], seed=seed, steps=STEPS, rtol_dex=1e-2)
@@ -160,10 +160,10 @@ def floor_one(model, seed):
     medians = [
         np.median(part[:, :size], axis=0) for part in (sampled.samples, sampled.samples[:half], sampled.samples[half:])
     ]
-    span = given.unknowns.space.span
+    span = given.space.span
     low, high = np.quantile(sampled.samples[:, :size], (0.05, 0.95), axis=0)
     line = {"seed": seed, "damaged": int(size == 9), "covers": int(covers), "effective": round(sampled.effective, 1)}
-    for j, name in enumerate(given.unknowns.space.names):
+    for j, name in enumerate(given.space.names):
         line[f"{name}_error"] = round(100.0 * abs(medians[0][j] - made.params[j]) / span[j], 4)
         line[f"{name}_moved"] = round(100.0 * abs(medians[1][j] - medians[2][j]) / span[j], 4)
         line[f"{name}_covered"] = int(low[j] <= made.params[j] <= high[j])
@@ -174,9 +174,12 @@ def floor_network(model, seed):
     """Errors of the network's estimate of the same curve, by name."""
     trained = _model(model)
     made, given, _ = floor_curve(seed)
-    point = trained.estimate(seen(made.curve, trained), allowed(given.unknowns, trained))[0]
-    error = 100.0 * np.abs(point[: len(made.params)] - made.params) / given.unknowns.space.span
-    return dict(zip(given.unknowns.space.names, error, strict=True))
+    (first,) = given.measurements
+    point = trained.estimate(
+        seen(made.curve, trained), allowed(Ranges.of(given.space, first.zero, *first.limits), trained)
+    )[0]
+    error = 100.0 * np.abs(point[: len(made.params)] - made.params) / given.space.span
+    return dict(zip(given.space.names, error, strict=True))
 
 
 def resumed(file, function, seeds):

@@ -15,7 +15,7 @@ print("done", compiling.count() > 0)
 """
 LIGHT = """
 import sys
-import xrdml.training.train, xrdml.inference.prediction, xrdsim.fit.page
+import xrdml.training.train, xrdml.inference.prediction, xrdsim.fit.report.page
 print(sorted({"distributed", "scipy.stats"} & set(sys.modules)))
 """
 

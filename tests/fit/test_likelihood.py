@@ -12,7 +12,7 @@ from xrdsim.fit import likelihood as module
 from xrdsim.fit.fitting import fit_curve
 from xrdsim.fit.likelihood import profile_likelihood
 from xrdsim.fit.posterior import laplace
-from xrdsim.fit.problem import Unknowns, problem
+from xrdsim.fit.problem import problem
 from xrdsim.fit.refinement import refine
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -23,7 +23,7 @@ ROW = np.array([0.0081, 0.0009, 5200.0, 3500.0, 0.0026, 3000.0, -50.0])
 @pytest.fixture(scope="module")
 def refined():
     given = problem(noisy(ROW))
-    x = refine(given, given.unknowns.coordinates(ROW[None], ZERO, FWHM), rtol_dex=1e-4).x
+    x = refine(given, given.coordinates(ROW[None], ZERO, FWHM), rtol_dex=1e-4).x
     return given, x
 
 
@@ -55,9 +55,9 @@ def test_a_limit_ends_the_interval(refined):
 def test_values_that_the_constraints_exclude(refined):
     given = refined[0]
     space = ParameterSpace(strain_sum=0.0036)
-    tight = replace(given, unknowns=Unknowns(space))
+    tight = replace(given, space=space)
     row = space.from_unit(list(np.full(7, 0.5)))
-    start = tight.unknowns.coordinates(np.array([row]), 0.0, 40.0)
+    start = tight.coordinates(np.array([row]), 0.0, 40.0)
     found = profile_likelihood(tight, refine(tight, start).x, "D02", (0.0005, 0.0036))
     assert np.isinf(found.rise[found.values > space.strain_sum - space.low[1] + 1e-9]).all()
     assert found.high <= space.strain_sum - space.low[1] + 1e-9
@@ -65,13 +65,12 @@ def test_values_that_the_constraints_exclude(refined):
 
 def test_of_a_fit(refined):
     given = refined[0]
-    curve = noisy(ROW)
-    fit = fit_curve(curve, given, starts=ROW[None], only_refine=True, likelihood=("L1", "fwhm"))
+    fit = fit_curve(given, starts=ROW[None], only_refine=True, likelihood=("L1", "fwhm"))
     stored = fit.to_dict()["profile_likelihood"]
     assert list(stored) == ["L1", "fwhm"]
     assert stored["L1"]["low"] < fit.parameters[2].value < stored["L1"]["high"]
     with pytest.raises(ParameterError, match="L9"):
-        fit_curve(curve, given, starts=ROW[None], only_refine=True, likelihood=("L9",))
-    fixed = replace(given, unknowns=Unknowns(fwhm=(40.0, 40.0)))
+        fit_curve(given, starts=ROW[None], only_refine=True, likelihood=("L9",))
+    fixed = given.held("fwhm", 40.0)
     with pytest.raises(ParameterError, match="fixed"):
-        fit_curve(curve, fixed, starts=ROW[None], only_refine=True, likelihood=("fwhm",))
+        fit_curve(fixed, starts=ROW[None], only_refine=True, likelihood=("fwhm",))

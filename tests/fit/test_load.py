@@ -9,12 +9,12 @@ from noisy import PROFILES, noisy
 
 from xrdsim.curves.curve import Curve
 from xrdsim.errors import ParameterError
+from xrdsim.experiment.reflection import GGG_444
 from xrdsim.experiment.scan import Scan
-from xrdsim.fit import refinement as refine_module
 from xrdsim.fit import search
 from xrdsim.fit.fitting import fit_curve
-from xrdsim.fit.points import groups, within_reach
-from xrdsim.fit.problem import Unknowns, problem
+from xrdsim.fit.preparation import groups, within_reach
+from xrdsim.fit.problem import Problem, Unknowns, problem
 from xrdsim.fit.refinement import refine
 from xrdsim.forward.model import simulate
 from xrdsim.profiles.space import ParameterSpace
@@ -34,18 +34,18 @@ def test_a_slow_machine_finds_the_same(small, monkeypatch, damage):
     space = ParameterSpace().with_damage() if damage else ParameterSpace()
     curve = replace(noisy(PROFILES[1], scan=Scan(-80.0, 12.0, 65), counts=2e4), per_count=None)
     given = problem(curve, unknowns=Unknowns(space))
-    quick = fit_curve(curve, given, budget=600.0)
-    evaluate = refine_module.evaluate
+    quick = fit_curve(given, budget=600.0)
+    evaluate = Problem.evaluate
 
     def slow(*arguments):
         time.sleep(0.002)
         return evaluate(*arguments)
 
-    monkeypatch.setattr(refine_module, "evaluate", slow)
-    tardy = fit_curve(curve, given, budget=600.0)
+    monkeypatch.setattr(Problem, "evaluate", slow)
+    tardy = fit_curve(given, budget=600.0)
     assert quick.ended == tardy.ended == "effort"
     assert replace(quick, seconds=0.0).to_dict() == replace(tardy, seconds=0.0).to_dict()
-    more = fit_curve(curve, given, budget=600.0, effort=2.0)
+    more = fit_curve(given, budget=600.0, effort=2.0)
     assert more.evaluations > 1.5 * quick.evaluations
 
 
@@ -78,14 +78,8 @@ def test_efforts_without_meaning(effort):
 
 def test_a_refinement_stops_at_its_time():
     given = problem(noisy(PROFILES[0]))
-    x = given.unknowns.coordinates(PROFILES[:1] * 1.02, 0.0, 40.0)
+    x = given.coordinates(PROFILES[:1] * 1.02, 0.0, 40.0)
     assert refine(given, x, until=time.perf_counter() - 1.0).iterations.max() == 1
-
-
-def test_a_curve_of_another_problem_is_refused():
-    one, other = noisy(PROFILES[0], 1), noisy(PROFILES[0], 2)
-    with pytest.raises(ParameterError, match="the problem was made of seed 1, not of this curve"):
-        fit_curve(other, problem(one), starts=PROFILES[:1], only_refine=True)
 
 
 def test_points_that_no_strain_reaches_are_left_out():
@@ -93,11 +87,11 @@ def test_points_that_no_strain_reaches_are_left_out():
     angle = np.concatenate([[-40000.0, -20000.0], curve.angle, [30000.0, 90000.0]])
     wide = Curve(angle, np.concatenate([[1e-4, 1e-4], curve.intensity, [1e-4, 1e-4]]), curve.peak_index + 2, "wide")
     space = ParameterSpace()
-    reached = within_reach(wide, space, problem(curve).experiment.reflection)
+    reached = within_reach(wide, space, GGG_444)
     np.testing.assert_array_equal(reached.angle, curve.angle)
     assert reached.peak_index == curve.peak_index
     assert "4 points farther than" in reached.note
-    assert within_reach(curve, space, problem(curve).experiment.reflection) is curve
+    assert within_reach(curve, space, GGG_444) is curve
     fit = fit_curve(wide, starts=PROFILES[:1], only_refine=True)
     assert len(fit.angle) == len(curve.angle)
     assert "no strain reaches them" in fit.note
@@ -111,10 +105,11 @@ def test_dense_points_are_summed_and_tell_the_same():
     fine = Curve(scan.angle, counts / 2e4, peak, "fine", per_count=1 / 2e4)
     given = problem(fine)
     assert len(given) < 600
-    assert given.data.sum() == pytest.approx(counts[given.used].sum())
-    assert given.exposure.max() == 5.0
-    fit = fit_curve(fine, given, starts=PROFILES[:1], only_refine=True)
-    alone = fit_curve(fine, problem(fine, unknowns=Unknowns(fwhm=(4.0, 120.0))), starts=PROFILES[:1], only_refine=True)
+    (one,) = given.measurements
+    assert one.data.sum() == pytest.approx(counts[one.used].sum())
+    assert one.exposure.max() == 5.0
+    fit = fit_curve(given, starts=PROFILES[:1], only_refine=True)
+    alone = fit_curve(problem(fine, unknowns=Unknowns(fwhm=(4.0, 120.0))), starts=PROFILES[:1], only_refine=True)
     assert "Up to 5 neighbouring points are summed" in fit.note
     assert "summed" not in alone.note
     assert fit.reduced_chi2 == pytest.approx(1.0, abs=0.15)

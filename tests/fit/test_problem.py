@@ -11,7 +11,7 @@ from xrdsim.curves.curve import Curve
 from xrdsim.errors import CurveError, ParameterError
 from xrdsim.experiment.scan import Scan
 from xrdsim.fit.problem import Unknowns, problem
-from xrdsim.fit.refinement import evaluate, refine
+from xrdsim.fit.refinement import refine
 from xrdsim.forward.model import simulate
 from xrdsim.profiles.space import ParameterSpace
 
@@ -93,11 +93,11 @@ def without_background(curve):
 
 def value(given, x, linear):
     """Φ at coordinates (k,), scale and background (2,), priors included."""
-    mu = given.expected(given.curves(x[None], 1e-6), linear[None])
-    out = float(given.objective(mu)[0])
-    at = np.append(given.unknowns.params(x[None])[0], x[-2:])
-    for name, (mean, std) in given.unknowns.priors.items():
-        out += 0.5 * ((at[given.unknowns.names.index(name)] - mean) / std) ** 2
+    at = given.values(x[None])
+    (mu,) = given.expected(at, linear[None], 1e-6)
+    out = float(given.measurements[0].objective(mu)[0])
+    for name, (mean, std) in given.priors.items():
+        out += 0.5 * ((at[0, given.layout.names.index(name)] - mean) / std) ** 2
     return out, mu[0]
 
 
@@ -106,10 +106,10 @@ def value(given, x, linear):
 )
 def test_gradient_and_scoring_matrix(curve, prepare):
     given = prepare(curve)
-    size = len(given.unknowns.space.low)
+    size = len(given.space.low)
     params = np.append(PROFILES[0] * [1.03, 0.9, 0.99, 1.01, 1.04, 1.02, 2.0], [0.15, 1.2])[:size]
-    x = given.unknowns.coordinates(params[None], ZERO + 1.0, FWHM - 3.0)[0]
-    state = evaluate(given, x[None], None, 1e-6)
+    x = given.coordinates(params[None], ZERO + 1.0, FWHM - 3.0)[0]
+    state = given.evaluate(x[None], None, 1e-6)
     gradient, matrix, linear = state.gradient[0], state.hessian[0], state.linear[0]
     assert state.objective[0] == pytest.approx(value(given, x, linear)[0], rel=1e-9)
 
@@ -117,7 +117,7 @@ def test_gradient_and_scoring_matrix(curve, prepare):
     slopes = []
     for j, one in enumerate(length):
         away = np.zeros(len(both))
-        if j >= len(x) and [given.unknowns.scale, given.unknowns.background][j - len(x)] is not None:
+        if j >= len(x) and given.layout.linear[j - len(x)].fixed:
             assert gradient[j] == 0.0
             slopes.append(np.zeros(len(given)))
             continue
@@ -129,13 +129,13 @@ def test_gradient_and_scoring_matrix(curve, prepare):
         if one > 1e-6:
             assert abs((up - down) / width - gradient[j]) < 0.02 * one
     j = np.array(slopes)
-    weight = given.weights(value(given, x, linear)[1])[0]
+    weight = given.measurements[0].weights(value(given, x, linear)[1])[0]
     numerical = (j * weight) @ j.T
     free = np.flatnonzero(np.abs(j).max(axis=1) > 0.0)
     change = np.eye(len(both))
-    change[:size, :size] = given.unknowns.space.unit_slope(x[None, :size])[0]
-    for name, (_, std) in given.unknowns.priors.items():
-        row = change[given.unknowns.names.index(name)] / std
+    change[:size, :size] = given.space.unit_slope(x[None, :size])[0]
+    for name, (_, std) in given.priors.items():
+        row = change[given.layout.names.index(name)] / std
         numerical += np.outer(row, row)
     relative = (matrix - numerical)[np.ix_(free, free)] / np.outer(length[free], length[free])
     assert np.abs(relative).max() < 2e-3
@@ -149,28 +149,28 @@ def test_model_at_irregular_angles():
         picked = np.cumsum(rng.integers(mean // 2 + 1, 3 * mean // 2 + 2, 3000))
         picked = picked[picked < len(exact)]
         given = problem(Curve(fine.angle[picked], exact[picked], 0, per_count=1e-5), both_sides=True)
-        assert given.between is not None
-        x = given.unknowns.coordinates(PROFILES[:1], ZERO, 25.0)
-        seen = given.curves(x, 1e-5)[0]
-        np.testing.assert_allclose(np.log10(seen), np.log10(exact[np.isin(fine.angle, given.angle)]), atol=1e-4)
+        (one,) = given.measurements
+        assert one.between is not None
+        seen = one.curves(PROFILES[:1], np.array([[ZERO, 25.0]]), 1e-5)[0]
+        np.testing.assert_allclose(np.log10(seen), np.log10(exact[np.isin(fine.angle, one.angle)]), atol=1e-4)
 
 
 def test_lost_points_of_equal_steps_need_no_interpolation(curve):
     kept = np.delete(np.arange(len(curve.angle)), [40, 41, 90])
-    given = problem(replace(curve, angle=curve.angle[kept], intensity=curve.intensity[kept]))
-    assert given.between is None
-    whole = problem(curve)
-    x = given.unknowns.coordinates(PROFILES[:1], ZERO, FWHM)
-    here = np.isin(whole.angle, given.angle)
-    np.testing.assert_allclose(given.curves(x)[0], whole.curves(x)[0][here], rtol=1e-12)
+    (some,) = problem(replace(curve, angle=curve.angle[kept], intensity=curve.intensity[kept])).measurements
+    assert some.between is None
+    (whole,) = problem(curve).measurements
+    at = PROFILES[:1], np.array([[ZERO, FWHM]])
+    here = np.isin(whole.angle, some.angle)
+    np.testing.assert_allclose(some.curves(*at)[0], whole.curves(*at)[0][here], rtol=1e-12)
 
 
 @pytest.mark.parametrize("prepare", [counted, logarithmic, with_exposure])
 def test_scale_and_background_are_at_their_best(curve, prepare, prior):
-    given = prepare(curve)
+    (given,) = prepare(curve).measurements
     near = PROFILES[0] * np.random.default_rng(4).uniform(0.97, 1.03, (6, 7))
     for rows, steps, within in ((near, 6, 1e-6), (prior[:8], 6, 0.03), (prior[:8], 30, 1e-6)):
-        curves = given.curves(given.unknowns.coordinates(rows, 0.0, FWHM))
+        curves = given.curves(rows, np.tile([0.0, FWHM], (len(rows), 1)))
         for one, found in zip(curves, given.scaled(curves, steps=steps), strict=True):
 
             def value(z, one=one):
@@ -186,35 +186,39 @@ def test_fixed_scale_and_background(curve, offset):
     unit = curve.per_count
     raised = replace(curve, intensity=curve.intensity + offset * unit, offset=offset)
     given = problem(raised, unknowns=Unknowns(scale=1.1, background=3e-4 + offset * unit))
-    x = given.unknowns.coordinates(PROFILES[:1], ZERO, FWHM)
+    x = given.coordinates(PROFILES[:1], ZERO, FWHM)
     found = refine(given, x, max_iter=5)
     np.testing.assert_allclose(found.linear[0] * unit, [1.1, 3e-4], rtol=1e-9)
-    assert given.unknowns.number == 9
+    assert given.layout.solved.sum() == 9
 
 
 def test_only_one_of_scale_and_background_fixed(curve):
     given = problem(curve, unknowns=Unknowns(scale=1.0))
-    found = given.scaled(given.curves(given.unknowns.coordinates(PROFILES[:1], ZERO, FWHM), 1e-4))[0]
+    (one,) = given.measurements
+    found = one.scaled(one.curves(PROFILES[:1], np.array([[ZERO, FWHM]]), 1e-4))[0]
     assert found[0] * curve.per_count == pytest.approx(1.0)
     assert found[1] * curve.per_count == pytest.approx(2e-4, rel=0.1)
 
 
 def test_which_points_are_used(curve):
-    assert problem(curve).angle.min() == 48.0
-    assert problem(curve, mask=0.0).angle.min() == 0.0
-    both = problem(curve, both_sides=True).angle
+    def angle(**choices):
+        return problem(curve, **choices).measurements[0].angle
+
+    assert angle().min() == 48.0
+    assert angle(mask=0.0).min() == 0.0
+    both = angle(both_sides=True)
     assert both.min() == SHORT.start
     assert np.abs(both).min() == 48.0
-    excluded = problem(curve, exclude=((200.0, 300.0), (1000.0, 2000.0))).angle
+    excluded = angle(exclude=((200.0, 300.0), (1000.0, 2000.0)))
     assert not ((excluded >= 200.0) & (excluded <= 300.0)).any()
     assert excluded.max() < 1000.0
     assert 192.0 in excluded
 
 
 def test_counts_are_those_of_the_detector(curve):
-    given = problem(replace(curve, offset=0.0))
+    (given,) = problem(replace(curve, offset=0.0)).measurements
     np.testing.assert_allclose(given.data, np.round(given.data), atol=1e-6)
-    changed = with_exposure(curve)
+    (changed,) = with_exposure(curve).measurements
     np.testing.assert_allclose(changed.data, np.round(changed.data), atol=1e-6)
     assert np.mean(changed.exposure) == pytest.approx(1.0)
 

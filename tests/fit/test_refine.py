@@ -7,8 +7,8 @@ import pytest
 from noisy import FWHM, PROFILES, ZERO, noisy
 
 from xrdsim.fit.fitting import fit_curve
-from xrdsim.fit.problem import Unknowns, problem
-from xrdsim.fit.refinement import METHODS, evaluate, refine, refine_all, slsqp, trf
+from xrdsim.fit.problem import problem
+from xrdsim.fit.refinement import METHODS, refine, refine_all, slsqp, trf
 from xrdsim.profiles.space import ParameterSpace
 from xrdsim.profiles.two_gaussians import RP2
 
@@ -30,13 +30,13 @@ def logarithmic():
 
 
 def near(given, rows):
-    return given.unknowns.coordinates(np.atleast_2d(rows), 0.0, 45.0)
+    return given.coordinates(np.atleast_2d(rows), 0.0, 45.0)
 
 
 def inside(given, found):
-    params = given.unknowns.params(found.x)
-    low, high = given.unknowns.low, given.unknowns.high
-    return given.unknowns.space.contains(params).all() and ((found.x >= low) & (found.x <= high)).all()
+    params = given.params(found.x)
+    low, high = given.layout.low, given.layout.high
+    return given.space.contains(params).all() and ((found.x >= low) & (found.x <= high)).all()
 
 
 @pytest.fixture(scope="module")
@@ -47,19 +47,19 @@ def solutions(problems):
 @pytest.mark.parametrize("number", range(len(PROFILES)))
 def test_lm_arrives_where_the_truth_leads(problems, solutions, number):
     given, found = problems[number], solutions[number]
-    truth = refine(given, given.unknowns.coordinates(PROFILES[number : number + 1], ZERO, FWHM))
+    truth = refine(given, given.coordinates(PROFILES[number : number + 1], ZERO, FWHM))
     assert found.converged[0]
     assert found.objective[0] == pytest.approx(truth.objective[0], abs=0.02)
     assert 2.0 * found.objective[0] / given.freedom < 1.15
     assert inside(given, found)
-    gradient, matrix = (getattr(evaluate(given, found.x, None, 1e-3), name)[0] for name in ("gradient", "hessian"))
-    free = (found.x[0] > given.unknowns.low) & (found.x[0] < given.unknowns.high)
+    gradient, matrix = (getattr(given.evaluate(found.x, None, 1e-3), name)[0] for name in ("gradient", "hessian"))
+    free = (found.x[0] > given.layout.low) & (found.x[0] < given.layout.high)
     assert np.abs(gradient / np.sqrt(np.diag(matrix)))[:-2][free].max() < 0.1
 
 
 def test_what_the_result_says_of_itself(problems, solutions):
     for given, found in zip(problems, solutions, strict=True):
-        state = evaluate(given, found.x, found.linear, 1e-3)
+        state = given.evaluate(found.x, found.linear, 1e-3)
         assert state.objective[0] == pytest.approx(found.objective[0], abs=1e-3)
         assert 1 < found.iterations[0] <= 50
 
@@ -73,16 +73,16 @@ def test_trf_reaches_the_same(problems, solutions, number):
 
 
 def mean_square(given, found):
-    curves = given.curves(found.x)
-    mu = given.expected(curves, given.scaled(curves, steps=20))
-    return float(np.mean(np.log10(given.data.clip(0.5) / mu) ** 2))
+    (mu,) = given.expected(given.values(found.x), steps=20)
+    return float(np.mean(np.log10(given.measurements[0].data.clip(0.5) / mu) ** 2))
 
 
 @pytest.mark.parametrize("number", range(len(PROFILES)))
 def test_slsqp_minimises_its_own_objective(problems, solutions, number):
     given = problems[number]
     found = slsqp(given, near(given, PROFILES[number] * NEAR[number]))
-    compared = replace(given, data=given.data.clip(0.5), counting=False)
+    (one,) = given.measurements
+    compared = replace(given, measurements=(replace(one, data=one.data.clip(0.5), counting=False),))
     assert mean_square(compared, found) <= mean_square(compared, solutions[number]) * (1.0 + 1e-6)
     assert inside(given, found)
 
@@ -114,7 +114,7 @@ def test_many_curves_at_once(problems, solutions):
 
 def test_results_far_from_the_start_keep_the_constraints(problems):
     space = ParameterSpace(strain_sum=0.012).with_damage()
-    given = replace(problems[1], unknowns=Unknowns(space))
+    given = replace(problems[1], space=space)
     starts = np.random.default_rng(2).random((8, 11))
     assert inside(given, refine(given, starts, max_iter=8))
     assert inside(given, slsqp(given, starts[:2], max_iter=8))
@@ -130,9 +130,9 @@ def test_the_first_damping_does_not_matter(problems, solutions, damping):
 
 def test_corners_of_the_cube_are_no_harm(problems):
     given = problems[0]
-    starts = np.array([given.unknowns.low, given.unknowns.high])
+    starts = np.array([given.layout.low, given.layout.high])
     found = refine(given, starts, max_iter=15)
-    first = evaluate(given, starts, None, 1e-3).objective
+    first = given.evaluate(starts, None, 1e-3).objective
     assert np.isfinite(found.objective).all()
     assert (found.objective <= first).all()
     assert inside(given, found)
@@ -149,7 +149,7 @@ def test_a_solution_on_a_limit():
     found = refine(given, near(given, [*truth[:6], -150.0]))
     assert found.converged[0]
     assert found.x[0, RP2] == 1.0
-    fit = fit_curve(curve, given, starts=np.array([[*truth[:6], -150.0]]), only_refine=True)
+    fit = fit_curve(given, starts=np.array([[*truth[:6], -150.0]]), only_refine=True)
     last = fit.parameters[RP2]
     assert (last.value, last.high) == (0.0, 0.0)
     assert last.low < 0.0
@@ -161,11 +161,11 @@ def test_a_solution_on_a_limit():
 def test_fixed_and_tied_parameters_stay(problems):
     default = ParameterSpace()
     space = replace(default, low=(*default.low[:6], -50.0), high=(*default.high[:6], -50.0), ties=(("L2", "L1"),))
-    given = replace(problems[0], unknowns=Unknowns(space, fwhm=(FWHM, FWHM)))
-    start = given.unknowns.coordinates(PROFILES[:1], ZERO, FWHM)
+    given = replace(problems[0], space=space).held("fwhm", FWHM)
+    start = given.coordinates(PROFILES[:1], ZERO, FWHM)
     for method in METHODS.values():
         found = method(given, start, max_iter=10)
-        params = given.unknowns.params(found.x)[0]
+        params = given.params(found.x)[0]
         assert params[RP2] == -50.0
         assert params[5] == params[2]
         assert found.x[0, -1] == FWHM

@@ -12,12 +12,12 @@ import pytest
 from xrdsim.curves.curve import Curve
 from xrdsim.errors import OutputError
 from xrdsim.experiment.scan import Scan
-from xrdsim.fit.figures import draw, draw_series
 from xrdsim.fit.fitting import fit_curve
-from xrdsim.fit.page import figure, page, series_figure, series_rows, table, write_series
 from xrdsim.fit.problem import problem
+from xrdsim.fit.report.figures import draw, draw_series
+from xrdsim.fit.report.page import figure, page, series_figure, series_rows, table, write_series
+from xrdsim.fit.report.tables import minima_table, rounded
 from xrdsim.fit.result import Estimate, Minimum
-from xrdsim.fit.tables import minima_table, rounded
 from xrdsim.forward.model import simulate
 
 NASTY = """<script>alert("1")</script> & $x_1^2$ 'e'\n曲.xy"""
@@ -32,7 +32,7 @@ def fit(demonstration):
     seen = simulate(demonstration, scan=scan, background=1e-4).intensity[0]
     intensity = np.random.default_rng(1).poisson(seen * counts) / counts
     curve = Curve(scan.angle, intensity, int(np.argmax(intensity)), "folder/sample_2e15.xy", "text", 1.0 / counts)
-    return fit_curve(curve, problem(curve), starts=demonstration[None], only_refine=True)
+    return fit_curve(problem(curve), starts=demonstration[None], only_refine=True)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def second(fit):
         source=NASTY,
         verdict="not described",
         parameters=(*fit.parameters, *damage),
-        minima=tuple(Minimum(row, best.zero, best.fwhm, 1.0, 0.03, True) for row in (values, other, values)),
+        minima=tuple(Minimum(row, best.instrument, 1.0, 0.03, True) for row in (values, other, values)),
         settings=fit.settings | {"ranges": low_high, "command": "xrd fit '<a>'"},
         correlation=correlation,
         reduced_chi2=None,

@@ -49,7 +49,7 @@ def solved():
 def refined():
     """A problem and its minimum (1, k)."""
     given = problem(noisy(PROFILES[0], counts=2e6))
-    return given, refine(given, given.unknowns.coordinates(PROFILES[:1], ZERO, FWHM), rtol_dex=1e-4).x
+    return given, refine(given, given.coordinates(PROFILES[:1], ZERO, FWHM), rtol_dex=1e-4).x
 
 
 @pytest.mark.parametrize("number", range(2))
@@ -133,7 +133,7 @@ def test_a_curve_that_was_refined_from_its_own_result(per_count):
 )
 def test_choices_without_meaning(refined, choices, words):
     with pytest.raises(ParameterError, match=words):
-        fit_curve(refined[0].curve, refined[0], **choices)
+        fit_curve(refined[0], **choices)
 
 
 def test_quantiles_of_weighted_samples():
@@ -182,10 +182,10 @@ def test_samples_keep_ranges_and_constraints(refined):
     given = refined[0]
     tight = ParameterSpace(high=(0.0085, 0.0085, 5300.0, 5300.0, 0.031, 5300.0, 0.0), strain_sum=0.0036)
     for space in (ParameterSpace(), tight, tight.with_damage()):
-        problem_ = replace(given, unknowns=Unknowns(space))
+        problem_ = replace(given, space=space)
         size = len(space.low)
         params = np.append(PROFILES[0], [0.0, 1.0])[None, :size]
-        drawn = laplace(problem_, refine(problem_, problem_.unknowns.coordinates(params, ZERO, FWHM)).x)
+        drawn = laplace(problem_, refine(problem_, problem_.coordinates(params, ZERO, FWHM)).x)
         assert space.contains(drawn.samples[:, :size]).all()
         assert (np.abs(drawn.samples[:, size]) <= 20.0).all()
         assert drawn.weights.sum() == pytest.approx(1.0)
@@ -195,10 +195,8 @@ def test_fixed_parameters_are_certain(refined):
     given = refined[0]
     low, high = ParameterSpace().low, ParameterSpace().high
     space = ParameterSpace((*low[:6], -50.0), (*high[:6], -50.0))
-    fit = fit_curve(
-        given.curve, replace(given, unknowns=Unknowns(space, fwhm=(FWHM, FWHM))), starts=PROFILES[:1],
-        only_refine=True,
-    )  # fmt: skip
+    held = replace(given, space=space).held("fwhm", FWHM)
+    fit = fit_curve(held, starts=PROFILES[:1], only_refine=True)
     last, fwhm = fit.parameters[-1], fit.measurement[-1]
     assert (last.std, last.low, last.high, last.remark) == (0.0, -50.0, -50.0, "fixed")
     assert (fwhm.std, fwhm.value) == (0.0, FWHM)
@@ -206,14 +204,14 @@ def test_fixed_parameters_are_certain(refined):
 
 def test_nothing_to_fit_is_refused(refined):
     row = tuple(PROFILES[0].tolist())
-    held = Unknowns(ParameterSpace(row, row), fwhm=(FWHM, FWHM), zero=(ZERO, ZERO))
+    held = replace(refined[0], space=ParameterSpace(row, row)).held("fwhm", FWHM).held("zero", ZERO)
     with pytest.raises(ParameterError, match="free one of them"):
-        fit_curve(refined[0].curve, replace(refined[0], unknowns=held))
+        fit_curve(held)
 
 
 def test_a_prior_narrows_what_the_curve_does_not_tell(refined):
     given, x = refined
-    held = replace(given, unknowns=Unknowns(priors={"Rp2": (-50.0, 5.0)}))
+    held = replace(given, priors={"Rp2": (-50.0, 5.0)})
     x = refine(held, x, rtol_dex=1e-4).x
     drawn = laplace(held, x)
     assert drawn.std[6] == pytest.approx(5.0, rel=0.3)
@@ -232,8 +230,8 @@ def test_chains_agree_with_the_normal_distribution(refined):
     given = refined[0]
     low, high, row = ParameterSpace().low, ParameterSpace().high, PROFILES[0]
     space = ParameterSpace((*low[:4], *row[4:]), (*high[:4], *row[4:]))
-    few = replace(given, unknowns=Unknowns(space))
-    x = refine(few, few.unknowns.coordinates(row[None], ZERO, FWHM), rtol_dex=1e-4).x
+    few = replace(given, space=space)
+    x = refine(few, few.coordinates(row[None], ZERO, FWHM), rtol_dex=1e-4).x
     normal, chains = laplace(few, x), posterior(few, x, steps=100)
     assert chains.method == "chains"
     assert chains.effective > 50.0
@@ -270,7 +268,7 @@ WORST = {("2e15", True): 0.0145, ("6e15", True): 0.0355, ("2e15", False): 0.023,
 def test_measured_curves_from_good_values(measured_folder, name, damage):
     curve = read_curve(measured_folder / f"ggg_he_{name}.txt")
     start = np.array([GOOD[name, damage]])
-    fit = fit_curve(curve, measured_problem(curve, damage), starts=start, only_refine=True)
+    fit = fit_curve(measured_problem(curve, damage), starts=start, only_refine=True)
     assert fit.mean_abs_log10 <= WORST[name, damage]
 
 
@@ -283,7 +281,7 @@ def measured_problem(curve, damage):
 def test_measured_curves_without_a_start(measured_folder):
     for (name, damage), most in WORST.items():
         curve = read_curve(measured_folder / f"ggg_he_{name}.txt")
-        fit = fit_curve(curve, measured_problem(curve, damage), budget=8.0)
+        fit = fit_curve(measured_problem(curve, damage), budget=8.0)
         assert fit.mean_abs_log10 <= most, (name, damage)
         assert len(fit.parameters) == len(ALL_NAMES if damage else NAMES)
 
@@ -292,7 +290,7 @@ def test_the_band_of_the_profile_gives_each_minimum_its_share(refined):
     given, _ = refined
     rows = np.repeat(np.column_stack([PROFILES[[0, 1, 1, 1, 1, 1]], np.full((6, 2), 40.0)]), 400, axis=0)
     weights = np.repeat([0.98] + 5 * [0.004], 400) / 400.0
-    shares = Posterior(given.unknowns.names, rows, weights, 2400.0, "laplace")
+    shares = Posterior(given.layout.names, rows, weights, 2400.0, "laplace")
     depth, strain, band = fitting._profile(given, PROFILES[0], shares)
     np.testing.assert_allclose(band, np.tile(strain, (4, 1)), rtol=1e-12)
     assert not np.allclose(strain, strain_profile(PROFILES[1][None], depth)[0])

@@ -11,7 +11,7 @@ from xrdsim import ParameterSpace
 from xrdsim.errors import ParameterError
 from xrdsim.fit.fitting import fit_curve
 from xrdsim.fit.likelihood import profile_likelihood
-from xrdsim.fit.posterior import laplace, objective, posterior, quadratic
+from xrdsim.fit.posterior import laplace, posterior, quadratic
 from xrdsim.fit.problem import Unknowns, problem
 from xrdsim.fit.refinement import METHODS, refine
 
@@ -45,33 +45,33 @@ def tied(request):
     """The columns of the pair, the one that moves first; the problem and its minimum."""
     tie, row = CASES[request.param]
     given = problem(noisy(row), unknowns=Unknowns(tied_space(tie)))
-    x = refine(given, given.unknowns.coordinates(row[None], ZERO, FWHM), rtol_dex=1e-4).x
-    ((follower, leader),) = given.unknowns.space.ties
-    return given.unknowns.names.index(leader), given.unknowns.names.index(follower), given, x
+    x = refine(given, given.coordinates(row[None], ZERO, FWHM), rtol_dex=1e-4).x
+    ((follower, leader),) = given.space.ties
+    return given.layout.names.index(leader), given.layout.names.index(follower), given, x
 
 
 def test_every_coordinate_is_a_vector_that_keeps_tie_and_constraints(tied):
     i, j, given, _ = tied
-    unknowns = given.unknowns
+    low, high = given.layout.low, given.layout.high
     rng = np.random.default_rng(1)
-    x = unknowns.low + rng.random((2000, len(unknowns.low))) * (unknowns.high - unknowns.low)
-    params = unknowns.params(x)
+    x = low + rng.random((2000, len(low))) * (high - low)
+    params = given.params(x)
     assert np.array_equal(params[:, i], params[:, j])
-    unknowns.space.check(params)
+    given.space.check(params)
 
 
 def test_the_curvature_is_that_of_both_moving_together(tied):
     i, j, given, x = tied
     _, matrices, _ = quadratic(given, x)
-    size = len(given.unknowns.space.low)
-    row = np.append(given.unknowns.params(x)[0], x[0, size:])
-    h = 1e-3 * given.unknowns.space.span[i]
+    size = len(given.space.low)
+    row = np.append(given.params(x)[0], x[0, size:])
+    h = 1e-3 * given.space.span[i]
     rows = np.tile(row, (3, 1))
     rows[0, [i, j]] -= h
     rows[2, [i, j]] += h
-    inside = given.unknowns.space.contains(rows[:, :size])
+    inside = given.space.contains(rows[:, :size])
     assert inside.all()
-    values = objective(given, rows, 1e-5)
+    values = given.objective(rows, 1e-5)
     numerical = (values[0] - 2.0 * values[1] + values[2]) / h**2
     assert matrices[0, i, i] == pytest.approx(numerical, rel=0.15)  # the scoring matrix is an expectation
     assert not matrices[0, j].any()
@@ -81,8 +81,8 @@ def test_samples_keep_the_tie_and_intervals_hold_the_best_value(tied):
     i, j, given, x = tied
     for sampled in (laplace(given, x), posterior(given, x, steps=12)):
         assert np.array_equal(sampled.samples[:, i], sampled.samples[:, j])
-        given.unknowns.space.check(sampled.samples[:, :7])
-    fit = fit_curve(given.curve, given, begin=x, only_refine=True)
+        given.space.check(sampled.samples[:, :7])
+    fit = fit_curve(given, begin=x, only_refine=True)
     leader, follower = fit.parameters[i], fit.parameters[j]
     assert (leader.value, leader.std, leader.low, leader.high) == (
         follower.value,
@@ -100,12 +100,12 @@ def test_samples_keep_the_tie_and_intervals_hold_the_best_value(tied):
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_keeps_the_tie(tied, method):
     i, j, given, x = tied
-    begun = np.clip(x + 0.01 * given.unknowns.free * (given.unknowns.high - given.unknowns.low), None, 1.0)
+    begun = np.clip(x + 0.01 * given.layout.free * (given.layout.high - given.layout.low), None, 1.0)
     begun[:, -2:] = x[:, -2:]
     end = METHODS[method](given, begun, max_iter=60)
-    params = given.unknowns.params(end.x)[0]
+    params = given.params(end.x)[0]
     assert params[i] == params[j]
-    assert end.objective[0] < given.best_objective(begun)[0]
+    assert end.objective[0] < given.misfit(given.values(begun))[0]
     assert 2.0 * end.objective[0] / given.freedom < 1.5
 
 
@@ -113,12 +113,12 @@ def test_the_likelihood_is_that_of_the_pair(tied):
     i, j, given, x = tied
     sampled = laplace(given, x)
     low, high = sampled.quantiles((0.05, 0.95))
-    name = given.unknowns.names[i]
+    name = given.layout.names[i]
     found = profile_likelihood(given, x, name, (float(low[i]), float(high[i])))
     assert np.isfinite(found.rise).sum() >= 20
     assert found.high - found.low == pytest.approx(high[i] - low[i], rel=0.3)
-    with pytest.raises(ParameterError, match=f"{given.unknowns.names[j]} is tied to {name}"):
-        fit_curve(given.curve, given, begin=x, only_refine=True, likelihood=(given.unknowns.names[j],))
+    with pytest.raises(ParameterError, match=f"{given.layout.names[j]} is tied to {name}"):
+        fit_curve(given, begin=x, only_refine=True, likelihood=(given.layout.names[j],))
 
 
 def test_three_at_once_and_what_no_order_keeps():

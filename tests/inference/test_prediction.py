@@ -16,8 +16,8 @@ from xrdsim.errors import CheckpointError, CurveError
 from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
 from xrdsim.experiment.setup import Experiment
 from xrdsim.fit.fitting import MISFIT_FROM
+from xrdsim.fit.report.tables import table
 from xrdsim.fit.result import Verdict
-from xrdsim.fit.tables import table
 from xrdsim.profiles.space import ParameterSpace
 from xrdsim.profiles.two_gaussians import NAMES
 

@@ -124,7 +124,7 @@ def predict(
 def _show(fitted: "Fit", folder: Path, html: bool) -> None:
     """Write all that a fit says, then print it."""
     from xrdsim.commands.terminal import say, show_table
-    from xrdsim.fit.page import likelihood_rows, table, write
+    from xrdsim.fit.report.page import likelihood_rows, table, write
 
     files = write(fitted, folder, with_page=html)
     for note in (fitted.note, fitted.assumed, *fitted.notes):
@@ -147,7 +147,7 @@ def _fit(curves: list[Path], choices: "Choices", wanted: Output, model: str | No
     """Fit, print and write; one curve into the folder, several into folders of their names."""
     from xrdsim.commands.terminal import complain, say, searching, show_table
     from xrdsim.errors import ParameterError, XrdError
-    from xrdsim.fit.page import series_figure, series_rows, write, write_series
+    from xrdsim.fit.report.page import series_figure, series_rows, write, write_series
     from xrdsim.fit.result import Verdict
     from xrdsim.fit.series import fit_file, fit_files
 

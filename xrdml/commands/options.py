@@ -148,8 +148,9 @@ def choices_of(
     from xrdsim.errors import ParameterError
     from xrdsim.experiment.setup import Experiment
     from xrdsim.fit.problem import Unknowns
-    from xrdsim.fit.series import Choices, adapted
+    from xrdsim.fit.series import Choices
     from xrdsim.fit.settings import settings_of
+    from xrdsim.fit.unknowns import adapted
     from xrdsim.profiles.files import read_sample
     from xrdsim.profiles.space import ParameterSpace
 
@@ -177,20 +178,22 @@ def choices_of(
         say(f"settings taken over from {start}: {', '.join(taken)}")
     chosen = taken | chosen
     reading |= {"per_count": chosen.pop("per_count", None), "offset": chosen.pop("offset", 0.0)}
-    experiment = Experiment(**{name: chosen.pop(name) for name in ("reflection", "convention") if name in chosen})
+    chosen["experiment"] = Experiment(
+        **{name: chosen.pop(name) for name in ("reflection", "convention") if name in chosen}
+    )
     ranges = chosen.pop("space", None) or ParameterSpace()
     names = ("fwhm", "zero", "scale", "background", "priors")
-    unknowns = Unknowns(
+    chosen["unknowns"] = unknowns = Unknowns(
         space=ranges.with_damage() if unknown.damage else ranges,
         **{name: chosen.pop(name) for name in names if name in chosen},
     )
     starts = None
     if start is not None:
         try:
-            starts = adapted(unknowns.space.check(read_sample(start)), unknowns)
+            starts = adapted(unknowns.space.check(read_sample(start)), unknowns.space)
         except ParameterError as error:
             raise ParameterError(str(error) if str(start) in str(error) else f"{start}: {error}") from None
-    return Choices(unknowns=unknowns, starts=starts, reading=reading, fitting=fitting, experiment=experiment, **chosen)
+    return Choices(reading=reading, posing=chosen, starts=starts, fitting=fitting)
 
 
 def limits_of(name: str, text: str) -> tuple[float, float]:

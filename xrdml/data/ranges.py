@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from xrdsim.errors import ParameterError
+from xrdsim.experiment.instrument import GAUSSIAN, ZERO
 from xrdsim.profiles.bounds import from_unit, to_unit
 from xrdsim.profiles.space import ParameterSpace
 from xrdsim.profiles.two_gaussians import BOUNDS, KAPPA, TWO_GAUSSIANS, P
 
 Array = NDArray[np.float64]
 
-INSTRUMENT = ("zero", "fwhm")
+INSTRUMENT = (ZERO.name, *GAUSSIAN.names)
 """What a network estimates beside the parameters, in this order."""
 
 

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from xrdml.data.measurement import Measured, measure
-from xrdml.data.ranges import Ranges
+from xrdml.data.ranges import INSTRUMENT, Ranges
 from xrdml.data.source import stream
 from xrdml.evaluation.calibration import Calibration, calibrate
 from xrdml.evaluation.errors import Accuracy, accuracy, area_error, curve_error
@@ -288,7 +288,7 @@ def _accuracies(
 def _calibration(
     trained: TrainedModel, measured: Measured, samples: Array, unknown: NDArray[np.bool_], prior: Array, seed: int
 ) -> Calibration:
-    whole, names = trained.ranges, (*trained.space.names, "zero", "fwhm")
+    whole, names = trained.ranges, (*trained.space.names, *INSTRUMENT)
     rng = stream(seed, _TARP)
     return calibrate(samples, measured.values, unknown, prior.var(axis=0), whole.low[0], whole.high[0], names, rng)
 

@@ -1,7 +1,7 @@
 """Single measured curves: what they could tell at most, how well the truth describes them, and what refinement finds.
 
 The limit is the Bayesian Cramér–Rao bound (H. L. Van Trees, Detection, Estimation, and Modulation Theory, 1968) at the
-truth: the inverse of the scoring matrix of the very counts (``xrdsim.fit.refinement.evaluate``), to which the
+truth: the inverse of the scoring matrix of the very counts (``xrdsim.fit.problem.Problem.evaluate``), to which the
 coordinates of the unit cube, zero and FWHM add what their uniform prior says, 1 / variance. A normal error of that
 width has the mean size σ·√(2/π); it counts no further than to the mean error of the prior's own median. It is local: it
 does not know that another, distant profile may give the same curve.
@@ -17,8 +17,8 @@ from xrdml.data.measurement import Measured
 from xrdml.inference import starts
 from xrdml.networks.checkpoint import TrainedModel
 from xrdsim.fit.problem import Problem, Unknowns, problem
-from xrdsim.fit.refinement import evaluate, refine
-from xrdsim.fit.series import adapted
+from xrdsim.fit.refinement import refine
+from xrdsim.fit.unknowns import adapted
 
 Array = NDArray[np.float64]
 
@@ -66,25 +66,25 @@ def solve(measured: Measured, row: int, trained: TrainedModel, candidates: Array
     """
     size = measured.params.shape[1]
     given = posed(measured, row, trained)
-    used = len(given.unknowns.space.low)
-    truth = given.unknowns.coordinates(measured.params[row : row + 1, :used], measured.zero[row], measured.fwhm[row])
-    x = given.unknowns.coordinates(adapted(candidates[:, :used], given.unknowns), candidates[:, -2], candidates[:, -1])
-    objective = given.best_objective(x, _RTOL)
+    used = given.layout.profile.stop
+    truth = given.coordinates(measured.params[row : row + 1, :used], measured.zero[row], measured.fwhm[row])
+    x = given.coordinates(adapted(candidates[:, :used], given.space), candidates[:, -2], candidates[:, -1])
+    objective = given.misfit(given.values(x), _RTOL)
     order = np.argsort(objective, kind="stable")
     end = refine(given, starts.solve(given, x[order]).x, max_iter=_LAST, rtol_dex=_FINE)
 
     def whole(coordinates: Array) -> Array:
-        return np.append(given.unknowns.params(coordinates)[0], measured.params[row, used:])
+        return np.append(given.params(coordinates)[0], measured.params[row, used:])
 
     unit = 2.0 / given.freedom
     return Solved(
         np.append(np.minimum(bound(given, truth), spread[:used]), np.full(size - used, np.nan)),
-        float(unit * given.best_objective(truth, _FINE)[0]),
+        float(unit * given.misfit(given.values(truth), _FINE)[0]),
         whole(x[order[:1]]),
         float(unit * objective[order[0]]),
         whole(end.x),
         float(unit * end.objective[0]),
-        _contrast(end.linear[0] + [0.0, given.offset], trained.measurement.contrast),
+        _contrast(end.linear[0] + [0.0, given.measurements[0].offset], trained.measurement.contrast),
     )
 
 
@@ -108,16 +108,14 @@ def posed(measured: Measured, row: int, trained: TrainedModel) -> Problem:
 
 def bound(given: Problem, x: Array) -> Array:
     """Mean size (p,) of the error of the parameters at coordinates (1, k), as the module says."""
-    unknowns = given.unknowns
-    space, free = unknowns.space, unknowns.free
-    p = len(space.low)
-    information = evaluate(given, x, None, _FINE).hessian[0]
-    known = np.where(free, 1.0 / (_VARIANCE * np.maximum(unknowns.high - unknowns.low, 1e-300) ** 2), 0.0)
-    chosen = np.append(free, [unknowns.scale is None, unknowns.background is None])
+    layout, p = given.layout, given.layout.profile.stop
+    information = given.evaluate(x, None, _FINE).hessian[0]
+    known = np.where(layout.free, 1.0 / (_VARIANCE * np.maximum(layout.high - layout.low, 1e-300) ** 2), 0.0)
+    chosen = layout.solved
     h = (information + np.diag(np.append(known, [0.0, 0.0])))[np.ix_(chosen, chosen)]
     length = np.sqrt(np.maximum(np.diag(h), 1e-300))
     covariance = np.zeros((len(x[0]) + 2,) * 2)
     covariance[np.ix_(chosen, chosen)] = np.linalg.pinv(h / np.outer(length, length)) / np.outer(length, length)
-    slope = space.unit_slope(x[:, :p])[0]
+    slope = given.space.unit_slope(x[:, :p])[0]
     variance = np.einsum("ij,jk,ik->i", slope, covariance[:p, :p], slope)
     return np.asarray(np.sqrt(2.0 / math.pi * np.maximum(variance, 0.0)))

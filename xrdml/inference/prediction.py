@@ -20,12 +20,12 @@ from xrdsim.curves.curve import Curve, read_curve
 from xrdsim.dataset.simulation import BASE_FWHM
 from xrdsim.errors import CheckpointError
 from xrdsim.fit.fitting import describe, fit_curve
-from xrdsim.fit.points import within_reach
 from xrdsim.fit.posterior import Posterior
+from xrdsim.fit.preparation import within_reach
 from xrdsim.fit.problem import Problem, Unknowns, problem
 from xrdsim.fit.refinement import refine as refine_on
 from xrdsim.fit.result import Fit
-from xrdsim.fit.series import adapted
+from xrdsim.fit.unknowns import adapted
 from xrdsim.forward.resample import narrowest_fwhm
 from xrdsim.profiles.space import ParameterSpace
 
@@ -85,15 +85,14 @@ def predict(
     curve = within_reach(curve, space, trained.experiment.reflection)
     inputs = seen(curve, trained)
     given = _posed(curve, trained, space, both_sides=True)  # as the network sees the curve
-    prior = Unknowns(space, zero=trained.measurement.zero, fwhm=trained.measurement.fwhm)
-    ranges = allowed(prior, trained)
+    ranges = allowed(Ranges.of(space, trained.measurement.zero, trained.measurement.fwhm), trained)
     estimate = trained.estimate(inputs, ranges)[:, : len(space.low)]
     sampled = None if refine or not trained.draws else _posterior(given, trained, inputs, ranges)
     found = describe(given, _seen_at_best(given, estimate), sampled)
     notes = _notes(curve, trained)
     if refine:
         given = _posed(curve, trained, space, both_sides=False)
-        better = fit_curve(curve, given, begin=solve_curve(curve, given, trained).x, only_refine=True)
+        better = fit_curve(given, begin=solve_curve(given, trained).x, only_refine=True)
         note = f"Refined on the curve: the misfit of the network's estimate was {found.mean_abs_log10:.4f}."
         found, notes = better, (*notes, *_outside(better, trained), note)
     elif found.mean_abs_log10 > POOR:
@@ -118,20 +117,17 @@ def _posed(curve: Curve, trained: TrainedModel, space: ParameterSpace, *, both_s
 def _seen_at_best(given: Problem, params: Array) -> Array:
     """Coordinates (1, k) of parameters (1, p) with the zero and the FWHM that come nearest to the curve."""
     row = tuple(params[0].tolist())
-    space = replace(given.unknowns.space, low=row, high=row, ties=())
-    held = replace(given, unknowns=replace(given.unknowns, space=space))
-    middle = np.array([0.0]), np.array([np.clip(40.0, *given.unknowns.fwhm)])
-    start = held.unknowns.coordinates(params, *middle)
-    zero, fwhm = held.unknowns.instrument(refine_on(held, start, max_iter=_ITERATIONS).x)
-    return np.asarray(given.unknowns.coordinates(params, zero, fwhm))
+    held = replace(given, space=replace(given.space, low=row, high=row, ties=()))
+    found = refine_on(held, held.coordinates(params), max_iter=_ITERATIONS).x
+    return given.coordinates(params, *found[:, held.layout.profile.stop :].T)
 
 
 def _posterior(given: Problem, trained: TrainedModel, inputs: NDArray[np.float32], ranges: Ranges) -> Posterior:
     """Samples of the network, of the unknowns of the problem."""
     values = trained.draw(inputs, DRAWS, ranges).values[0]
     params, instrument = values[:, : ranges.parameters], values[:, ranges.parameters :]
-    rows = np.column_stack([adapted(params, given.unknowns), instrument])
-    return Posterior(given.unknowns.names, rows, np.full(DRAWS, 1.0 / DRAWS), float(DRAWS), "network")
+    rows = np.column_stack([adapted(params, given.space), instrument])
+    return Posterior(given.layout.names, rows, np.full(DRAWS, 1.0 / DRAWS), float(DRAWS), "network")
 
 
 def _notes(curve: Curve, trained: TrainedModel) -> tuple[str, ...]:

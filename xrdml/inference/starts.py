@@ -16,10 +16,10 @@ from xrdml.data.ranges import Ranges
 from xrdml.networks.checkpoint import TrainedModel, load_model
 from xrdsim.curves.curve import Curve
 from xrdsim.errors import CheckpointError, CurveError
-from xrdsim.fit.problem import Problem, Unknowns
+from xrdsim.fit.problem import Problem
 from xrdsim.fit.refinement import Refined, refine
 from xrdsim.fit.search import acceptable
-from xrdsim.fit.series import adapted
+from xrdsim.fit.unknowns import adapted
 from xrdsim.forward.resample import to_window
 from xrdsim.profiles.two_gaussians import KAPPA, SIZE, TWO_GAUSSIANS, P
 
@@ -65,23 +65,26 @@ def seen(curve: Curve, trained: TrainedModel) -> NDArray[np.float32]:
     return network_input(measured)
 
 
-def allowed(unknowns: Unknowns, trained: TrainedModel) -> Ranges:
-    """The ranges of a fit as far as the network knows them; where both have nothing in common, its nearest limit."""
+def allowed(wanted: Ranges, trained: TrainedModel) -> Ranges:
+    """Ranges as far as the network knows them; where both have nothing in common, its nearest limit."""
     whole = trained.ranges
-    size, own = len(unknowns.space.low), whole.parameters
-    low = np.array([[*unknowns.space.low, unknowns.zero[0], unknowns.fwhm[0]]])
-    high = np.array([[*unknowns.space.high, unknowns.zero[1], unknowns.fwhm[1]]])
+    size, own = wanted.parameters, whole.parameters
+    low, high = wanted.low, wanted.high
     if TWO_GAUSSIANS.holds_damage(own) and size == SIZE:  # no damage
         low, high = (np.insert(limits, [SIZE, SIZE], [0.0, 1.0], axis=1) for limits in (low, high))
     if own == SIZE and TWO_GAUSSIANS.holds_damage(size):
         low, high = (np.delete(limits, [KAPPA, P], axis=1) for limits in (low, high))
-    sum_ = min(unknowns.space.strain_sum, whole.strain_sum)
+    sum_ = min(wanted.strain_sum, whole.strain_sum)
     return Ranges(np.clip(low, whole.low, whole.high), np.clip(high, whole.low, whole.high), sum_)
 
 
-def candidates(curve: Curve, given: Problem, trained: TrainedModel, draws: int = DRAWS, seed: int = 0) -> Array:
-    """Coordinates (draws, k) of the unknowns that a network takes for likely, the best described first."""
-    unknowns, ranges, inputs = given.unknowns, allowed(given.unknowns, trained), seen(curve, trained)
+def candidates(given: Problem, trained: TrainedModel, draws: int = DRAWS, seed: int = 0) -> Array:
+    """Coordinates (draws, k) of the unknowns that a network takes for likely, the best described first.
+
+    It knows one curve, the first measurement; of further ones zero and instrument begin where a refinement does.
+    """
+    first = given.measurements[0]
+    ranges, inputs = allowed(Ranges.of(given.space, first.zero, *first.limits), trained), seen(first.read, trained)
     if trained.draws:
         values = trained.draw(inputs, draws, ranges, seed).values[0]
     else:
@@ -92,8 +95,8 @@ def candidates(curve: Curve, given: Problem, trained: TrainedModel, draws: int =
         middle = 0.5 * (ranges.low + ranges.high)[0, ranges.parameters :]
         values = np.column_stack([rows, np.tile(middle, (draws, 1))])
     rows, instrument = values[:, : ranges.parameters], values[:, ranges.parameters :]
-    x = unknowns.coordinates(adapted(rows, unknowns), instrument[:, 0], instrument[:, 1])
-    return np.asarray(x[np.argsort(given.best_objective(x, _RTOL), kind="stable")])
+    x = given.coordinates(adapted(rows, given.space), *instrument.T)
+    return np.asarray(x[np.argsort(given.misfit(given.values(x), _RTOL), kind="stable")])
 
 
 def solve(given: Problem, x: Array, attempts: int = ATTEMPTS) -> Refined:
@@ -103,7 +106,7 @@ def solve(given: Problem, x: Array, attempts: int = ATTEMPTS) -> Refined:
 
     Parameters
     ----------
-    given : the measured curve.
+    given : the problem.
     x : starts, the likeliest first.
     attempts : at most. The first that describes the curve within its noise is the last, or the first that finds nothing
         better than one that solves it. Where the noise is unknown, all are made and the best one counts.
@@ -133,14 +136,14 @@ def solve(given: Problem, x: Array, attempts: int = ATTEMPTS) -> Refined:
     return best
 
 
-def solve_curve(curve: Curve, given: Problem, trained: TrainedModel) -> Refined:
+def solve_curve(given: Problem, trained: TrainedModel) -> Refined:
     """Refine what a network takes for likely; as long as that does not solve the curve, further samples.
 
     What refinement makes of new samples is better than what it makes of the less likely ones of the first.
 
     Parameters
     ----------
-    curve, given : as measured, and prepared for the fit.
+    given : the problem.
     trained : the network.
 
     Returns
@@ -150,7 +153,7 @@ def solve_curve(curve: Curve, given: Problem, trained: TrainedModel) -> Refined:
     """
     best = None
     for seed in range(_SETS):
-        end = solve(given, candidates(curve, given, trained, seed=seed), _GROUPS)
+        end = solve(given, candidates(given, trained, seed=seed), _GROUPS)
         if best is None or end.objective[0] < best.objective[0]:
             best = end
         if best.objective[0] <= _solved(given):
@@ -165,8 +168,8 @@ def _solved(given: Problem) -> float:
 
 
 def mismatch(given: Problem, trained: TrainedModel) -> str:
-    """Why a network cannot know the curves of a problem, or nothing."""
-    wanted, known = given.experiment, trained.experiment
+    """Why a network cannot know the first curve of a problem, or nothing."""
+    wanted, known = given.measurements[0].experiment, trained.experiment
     for name in ("reflection", "convention"):
         if getattr(wanted, name) != getattr(known, name):
             return f"{trained.path} was trained for another {name}"
@@ -180,7 +183,7 @@ def mismatch(given: Problem, trained: TrainedModel) -> str:
 
 @dataclass(frozen=True)
 class NetworkStarts:
-    """Starts of a fit: called with a curve and its problem, gives coordinates (count, k).
+    """Starts of a fit: called with a problem, gives coordinates (count, k).
 
     Where no model is named, curves that the one of the package cannot know get none.
 
@@ -193,12 +196,12 @@ class NetworkStarts:
     model: str | Path | None = None
     count: int = 24
 
-    def __call__(self, curve: Curve, given: Problem) -> Array | None:
+    def __call__(self, given: Problem) -> Array | None:
         trained = _loaded(self.model)
         reason = mismatch(given, trained)
         if reason and self.model is not None:
             raise CheckpointError(f"{reason}; train one for it, or leave the model out")
-        return None if reason else candidates(curve, given, trained, max(self.count, DRAWS))[: self.count]
+        return None if reason else candidates(given, trained, max(self.count, DRAWS))[: self.count]
 
 
 @lru_cache(maxsize=2)

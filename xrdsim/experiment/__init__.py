@@ -1,1 +1,1 @@
-"""What is measured and how: crystal, reflection, film and scan."""
+"""What is measured and how: crystal, reflection, film, instrument and scan."""

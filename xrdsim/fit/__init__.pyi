@@ -1,5 +1,7 @@
 from .fitting import describe as describe
 from .fitting import fit_curve as fit_curve
+from .measurement import Measurement as Measurement
+from .preparation import measurement_of as measurement_of
 from .problem import Problem as Problem
 from .problem import Unknowns as Unknowns
 from .refinement import Refined as Refined
@@ -11,3 +13,4 @@ from .result import Verdict as Verdict
 from .series import fit as fit
 from .series import fit_file as fit_file
 from .series import fit_files as fit_files
+from .unknowns import Unknown as Unknown

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -10,14 +10,15 @@ import numpy as np
 from xrdsim.curves.curve import DEFAULT_STEP, Curve
 from xrdsim.errors import ParameterError
 from xrdsim.fit.likelihood import profile_likelihood
-from xrdsim.fit.points import everywhere, within_reach
+from xrdsim.fit.measurement import Measurement
 from xrdsim.fit.posterior import LEVEL, Posterior, laplace, posterior
-from xrdsim.fit.problem import LINEAR, Array, Problem, problem
-from xrdsim.fit.refinement import METHODS, Refined, evaluate
+from xrdsim.fit.problem import Problem, problem
+from xrdsim.fit.refinement import METHODS, Refined
 from xrdsim.fit.result import Estimate, Fit, Minimum, Verdict
 from xrdsim.fit.search import Ending, search, valleys
 from xrdsim.fit.settings import assumed, settings_to_dict
-from xrdsim.fit.verdict import as_good, difference, estimate_of, judge, peak_remark, rms_dex
+from xrdsim.fit.unknowns import INTENSITY, Array
+from xrdsim.fit.verdict import as_good, difference, estimate_of, judge, peak_remark
 from xrdsim.forward.derived import UNITS, depth_end, derived, largest_strain, strain_profile
 
 MISFIT_FROM = 30 * DEFAULT_STEP
@@ -35,8 +36,7 @@ _TRIMMED = 4  # times that outliers are left out of the scale of an estimate
 
 
 def fit_curve(
-    curve: Curve,
-    given: Problem | None = None,
+    curve: Curve | Problem,
     *,
     starts: Array | None = None,
     begin: Array | None = None,
@@ -51,12 +51,11 @@ def fit_curve(
     begun: float | None = None,
     progress: Callable[[float, float], None] | None = None,
 ) -> Fit:
-    """Fit a measured curve.
+    """Fit a measured curve, or all those of a problem together.
 
     Parameters
     ----------
-    curve : as read.
-    given : what is fitted and how, from ``xrdsim.fit.problem.problem``; None for its defaults.
+    curve : as read, for a problem of the defaults; or the problem, such as ``xrdsim.fit.problem.problem`` makes it.
     starts : (m, 7 or 9) parameters to begin with.
     begin : (m, k) coordinates of the unknowns to begin with, beside them.
     budget : seconds after which search and refinement are cut off, wherever they are; the result then says so, and
@@ -79,11 +78,7 @@ def fit_curve(
         Too few points.
     """
     begun = time.perf_counter() if begun is None else begun
-    given = given or problem(curve)
-    unknowns = given.unknowns
-    same = within_reach(curve, unknowns.space, given.experiment.reflection)
-    if not (np.array_equal(same.angle, given.curve.angle) and np.array_equal(same.intensity, given.curve.intensity)):
-        raise ParameterError(f"the problem was made of {given.curve.source or 'another curve'}, not of this curve")
+    given = problem(curve) if isinstance(curve, Curve) else curve
     if method not in METHODS:
         raise ParameterError(f"method {method!r} is unknown; choose {', '.join(METHODS)}")
     if not (math.isfinite(budget) and budget > 0.0):
@@ -94,18 +89,15 @@ def fit_curve(
         raise ParameterError(f"max_iter = {max_iter} must be at least 1")
     if not (math.isfinite(effort) and effort > 0.0):
         raise ParameterError(f"effort = {effort:g} must be positive, in parts of the usual work of the search")
-    free = [name for name, fitted in zip(unknowns.names, unknowns.free, strict=True) if fitted]
+    free = [unknown.name for unknown in given.layout.unknowns if unknown.free]
     if not free:
         raise ParameterError("all parameters, zero and fwhm are fixed: free one of them")
     for name in likelihood:
         if name not in free:
-            tie = dict(unknowns.space.ties).get(name)
+            tie = dict(given.space.ties).get(name)
             reason = f"{name} is tied to {tie}" if tie else f"{name!r} is fixed or unknown"
             raise ParameterError(f"{reason}, it has no likelihood of its own; choose among {', '.join(free)}")
-    first = None
-    if starts is not None:
-        rows = unknowns.space.check(starts)
-        first = unknowns.coordinates(rows, np.mean(unknowns.zero), np.clip(40.0, *unknowns.fwhm))
+    first = None if starts is None else given.coordinates(given.space.check(starts))
     if begin is not None:
         first = begin if first is None else np.concatenate([first, begin])
     if only_refine:
@@ -155,12 +147,14 @@ def describe(given: Problem, x: Array, sampled: Posterior | None = None) -> Fit:
     x : coordinates of its unknowns.
     sampled : what they may be; None where nothing says that.
     """
-    curves = given.curves(x, _FINAL)
-    linear = _without_outliers(given, curves)
-    objective = given.objective(given.expected(curves, linear))
-    refined = Refined(x, linear, objective, np.zeros(1, bool), np.ones(1, np.int64))
-    row = np.append(given.unknowns.params(x)[0], x[0, len(given.unknowns.space.low) :])
-    known = sampled or Posterior(given.unknowns.names, row[None], np.ones(1), 0.0, "none")
+    values = given.values(x)
+    pairs = list(zip(given.measurements, given.curves(values, _FINAL), strict=True))
+    scales = [_without_outliers(each, curves) for each, curves in pairs]
+    objective = np.zeros(1)
+    for (each, curves), linear in zip(pairs, scales, strict=True):
+        objective += each.objective(each.expected(curves, linear))
+    refined = Refined(x, np.concatenate(scales, axis=1), objective, np.zeros(1, bool), np.ones(1, np.int64))
+    known = sampled or Posterior(given.layout.names, values, np.ones(1), 0.0, "none")
     fit = _result(given, refined, (x, objective), known, 1, Ending.ESTIMATE)
     fit = replace(
         fit,
@@ -172,13 +166,14 @@ def describe(given: Problem, x: Array, sampled: Posterior | None = None) -> Fit:
     return replace(fit, parameters=_unsure(fit.parameters), derived=_unsure(fit.derived))
 
 
-def _without_outliers(given: Problem, curves: Array) -> Array:
+def _without_outliers(measured: Measurement, curves: Array) -> Array:
     """Scale and background (1, 2) of an unscaled curve (1, n), from the points that it comes near to."""
-    linear = given.scaled(curves)
+    linear = measured.scaled(curves)
     for _ in range(_TRIMMED):
-        away = np.abs(difference(given, given.expected(curves, linear)[0]))
+        away = np.abs(measured.difference(measured.expected(curves, linear)[0]))
         near = away <= 3.0 * np.median(away) + 1e-12
-        linear = replace(given, data=given.data[near], exposure=given.exposure[near]).scaled(curves[:, near])
+        some = replace(measured, data=measured.data[near], exposure=measured.exposure[near])
+        linear = some.scaled(curves[:, near])
     return linear
 
 
@@ -198,91 +193,79 @@ def _result(
     evaluations: int,
     ended: Ending,
 ) -> Fit:
-    unknowns = given.unknowns
-    x, objective = distinct
-    at = int(np.argmin(refined.objective))
-    linear = ((refined.linear[at] + [0.0, given.offset]) * given.per_count).tolist()
-    size = len(unknowns.space.low)
-    values = np.append(unknowns.params(x[:1])[0], x[0, size:])
-    low, high = sampled.intervals(values, LEVEL)
-    ties = dict(unknowns.space.ties)
-    ends = np.array([*zip(unknowns.space.low, unknowns.space.high, strict=True), unknowns.zero, unknowns.fwhm])
-    table = unknowns.space.profile.table[:size]
-    units = [parameter.unit for parameter in table] + ["arcsec"] * 2
-    kinds = [parameter.kind for parameter in table] + [""] * 2
+    """What is said of minima; the curve that is shown and the remark on its peak are those of the first measurement."""
+    (x, objective), layout, first = distinct, given.layout, given.measurements[0]
+    at, size = int(np.argmin(refined.objective)), layout.profile.stop
+    values, linear = given.values(x), refined.linear[at : at + 1]
+    params = values[:1, :size]
+    low, high = sampled.intervals(values[0], LEVEL)
+    std = sampled.std
     estimates = [
-        estimate_of(
-            name,
-            units[j],
-            (float(values[j]), float(sampled.std[j]), float(low[j]), float(high[j])),
-            (float(ends[j, 0]), float(ends[j, 1])),
-            free=bool(unknowns.free[j]),
-            tied_to=ties.get(name, ""),
-            kind=kinds[j],
-        )
-        for j, name in enumerate(unknowns.names)
+        estimate_of(unknown, (float(values[0, j]), float(std[j]), float(low[j]), float(high[j])))
+        for j, unknown in enumerate(layout.unknowns)
     ]
-    curve, used = given.curve, given.used
-    model = _whole(given, x[0], refined.linear[at])
-    at_data = given.expected(given.curves(x[:1], _FINAL), refined.linear[at : at + 1])[0]
-    residual = difference(given, at_data)
-    tail = given.angle >= MISFIT_FROM * (1.0 - 1e-9)
-    chi2 = 2.0 * float(objective[0]) / given.freedom if given.counting else None
-    rms = float(np.sqrt(np.mean(residual**2)))
-    minima: list[Minimum] = []
-    for row, value in zip(x, objective, strict=True):
-        minima.append(
-            Minimum(
-                tuple(unknowns.params(row[None])[0].tolist()),
-                float(row[size]),
-                float(row[size + 1]),
-                2.0 * float(value) / given.freedom if given.counting else None,
-                rms if not minima else rms_dex(given, row),
-                bool(as_good(given, float(value), float(objective[0]))),
-            )
+    model = first.whole(params, values[:1, layout.instruments[0]], linear[:, layout.scales[0]], _FINAL)
+    residual = difference(given, given.expected(values[:1], linear, _FINAL))
+    tail = np.concatenate([each.angle for each in given.measurements]) >= MISFIT_FROM * (1.0 - 1e-9)
+    chi2 = [2.0 * float(value) / given.freedom if given.counting else None for value in objective]
+    rms = [float(np.sqrt(np.mean(residual**2)))]
+    for row in values[1:, None]:
+        rms.append(float(np.sqrt(np.mean(difference(given, given.expected(row, rtol_dex=_FINAL)) ** 2))))
+    minima = [
+        Minimum(
+            tuple(row[:size].tolist()),
+            dict(zip(layout.names[size:], row[size:].tolist(), strict=True)),
+            chi2[i],
+            rms[i],
+            bool(as_good(given, float(objective[i]), float(objective[0]))),
         )
-    strongest = float(largest_strain(unknowns.params(x[:1]), unknowns.space.profile)[0])
-    verdict, reason = judge(given, chi2, rms, strongest, estimates[:size])
-    reason += peak_remark(curve, model, used)
-    measurement = [
-        *(
-            Estimate(name, "intensity", value, std, max(value - 1.645 * std, 0.0), value + 1.645 * std, True)
-            for name, value, std in zip(LINEAR, linear, linear_std(given, x[0]), strict=True)
-        ),
-        *estimates[size:],
+        for i, row in enumerate(values)
     ]
-    depth, strain, band = _profile(given, values[:size], sampled)
+    strongest = float(largest_strain(params, given.space.profile)[0])
+    verdict, reason = judge(given, chi2[0], rms[0], strongest, estimates[:size])
+    depth, strain, band = _profile(given, params[0], sampled)
     return Fit(
-        curve.source,
-        curve.note,
-        verdict,
-        reason,
-        tuple(estimates[:size]),
-        tuple(measurement),
-        chi2,
-        float(np.abs(residual[tail]).mean()) if tail.any() else math.nan,
-        rms,
-        tuple(minima),
-        sampled.correlation,
-        {"method": sampled.method, "effective_samples": sampled.effective, "level": LEVEL},
-        curve.angle,
-        curve.intensity,
-        model,
-        used,
-        depth,
-        strain,
-        band,
-        0.0,
-        evaluations,
-        str(ended),
-        settings_to_dict(given),
-        derived=derived_estimates(given, values[None, :size], sampled),
+        source=first.curve.source,
+        note=first.curve.note,
+        verdict=verdict,
+        reason=reason + peak_remark(first, model),
+        parameters=tuple(estimates[:size]),
+        measurement=tuple(_of_measurements(given, x[:1], linear, estimates)),
+        reduced_chi2=chi2[0],
+        mean_abs_log10=float(np.abs(residual[tail]).mean()) if tail.any() else math.nan,
+        rms_dex=rms[0],
+        minima=tuple(minima),
+        correlation=sampled.correlation,
+        uncertainty={"method": sampled.method, "effective_samples": sampled.effective, "level": LEVEL},
+        angle=first.curve.angle,
+        measured=first.curve.intensity,
+        model=model,
+        used=first.used,
+        depth=depth,
+        strain=strain,
+        band=band,
+        seconds=0.0,
+        evaluations=evaluations,
+        ended=str(ended),
+        settings=settings_to_dict(given),
+        derived=derived_estimates(given, params, sampled),
         assumed=assumed(given),
     )
 
 
+def _of_measurements(given: Problem, x: Array, linear: Array, estimates: list[Estimate]) -> Iterator[Estimate]:
+    """Scale, background, zero and instrument of each measurement in turn."""
+    spread = linear_std(given, x)
+    for each, own, scales in zip(given.measurements, given.layout.instruments, given.layout.scales, strict=True):
+        numbers = each.in_unit_of_file(linear[:, scales])[0].tolist(), (spread[scales] * each.per_count).tolist()
+        for unknown, value, std in zip(given.layout.linear[scales], *numbers, strict=True):
+            low, high = max(value - 1.645 * std, 0.0), value + 1.645 * std
+            yield Estimate(unknown.name, INTENSITY, value, std, low, high, True)
+        yield from estimates[own]
+
+
 def derived_estimates(given: Problem, params: Array, sampled: Posterior) -> tuple[Estimate, ...]:
-    size, space = params.shape[1], given.unknowns.space
+    size, space = params.shape[1], given.space
     drawn = replace(sampled, names=tuple(UNITS), samples=derived(sampled.samples[:, :size], space))
     best = derived(params, space)[0]
     low, high = drawn.intervals(best, LEVEL)
@@ -301,30 +284,21 @@ def derived_estimates(given: Problem, params: Array, sampled: Posterior) -> tupl
     )
 
 
-def linear_std(given: Problem, row: Array) -> tuple[float, float]:
-    """Standard deviations of scale and background, the other unknowns free too, in the unit of the file."""
-    state = evaluate(given, row[None], None, _FINAL)
-    kept = np.append(given.unknowns.free, [given.unknowns.scale is None, given.unknowns.background is None])
+def linear_std(given: Problem, x: Array) -> Array:
+    """Standard deviations (l,) of scales and backgrounds at coordinates (1, k), the other unknowns free too."""
+    state, kept = given.evaluate(x, None, _FINAL), given.layout.solved
     h = state.hessian[0][np.ix_(kept, kept)]
     factor = given.inflation(float(state.objective[0]))
     length = np.sqrt(np.maximum(np.diag(h), 1e-300))
     covariance = np.linalg.pinv(h / np.outer(length, length), rcond=1e-12, hermitian=True) / np.outer(length, length)
     std = np.zeros(len(kept))
-    std[kept] = np.sqrt(np.maximum(np.diag(covariance), 0.0) * factor) * given.per_count
-    return float(std[-2]), float(std[-1])
-
-
-def _whole(given: Problem, row: Array, linear: Array) -> Array:
-    """Model at all measured angles in the unit of the file."""
-    unknowns = given.unknowns
-    params, instrument = unknowns.params(row[None]), unknowns.instrument(row[None])
-    intensity = everywhere(given.simulator.within(_FINAL), given.curve.angle, params, *instrument)
-    return np.asarray((linear[0] * intensity + linear[1] + given.offset) * given.per_count)
+    std[kept] = np.sqrt(np.maximum(np.diag(covariance), 0.0) * factor)
+    return std[len(given.layout) :]
 
 
 def _profile(given: Problem, params: Array, sampled: Posterior) -> tuple[Array, Array, Array]:
     """Depth [Å], strain and its quantiles."""
-    size, space = len(params), given.unknowns.space
+    size, space = len(params), given.space
     some = slice(None, None, max(1, len(sampled.samples) // 1000))  # as many of each minimum as of all
     rows, weights = sampled.samples[some, :size], sampled.weights[some]
     drawn = Posterior(sampled.names, rows, weights / weights.sum(), sampled.effective, sampled.method)

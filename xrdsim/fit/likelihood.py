@@ -5,14 +5,15 @@ quadratic form, and follows bent valleys and limits (S. A. Murphy and A. W. van 
 449, 2000).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import chdtri
 
 from xrdsim.errors import ParameterError
-from xrdsim.fit.problem import INSTRUMENT, Array, Problem, Unknowns
+from xrdsim.fit.problem import Problem
 from xrdsim.fit.refinement import refine
+from xrdsim.fit.unknowns import Array
 
 _POINTS = 12  # values on either side of the best one
 _STARTS = 4  # minima that are followed
@@ -48,53 +49,35 @@ def profile_likelihood(
 
     Parameters
     ----------
-    problem : the measured curve.
+    problem : profile and measurements.
     minima : (m, k) coordinates, the best first.
-    name : of a free parameter, ``zero`` or ``fwhm``.
+    name : of a free unknown.
     interval : low, high about which the values lie, such as that of Laplace's approximation.
     level : probability of the interval that is returned.
     """
-    unknowns = problem.unknowns
-    j, size = unknowns.names.index(name), len(unknowns.space.low)
-    rows = np.column_stack([unknowns.params(minima), minima[:, size:]])
-    ranges = (*zip(unknowns.space.low, unknowns.space.high, strict=True), unknowns.zero, unknowns.fwhm)
-    best, (least, most) = float(rows[0, j]), ranges[j]
+    j, size = problem.layout.names.index(name), problem.layout.profile.stop
+    rows, unknown = problem.values(minima), problem.layout.unknowns[j]
+    best, least, most = float(rows[0, j]), unknown.low, unknown.high
     ends = [float(np.clip(best + _BEYOND * (end - best), least, most)) for end in interval]
     lowest = float(refine(problem, minima[:1], max_iter=2).objective[0])
     found = {best: lowest}
     for end in ends:
         now = rows[:_STARTS]
         for value in np.linspace(best, end, _POINTS + 1)[1:] if end != best else ():
-            held = _held(unknowns, name, float(value))
-            if held is None:
+            try:
+                held = problem.held(name, float(value))
+            except ParameterError:  # the constraints leave nothing
                 found[float(value)] = np.inf
                 continue
-            given = replace(problem, unknowns=held)
-            refined = refine(given, held.coordinates(now[:, :size], now[:, size], now[:, -1]), max_iter=_ITERATIONS)
+            refined = refine(held, held.coordinates(now[:, :size], *now[:, size:].T), max_iter=_ITERATIONS)
             found[float(value)] = float(refined.objective.min())
-            now = np.column_stack([held.params(refined.x), refined.x[:, size:]])[refined.best(_STARTS)]
+            now = held.values(refined.x)[refined.best(_STARTS)]
     values = np.array(sorted(found))
     objective = np.array([found[value] for value in values])
     inflation = problem.inflation(float(objective.min()))
     rise = 2.0 * (objective - objective.min()) / inflation
     low, high = _crossings(values, rise, float(chdtri(1, 1.0 - level)))
     return Likelihood(name, values, rise, low, high, 2.0 * (lowest - float(objective.min())) / inflation)
-
-
-def _held(unknowns: Unknowns, name: str, value: float) -> Unknowns | None:
-    """The unknowns with one of them fixed; None if the constraints leave nothing."""
-    if name in INSTRUMENT:
-        return replace(unknowns, zero=(value, value)) if name == "zero" else replace(unknowns, fwhm=(value, value))
-    space = unknowns.space
-    alike = {name, *(follower for follower, other in space.ties if other == name)}
-    low, high = (
-        tuple(value if each in alike else end for each, end in zip(space.names, ends, strict=True))
-        for ends in (space.low, space.high)
-    )
-    try:
-        return replace(unknowns, space=replace(space, low=low, high=high))
-    except ParameterError:
-        return None
 
 
 def _crossings(values: Array, rise: Array, limit: float) -> tuple[float, float]:

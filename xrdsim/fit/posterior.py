@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from xrdsim.fit.problem import Array, Problem
-from xrdsim.fit.refinement import evaluate, without_linear
+from xrdsim.fit.problem import Problem
+from xrdsim.fit.refinement import without_linear
+from xrdsim.fit.unknowns import Array
 
 LEVEL = 0.9
 """Probability of the reported intervals."""
@@ -32,7 +33,7 @@ class Posterior:
 
     Attributes
     ----------
-    names : (k,) the parameters, zero and fwhm.
+    names : (k,) the parameters, then zero and instrument of each measurement.
     samples : (n, k).
     weights : (n,), their sum is 1.
     effective : effective sample size of the weights, or of the chains.
@@ -87,24 +88,22 @@ class Posterior:
 def laplace(problem: Problem, minima: Array, *, seed: int = 0) -> Posterior:
     """Posterior about refined minima at coordinates (m, k), the best first."""
     rng = np.random.default_rng(seed)
-    unknowns = problem.unknowns
-    size, some = len(unknowns.space.low), np.flatnonzero(unknowns.free)
-    low, high = np.append(unknowns.space.low, unknowns.low[size:]), np.append(unknowns.space.high, unknowns.high[size:])
-    span = np.where(unknowns.free, high - low, 1.0)
-    at = np.column_stack([unknowns.params(minima), minima[:, size:]])
+    layout, some = problem.layout, np.flatnonzero(problem.layout.free)
+    span = np.where(layout.free, layout.most - layout.least, 1.0)
+    at = problem.values(minima)
     gradients, matrices, values = quadratic(problem, minima)
     inflation = problem.inflation(float(values[0]))  # the noise is that about the best minimum
     f = (matrices * np.outer(span, span) / inflation)[:, some[:, None], some]
     g = (gradients * span / inflation)[:, some]
-    matrix, bound = _limits(problem, low, high)
-    along = matrix @ unknowns.space.together(len(low)) * span
+    matrix, bound = _limits(problem)
+    along = matrix @ problem.space.together(len(layout)) * span
     limits = along[:, some], bound - at @ matrix.T, 1e-12 * np.abs(bound) + 1e-15
 
     def draw(owner: NDArray[np.int64], sweeps: int) -> Array:
         """Samples (n, k), each about the minimum that owns it."""
         rows = at[owner]
         rows[:, some] += _hit_and_run(f, g, limits, owner, sweeps, rng) * span[some]
-        return unknowns.space.tied(np.clip(rows, low, high))
+        return problem.space.tied(np.clip(rows, layout.least, layout.most))
 
     owner = np.zeros(_SAMPLES, np.int64)
     if len(minima) > 1:
@@ -114,7 +113,7 @@ def laplace(problem: Problem, minima: Array, *, seed: int = 0) -> Posterior:
         share = np.exp(evidence - evidence.max())
         owner = np.searchsorted(np.cumsum(share / share.sum()), (np.arange(_SAMPLES) + 0.5) / _SAMPLES)
     samples = draw(np.minimum(owner, len(minima) - 1), _SWEEPS)
-    return Posterior(unknowns.names, samples, np.full(_SAMPLES, 1.0 / _SAMPLES), float(_SAMPLES), "laplace")
+    return Posterior(layout.names, samples, np.full(_SAMPLES, 1.0 / _SAMPLES), float(_SAMPLES), "laplace")
 
 
 def _log_volume(samples: Array) -> float:
@@ -127,26 +126,25 @@ def posterior(problem: Problem, minima: Array, *, seed: int = 0, steps: int = 40
     """Sample the posterior itself, beginning with Laplace's approximation about minima at coordinates (m, k)."""
     import emcee
 
-    unknowns = problem.unknowns
-    size, free = len(unknowns.space.low), unknowns.free
+    layout, free = problem.layout, problem.layout.free
     first = laplace(problem, minima, seed=seed)
     rng = np.random.default_rng(seed)
     walkers = 4 * int(free.sum())
     start = first.samples[rng.choice(len(first.samples), walkers, p=first.weights)][:, free]
-    low, high = np.append(unknowns.space.low, unknowns.low[size:]), np.append(unknowns.space.high, unknowns.high[size:])
-    start = start + 1e-6 * (high - low)[free] * rng.standard_normal(start.shape)
+    start = start + 1e-6 * (layout.most - layout.least)[free] * rng.standard_normal(start.shape)
     fixed = first.samples[0]
     inflation = problem.inflation(float(quadratic(problem, minima[:1])[2][0]))
-    matrix, bound = _limits(problem, low, high)
+    matrix, bound = _limits(problem)
 
     def log_probability(rows: Array) -> Array:
         full = np.tile(fixed, (len(rows), 1))
         full[:, free] = rows
-        unknowns.space.tied(full)
-        inside = ((full >= low) & (full <= high)).all(axis=1) & (full @ matrix.T <= bound).all(axis=1)
+        problem.space.tied(full)
+        within = (full >= layout.least) & (full <= layout.most)
+        inside = within.all(axis=1) & (full @ matrix.T <= bound).all(axis=1)
         out = np.full(len(rows), -np.inf)
         if inside.any():
-            out[inside] = -objective(problem, full[inside], rtol_dex) / inflation
+            out[inside] = -problem.objective(full[inside], rtol_dex) / inflation
         return out
 
     moves = [(emcee.moves.DEMove(), 0.8), (emcee.moves.DESnookerMove(), 0.2)]
@@ -157,8 +155,8 @@ def posterior(problem: Problem, minima: Array, *, seed: int = 0, steps: int = 40
     flat = kept.reshape(-1, kept.shape[-1])
     samples = np.tile(fixed, (len(flat), 1))
     samples[:, free] = flat
-    unknowns.space.tied(samples)
-    return Posterior(unknowns.names, samples, np.full(len(flat), 1.0 / len(flat)), effective_samples(kept), "chains")
+    problem.space.tied(samples)
+    return Posterior(layout.names, samples, np.full(len(flat), 1.0 / len(flat)), effective_samples(kept), "chains")
 
 
 def effective_samples(chains: Array) -> float:
@@ -173,44 +171,33 @@ def effective_samples(chains: Array) -> float:
     return len(chains) * int(moving.sum()) / max(time, 1.0)
 
 
-def objective(problem: Problem, rows: Array, rtol_dex: float) -> Array:
-    """Φ (n,), priors included, of parameters, zero and fwhm (n, k); scale and background at their best."""
-    unknowns = problem.unknowns
-    size = len(unknowns.space.low)
-    curves = problem.seen(rows[:, :size], rows[:, size], rows[:, size + 1], rtol_dex)
-    out = problem.objective(problem.expected(curves, problem.scaled(curves)))
-    for name, (mean, std) in unknowns.priors.items():
-        out = out + 0.5 * ((rows[:, unknowns.names.index(name)] - mean) / std) ** 2
-    return out
-
-
 def quadratic(problem: Problem, x: Array) -> tuple[Array, Array, Array]:
-    """Gradients (m, k) and scoring matrices (m, k, k) of Φ over parameters, zero and fwhm at coordinates (m, k), and Φ.
+    """Gradients (m, k) and scoring matrices (m, k, k) of Φ over the values at coordinates (m, k), and Φ.
 
-    Scale and background are eliminated; tied parameters follow. The gradient is that of the coordinates held by a
+    Scales and backgrounds are eliminated; tied parameters follow. The gradient is that of the coordinates held by a
     limit; along the others it is 0 at a minimum.
     """
-    unknowns = problem.unknowns
-    size, k = len(unknowns.space.low), x.shape[1]
-    state = evaluate(problem, x, None, _ACCURACY)
-    room = 1e-6 * (unknowns.high - unknowns.low)
+    layout, space = problem.layout, problem.space
+    profile, k = layout.profile, x.shape[1]
+    state = problem.evaluate(x, None, _ACCURACY)
+    room = 1e-6 * (layout.high - layout.low)
     pushed = state.gradient[:, :k]
-    held = ((x <= unknowns.low + room) & (pushed > 0.0)) | ((x >= unknowns.high - room) & (pushed < 0.0))
-    width = np.append(unknowns.space.span, np.ones(k - size))
+    held = ((x <= layout.low + room) & (pushed > 0.0)) | ((x >= layout.high - room) & (pushed < 0.0))
+    width = np.append(space.span, np.ones(k - profile.stop))
     width[width == 0.0] = 1.0
     change = np.tile(np.eye(k), (len(x), 1, 1))
-    change[:, :size, :size] = unknowns.space.unit_slope(x[:, :size]) / width[:size, None]
-    back = np.linalg.pinv(change) / width @ unknowns.space.together(k)
-    reduced = np.stack([without_linear(each) for each in state.hessian])
+    change[:, profile, profile] = space.unit_slope(x[:, profile]) / width[profile, None]
+    back = np.linalg.pinv(change) / width @ space.together(k)
+    reduced = np.stack([without_linear(each, k) for each in state.hessian])
     slope = np.einsum("mij,mi->mj", back, np.where(held, pushed, 0.0))
     return slope, np.swapaxes(back, 1, 2) @ reduced @ back, state.objective
 
 
-def _limits(problem: Problem, low: Array, high: Array) -> tuple[Array, Array]:
-    """Matrix A and bound b of A·p ≤ b: ranges and constraints."""
-    k = len(low)
-    constraints, ends = problem.unknowns.space.inequalities(k)
-    return np.concatenate([np.eye(k), -np.eye(k), constraints]), np.concatenate([high, -low, ends])
+def _limits(problem: Problem) -> tuple[Array, Array]:
+    """Matrix A and bound b of A·v ≤ b for values v: ranges and constraints."""
+    layout, k = problem.layout, len(problem.layout)
+    constraints, ends = problem.space.inequalities(k)
+    return np.concatenate([np.eye(k), -np.eye(k), constraints]), np.concatenate([layout.most, -layout.least, ends])
 
 
 def _hit_and_run(

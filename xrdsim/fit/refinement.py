@@ -1,10 +1,10 @@
 """Levenberg–Marquardt for many starts at once, in coordinates whose limits are the constraints.
 
 The profile's seven (nine) parameters are a bijection of the unit cube, ``ParameterSpace.from_unit``, which contains the
-four inequality constraints; zero and fwhm have limits of their own. A step solves (H + λ diag H)·δ = −g of Fisher's
-scoring (``xrdsim.fit.problem``) for all unknowns that are not held by a limit, with scale and background undamped;
-those that would cross a limit go to it, and the others are solved for anew. Then scale and background are solved for.
-λ follows Nielsen's rule (H. B. Nielsen, Damping parameter in Marquardt's method, IMM-REP-1999-05).
+four inequality constraints; zeros and instruments have limits of their own. A step solves (H + λ diag H)·δ = −g of
+Fisher's scoring (``xrdsim.fit.problem``) for all unknowns that are not held by a limit, with scales and backgrounds
+undamped; those that would cross a limit go to it, and the others are solved for anew. Then scales and backgrounds are
+solved for. λ follows Nielsen's rule (H. B. Nielsen, Damping parameter in Marquardt's method, IMM-REP-1999-05).
 """
 
 import math
@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import LinearConstraint, least_squares, minimize
 
-from xrdsim.fit.problem import Array, Problem
+from xrdsim.fit.problem import Problem
+from xrdsim.fit.unknowns import Array
 
 _CONVERGED = 1e-4  # change of Φ below which a start has arrived, when λ is small, too
 _NEWTON = 1.0  # damping up to which a small step means a minimum
@@ -35,7 +36,7 @@ class Refined:
     Attributes
     ----------
     x : (m, k) coordinates.
-    linear : (m, 2) scale and background in counts, or the unit of the intensity.
+    linear : (m, l) scale and background of each measurement, in counts or the unit of the intensity.
     objective : (m,) Φ, priors included.
     converged : (m,) whether Φ changes no more.
     iterations : (m,) evaluations of the model and its derivatives.
@@ -65,18 +66,17 @@ def refine(
 
     Parameters
     ----------
-    problem : the measured curve.
+    problem : profile and measurements.
     start : coordinates.
     max_iter : evaluations at most.
     rtol_dex : accuracy of the model.
     damping : first λ.
     until : time of ``time.perf_counter`` after which no further evaluation begins.
     """
-    unknowns = problem.unknowns
-    low, high, free = unknowns.low, unknowns.high, unknowns.free
+    low, high, free = problem.layout.low, problem.layout.high, problem.layout.free
     x = np.clip(start, low, high)
     m, k = x.shape
-    state = evaluate(problem, x, None, rtol_dex)
+    state = problem.evaluate(x, None, rtol_dex)
     damp, growth = np.full(m, float(damping)), np.full(m, 2.0)
     converged = np.zeros(m, bool)
     iterations = np.ones(m, np.int64)
@@ -86,7 +86,7 @@ def refine(
             break
         step, predicted = _step(state.gradient[active], state.hessian[active], damp[active], x[active], low, high, free)
         trial = np.clip(x[active] + step[:, :k], low, high)
-        new = evaluate(problem, trial, state.linear[active] + step[:, k:], rtol_dex)
+        new = problem.evaluate(trial, state.linear[active] + step[:, k:], rtol_dex)
         iterations[active] += 1
         gain = state.objective[active] - new.objective
         good = gain > 0.0
@@ -108,7 +108,7 @@ def refine(
 
 
 def refine_all(problems: Sequence[Problem], starts: Sequence[Array], **choices: Any) -> list[Refined]:
-    """Refine many curves, each from its own starts (m, k), on all cores; ``choices`` are those of ``refine``.
+    """Refine many problems, each from its own starts (m, k), on all cores; ``choices`` are those of ``refine``.
 
     Each core has a process of its own, since half of a refinement of one start is Python's work. Starting them takes
     a few seconds: it is for hundreds of curves. A script that calls it needs ``if __name__ == "__main__":``.
@@ -118,71 +118,19 @@ def refine_all(problems: Sequence[Problem], starts: Sequence[Array], **choices: 
         return list(pool.map(partial(refine, **choices), problems, starts, chunksize=8))
 
 
-@dataclass(eq=False)
-class _State:
-    linear: Array
-    objective: Array
-    gradient: Array
-    hessian: Array
-
-    def take(self, rows: NDArray[np.int64], other: "_State", good: NDArray[np.bool_]) -> None:
-        for name in ("linear", "objective", "gradient", "hessian"):
-            getattr(self, name)[rows] = getattr(other, name)[good]
-
-
-def evaluate(problem: Problem, x: Array, linear: Array | None, rtol_dex: float) -> _State:
-    """Φ, its gradient (m, k + 2) and scoring matrix over coordinates, scale and background."""
-    unknowns = problem.unknowns
-    curves, slope = problem.linear(x, rtol_dex)
-    if linear is not None:
-        linear = np.maximum(linear, 1e-12)
-    linear = problem.scaled(curves, linear, 6 if linear is None else 3)
-    mu = problem.expected(curves, linear)
-    weight, residual = problem.weights(mu)
-    size = len(unknowns.space.low)
-    change = unknowns.space.unit_slope(x[:, :size])
-    columns = np.empty((len(x), x.shape[1] + 2, mu.shape[1]))
-    scaled = linear[:, :1, None] * slope
-    np.matmul(np.swapaxes(change, 1, 2), scaled[:, :size], out=columns[:, :size])
-    columns[:, size : size + 2] = scaled[:, size:]
-    columns[:, -2] = curves
-    columns[:, -1] = problem.exposure
-    weighted = columns * weight[:, None, :]
-    hessian = weighted @ np.swapaxes(columns, 1, 2)
-    gradient = -(columns @ residual[:, :, None])[:, :, 0]
-    objective = problem.objective(mu)
-    for column, fixed in ((-2, unknowns.scale), (-1, unknowns.background)):
-        if fixed is not None:
-            gradient[:, column] = 0.0
-            hessian[:, column, :] = hessian[:, :, column] = 0.0
-            hessian[:, column, column] = 1.0
-    if unknowns.priors:
-        params = np.column_stack([unknowns.params(x), x[:, size:]])
-        jacobian = np.zeros((len(x), x.shape[1], x.shape[1] + 2))
-        jacobian[:, :size, :size] = change
-        jacobian[:, size, size] = jacobian[:, size + 1, size + 1] = 1.0
-        for name, (mean, std) in unknowns.priors.items():
-            j = unknowns.names.index(name)
-            away, row = (params[:, j] - mean) / std, jacobian[:, j] / std
-            objective = objective + 0.5 * away**2
-            gradient = gradient + away[:, None] * row
-            hessian = hessian + row[:, :, None] * row[:, None, :]
-    return _State(linear, objective, gradient, hessian)
-
-
 def _step(
     gradient: Array, hessian: Array, damp: Array, x: Array, low: Array, high: Array, free: NDArray[np.bool_]
 ) -> tuple[Array, Array]:
-    """Steps (m, k + 2) of the unknowns not held by limits, and the decrease of Φ that the quadratic model promises."""
-    m, k = x.shape
+    """Steps (m, k + l) of the unknowns not held by limits, and the decrease of Φ that the quadratic model promises."""
+    (m, k), size = x.shape, gradient.shape[1]
     room = 1e-9 * (high - low)
-    held = np.zeros((m, k + 2), bool)
+    held = np.zeros((m, size), bool)
     held[:, :k] = ~free | ((x <= low + room) & (gradient[:, :k] > 0.0)) | ((x >= high - room) & (gradient[:, :k] < 0.0))
     scale = np.sqrt(np.maximum(np.einsum("mkk->mk", hessian), 1e-300))
-    ridge = np.broadcast_to(np.where(np.arange(k + 2) < k, damp[:, None], 1e-10), scale.shape)
+    ridge = np.broadcast_to(np.where(np.arange(size) < k, damp[:, None], 1e-10), scale.shape)
     h = hessian / (scale[:, :, None] * scale[:, None, :])
     g = gradient / scale
-    step = np.zeros((m, k + 2))  # of those that are held: to the limit they would cross
+    step = np.zeros((m, size))  # of those that are held: to the limit they would cross
     for _ in range(k + 1):
         a = np.where(held[:, :, None] | held[:, None, :], 0.0, h)
         diagonal = np.where(held, 1.0, np.einsum("mkk->mk", h) + ridge)
@@ -200,9 +148,8 @@ def _step(
     return step, predicted
 
 
-def without_linear(hessian: Array) -> Array:
-    """Scoring matrix (k, k) of the coordinates alone, from that (k + 2, k + 2) with scale and background."""
-    k = len(hessian) - 2
+def without_linear(hessian: Array, k: int) -> Array:
+    """Scoring matrix (k, k) of the coordinates alone, from that (k + l, k + l) with scales and backgrounds."""
     length = np.sqrt(np.maximum(np.diag(hessian), 1e-300))
     h = hessian / np.outer(length, length)
     reduced = h[:k, :k] - h[:k, k:] @ np.linalg.pinv(h[k:, k:]) @ h[k:, :k]
@@ -214,35 +161,40 @@ def slsqp(
 ) -> Refined:
     """Smallest mean squared difference of log10 intensities by SciPy's SLSQP, within ranges and bounds.
 
-    It works on the parameters themselves, in parts of their ranges, with the analytic gradient; scale and background
+    It works on the values themselves, in parts of their ranges, with the analytic gradient; scales and backgrounds
     are solved for inside. Φ of the result is that of the problem. It ends by itself, whatever ``until`` says.
     """
-    compared = replace(problem, data=problem.data.clip(0.5), counting=False) if problem.counting else problem
-    unknowns, space = problem.unknowns, problem.unknowns.space
-    size, free = len(space.low), unknowns.free
-    low = np.append(space.low, unknowns.low[size:])
-    span = np.where(free, np.append(space.high, unknowns.high[size:]) - low, 1.0)
+    layout, space = problem.layout, problem.space
+    low, free, profile = layout.least, layout.free, layout.profile
+    compared = [
+        replace(each, data=each.data.clip(0.5), counting=False) if each.counting else each
+        for each in problem.measurements
+    ]
+    span = np.where(free, layout.most - low, 1.0)
     ends, counts = [], []
     together = space.together(len(low))
     constraints, room = space.inequalities(len(low))
     constraints = constraints @ together
-    for one in np.clip(start, unknowns.low, unknowns.high):
-        full = np.append(unknowns.params(one[None])[0], one[size:])
+    scale = 2.0 / len(problem)
+    for full in problem.values(np.clip(start, layout.low, layout.high)):
         calls = 0
 
         def value(z: Array, full: Array = full) -> tuple[float, Array]:
             nonlocal calls
             calls += 1
-            rows = full.copy()
-            rows[free] = low[free] + z * span[free]
-            params = space.tied(np.clip(rows[None, :size], space.low, space.high))
-            curves, slope = compared.linear_at(params, rows[None, size], rows[None, size + 1], rtol_dex)
-            linear = compared.scaled(curves)
-            residual = compared.weights(compared.expected(curves, linear))[1]
-            gradient = -(linear[:, :1, None] * slope * residual[:, None, :]).sum(axis=2)[0] @ together
-            scale = 2.0 / len(compared)
-            objective = float(compared.objective(compared.expected(curves, linear))[0])
-            return scale * objective, scale * (gradient * span)[free]
+            row = full.copy()
+            row[free] = low[free] + z * span[free]
+            params = space.tied(np.clip(row[None, profile], space.low, space.high))
+            objective, gradient = 0.0, np.zeros(len(row))
+            for each, own in zip(compared, layout.instruments, strict=True):
+                curves, slope = each.linearize(params, row[None, own], rtol_dex)
+                linear = each.scaled(curves)
+                mu = each.expected(curves, linear)
+                change = -(linear[:, :1, None] * slope * each.weights(mu)[1][:, None, :]).sum(axis=2)[0]
+                gradient[profile] += change[profile]
+                gradient[own] += change[profile.stop :]
+                objective += float(each.objective(mu)[0])
+            return scale * objective, scale * (gradient @ together * span)[free]
 
         inside = LinearConstraint(
             (constraints * span)[:, free], -np.inf, room - constraints @ np.where(free, low, full)
@@ -256,9 +208,9 @@ def slsqp(
             constraints=[inside],
             options={"maxiter": max_iter, "ftol": 1e-9},
         )
-        rows = full.copy()
-        rows[free] = low[free] + np.clip(result.x, 0.0, 1.0) * span[free]
-        ends.append(unknowns.coordinates(rows[None, :size], rows[size], rows[size + 1])[0])
+        row = full.copy()
+        row[free] = low[free] + np.clip(result.x, 0.0, 1.0) * span[free]
+        ends.append(problem.coordinates(row[None, profile], *row[profile.stop :])[0])
         counts.append((bool(result.success), calls))
     return _at(problem, np.array(ends), counts, rtol_dex)
 
@@ -267,9 +219,9 @@ def trf(
     problem: Problem, start: Array, *, max_iter: int = 100, rtol_dex: float = 1e-3, until: float = math.inf
 ) -> Refined:
     """The smallest Φ by SciPy's ``least_squares`` (trust region, reflective limits) in the same coordinates."""
-    unknowns = problem.unknowns
-    free, ends, counts = unknowns.free, [], []
-    for one in np.clip(start, unknowns.low, unknowns.high):
+    low, high, free = problem.layout.low, problem.layout.high, problem.layout.free
+    ends, counts = [], []
+    for one in np.clip(start, low, high):
         last: list[Array] = []  # the place, its residuals and their derivatives
 
         def both(z: Array, one: Array = one, last: list[Array] = last) -> list[Array]:
@@ -285,13 +237,13 @@ def trf(
         def slope(z: Array, both: Callable[..., list[Array]] = both) -> Array:
             return both(z)[2][:, free]
 
-        edge = 1e-10 * (unknowns.high - unknowns.low)
+        edge = 1e-10 * (high - low)
         result = least_squares(
             residuals,
-            np.clip(one, unknowns.low + edge, unknowns.high - edge)[free],
+            np.clip(one, low + edge, high - edge)[free],
             jac=slope,
-            bounds=(unknowns.low[free], unknowns.high[free]),
-            x_scale=(unknowns.high - unknowns.low)[free],
+            bounds=(low[free], high[free]),
+            x_scale=(high - low)[free],
             max_nfev=max_iter,
         )
         x = one.copy()
@@ -302,24 +254,33 @@ def trf(
 
 
 def _residuals(problem: Problem, x: Array, rtol_dex: float) -> tuple[Array, Array]:
-    """Residuals (n,) at coordinates (k,) and their derivatives (n, k); scale and background follow the others."""
-    unknowns = problem.unknowns
-    size = len(unknowns.space.low)
-    curves, slope = problem.linear(x[None], rtol_dex)
-    linear = problem.scaled(curves)
-    mu = problem.expected(curves, linear)
-    change = np.eye(len(x))
-    change[:size, :size] = unknowns.space.unit_slope(x[None, :size])[0]
-    weight = np.sqrt(problem.weights(mu)[0][0])
-    columns = linear[0, 0] * (change.T @ slope[0]) * weight
-    fixed = np.stack([curves[0], problem.exposure])[[unknowns.scale is None, unknowns.background is None]] * weight
-    if len(fixed):
-        columns = columns - (columns @ fixed.T) @ np.linalg.pinv(fixed @ fixed.T) @ fixed
-    return problem.residuals(mu)[0], -columns.T
+    """Residuals (n,) of all measurements at coordinates (k,), and their derivatives (n, k).
+
+    Scales and backgrounds follow the others.
+    """
+    profile, values = problem.layout.profile, problem.values(x[None])
+    change = problem.space.unit_slope(x[None, profile])[0]
+    residuals, slopes = [], []
+    for each, own in zip(problem.measurements, problem.layout.instruments, strict=True):
+        curves, slope = each.linearize(values[:, profile], values[:, own], rtol_dex)
+        linear = each.scaled(curves)
+        mu = each.expected(curves, linear)
+        weight = np.sqrt(each.weights(mu)[0][0])
+        local = np.eye(len(slope[0]))
+        local[profile, profile] = change
+        columns = linear[0, 0] * (local.T @ slope[0]) * weight
+        solved = np.stack([curves[0], each.exposure])[[each.scale is None, each.background is None]] * weight
+        if len(solved):
+            columns = columns - (columns @ solved.T) @ np.linalg.pinv(solved @ solved.T) @ solved
+        whole = np.zeros((len(x), len(each)))
+        whole[profile], whole[own] = -columns[profile], -columns[profile.stop :]
+        residuals.append(each.residuals(mu)[0])
+        slopes.append(whole)
+    return np.concatenate(residuals), np.concatenate(slopes, axis=1).T
 
 
 def _at(problem: Problem, x: Array, counts: list[tuple[bool, int]], rtol_dex: float) -> Refined:
-    state = evaluate(problem, x, None, rtol_dex)
+    state = problem.evaluate(x, None, rtol_dex)
     done, calls = zip(*counts, strict=True)
     return Refined(x, state.linear, state.objective, np.array(done), np.array(calls))
 

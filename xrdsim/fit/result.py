@@ -1,7 +1,7 @@
 """What a fit says about a measured curve, as records and as plain values."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -11,13 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xrdsim.fit.likelihood import Likelihood
-from xrdsim.fit.problem import INSTRUMENT, Array
+from xrdsim.fit.unknowns import Array
 from xrdsim.limits import Json
 
 SCHEMA = 2
 """Version of ``result.json``; 1 had no such number, and a prediction had entries of its own."""
-
-_SUFFIX = dict.fromkeys(INSTRUMENT, "_arcsec")
 
 
 class Verdict(StrEnum):
@@ -84,11 +82,18 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Minimum:
-    """One of the distinct solutions."""
+    """One of the distinct solutions.
+
+    Attributes
+    ----------
+    values : of the parameters.
+    instrument : zero and parameters of the instrument of each measurement, by name.
+    reduced_chi2, rms_dex : its misfit, as of ``Fit``.
+    acceptable : whether it is statistically as good as the best one.
+    """
 
     values: tuple[float, ...]
-    zero: float
-    fwhm: float
+    instrument: Mapping[str, float]
     reduced_chi2: float | None
     rms_dex: float
     acceptable: bool
@@ -121,7 +126,8 @@ class Fit:
     verdict : a ``Verdict``.
     reason : of the verdict, a sentence.
     parameters : estimates of the profile.
-    measurement : estimates of scale, background, zero and FWHM, in the unit of the file and in arcsec.
+    measurement : estimates of scale, background, zero and FWHM of each measurement in turn, in the unit of the file
+        and in arcsec; the names of those of the second one end in _2.
     derived : estimates of what follows from the profile, see ``xrdsim.forward.derived``.
     notes : what else a reader should know, in sentences.
     assumed : what was taken for granted, in a sentence: reflection, radiation, instrument.
@@ -129,9 +135,9 @@ class Fit:
     mean_abs_log10 : beyond 120.5″ (30 points of the default scan), of all points fitted.
     rms_dex : of log10 measured/model.
     minima : distinct solutions, the best first.
-    correlation : (k, k) of the parameters, zero and FWHM.
+    correlation : (k, k) of the parameters, then of zero and FWHM of each measurement.
     uncertainty : method and effective sample size of the intervals.
-    angle, measured, model, used : (n,) of the whole curve, in the unit of the file.
+    angle, measured, model, used : (n,) of the whole curve, in the unit of the file; of several curves, the first.
     depth, strain, band : (d,) [Å], (d,) and (4, d): 2.5, 16, 84 and 97.5 % quantiles of the strain.
     seconds, evaluations, ended : of the search.
     settings : what it takes to repeat it.
@@ -191,13 +197,14 @@ class Fit:
         OutputError
             A file cannot be written.
         """
-        from xrdsim.fit.page import write
+        from xrdsim.fit.report.page import write
 
         return write(self, Path(folder), with_page=html)
 
     def to_dict(self) -> Json:
         """Plain values for JSON."""
         names = [estimate.name for estimate in self.parameters]
+        of_measurement = {each.name + _suffix(each): each for each in self.measurement}
         return {
             "schema": SCHEMA,
             "source": self.source,
@@ -208,8 +215,8 @@ class Fit:
             "notes": list(self.notes),
             "parameters": {each.name: _plain(each) for each in self.parameters},
             "derived": {each.name: _plain(each) for each in self.derived},
-            "measurement": {each.name + _SUFFIX.get(each.name, ""): each.value for each in self.measurement},
-            "measurement_std": {each.name + _SUFFIX.get(each.name, ""): each.std for each in self.measurement},
+            "measurement": {name: each.value for name, each in of_measurement.items()},
+            "measurement_std": {name: each.std for name, each in of_measurement.items()},
             "misfit": {
                 "reduced_chi2": self.reduced_chi2,
                 "mean_abs_log10": self.mean_abs_log10,
@@ -218,15 +225,17 @@ class Fit:
             "minima": [
                 {
                     "parameters": dict(zip(names, each.values, strict=True)),
-                    "zero_arcsec": each.zero,
-                    "fwhm_arcsec": each.fwhm,
+                    **{name + _suffix(self[name]): value for name, value in each.instrument.items()},
                     "reduced_chi2": each.reduced_chi2,
                     "rms_dex": each.rms_dex,
                     "acceptable": each.acceptable,
                 }
                 for each in self.minima
             ],
-            "correlation": {"names": [*names, *INSTRUMENT], "values": np.nan_to_num(self.correlation).tolist()},
+            "correlation": {
+                "names": [*names, *self.minima[0].instrument],
+                "values": np.nan_to_num(self.correlation).tolist(),
+            },
             "uncertainty": self.uncertainty,
             "profile_likelihood": {each.name: _likelihood(each) for each in self.likelihoods},
             "seconds": self.seconds,
@@ -236,6 +245,11 @@ class Fit:
             "curve": {name: getattr(self, name).tolist() for name in ("angle", "measured", "model", "used")},
             "profile": {name: getattr(self, name).tolist() for name in ("depth", "strain", "band")},
         }
+
+
+def _suffix(each: Estimate) -> str:
+    """The unit behind the name of what belongs to a measurement, where it is not that of the file."""
+    return "_arcsec" if each.unit == "arcsec" else ""
 
 
 def _likelihood(each: Likelihood) -> Json:

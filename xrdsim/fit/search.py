@@ -21,9 +21,11 @@ from scipy.ndimage import gaussian_filter1d
 
 from xrdsim.experiment.reflection import Reflection
 from xrdsim.experiment.scan import Scan
-from xrdsim.fit.problem import Array, Problem
-from xrdsim.fit.refinement import Refined, evaluate, refine, without_linear
+from xrdsim.fit.problem import Problem
+from xrdsim.fit.refinement import refine, without_linear
+from xrdsim.fit.unknowns import Array
 from xrdsim.forward.prior import draw_prior
+from xrdsim.profiles.damage import DAMAGE
 from xrdsim.profiles.space import ParameterSpace
 
 CANDIDATES = 1500
@@ -41,7 +43,6 @@ _APART = 15.0  # rise of Φ from one valley to the next, by the scoring matrix o
 _COARSE = 1e-2  # accuracy of the model during the search [dex]
 _SMOOTH = 40.0  # standard deviation [arcsec] of the filter of the comparison
 _SAME = 0.01  # coordinates of one minimum differ by less
-_FWHM = 45.0  # of the first candidates [arcsec]
 _LIFTED = 4  # minima without damage from which the search with damage begins, beside new starts
 _STALE = 5  # generations without progress after which new parents are drawn
 _STANDSTILL = 30  # … and after which the search ends
@@ -98,7 +99,7 @@ def search(
 
     Parameters
     ----------
-    problem : the measured curve.
+    problem : profile and measurements.
     effort : times WORK evaluations of the model, after which no further generation begins.
     until : time of ``time.perf_counter`` after which nothing more begins.
     seed : of everything random.
@@ -106,9 +107,8 @@ def search(
     progress : called with the seconds spent and the best Φ per degree of freedom, times 2.
     """
     begun, rng = time.perf_counter(), np.random.default_rng(seed)
-    unknowns = problem.unknowns
     goal, work = acceptable(problem), effort * WORK
-    plain = unknowns.space.damage and starts is None
+    plain = problem.space.damage and starts is None
     now = _without_damage(problem) if plain else problem
     x, objective, evaluations = _refined(now, screen(now, rng) if starts is None else starts, until)
     if starts is not None and objective.min() > goal and time.perf_counter() < until:
@@ -193,18 +193,23 @@ def acceptable(problem: Problem) -> float:
 
 
 def screen(problem: Problem, rng: np.random.Generator) -> Array:
-    """Starts (m, k): half the likeliest candidates, half drawn from the next and from all."""
-    unknowns = problem.unknowns
-    pool = _candidates(unknowns.space, problem.experiment.reflection, _window(problem))
-    x = unknowns.coordinates(pool, np.mean(unknowns.zero), np.clip(_FWHM, *unknowns.fwhm))
-    curves = problem.curves(x, _COARSE)
-    mu = problem.expected(curves, problem.scaled(curves, steps=8))
-    floor = 0.3 if problem.counting else 0.0
-    width = _SMOOTH / float(np.median(np.diff(problem.angle)))
-    measured, modelled = (
-        gaussian_filter1d(np.log10(np.maximum(each, floor)), width, axis=-1) for each in (problem.data, mu)
-    )
-    order = np.argsort(((measured - modelled) ** 2).sum(axis=1))
+    """Starts (m, k): half the likeliest candidates, half drawn from the next and from all.
+
+    The candidates are drawn for the reflection and the scan of the first measurement, and compared with all of them.
+    """
+    first = problem.measurements[0]
+    scan = max(Scan(), first.simulator.scan, key=lambda each: each.last)  # its end bounds the strain of the candidates
+    pool = _candidates(problem.space, first.experiment.reflection, scan)
+    x = problem.coordinates(pool, *np.concatenate([each.screened for each in problem.measurements]))
+    away = np.zeros(len(x))
+    for each, mu in zip(problem.measurements, problem.expected(problem.values(x), None, _COARSE, steps=8), strict=True):
+        floor = 0.3 if each.counting else 0.0
+        width = _SMOOTH / float(np.median(np.diff(each.angle)))
+        measured, modelled = (
+            gaussian_filter1d(np.log10(np.maximum(one, floor)), width, axis=-1) for one in (each.data, mu)
+        )
+        away += ((measured - modelled) ** 2).sum(axis=1)
+    order = np.argsort(away)
     near, far = order[_FIRST // 2 : len(order) // 5], order[len(order) // 5 :]
     chosen = [order[: _FIRST // 2], rng.permutation(near)[: _FIRST // 4], rng.permutation(far)[: _FIRST // 4]]
     return np.asarray(x[np.concatenate(chosen)])
@@ -212,7 +217,7 @@ def screen(problem: Problem, rng: np.random.Generator) -> Array:
 
 def distinct(problem: Problem, x: Array, objective: Array, most: int) -> tuple[Array, Array]:
     """The best minima that differ in coordinates of the strain, the best first."""
-    size = problem.unknowns.space.profile.size
+    size = problem.space.profile.size
     kept: list[int] = []
     for i in np.argsort(objective, kind="stable"):
         if len(kept) == most:
@@ -229,7 +234,7 @@ def valleys(problem: Problem, x: Array, objective: Array) -> tuple[Array, Array]
     """
     best = float(objective.min())
     factor = problem.inflation(best)
-    free = problem.unknowns.free
+    free = problem.layout.free
     kept: list[int] = []
     matrices: list[Array] = []
     for i in np.argsort(objective, kind="stable"):
@@ -238,7 +243,7 @@ def valleys(problem: Problem, x: Array, objective: Array) -> tuple[Array, Array]
         away = [x[i] - x[j] for j in kept]
         if any(0.5 * each @ matrix @ each < _APART * factor for each, matrix in zip(away, matrices, strict=True)):
             continue
-        reduced = without_linear(evaluate(problem, x[i : i + 1], None, _COARSE).hessian[0])
+        reduced = without_linear(problem.evaluate(x[i : i + 1], None, _COARSE).hessian[0], len(free))
         matrices.append(np.where(np.outer(free, free), reduced, 0.0))
         kept.append(int(i))
     return x[kept], objective[kept]
@@ -246,8 +251,7 @@ def valleys(problem: Problem, x: Array, objective: Array) -> tuple[Array, Array]
 
 def _children(parents: Array, problem: Problem, rng: np.random.Generator) -> Array:
     """Further starts (n, k) from distinct minima, the best first."""
-    unknowns = problem.unknowns
-    low, high, free = unknowns.low, unknowns.high, unknowns.free
+    low, high, free = problem.layout.low, problem.layout.high, problem.layout.free
     span, count, k = high - low, len(parents), parents.shape[1]
     chosen = np.minimum(rng.integers(0, count, _CHILDREN), rng.integers(0, count, _CHILDREN))
     children = parents[chosen].copy()
@@ -268,28 +272,22 @@ def _children(parents: Array, problem: Problem, rng: np.random.Generator) -> Arr
 
 
 def _refined(problem: Problem, starts: Array, until: float) -> tuple[Array, Array, int]:
-    found: Refined = refine(problem, starts, max_iter=_ITERATIONS, rtol_dex=_COARSE, until=until)
+    found = refine(problem, starts, max_iter=_ITERATIONS, rtol_dex=_COARSE, until=until)
     return found.x, found.objective, int(found.iterations.sum())
 
 
 def _without_damage(problem: Problem) -> Problem:
-    bare = problem.unknowns.space.without_damage()
-    priors = {name: value for name, value in problem.unknowns.priors.items() if name not in ("kappa", "p")}
-    return replace(problem, unknowns=replace(problem.unknowns, space=bare, priors=priors))
+    damage = {each.name for each in DAMAGE}
+    priors = {name: value for name, value in problem.priors.items() if name not in damage}
+    return replace(problem, space=problem.space.without_damage(), priors=priors)
 
 
 def _lifted(x: Array, problem: Problem, rng: np.random.Generator) -> Array:
     """Starts with damage from minima (m, k) without: three a minimum."""
-    size = problem.unknowns.space.profile.size
+    size = problem.space.profile.size
     unit = np.repeat(x[:, :size], 3, axis=0)
     damage = rng.random((len(unit), 2)) * [1.0, 0.4] + [0.0, 0.02]
     return np.column_stack([unit, damage, np.repeat(x[:, size:], 3, axis=0)])
-
-
-def _window(problem: Problem) -> Scan:
-    """Scan whose end bounds the strain of the candidates: that of the prior, or the measured one if longer."""
-    longest = Scan()
-    return problem.grid if problem.grid.last > longest.last else longest
 
 
 @lru_cache(maxsize=4)

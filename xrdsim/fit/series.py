@@ -10,21 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import numba
-import numpy as np
 
 from xrdsim import compiling
 from xrdsim.curves.curve import Curve, read_curve
 from xrdsim.errors import ParameterError, XrdError
 from xrdsim.experiment.setup import Experiment
 from xrdsim.fit.fitting import BUDGET, fit_curve
-from xrdsim.fit.problem import Array, Problem, Unknowns, problem
-from xrdsim.fit.refinement import evaluate
+from xrdsim.fit.problem import Problem, Unknowns, problem
 from xrdsim.fit.result import Fit
+from xrdsim.fit.unknowns import Array
 from xrdsim.forward.resample import PEAK_MASK
 from xrdsim.profiles.space import ParameterSpace
 
-Starts = Callable[[Curve, Problem], Array | None]
-"""From a curve and its problem to coordinates (m, k) to begin with, or none."""
+Starts = Callable[[Problem], Array | None]
+"""From a problem to coordinates (m, k) to begin with, or none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,17 +33,13 @@ class Choices:
     Attributes
     ----------
     reading : arguments of ``read_curve``.
-    unknowns, mask, both_sides, exclude, experiment : as for ``xrdsim.fit.problem.problem``.
+    posing : arguments of ``xrdsim.fit.problem.problem``: the unknowns, and how the curve is prepared.
     starts : (m, 7 or 9) parameters, the same for all curves.
     fitting : arguments of ``fit_curve``.
     """
 
     reading: dict[str, Any] = field(default_factory=dict)
-    unknowns: Unknowns = field(default_factory=Unknowns)
-    mask: float = PEAK_MASK
-    both_sides: bool = False
-    exclude: tuple[tuple[float, float], ...] = ()
-    experiment: Experiment = field(default_factory=Experiment)
+    posing: dict[str, Any] = field(default_factory=dict)
     starts: Array | None = None
     fitting: dict[str, Any] = field(default_factory=dict)
 
@@ -82,7 +77,7 @@ def fit(
     fwhm, zero : limits of the instrument and of the angle of the substrate peak [arcsec]; equal ones fix it.
     scale, background : values to fix, in the unit of the intensity.
     prior : (mean, standard deviation) of parameters, zero or fwhm, normal.
-    mask, both_sides, exclude : which points are fitted, see ``xrdsim.fit.problem.problem``.
+    mask, both_sides, exclude : which points are fitted, see ``xrdsim.fit.preparation.measurement_of``.
     experiment : what was measured; None for GGG 444 with Cu Kα1.
     starts : what proposes starts, such as ``xrdml.NetworkStarts()``, which `xrd fit` takes; None for none.
     budget, effort, seed, chains, likelihood, progress : see ``xrdsim.fit.fit_curve``.
@@ -104,16 +99,9 @@ def fit(
         background=background,
         priors=dict(prior or {}),
     )
+    posing = {"unknowns": unknowns, "mask": mask, "both_sides": both_sides, "exclude": exclude}
     fitting = {"budget": budget, "effort": effort, "seed": seed, "chains": chains, "likelihood": tuple(likelihood)}
-    choices = Choices(
-        reading=reading,
-        unknowns=unknowns,
-        mask=mask,
-        both_sides=both_sides,
-        exclude=exclude,
-        experiment=experiment or Experiment(),
-        fitting=fitting,
-    )
+    choices = Choices(reading=reading, posing=posing | {"experiment": experiment}, fitting=fitting)
     return fit_file(curve, choices, starts=starts, progress=progress)
 
 
@@ -140,27 +128,18 @@ def fit_file(
     if isinstance(path, Curve) and choices.reading:
         raise ParameterError(f"{', '.join(choices.reading)}: a curve that was read is not read again; leave them out")
     curve = path if isinstance(path, Curve) else read_curve(path, **choices.reading)
-    given = problem(
-        curve,
-        unknowns=choices.unknowns,
-        mask=choices.mask,
-        both_sides=choices.both_sides,
-        exclude=choices.exclude,
-        experiment=choices.experiment,
-    )
+    given = problem(curve, **choices.posing)
     begun += _compile(given)
-    first = None if starts is None else starts(curve, given)
-    return fit_curve(
-        curve, given, starts=choices.starts, begin=first, begun=begun, progress=progress, **choices.fitting
-    )
+    first = None if starts is None else starts(given)
+    return fit_curve(given, starts=choices.starts, begin=first, begun=begun, progress=progress, **choices.fitting)
 
 
 def _compile(given: Problem) -> float:
     """Seconds for which kernels were compiled, at their first use on a machine: no budget is meant for that."""
     begun, before = time.perf_counter(), compiling.count()
-    x = 0.5 * (given.unknowns.low + given.unknowns.high)[None]
-    given.curves(x)
-    evaluate(given, x, None, 1e-2)
+    x = 0.5 * (given.layout.low + given.layout.high)[None]
+    given.curves(given.values(x))
+    given.evaluate(x, None, 1e-2)
     return time.perf_counter() - begun if compiling.count() > before else 0.0
 
 
@@ -187,15 +166,3 @@ def fit_files(
                 yield futures[future], future.result()
             except XrdError as error:
                 yield futures[future], error
-
-
-def adapted(rows: Array, unknowns: Unknowns) -> Array:
-    """Starts with or without damage, as the unknowns need them, inside their ranges and constraints."""
-    space = unknowns.space
-    size = len(space.low)
-    full = np.atleast_2d(np.asarray(rows, dtype=np.float64))
-    if full.shape[1] < size:
-        full = np.column_stack([full, np.tile([0.2, 1.0], (len(full), 1))])
-    inside = np.clip(full[:, :size], space.low, space.high)
-    unit = np.clip(np.nan_to_num(np.column_stack(space.to_unit(list(inside.T))[0])), 0.0, 1.0)
-    return np.column_stack(space.from_unit(list(unit.T)))

@@ -3,13 +3,16 @@
 from pathlib import Path
 
 from xrdsim.errors import ParameterError
+from xrdsim.experiment.instrument import GAUSSIAN, ZERO
 from xrdsim.experiment.reflection import Reflection
+from xrdsim.fit.measurement import Measurement
 from xrdsim.fit.problem import Problem
 from xrdsim.fit.result import Verdict
 from xrdsim.limits import Json, read_json
 from xrdsim.profiles.space import ParameterSpace, profile_of
 
-PLAIN = ("zero", "fwhm", "scale", "background", "priors", "per_count", "offset", "mask", "both_sides")
+_LIMITS = (ZERO.name, *GAUSSIAN.names)
+PLAIN = (*_LIMITS, "scale", "background", "priors", "per_count", "offset", "mask", "both_sides")
 """Settings that are taken as they stand; beside them ``exclude``, ``space``, ``convention`` and ``reflection``."""
 
 
@@ -33,7 +36,7 @@ def settings_of(path: str | Path) -> Json:
         return {}
     try:
         found = {name: settings[name] for name in PLAIN if name in settings}
-        for name in ("zero", "fwhm"):
+        for name in _LIMITS:
             if name in found:
                 low, high = found[name]
                 found[name] = (float(low), float(high))
@@ -59,37 +62,52 @@ def settings_of(path: str | Path) -> Json:
 
 def assumed(given: Problem) -> str:
     """What a fit takes for granted, in a sentence."""
-    return assumed_of(given.experiment.reflection, given.unknowns.fwhm, given.unknowns.space.damage)
+    each = "; ".join(_described(measured) for measured in given.measurements)
+    return f"Assumed: {each}, {'with' if given.space.damage else 'without'} lattice damage."
 
 
-def assumed_of(reflection: Reflection, fwhm: tuple[float, float], damage: bool) -> str:
-    """The same of a reflection, limits of the FWHM [arcsec] and whether there is damage."""
-    low, high = fwhm
-    width = f"{low:g} … {high:g}″" if low < high else f"{low:g}″"
+def _described(measured: Measurement) -> str:
+    """Reflection, radiation and instrument."""
+    reflection, instrument = measured.experiment.reflection, measured.instrument
+    limits = []
+    for parameter, (low, high) in zip(instrument.parameters, measured.limits, strict=True):
+        unit = "″" if parameter.unit == "arcsec" else ""
+        span = f"{low:g} … {high:g}{unit}" if low < high else f"{low:g}{unit}"
+        limits.append(f"{parameter.label} {span}")
     film = "" if reflection.film is None else f", under a film of {reflection.film.crystal}"
     return (
-        f"Assumed: {reflection.crystal} {''.join(map(str, reflection.hkl))}{film}, {reflection.wavelength:g} Å, a "
-        f"Gaussian instrument of FWHM {width}, {'with' if damage else 'without'} lattice damage."
+        f"{reflection.crystal} {''.join(map(str, reflection.hkl))}{film}, {reflection.wavelength:g} Å, a "
+        f"{instrument.name} instrument of {', '.join(limits)}"
     )
 
 
 def settings_to_dict(given: Problem) -> Json:
-    unknowns = given.unknowns
-    return {
-        "ranges": {
-            name: [low, high]
-            for name, low, high in zip(unknowns.space.names, unknowns.space.low, unknowns.space.high, strict=True)
-        },
-        "zero": list(unknowns.zero),
-        "fwhm": list(unknowns.fwhm),
-        "scale": unknowns.scale,
-        "background": unknowns.background,
-        "priors": {name: list(value) for name, value in unknowns.priors.items()},
-        "per_count": given.per_count if given.counting else None,
-        "offset": given.offset,
-        "points": len(given),
-        **given.left_out,
-        **{name: value for name, value in unknowns.space.to_dict().items() if name not in ("low", "high")},
-        "ties": dict(unknowns.space.ties),
-        **{name: value for name, value in given.experiment.to_dict().items() if name != "layers"},
+    """What it takes to repeat a fit; of several measurements the first, and under ``others`` the further ones."""
+    space, (first, *others) = given.space, given.measurements
+    ranges = zip(space.names, space.low, space.high, strict=True)
+    settings = {
+        "ranges": {name: [low, high] for name, low, high in ranges},
+        **_limits(first),
+        "priors": {name: list(value) for name, value in given.priors.items()},
+        **_points(first),
+        **{name: value for name, value in space.to_dict().items() if name not in ("low", "high")},
+        "ties": dict(space.ties),
+        **_experiment(first),
     }
+    further = [_limits(each) | _points(each) | _experiment(each) for each in others]
+    return settings | ({"others": further} if further else {})
+
+
+def _limits(measured: Measurement) -> Json:
+    names = zip(measured.names, (measured.zero, *measured.limits), strict=True)
+    fixed = {"scale": measured.scale, "background": measured.background}
+    return {name: list(limits) for name, limits in names} | fixed
+
+
+def _points(measured: Measurement) -> Json:
+    counts = {"per_count": measured.per_count if measured.counting else None, "offset": measured.offset}
+    return {**counts, "points": len(measured), **measured.left_out}
+
+
+def _experiment(measured: Measurement) -> Json:
+    return {name: value for name, value in measured.experiment.to_dict().items() if name != "layers"}

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xrdsim.errors import DeviceError, ParameterError
+from xrdsim.experiment.instrument import FWHM, ZERO
 from xrdsim.experiment.reflection import GGG_444, Reflection
 from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
 from xrdsim.experiment.setup import Experiment, experiment_of
@@ -18,11 +19,13 @@ from xrdsim.profiles.space import ParameterSpace
 
 Array = NDArray[np.float64]
 
-LIMITS = {"fwhm": (0.0, 3600.0), "zero": (-36000.0, 36000.0), "scale": (0.0, 1e30), "background": (0.0, 1e30)}
+LIMITS = {
+    "fwhm": (0.0, FWHM.most),  # 0, or at least FWHM.least
+    "zero": (ZERO.least, ZERO.most),
+    "scale": (0.0, 1e30),
+    "background": (0.0, 1e30),
+}
 """Of what a measurement adds to a curve [arcsec, arcsec, 1, 1]."""
-
-NARROWEST = 0.1
-"""Smallest FWHM of an instrument [arcsec] that is not 0."""
 
 
 @dataclass(frozen=True)
@@ -163,8 +166,8 @@ def per_sample(value: ArrayLike, n: int, name: str) -> Array:
         raise ParameterError(f"{name} has the shape {np.shape(value)}; give one number or one a sample ({n})") from None
     bad = ~((values >= low) & (values <= high))
     if name == "fwhm":
-        bad |= (values > 0.0) & (values < NARROWEST)
+        bad |= (values > 0.0) & (values < FWHM.least)
     if bad.any():
-        what = f"0, or {NARROWEST:g}" if name == "fwhm" else f"{low:g}"
+        what = f"0, or {FWHM.least:g}" if name == "fwhm" else f"{low:g}"
         raise ParameterError(f"{name} = {values[bad][0]:g} must be a number within {what} … {high:g}")
     return values

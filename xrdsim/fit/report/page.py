@@ -10,9 +10,20 @@ from importlib.metadata import version
 from pathlib import Path
 
 from xrdsim.files import save_json
-from xrdsim.fit.figures import draw, figure, likelihood_figure, name, quietly, series_figure
+from xrdsim.fit.report.figures import draw, figure, likelihood_figure, name, quietly, series_figure
+from xrdsim.fit.report.tables import (
+    NONE,
+    SHOWN,
+    Row,
+    likelihood_rows,
+    minima_table,
+    misfits,
+    series_rows,
+    table,
+    words,
+    write_series,
+)
 from xrdsim.fit.result import Fit
-from xrdsim.fit.tables import NONE, SHOWN, Row, likelihood_rows, minima_table, misfits, series_rows, table, write_series
 from xrdsim.html import html_table, section, write_page
 
 __all__ = [
@@ -136,7 +147,7 @@ def _numbers(fit: Fit) -> list[Row]:
 
 def _correlations(fit: Fit) -> str:
     """Correlations of the posterior, blue where positive, orange where negative."""
-    names = [*(each.name for each in fit.parameters), "zero", "FWHM"]
+    names = [*(each.name for each in fit.parameters), *map(words, fit.minima[0].instrument)]
     lines = ["<tr><th></th>" + "".join(f'<th scope="col">{html.escape(each)}</th>' for each in names) + "</tr>"]
     for i, each in enumerate(names):
         cells = [f'<th scope="row">{html.escape(each)}</th>']

@@ -1,4 +1,7 @@
-"""Figures of fits: the curve with its model, residuals and strain profile; a series of curves."""
+"""Figures of fits: the curve with its model, residuals and strain profile; a series of curves.
+
+Of a fit of several measurements the curve is that of the first.
+"""
 
 import warnings
 from collections.abc import Iterator, Sequence
@@ -15,11 +18,11 @@ from scipy.special import chdtri
 
 from xrdsim.experiment.scan import DEFAULT_SCAN
 from xrdsim.experiment.setup import Experiment
-from xrdsim.fit.points import everywhere
+from xrdsim.fit.measurement import everywhere
+from xrdsim.fit.report.tables import SHOWN, label, scale
 from xrdsim.fit.result import Fit, Minimum, Verdict
-from xrdsim.fit.tables import SHOWN, label, scale
 from xrdsim.forward.derived import depth_end, strain_profile
-from xrdsim.forward.simulator import Simulator
+from xrdsim.forward.simulator import Seen, Simulator
 from xrdsim.plotting import MEASURED, MODEL, PALETTE, SECOND, angle_axes, profile_axes, save_figure
 from xrdsim.profiles.space import MOST_STRAIN, ParameterSpace, profile_of
 
@@ -236,8 +239,8 @@ def _seen(fit: Fit, minimum: Minimum) -> Array:
     """Model of another minimum at all angles, scale and background chosen to come near the best model."""
     experiment = Experiment.from_dict(fit.settings).within(_ROUGH)
     simulator = Simulator(experiment, DEFAULT_SCAN, _space(fit))
-    instrument = np.array([minimum.zero]), np.array([minimum.fwhm])
-    curve = everywhere(simulator, fit.angle, np.array([minimum.values]), *instrument)
+    zero, fwhm = (np.array([value]) for value in list(minimum.instrument.values())[:2])  # of the first measurement
+    curve = everywhere(simulator, fit.angle, np.array([minimum.values]), Seen.unscaled(fwhm, zero))
     columns = np.column_stack([curve, np.ones_like(curve)])
     used = fit.used
     near = np.linalg.lstsq(columns[used] / fit.model[used, None], np.ones(used.sum()))[0]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from xrdsim.experiment.instrument import GAUSSIAN, ZERO
 from xrdsim.files import replacing
 from xrdsim.fit.result import Estimate, Fit
 
@@ -35,8 +36,9 @@ def misfits(fit: Fit) -> list[Row]:
 
 def minima_table(fit: Fit) -> tuple[Row, list[Row]]:
     """Columns and rows: the best distinct solutions side by side, with the digits of the best one."""
-    minima, shown = fit.minima[:SHOWN], (*fit.parameters, *fit.measurement[-2:])
-    numbers = [(*each.values, each.zero, each.fwhm) for each in minima]
+    minima = fit.minima[:SHOWN]
+    shown = (*fit.parameters, *(fit[name] for name in minima[0].instrument))
+    numbers = [(*each.values, *each.instrument.values()) for each in minima]
     rows: list[Row] = [
         (_MISFITS[0], *(_short(each.reduced_chi2) for each in minima)),
         (_MISFITS[2], *(_short(each.rms_dex) for each in minima)),
@@ -121,8 +123,7 @@ def rounded(value: float, std: float) -> Row:
     return f"{value:.{digits}e}", f"{std:.1e}"
 
 
-_WORDS = {
-    "fwhm": "FWHM",
+_WORDS = {each.name: each.label for each in (ZERO, *GAUSSIAN.parameters)} | {
     "largest_strain": "largest strain",
     "depth_of_largest_strain": "its depth",
     "integrated_strain": "∫ε dz",
@@ -138,8 +139,14 @@ def scale(each: Estimate) -> float:
 def label(each: Estimate) -> str:
     """Name with the unit of the number shown."""
     unit = "%" if scale(each) != 1.0 else {"arcsec": "″", "1": ""}.get(each.unit, each.unit)
-    name = _WORDS.get(each.name, each.name)
+    name = words(each.name)
     return f"{name} [{unit}]" if unit else name
+
+
+def words(name: str) -> str:
+    """The name of a quantity as it is shown; the number of a second measurement stands apart."""
+    own, _, number = name.rpartition("_")
+    return f"{_WORDS.get(own, own)} {number}" if number.isdigit() else _WORDS.get(name, name)
 
 
 def _line(each: Estimate) -> Row:

@@ -1,0 +1,311 @@
+"""One measured curve prepared for the fit: what the model predicts of it, and what its noise is.
+
+The model of the intensity is μ = scale·C(p, zero, instrument) + background, C the reflectivity of the profile p seen
+through the instrument. With known counts N the objective is half the Poisson deviance,
+
+    Φ = Σ μ − N + N ln(N/μ),          ∂Φ/∂x = Σ w·(μ − N)·∂μ/∂x,   w = 1/μ,
+
+and without, half the sum of squares of log10(I/μ)/s, for which w = 1/(s μ ln 10)² and N − μ is μ ln(I/μ); s is the
+scatter of neighbouring points, and only sets the unit of Φ. In both, Σ w·∂μ∂μᵀ is the Hessian matrix of Fisher's
+scoring (P. McCullagh and J. A. Nelder, Generalized Linear Models, 1989), and scale and background, in which μ is
+linear, follow from the other unknowns by a few steps of it.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from xrdsim.curves.curve import Curve
+from xrdsim.experiment.instrument import GAUSSIAN, ZERO, Instrument, InstrumentParameter
+from xrdsim.experiment.scan import Scan
+from xrdsim.experiment.setup import Experiment
+from xrdsim.fit.unknowns import Array, Limits, Unknown, measurement_unknowns
+from xrdsim.forward.model import check_film
+from xrdsim.forward.simulator import Seen, Simulator
+from xrdsim.limits import Json
+
+_SPARSE = 4.0  # points of a grid for each measured one, up to which these lie on it
+_FINEST = 1.0  # step [arcsec] of a grid between whose points the model is interpolated
+_TAPS = 6  # points of the polynomial between the points of an equidistant grid
+
+
+@dataclass(eq=False)
+class Scoring:
+    """Φ and its quadratic form at m places, scale and background at their best.
+
+    Attributes
+    ----------
+    linear : (m, l) scale and background of each measurement, in counts, or the unit of the intensity.
+    objective : (m,) Φ.
+    gradient, hessian : (m, k + l) and (m, k + l, k + l), of the coordinates and of ``linear``.
+    """
+
+    linear: Array
+    objective: Array
+    gradient: Array
+    hessian: Array
+
+    def take(self, rows: NDArray[np.int64], other: "Scoring", good: NDArray[np.bool_]) -> None:
+        """Put the good places of another in the place of some rows."""
+        for name in ("linear", "objective", "gradient", "hessian"):
+            getattr(self, name)[rows] = getattr(other, name)[good]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Measurement:
+    """A measured curve, prepared for the fit; ``measurement_of`` makes it.
+
+    Attributes
+    ----------
+    read : the curve as it was read.
+    curve : the same, less what strain cannot reach; its note says what was left out and summed.
+    used : which of its points are fitted.
+    data : (n,) counts, or intensities if ``counting`` is not set; of the points that are used, summed where dense.
+    angle : (n,) their mean angles [arcsec].
+    counting : whether ``data`` are counts with Poisson's noise.
+    simulator : of the experiment, on the equidistant scan on which curves are simulated.
+    picked : (n,) points of this scan that were measured; ``between`` interpolates (n, scan) where they are not on it.
+    exposure : (n,) counts per intensity, relative to their mean, times the points summed; 1 without counting.
+    per_count : intensity per count, of the file, its harmonic mean; 1 without counting.
+    offset : counts taken off, see ``measurement_of``.
+    scatter : s of the module's formulas [dex]; 1 with counting.
+    left_out : mask, both_sides and exclude of ``measurement_of``.
+    instrument : through which it was measured.
+    zero : limits of the angle of the substrate peak [arcsec].
+    limits : of the instrument's parameters, in the order and units of its table.
+    scale, background : None, or the value at which it is fixed, in the unit of the file.
+    """
+
+    read: Curve
+    curve: Curve
+    used: NDArray[np.bool_]
+    data: Array
+    angle: Array
+    counting: bool
+    simulator: Simulator
+    picked: NDArray[np.int64]
+    exposure: Array
+    between: csr_array | None = None
+    per_count: float = 1.0
+    offset: float = 0.0
+    scatter: float = 1.0
+    left_out: Json = field(default_factory=dict)
+    instrument: Instrument = GAUSSIAN
+    zero: Limits = ZERO.limits
+    limits: tuple[Limits, ...] = tuple(each.limits for each in GAUSSIAN.parameters)
+    scale: float | None = None
+    background: float | None = None
+
+    @property
+    def experiment(self) -> Experiment:
+        """What was measured, and how it is described."""
+        return self.simulator.experiment
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of its zero and of its instrument's parameters, (q,)."""
+        return (ZERO.name, *self.instrument.names)
+
+    @property
+    def start(self) -> Array:
+        """Values (q,) of zero and instrument with which a refinement begins that is given none."""
+        return np.array([each.within(limits, each.start) for each, limits in self._table()])
+
+    @property
+    def screened(self) -> Array:
+        """Values (q,) of the candidates that a search compares with the curve."""
+        return np.array([each.within(limits, each.screened) for each, limits in self._table()])
+
+    def _table(self) -> Iterator[tuple[InstrumentParameter, Limits]]:
+        return zip((ZERO, *self.instrument.parameters), (self.zero, *self.limits), strict=True)
+
+    def unknowns(self, number: int = 0) -> tuple[Unknown, ...]:
+        """Its unknowns, as the measurement of this number."""
+        return measurement_unknowns(self.instrument, self.zero, self.limits, self.scale, self.background, number)
+
+    def held(self, which: int, value: float) -> "Measurement":
+        """The same with its zero (0) or a parameter of its instrument (from 1) fixed."""
+        if which == 0:
+            return replace(self, zero=(value, value))
+        limits = tuple((value, value) if j == which - 1 else ends for j, ends in enumerate(self.limits))
+        return replace(self, limits=limits)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def curves(self, params: Array, own: Array, rtol_dex: float = 1e-3) -> Array:
+        """Unscaled curves (m, n) of parameters (m, p) with values (m, q) of zero and instrument."""
+        rows = self._checked(params)
+        return self._pick(self.simulator.within(rtol_dex).curves(rows, self._seen(own))[1])
+
+    def linearize(self, params: Array, own: Array, rtol_dex: float = 1e-3) -> tuple[Array, Array]:
+        """The same, and their derivatives (m, p + q, n) over parameters, zero and instrument."""
+        rows = self._checked(params)
+        _, intensity, slope = self.simulator.within(rtol_dex).linearize(rows, self._seen(own), self.names)
+        return self._pick(intensity), self._pick(slope)
+
+    def _seen(self, own: Array) -> Seen:
+        """As the simulator takes it, which knows a Gaussian."""
+        zero, fwhm = own.T
+        return Seen.unscaled(fwhm, zero)
+
+    def _checked(self, params: Array) -> Array:
+        """Parameters as the kernels take them; a film must hold their layers."""
+        rows = np.ascontiguousarray(params)
+        check_film(rows, self.simulator.space.profile, self.experiment.reflection)
+        return rows
+
+    def _pick(self, on_grid: Array) -> Array:
+        if self.between is None:
+            return np.ascontiguousarray(on_grid[..., self.picked] * self.exposure)
+        flat = on_grid.reshape(-1, on_grid.shape[-1])
+        picked = (self.between @ flat.T).T.reshape(*on_grid.shape[:-1], -1)
+        return np.ascontiguousarray(picked * self.exposure)
+
+    def expected(self, curves: Array, linear: Array) -> Array:
+        """μ (m, n) of unscaled curves (m, n) with scale and background (m, 2)."""
+        return np.asarray(np.maximum(linear[:, :1] * curves + linear[:, 1:] * self.exposure, 1e-9 * self.data.max()))
+
+    def whole(self, params: Array, own: Array, linear: Array, rtol_dex: float) -> Array:
+        """Model at all angles of ``curve`` in the unit of the file, of one row of each: (1, p), (1, q) and (1, 2)."""
+        intensity = everywhere(self.simulator.within(rtol_dex), self.curve.angle, params, self._seen(own))
+        return np.asarray((linear[0, 0] * intensity + linear[0, 1] + self.offset) * self.per_count)
+
+    def in_unit_of_file(self, linear: Array) -> Array:
+        """Scale and background (m, 2) in the unit of the file."""
+        return np.asarray((linear + np.array([0.0, self.offset])) * self.per_count)
+
+    def weights(self, mu: Array) -> tuple[Array, Array]:
+        """w and w·(data − μ) of the module's formulas, (m, n) each."""
+        if self.counting:
+            weight = 1.0 / mu
+            return weight, self.data * weight - 1.0
+        slope = 1.0 / (self.scatter * mu * math.log(10.0))
+        return slope**2, slope / self.scatter * np.log10(self.data / mu)
+
+    def residuals(self, mu: Array) -> Array:
+        """Signed roots (m, n) whose half sum of squares is Φ; positive where the data exceed μ."""
+        if self.counting:
+            part = mu - self.data + self.data * np.log(np.maximum(self.data, 1e-300) / mu)
+            return np.asarray(np.sign(self.data - mu) * np.sqrt(2.0 * np.maximum(part, 0.0)))
+        return np.asarray(np.log10(self.data / mu) / self.scatter)
+
+    def difference(self, mu: Array) -> Array:
+        """log10 measured/model (…, n) of intensities, of which none is 0."""
+        data, below = self.data.clip(0.5 if self.counting else 0.0), self.offset * self.exposure
+        return np.asarray(np.log10((data + below) / (mu + below)))
+
+    def objective(self, mu: Array) -> Array:
+        """Φ (m,)."""
+        if self.counting:
+            return np.asarray((mu - self.data + self.data * np.log(np.maximum(self.data, 1e-300) / mu)).sum(axis=-1))
+        return np.asarray(0.5 * ((np.log10(self.data / mu) / self.scatter) ** 2).sum(axis=-1))
+
+    def scoring(self, params: Array, own: Array, change: Array, linear: Array | None, rtol_dex: float) -> Scoring:
+        """Φ with its gradient and scoring matrix over the unit cube, zero, instrument, scale and background.
+
+        Parameters
+        ----------
+        params, own : as for ``curves``.
+        change : (m, p, p) derivatives of the parameters over the unit cube.
+        linear : (m, 2) scale and background from which the best ones are near; None if nothing is known of them.
+        rtol_dex : accuracy of the model.
+        """
+        curves, slope = self.linearize(params, own, rtol_dex)
+        if linear is not None:
+            linear = np.maximum(linear, 1e-12)
+        linear = self.scaled(curves, linear, 6 if linear is None else 3)
+        mu = self.expected(curves, linear)
+        weight, residual = self.weights(mu)
+        size = params.shape[1]
+        columns = np.empty((len(params), slope.shape[1] + 2, mu.shape[1]))
+        scaled = linear[:, :1, None] * slope
+        np.matmul(np.swapaxes(change, 1, 2), scaled[:, :size], out=columns[:, :size])
+        columns[:, size:-2] = scaled[:, size:]
+        columns[:, -2] = curves
+        columns[:, -1] = self.exposure
+        weighted = columns * weight[:, None, :]
+        hessian = weighted @ np.swapaxes(columns, 1, 2)
+        gradient = -(columns @ residual[:, :, None])[:, :, 0]
+        for column, fixed in ((-2, self.scale), (-1, self.background)):
+            if fixed is not None:
+                gradient[:, column] = 0.0
+                hessian[:, column, :] = hessian[:, :, column] = 0.0
+                hessian[:, column, column] = 1.0
+        return Scoring(linear, self.objective(mu), gradient, hessian)
+
+    def scaled(self, curves: Array, start: Array | None = None, steps: int = 6) -> Array:
+        """Scale and background (m, 2), not negative, with the smallest Φ for unscaled curves (m, n)."""
+        found = self._first(curves) if start is None else start.copy()
+        free = [self.scale is None, self.background is None]
+        for column, (value, below) in enumerate(((self.scale, 0.0), (self.background, self.offset))):
+            if value is not None:
+                found[:, column] = max(value / self.per_count - below, 0.0)
+        least = 1e-9 * max(self.data.max(), 1e-300)
+        for _ in range(steps if any(free) else 0):
+            weight, residual = self.weights(self.expected(curves, found))
+            g = np.stack([(residual * curves).sum(axis=1), residual @ self.exposure], axis=1)
+            weighted = weight * curves
+            a, b, c = (weighted * curves).sum(axis=1), weighted @ self.exposure, weight @ self.exposure**2
+            if all(free):
+                determinant = np.maximum(a * c - b * b, 1e-300)
+                step = (
+                    np.stack([(c * g[:, 0] - b * g[:, 1]), (a * g[:, 1] - b * g[:, 0])], axis=1) / determinant[:, None]
+                )
+                cut = np.clip(found + step, 0.2 * found, 5.0 * found + least) - found
+                for column, size in enumerate((a, c)):  # what the cut of the other leaves to do
+                    other = cut[:, 1 - column]
+                    step[:, column] = np.where(
+                        other == step[:, 1 - column], step[:, column], (g[:, column] - b * other) / size
+                    )
+            else:
+                step = np.stack([g[:, 0] / a * free[0], g[:, 1] / c * free[1]], axis=1)
+            found = np.clip(found + step, 0.2 * found, 5.0 * found + least)
+        return found
+
+    def _first(self, curves: Array) -> Array:
+        """Scale and background (m, 2) to begin with: least squares weighted by the data, or simply a large scale."""
+        high = np.maximum(curves.max(axis=1), 1e-300)
+        plain = np.column_stack([max(self.data.max(), 1.0) / high, np.full(len(curves), max(self.data.min(), 0.5))])
+        weight = 1.0 / np.maximum(self.data, 1.0) if self.counting else 1.0 / self.data**2
+        ends = curves @ (weight * self.data), np.full(len(curves), self.exposure @ (weight * self.data))
+        a, b, c = curves**2 @ weight, curves @ (weight * self.exposure), self.exposure**2 @ weight
+        determinant = np.maximum(a * c - b * b, 1e-300)
+        solved = np.stack([c * ends[0] - b * ends[1], a * ends[1] - b * ends[0]], axis=1) / determinant[:, None]
+        return np.where((solved > 0.0).all(axis=1, keepdims=True), solved, plain)
+
+
+def everywhere(simulator: Simulator, angle: Array, params: Array, seen: Seen) -> Array:
+    """Unscaled curve (n,) at all angles (n,) of one row of parameters (1, p) that is seen as one."""
+    grid, picked, between = equidistant(angle, np.ones(len(angle), bool))
+    on_grid = replace(simulator, scan=grid).curves(np.ascontiguousarray(params), seen)[1][0]
+    return np.asarray(on_grid[picked] if between is None else between @ on_grid)
+
+
+def equidistant(angle: Array, used: NDArray[np.bool_]) -> tuple[Scan, NDArray[np.int64], csr_array | None]:
+    """An equidistant scan that holds the used angles, their places on it, or the polynomials between its points."""
+    step = float(np.median(np.diff(angle)))
+    places = (angle - angle[0]) / step
+    if np.abs(places - np.round(places)).max() < 1e-3 and places[-1] < _SPARSE * len(angle):
+        points = int(np.round(places[-1])) + 1
+        step = float((angle[-1] - angle[0]) / (points - 1))
+        return Scan(float(angle[0]), step, points), np.round(places[used]).astype(np.int64), None
+    step = min(max(step, _FINEST), 4.0)
+    half = _TAPS // 2
+    points = math.ceil((angle[-1] - angle[0]) / step) + 2 * half
+    grid = Scan(float(angle[0]) - (half - 1) * step, step, points)
+    at = (angle[used] - grid.start) / step
+    first = np.clip(np.floor(at).astype(np.int64) - (half - 1), 0, points - _TAPS)
+    t = (at - first)[:, None]
+    columns = []
+    for i in range(_TAPS):  # Lagrange's polynomials
+        others = np.array([j for j in range(_TAPS) if j != i])
+        columns.append(np.prod((t - others) / (i - others), axis=1))
+    rows = np.repeat(np.arange(len(at)), _TAPS)
+    where = (first[:, None] + np.arange(_TAPS)).ravel()
+    matrix = csr_array((np.column_stack(columns).ravel(), (rows, where)), shape=(len(at), points))
+    return grid, first, matrix

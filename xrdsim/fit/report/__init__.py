@@ -1,0 +1,1 @@
+"""What a fit found, to look at: figures, tables and one page."""

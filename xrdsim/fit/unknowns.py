@@ -1,0 +1,245 @@
+"""What is unknown in a fit, who owns it, and where it lies in the vectors and matrices of the fit.
+
+A vector of *coordinates* holds the coordinates of the profile in the unit cube (``ParameterSpace.from_unit``), then of
+each measurement its zero and the parameters of its instrument:
+
+    x = [unit cube | zero, instrument of the first | zero, instrument of the second | …]
+
+In a vector of *values* the profile's parameters themselves stand in the place of the cube. The intensity is linear in
+scale and background, which are solved for; the matrix of the scoring step has their rows behind the coordinates:
+
+    [x | scale, background of the first | scale, background of the second | …]
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xrdsim.errors import ParameterError
+from xrdsim.experiment.instrument import ZERO, Instrument
+from xrdsim.forward.model import LIMITS
+from xrdsim.profiles.space import ParameterSpace
+
+Array = NDArray[np.float64]
+
+Limits = tuple[float, float]
+
+LINEAR = ("scale", "background")
+"""In which the intensity is linear."""
+
+INTENSITY = "intensity"
+"""Unit of these, that of the file."""
+
+_FAR = 10.0  # widths of a prior, or of the range, that its mean may be away from the range
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """One unknown of a fit.
+
+    Attributes
+    ----------
+    name, unit : those of the tables; what belongs to a second measurement has _2 behind its name.
+    low, high : its limits; equal ones fix it.
+    owner : the number of the measurement whose it is, from 0; None of the profile.
+    prior : mean and standard deviation of a normal distribution, or None.
+    kind : that of the profile's table.
+    tied_to : the parameter whose value it takes.
+
+    Raises
+    ------
+    ParameterError
+        The prior has no width, or is far from the limits.
+    """
+
+    name: str
+    unit: str
+    low: float
+    high: float
+    owner: int | None = None
+    prior: tuple[float, float] | None = None
+    kind: str = ""
+    tied_to: str = ""
+
+    def __post_init__(self) -> None:
+        if self.prior is None:
+            return
+        (mean, std), low, high = self.prior, self.low, self.high
+        if not (math.isfinite(mean) and 1e-9 * (abs(low) + abs(high)) < std < math.inf):
+            raise ParameterError(
+                f"the prior of {self.name}, {mean:g} ± {std:g}, needs a finite mean and a positive width"
+            )
+        room = _FAR * max(std, high - low)
+        if not low - room <= mean <= high + room:
+            raise ParameterError(
+                f"the prior of {self.name}, {mean:g} ± {std:g}, is far from its range {low:g} … {high:g}"
+            )
+
+    @property
+    def fixed(self) -> bool:
+        """Whether its limits leave one value."""
+        return self.low == self.high
+
+    @property
+    def free(self) -> bool:
+        """Whether it is fitted: neither fixed nor tied."""
+        return not (self.fixed or self.tied_to)
+
+
+def profile_unknowns(space: ParameterSpace) -> tuple[Unknown, ...]:
+    """The unknowns of a profile, in the order of its columns."""
+    ties = dict(space.ties)
+    table = space.profile.table[: len(space.low)]
+    return tuple(
+        Unknown(each.name, each.unit, low, high, kind=each.kind, tied_to=ties.get(each.name, ""))
+        for each, low, high in zip(table, space.low, space.high, strict=True)
+    )
+
+
+def measurement_unknowns(
+    instrument: Instrument,
+    zero: Limits,
+    limits: tuple[Limits, ...],
+    scale: float | None,
+    background: float | None,
+    number: int = 0,
+) -> tuple[Unknown, ...]:
+    """The unknowns of a measurement: zero and the instrument's parameters, then scale and background.
+
+    Parameters
+    ----------
+    instrument : whose parameters have the ``limits``, one pair each.
+    zero : limits [arcsec].
+    scale, background : None, or the value at which it is fixed.
+    number : of the measurement, from 0.
+
+    Raises
+    ------
+    ParameterError
+        Limits that are not in order, or a value without meaning.
+    """
+    suffix = f"_{number + 1}" if number else ""
+    unknowns = []
+    for parameter, ends in zip((ZERO, *instrument.parameters), (zero, *limits), strict=True):
+        parameter.check(ends)
+        unknowns.append(Unknown(parameter.name + suffix, parameter.unit, *ends, owner=number))
+    for name, value in zip(LINEAR, (scale, background), strict=True):
+        least, most = LIMITS[name]
+        if value is not None and not least <= value <= most:
+            raise ParameterError(f"{name} = {value:g} must be a number within {least:g} … {most:g}")
+        low, high = (0.0, math.inf) if value is None else (value, value)
+        unknowns.append(Unknown(name + suffix, INTENSITY, low, high, owner=number))
+    return tuple(unknowns)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the unknowns lie; the formulas are those of the module.
+
+    Attributes
+    ----------
+    unknowns : (k,) those of the coordinates.
+    linear : (l,) scale and background of each measurement.
+    profile : where the profile lies in coordinates and values.
+    instruments : the same of zero and instrument of each measurement.
+    scales : where scale and background of each measurement lie among those of all, (m, l).
+    """
+
+    unknowns: tuple[Unknown, ...]
+    linear: tuple[Unknown, ...]
+    profile: slice
+    instruments: tuple[slice, ...]
+    scales: tuple[slice, ...]
+
+    @classmethod
+    def of(
+        cls,
+        profile: tuple[Unknown, ...],
+        measurements: Sequence[tuple[Unknown, ...]],
+        priors: Mapping[str, tuple[float, float]],
+    ) -> "Layout":
+        """Of the unknowns of a profile and of each measurement, and (mean, standard deviation) of any of them.
+
+        Raises
+        ------
+        ParameterError
+            A prior of what is not fitted, or without meaning.
+        """
+        count = len(LINEAR)
+        unknowns = [*profile, *(each for measured in measurements for each in measured[:-count])]
+        names = [each.name for each in unknowns]
+        for name, prior in priors.items():
+            if name not in names:
+                raise ParameterError(f"there is no prior of {name}; choose among {', '.join(names)}")
+            unknowns[names.index(name)] = replace(unknowns[names.index(name)], prior=prior)
+        ends = np.cumsum([len(profile), *(len(measured) - count for measured in measurements)]).tolist()
+        return cls(
+            unknowns=tuple(unknowns),
+            linear=tuple(each for measured in measurements for each in measured[-count:]),
+            profile=slice(0, len(profile)),
+            instruments=tuple(slice(first, last) for first, last in pairwise(ends)),
+            scales=tuple(slice(count * i, count * (i + 1)) for i in range(len(measurements))),
+        )
+
+    def __len__(self) -> int:
+        return len(self.unknowns)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Of the coordinates, (k,)."""
+        return tuple(each.name for each in self.unknowns)
+
+    @cached_property
+    def least(self) -> Array:
+        """Lower limits of the values (k,)."""
+        return np.array([each.low for each in self.unknowns])
+
+    @cached_property
+    def most(self) -> Array:
+        """Upper limits of the values (k,)."""
+        return np.array([each.high for each in self.unknowns])
+
+    @cached_property
+    def low(self) -> Array:
+        """Lower limits of the coordinates (k,): 0 of the profile's."""
+        return np.array([0.0 if each.owner is None else each.low for each in self.unknowns])
+
+    @cached_property
+    def high(self) -> Array:
+        """Upper limits of the coordinates (k,)."""
+        return np.array([1.0 if each.owner is None else each.high for each in self.unknowns])
+
+    @cached_property
+    def free(self) -> NDArray[np.bool_]:
+        """Which of the coordinates are fitted, (k,)."""
+        return np.array([each.free for each in self.unknowns])
+
+    @cached_property
+    def solved(self) -> NDArray[np.bool_]:
+        """Which rows of the scoring matrix are of unknowns that are fitted, (k + l,)."""
+        return np.append(self.free, [each.free for each in self.linear])
+
+    @cached_property
+    def places(self) -> tuple[NDArray[np.int64], ...]:
+        """Rows of the scoring matrix that each measurement has a part in: profile, instrument, scale, background."""
+        rows = np.arange(len(self.unknowns) + len(self.linear))
+        return tuple(
+            np.concatenate([rows[self.profile], rows[own], rows[len(self) :][linear]])
+            for own, linear in zip(self.instruments, self.scales, strict=True)
+        )
+
+
+def adapted(rows: Array, space: ParameterSpace) -> Array:
+    """Starts with or without damage, as the space needs them, inside its ranges and constraints."""
+    size = len(space.low)
+    full = np.atleast_2d(np.asarray(rows, dtype=np.float64))
+    if full.shape[1] < size:
+        full = np.column_stack([full, np.tile([0.2, 1.0], (len(full), 1))])
+    inside = np.clip(full[:, :size], space.low, space.high)
+    unit = np.clip(np.nan_to_num(np.column_stack(space.to_unit(list(inside.T))[0])), 0.0, 1.0)
+    return np.column_stack(space.from_unit(list(unit.T)))
