@@ -87,8 +87,8 @@ def reflectivity(h, eps, angle, *, convention="exact", reflection=GGG_444, monoc
         if convention == "exact":
             theta = reflection.theta_substrate - angle * ARCSEC
             factor = 1.0 if polarisation == 0 else np.abs(np.cos(2 * theta))
-            sigma = 0.5 * k * factor * reflection.chih / np.sin(theta)
-            shift = -0.5 * (k * reflection.chi0 / np.sin(theta) + 2 * k * np.sin(theta))
+            sigma = 0.5 * k * factor * reflection.crystal.chih / np.sin(theta)
+            shift = -0.5 * (k * reflection.crystal.chi0 / np.sin(theta) + 2 * k * np.sin(theta))
 
             def a_of(e, shift=shift):
                 return 0.5 * h0 / (1 + e) + shift
@@ -97,7 +97,7 @@ def reflectivity(h, eps, angle, *, convention="exact", reflection=GGG_444, monoc
             factor = 1.0 if polarisation == 0 else cos2
             chi = reflection.susceptibilities_linear[polarisation]
             sigma = 0.5 * k * factor * chi / math.sin(theta_b) * np.ones_like(angle)
-            absorb = -1j * k * reflection.chi0.imag / math.sin(theta_b)
+            absorb = -1j * k * reflection.crystal.chi0.imag / math.sin(theta_b)
 
             def a_of(e, absorb=absorb, kappa=kappa):
                 return 0.5 * (kappa * (angle * ARCSEC - e * math.tan(theta_b)) + absorb)

@@ -10,6 +10,8 @@ from .dataset.reading import open_dataset as open_dataset
 from .dataset.samplers import Sample as Sample
 from .dataset.samplers import sample as sample
 from .errors import XrdError as XrdError
+from .experiment.crystal import Crystal as Crystal
+from .experiment.instrument import Instrument as Instrument
 from .experiment.reflection import GGG_444 as GGG_444
 from .experiment.reflection import Film as Film
 from .experiment.reflection import Reflection as Reflection
@@ -28,6 +30,7 @@ from .information.fisher import Fisher as Fisher
 from .information.fisher import fisher as fisher
 from .information.sensitivity import Sensitivity as Sensitivity
 from .information.sensitivity import measure_sensitivity as measure_sensitivity
+from .profiles.profile import Profile as Profile
 from .profiles.space import ParameterSpace as ParameterSpace
 
 __version__: str

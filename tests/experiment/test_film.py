@@ -9,7 +9,7 @@ import pytest
 
 import xrdsim
 from xrdsim.errors import ParameterError
-from xrdsim.experiment.reflection import GGG_444, YIG_ON_GGG_444, Reflection
+from xrdsim.experiment.reflection import GGG_444, YIG_ON_GGG_444, Film, Reflection
 from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
 from xrdsim.experiment.setup import Convention, Experiment
 from xrdsim.forward.derivatives import linearize
@@ -44,15 +44,15 @@ def test_layers_agree_with_the_slow_recursion():
 
 
 def test_a_film_of_the_substrate_is_no_film(demonstration):
-    names = ("crystal", "lattice", "chi0", "chih", "source")
-    film = type(YIG_ON_GGG_444.film)(thickness=20000.0, **{name: getattr(GGG_444, name) for name in names})
+    film = Film(GGG_444.crystal, thickness=20000.0)
     got = xrdsim.simulate(demonstration, fwhm=0, reflection=replace(GGG_444, film=film)).reflectivity
     np.testing.assert_allclose(got, xrdsim.simulate(demonstration, fwhm=0).reflectivity, rtol=1e-7)
 
 
 def test_a_thick_absorbing_film_hides_the_substrate():
     thick = replace(YIG_ON_GGG_444, film=replace(YIG_ON_GGG_444.film, thickness=1e7))
-    other = replace(thick, chi0=2.0 * GGG_444.chi0.real + 1j * GGG_444.chi0.imag)
+    chi0 = GGG_444.crystal.chi0
+    other = replace(thick, crystal=replace(GGG_444.crystal, chi0=2.0 * chi0.real + 1j * chi0.imag))
     angles = Scan(200.0, 10.0, 200)
     curves = [xrdsim.simulate(PARAMS, fwhm=0, scan=angles, reflection=r).reflectivity for r in (thick, other)]
     assert np.isfinite(curves[0]).all()
@@ -120,13 +120,13 @@ def test_a_film_is_read_from_toml_and_written(tmp_path):
     film = table["film"]
     path = tmp_path / "yig.toml"
     path.write_text(
-        f'[reflection]\ncrystal = "GGG"\nlattice = {GGG_444.lattice}\nhkl = [4, 4, 4]\nwavelength = 1.54056\n'
+        f'[reflection]\ncrystal = "GGG"\nlattice = {GGG_444.crystal.lattice}\nhkl = [4, 4, 4]\nwavelength = 1.54056\n'
         f'chi0 = {table["chi0"]}\nchih = {table["chih"]}\nsource = "test"\n'
         f'[reflection.film]\ncrystal = "YIG"\nlattice = {film["lattice"]}\nthickness = 31500.0\n'
         f'chi0 = {film["chi0"]}\nchih = {film["chih"]}\nsource = "test"\n'
     )
     read = Reflection.from_toml(path)
     assert read.film.thickness == 31500.0
-    assert read.film.chih == YIG_ON_GGG_444.film.chih
+    assert read.film.crystal == replace(YIG_ON_GGG_444.film.crystal, source="test")
     assert "film" not in GGG_444.to_dict()
     assert DEFAULT_SCAN.points == 701

@@ -7,6 +7,7 @@ from conftest import narrow_flanks
 from hypothesis import given, settings
 from test_strain import unit_vectors
 
+from xrdsim.experiment.crystal import Crystal
 from xrdsim.experiment.reflection import GGG_444, Reflection
 from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
 from xrdsim.experiment.setup import Convention
@@ -136,14 +137,14 @@ def test_uniform_strain_is_a_shifted_perfect_crystal():
 
 
 def test_total_reflection_without_absorption():
-    transparent = Reflection("none", 12.383, (4, 4, 4), 1.54056, -3.7e-5 + 1e-15j, -1.27e-5 + 0j, "test")
+    transparent = Reflection(Crystal("none", 12.383, -3.7e-5 + 1e-15j, -1.27e-5 + 0j, "test"), (4, 4, 4), 1.54056)
     curve = sublayer_curve([], [], np.linspace(-1.5, 1.5, 31), transparent)
     np.testing.assert_allclose(curve, 1.0, atol=1e-6)
 
 
 def test_another_reflection_agrees_with_the_slow_reference(demonstration):
     silicon = Reflection(
-        "Si", 5.43102, (3, 3, 3), 1.54056, -1.5127e-5 + 3.4955e-7j, 6.2e-6 - 2.4e-7j, "tables, rounded"
+        Crystal("Si", 5.43102, -1.5127e-5 + 3.4955e-7j, 6.2e-6 - 2.4e-7j, "tables, rounded"), (3, 3, 3), 1.54056
     )
     scan = Scan(-100.0, 3.3, 1000)
     curve = simulate(demonstration, layers=25, fwhm=0, reflection=silicon, scan=scan).reflectivity[0]

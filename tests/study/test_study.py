@@ -1,4 +1,4 @@
-"""Comparing ways of training: what is run and what is skipped, test sets, differences and the report, all tiny."""
+"""Comparing methods of training: what is run and what is skipped, test sets, differences and the report, all tiny."""
 
 import csv
 import json
@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from cli import app
 from xrdml.study import study as study_module
 from xrdml.study.costs import ROUNDS, load_costs, measure_cost
-from xrdml.study.methods import BASELINE, BEFORE, WAYS, Cost, choose, kind, plan, planned_seconds
+from xrdml.study.methods import BASELINE, BEFORE, METHODS, Cost, choose, kind, plan, planned_seconds
 from xrdml.study.report import METRICS, collect, write
 from xrdml.study.statistics import HELPS, HURTS, ONE_SEED, UNSEEN, Difference, compare, interval, widening
 from xrdml.study.study import PREDICTIONS, Settings, open_study, run_study
@@ -29,7 +29,7 @@ def stubbed(options, folder):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A study with two seeds of the baseline and one of another way; nothing in it is changed."""
+    """A study with two seeds of the baseline and one of another method; nothing in it is changed."""
     path = tmp_path_factory.mktemp("study")
     _, complete = run_study(path, only=[BASELINE], seeds=2, settings=TINY, measure=stubbed)
     assert complete
@@ -38,26 +38,26 @@ def folder(tmp_path_factory):
 
 
 def test_names_and_combinations():
-    assert next(iter(WAYS)) == BASELINE
-    assert WAYS[BASELINE].options == {}
+    assert next(iter(METHODS)) == BASELINE
+    assert METHODS[BASELINE].options == {}
     assert list(choose(["flow", "fisher"])) == ["fisher", "flow"]
     with pytest.raises(ParameterError, match=r"'nets' is unknown; choose weighted, sensitivity, .*multitask"):
         choose(["nets"])
 
 
 def test_epochs_keep_the_budget():
-    costs = {kind(way.options): Cost(1e-3, fine=1e-3 if "hier" in name else 0.0) for name, way in WAYS.items()}
-    costs[kind(WAYS["fisher"].options)] = Cost(1e-3, metric=5e-3)
-    assert plan(WAYS[BASELINE], costs, 1000, 10.5) == (0, 10)
-    assert plan(WAYS["sensitivity"], costs, 1000, 10.5) == (0, 10)
-    assert plan(WAYS["fisher"], costs, 1000, 10.5) == (0, 5)
-    assert plan(WAYS["hierarchical"], costs, 1000, 10.5) == (0, 6)
-    first, last = plan(WAYS["two-stage"], costs, 1000, 10.5)
+    costs = {kind(method.options): Cost(1e-3, fine=1e-3 if "hier" in name else 0.0) for name, method in METHODS.items()}
+    costs[kind(METHODS["fisher"].options)] = Cost(1e-3, metric=5e-3)
+    assert plan(METHODS[BASELINE], costs, 1000, 10.5) == (0, 10)
+    assert plan(METHODS["sensitivity"], costs, 1000, 10.5) == (0, 10)
+    assert plan(METHODS["fisher"], costs, 1000, 10.5) == (0, 5)
+    assert plan(METHODS["hierarchical"], costs, 1000, 10.5) == (0, 6)
+    first, last = plan(METHODS["two-stage"], costs, 1000, 10.5)
     assert first == int(BEFORE * 10.5)
     assert first + last == 10
-    for way in WAYS.values():
-        assert planned_seconds(way, costs, 1000, 10.5) <= 10.5
-    assert plan(WAYS[BASELINE], costs, 1000, 0.1) == (0, 1)
+    for method in METHODS.values():
+        assert planned_seconds(method, costs, 1000, 10.5) <= 10.5
+    assert plan(METHODS[BASELINE], costs, 1000, 0.1) == (0, 1)
 
 
 def test_costs_are_measured_once(tmp_path):
@@ -68,14 +68,14 @@ def test_costs_are_measured_once(tmp_path):
         return Cost(float(len(asked)))
 
     for _ in range(2):
-        costs = load_costs(tmp_path, WAYS, lambda line: None, note)
-    kinds = len({kind(way.options) for way in WAYS.values()})
+        costs = load_costs(tmp_path, METHODS, lambda line: None, note)
+    kinds = len({kind(method.options) for method in METHODS.values()})
     assert len(asked) == ROUNDS * kinds
     assert costs[kind({})] == Cost(1.0 + kinds)  # the median of what was measured in turn
-    assert {kind(way.options) for way in WAYS.values()} == set(costs)
+    assert {kind(method.options) for method in METHODS.values()} == set(costs)
     (tmp_path / "costs.json").write_text("{")
     with pytest.raises(StoreError, match="remove it"):
-        load_costs(tmp_path, WAYS, lambda line: None, note)
+        load_costs(tmp_path, METHODS, lambda line: None, note)
 
 
 @pytest.mark.slow
@@ -253,10 +253,10 @@ def test_the_report(folder, tmp_path):
     assert [path.name for path in files] == ["comparison.csv", "comparison.md", "comparison.png"]
     with files[0].open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert {row["way"] for row in rows} == {BASELINE, "sensitivity"}
+    assert {row["method"] for row in rows} == {BASELINE, "sensitivity"}
     assert {row["metric"] for row in rows} == {*METRICS, *open_dataset(study.dataset("prior")).names}
-    assert {row["verdict"] for row in rows if row["way"] == "sensitivity"} == {ONE_SEED}
-    assert all(float(row["difference"]) == 0.0 for row in rows if row["way"] == BASELINE)
+    assert {row["verdict"] for row in rows if row["method"] == "sensitivity"} == {ONE_SEED}
+    assert all(float(row["difference"]) == 0.0 for row in rows if row["method"] == BASELINE)
     text = files[1].read_text(encoding="utf-8")
     assert "## twins" in text
     assert "- sensitivity: no finished run of seed 1" in text

@@ -195,7 +195,7 @@ def compare(
         Path | None, typer.Option("--output", "-o", help="Folder for the report; default: STUDY/report.")
     ] = None,
 ) -> None:
-    """Compare the ways of training on the same data, time and test curves: what helps, and how sure that is.
+    """Compare the methods of training on the same data, time and test curves: what helps, and how sure that is.
 
     Examples:
 

@@ -99,7 +99,8 @@ def unlike_curves(trained: TrainedModel, simulation: Simulation, rows: Rows, see
     if other is not None:
         foreign = replace(simulation.experiment, reflection=other)
         curves = stored_curves(rows.params.astype(np.float64), replace(simulation, experiment=foreign))
-        name = other.crystal if other.film is None else f"{other.film.crystal} on {other.crystal}"
+        film = "" if other.film is None else f"{other.film.crystal.name} on "
+        name = film + other.crystal.name
         found[f"material {name}"] = drawn(2, replace(rows, reflectivity=curves), prior)
     return found
 

@@ -1,1 +1,1 @@
-"""A study that compares ways of training."""
+"""A study that compares methods of training."""

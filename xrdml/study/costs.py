@@ -1,4 +1,4 @@
-"""What a row of training costs in each way: measured once, on a small dataset, before the runs of a study."""
+"""What a row of training costs in each method: measured once, on a small dataset, before the runs of a study."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 
-from xrdml.study.methods import SENSITIVITY, Cost, Way, kind, two_phases
+from xrdml.study.methods import SENSITIVITY, Cost, Method, kind, two_phases
 from xrdml.training.train import Progress, train
 from xrdsim.dataset.generation import generate
 from xrdsim.errors import StoreError
@@ -31,14 +31,14 @@ _SKIPPED = 4  # first steps, which are slower
 
 
 def load_costs(
-    folder: Path, ways: dict[str, Way], report: Callable[[str], None], measure: Callable[..., Cost]
+    folder: Path, methods: dict[str, Method], report: Callable[[str], None], measure: Callable[..., Cost]
 ) -> dict[str, Cost]:
     """Costs by ``study_ways.kind``; those that the file lacks are measured and written.
 
     Parameters
     ----------
     folder : of the study.
-    ways : that will be run.
+    methods : that will be run.
     report : called with a line of text.
     measure : ``measure_cost`` or what stands for it.
 
@@ -54,8 +54,8 @@ def load_costs(
     except (OSError, ValueError, TypeError) as error:
         raise StoreError(f"{path} cannot be read ({error}); remove it to have the costs measured again") from error
     needed: dict[str, Json] = {}
-    for way in ways.values():
-        for options in (way.options, way.before):
+    for method in methods.values():
+        for options in (method.options, method.before):
             if options is not None and kind(options) not in costs:
                 needed.setdefault(kind(options), options)
     if not needed:

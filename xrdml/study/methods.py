@@ -1,6 +1,6 @@
-"""The ways of training that a study compares: names, and the arguments of ``xrdml.train`` that differ.
+"""The methods of training that a study compares: names, and the arguments of ``xrdml.train`` that differ.
 
-Cost and budget: a way that costs more a row gets fewer epochs, so that every run takes the same time.
+Cost and budget: a method that costs more a row gets fewer epochs, so that every run takes the same time.
 """
 
 import json
@@ -18,15 +18,15 @@ SENSITIVITY = "sensitivity"
 """Stands for the loss weights that the study measures, once for all runs."""
 
 PRIOR = "prior"
-"""The dataset of most ways; the others are named by their sampler."""
+"""The dataset of most methods; the others are named by their sampler."""
 
 BEFORE = 2.0 / 3.0
 """Part of the budget of two stages that the first one gets."""
 
 
 @dataclass(frozen=True)
-class Way:
-    """A way of training.
+class Method:
+    """A method of training.
 
     Attributes
     ----------
@@ -44,23 +44,23 @@ class Way:
         return {"options": self.options, "sampler": self.sampler, "before": self.before}
 
 
-WAYS: dict[str, Way] = {
-    BASELINE: Way(),
-    "sensitivity": Way({"weights": SENSITIVITY}),
-    "fisher": Way({"weights": "fisher"}),
-    "curve": Way({"loss": "curve"}),
-    "two-stage": Way({"loss": "curve"}, before={}),
-    "multitask": Way({"model": "multitask"}),
-    "hierarchical": Way({"model": "hierarchical"}),
-    "attention": Way({"model": "attention"}),
-    "flow": Way({"model": "flow"}),
-    "edge": Way(sampler="edge"),
-    "jeffreys": Way(sampler="jeffreys"),
-    "errors": Way(sampler="errors"),
-    "hierarchical+sensitivity+curve": Way({"model": "hierarchical", "weights": SENSITIVITY, "loss": "curve"}),
-    "multitask+sensitivity": Way({"model": "multitask", "weights": SENSITIVITY}),
+METHODS: dict[str, Method] = {
+    BASELINE: Method(),
+    "sensitivity": Method({"weights": SENSITIVITY}),
+    "fisher": Method({"weights": "fisher"}),
+    "curve": Method({"loss": "curve"}),
+    "two-stage": Method({"loss": "curve"}, before={}),
+    "multitask": Method({"model": "multitask"}),
+    "hierarchical": Method({"model": "hierarchical"}),
+    "attention": Method({"model": "attention"}),
+    "flow": Method({"model": "flow"}),
+    "edge": Method(sampler="edge"),
+    "jeffreys": Method(sampler="jeffreys"),
+    "errors": Method(sampler="errors"),
+    "hierarchical+sensitivity+curve": Method({"model": "hierarchical", "weights": SENSITIVITY, "loss": "curve"}),
+    "multitask+sensitivity": Method({"model": "multitask", "weights": SENSITIVITY}),
 }
-"""All ways; the baseline is the first."""
+"""All methods; the baseline is the first."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,8 @@ class Cost:
 _MOST = 10000  # epochs
 
 
-def choose(only: Sequence[str] | None) -> dict[str, Way]:
-    """The named ways, in the order of ``WAYS``; all of them for ``None``.
+def choose(only: Sequence[str] | None) -> dict[str, Method]:
+    """The named methods, in the order of ``METHODS``; all of them for ``None``.
 
     Raises
     ------
@@ -95,9 +95,9 @@ def choose(only: Sequence[str] | None) -> dict[str, Way]:
         A name is unknown.
     """
     for name in only or ():
-        if name not in WAYS:
-            raise ParameterError(f"the way {name!r} is unknown; choose {', '.join(WAYS)}")
-    return {name: way for name, way in WAYS.items() if not only or name in only}
+        if name not in METHODS:
+            raise ParameterError(f"the method {name!r} is unknown; choose {', '.join(METHODS)}")
+    return {name: method for name, method in METHODS.items() if not only or name in only}
 
 
 def kind(options: Json) -> str:
@@ -106,21 +106,21 @@ def kind(options: Json) -> str:
     return json.dumps(counted, sort_keys=True)
 
 
-def plan(way: Way, costs: dict[str, Cost], rows: int, budget: float) -> tuple[int, int]:
+def plan(method: Method, costs: dict[str, Cost], rows: int, budget: float) -> tuple[int, int]:
     """Epochs of the first stage (0 without one) and of the last one, which together keep the budget [s]."""
-    cost = costs[kind(way.options)]
-    if way.before is None:
+    cost = costs[kind(method.options)]
+    if method.before is None:
         return 0, cost.epochs(rows, budget)
-    earlier = costs[kind(way.before)]
+    earlier = costs[kind(method.before)]
     first = earlier.epochs(rows, BEFORE * budget)
     return first, cost.epochs(rows, budget - earlier.seconds(rows, first))
 
 
-def planned_seconds(way: Way, costs: dict[str, Cost], rows: int, budget: float) -> float:
+def planned_seconds(method: Method, costs: dict[str, Cost], rows: int, budget: float) -> float:
     """Time that a run is expected to take, above the budget only where one epoch is."""
-    first, last = plan(way, costs, rows, budget)
-    before = costs[kind(way.before)].seconds(rows, first) if way.before is not None else 0.0
-    return before + costs[kind(way.options)].seconds(rows, last)
+    first, last = plan(method, costs, rows, budget)
+    before = costs[kind(method.before)].seconds(rows, first) if method.before is not None else 0.0
+    return before + costs[kind(method.options)].seconds(rows, last)
 
 
 def two_phases(options: Json) -> bool:

@@ -1,7 +1,7 @@
-"""Differences between ways of training and how sure they are: a paired bootstrap over test rows and seeds.
+"""Differences between methods of training and how sure they are: a paired bootstrap over test rows and seeds.
 
-Every way saw the same rows with the same noise, and the runs of one seed the same split of the data; so differences are
-taken row by row and seed by seed, d[s, i]. Seeds and rows are drawn with replacement, independently of each other
+Every method saw the same rows with the same noise, and the runs of one seed the same split of the data; so differences
+are taken row by row and seed by seed, d[s, i]. Seeds and rows are drawn with replacement, independently of each other
 (A. B. Owen, Ann. Appl. Stat. 1, 386, 2007), rows that belong together at once. A handful of seeds is too few for that:
 the deviations of the means of the seeds from the mean of all are first made larger by √(S/(S − 1)) · t/z, with the
 97.5 % quantiles t of Student's distribution of S − 1 degrees of freedom and z of the normal one.
@@ -28,17 +28,17 @@ _SEED = 50  # of the bootstrap
 
 @dataclass(frozen=True)
 class Difference:
-    """A way beside the baseline, by one measure of error on one test set.
+    """A method beside the baseline, by one measure of error on one test set.
 
     Attributes
     ----------
-    way, test_set, metric : names.
+    method, test_set, metric : names.
     seeds, rows : how many were compared.
     value, baseline : mean errors over the same seeds and rows.
     low, high : limits of the interval of their difference, value − baseline.
     """
 
-    way: str
+    method: str
     test_set: str
     metric: str
     seeds: int
@@ -50,7 +50,7 @@ class Difference:
 
     @property
     def difference(self) -> float:
-        """Below 0 where the way is better."""
+        """Below 0 where the method is better."""
         return self.value - self.baseline
 
     @property
@@ -62,12 +62,12 @@ class Difference:
 
 
 def compare(
-    way: str, test_set: str, metric: str, errors: Array, baseline: Array, groups: NDArray[np.int64]
+    method: str, test_set: str, metric: str, errors: Array, baseline: Array, groups: NDArray[np.int64]
 ) -> Difference:
-    """Compare errors (seeds, rows) of a way with those of the baseline for the same seeds and rows."""
+    """Compare errors (seeds, rows) of a method with those of the baseline for the same seeds and rows."""
     low, high = interval(errors - baseline, groups)
     count, rows = errors.shape
-    return Difference(way, test_set, metric, count, rows, float(errors.mean()), float(baseline.mean()), low, high)
+    return Difference(method, test_set, metric, count, rows, float(errors.mean()), float(baseline.mean()), low, high)
 
 
 def interval(difference: Array, groups: NDArray[np.int64], draws: int = DRAWS) -> tuple[float, float]:

@@ -1,7 +1,7 @@
-"""A study that compares ways of training: same data, same time of computation, same test curves, several seeds.
+"""A study that compares methods of training: same data, same time of computation, same test curves, several seeds.
 
 The folder of a study holds everything: ``study.json`` (its settings), ``data/`` and ``tests/`` (curves),
-``sensitivity.npy``, ``costs.json``, and for each run ``runs/WAY-SEED`` with the model, ``run.json`` and, last of all,
+``sensitivity.npy``, ``costs.json``, and for each run ``runs/METHOD-SEED`` with the model, ``run.json`` and, last,
 ``predictions.npz``: a run that has it is finished. What is missing is made, so that a study can be made in sittings.
 """
 
@@ -19,7 +19,7 @@ from xrdml.evaluation.errors import curve_error
 from xrdml.inference.pilot import measure_errors
 from xrdml.networks.checkpoint import CARD, STATE, load_model
 from xrdml.study.costs import BATCH, WEIGHTS, load_costs, measure_cost, resolve
-from xrdml.study.methods import BASELINE, PRIOR, Cost, Way, choose, plan, planned_seconds
+from xrdml.study.methods import BASELINE, PRIOR, Cost, Method, choose, plan, planned_seconds
 from xrdml.study.test_curves import Held, check_sets, load_sets
 from xrdml.training.train import METRICS, Progress, train
 from xrdsim.dataset.generation import generate
@@ -89,11 +89,11 @@ class Study:
         return self.folder / "runs" / f"{name}-{seed}"
 
     def dataset(self, sampler: str) -> Path:
-        """What a way learns from."""
+        """What a method learns from."""
         return self.folder / "data" / f"{sampler}.zarr"
 
     def finished(self, name: str, seeds: int) -> list[int]:
-        """Seeds of the finished runs of a way."""
+        """Seeds of the finished runs of a method."""
         return [seed for seed in range(seeds) if (self.run_folder(name, seed) / PREDICTIONS).exists()]
 
     @property
@@ -121,8 +121,8 @@ def run_study(
     Parameters
     ----------
     folder : of the study.
-    only : names of the ways to run; ``None`` for all.
-    seeds : runs of each way, with the seeds 0, 1, …
+    only : names of the methods to run; ``None`` for all.
+    seeds : runs of each method, with the seeds 0, 1, …
     minutes : after which to stop, at the end of an epoch; 0 trains nothing.
     settings : of a new study; they must be those of one that was begun.
     report : called with lines of text.
@@ -131,30 +131,31 @@ def run_study(
     Raises
     ------
     ParameterError
-        An unknown way, a number without meaning, or a way without the run of the baseline that it needs.
+        An unknown method, a number without meaning, or a method without the run of the baseline that it needs.
     StoreError
         The folder holds a study with other settings, or a file of it cannot be used.
     KeyboardInterrupt
         Says how to go on.
     """
-    ways = choose(only)
+    methods = choose(only)
     if seeds < 1 or (minutes is not None and not minutes >= 0.0):
         raise ParameterError(f"seeds = {seeds} must be at least 1, and minutes = {minutes} not negative")
     end = time.monotonic() + 60.0 * minutes if minutes is not None else float("inf")
     try:
         study = open_study(Path(folder), settings or Settings(), report)
-        todo = [(name, seed) for seed in range(seeds) for name in ways if not _ended(study.run_folder(name, seed))]
+        todo = [(name, seed) for seed in range(seeds) for name in methods if not _ended(study.run_folder(name, seed))]
         if not todo or time.monotonic() >= end:
             return study, not todo
-        _check_pilot(study, ways)
-        study = replace(study, costs=load_costs(study.folder, ways, report, measure))
-        seconds = [planned_seconds(ways[name], study.costs, study.learned, study.settings.budget) for name, _ in todo]
-        report(f"{len(todo)} of {seeds * len(ways)} runs to do, about {_span(sum(seconds))}")
+        _check_pilot(study, methods)
+        study = replace(study, costs=load_costs(study.folder, methods, report, measure))
+        budget = study.settings.budget
+        seconds = [planned_seconds(methods[name], study.costs, study.learned, budget) for name, _ in todo]
+        report(f"{len(todo)} of {seeds * len(methods)} runs to do, about {_span(sum(seconds))}")
         planned, spent = 0.0, 0.0
         for number, (name, seed) in enumerate(todo):
             began = time.monotonic()
             try:
-                line = _run(study, name, ways[name], seed, end)
+                line = _run(study, name, methods[name], seed, end)
             except _Pause:
                 report(f"the sitting is over in {name}, seed {seed}; the same command goes on")
                 return study, False
@@ -217,19 +218,19 @@ def _profiles(study: Study) -> NDArray[np.float64]:
     return np.asarray(rows, np.float64)
 
 
-def _check_pilot(study: Study, ways: dict[str, Way]) -> None:
-    for name, way in ways.items():
+def _check_pilot(study: Study, methods: dict[str, Method]) -> None:
+    for name, method in methods.items():
         pilot = study.run_folder(BASELINE, 0)
-        needed = way.sampler == "errors" and not study.dataset("errors").exists() and BASELINE not in ways
+        needed = method.sampler == "errors" and not study.dataset("errors").exists() and BASELINE not in methods
         if needed and not (pilot / PREDICTIONS).exists():
-            raise ParameterError(f"the way {name!r} needs the errors of {BASELINE}, seed 0; run it too, or first")
+            raise ParameterError(f"the method {name!r} needs the errors of {BASELINE}, seed 0; run it too, or first")
 
 
-def _run(study: Study, name: str, way: Way, seed: int, end: float) -> str:
+def _run(study: Study, name: str, method: Method, seed: int, end: float) -> str:
     """Make a run, or go on with it; what to say of it. One whose loss is not finite is noted as failed."""
     folder = study.run_folder(name, seed)
-    _make_data(study, way.sampler)
-    first, last = plan(way, study.costs, study.learned, study.settings.budget)
+    _make_data(study, method.sampler)
+    first, last = plan(method, study.costs, study.learned, study.settings.budget)
 
     def watch(now: Progress) -> None:
         if now.validation is not None and time.monotonic() > end:
@@ -240,19 +241,19 @@ def _run(study: Study, name: str, way: Way, seed: int, end: float) -> str:
             common: Json = {"epochs": epochs, "patience": epochs, "batch_size": BATCH, "seed": seed}
             arguments = resolve(options, study.weights) | common
             resume = (target / STATE).exists()
-            train(study.dataset(way.sampler), output=target, resume=resume, progress=watch, **arguments)
+            train(study.dataset(method.sampler), output=target, resume=resume, progress=watch, **arguments)
 
     resumed, began = folder.exists(), time.monotonic()
     try:
-        if way.before is not None:
-            stage(way.before, folder / "before", first)
-        stage(way.options | ({"finetune": folder / "before"} if first else {}), folder, last)
+        if method.before is not None:
+            stage(method.before, folder / "before", first)
+        stage(method.options | ({"finetune": folder / "before"} if first else {}), folder, last)
     except TrainingError as error:
-        save_json(folder / FAILURE, {"way": name, "seed": seed, "error": str(error)})
+        save_json(folder / FAILURE, {"method": name, "seed": seed, "error": str(error)})
         return f"failed: {error}"
     took = None if resumed else time.monotonic() - began
-    planned = planned_seconds(way, study.costs, study.learned, study.settings.budget)
-    values = {"way": name, "seed": seed, **way.to_dict(), "epochs_before": first, "epochs": last}
+    planned = planned_seconds(method, study.costs, study.learned, study.settings.budget)
+    values = {"method": name, "seed": seed, **method.to_dict(), "epochs_before": first, "epochs": last}
     save_json(folder / RUN, values | {"planned_seconds": planned, "seconds": took})
     mean = predict_sets(study, folder)
     for state in (folder / STATE, folder / "before" / STATE):

@@ -46,7 +46,7 @@ SEED = 40_000_003
 
 NAMES = ("iid", "edges", "twins", "low-counts", "wide-fwhm")
 
-_STEPS = (0.8, 0.6, 0.45, 0.35, 0.25, 0.2)  # lengths of the ways to a twin, in parts of the ranges
+_STEPS = (0.8, 0.6, 0.45, 0.35, 0.25, 0.2)  # distances to a twin, in parts of the ranges
 _TOGETHER = 256  # rows whose twins are searched at once
 _MOST = 200  # times as many rows as that at most
 _RTOL = 1e-3  # accuracy of the compared curves in dex

@@ -50,7 +50,7 @@ ASKED = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 class Variant:
     """One way to simulate: keywords of ``simulate``, or of ``linearize`` for ``derivatives``, without or with damage.
 
-    ``demonstration``: it is timed on that one sample, as the peers are.
+    ``demonstration``: it is timed on that one sample, as xrayutilities is.
     """
 
     name: str
@@ -87,9 +87,9 @@ class Timing:
     ms_per_curve : median over REPEATS, rounds of all variants taking turns.
     spread : slowest over fastest repeat.
     error, worst_error : RMS of Δlog10 R over the scan [dex] against the converged continuum of the same convention,
-        median and largest of ROWS samples of the prior (peers: of the one sample).
-    operations : floating-point operations per curve (``xrdsim.benchmark.flops``); None for peers.
-    peak : multiply-adds, counted twice, that as many cores did in the same rounds [GFLOP/s]; None for peers.
+        median and largest of ROWS samples of the prior (xrayutilities: of the one sample).
+    operations : floating-point operations per curve (``xrdsim.benchmark.flops``); None for xrayutilities.
+    peak : multiply-adds, counted twice, that as many cores did in the same rounds [GFLOP/s]; None for xrayutilities.
     """
 
     name: str
@@ -145,19 +145,21 @@ class _Job(NamedTuple):
     run: Callable[[], object]
 
 
-def measure_throughput(*, peers: bool = False, seconds: float = 0.15, progress: Progress | None = None) -> list[Timing]:
+def measure_throughput(
+    *, xrayutilities: bool = False, seconds: float = 0.15, progress: Progress | None = None
+) -> list[Timing]:
     """Time all variants side by side, in turns, so that a change of the machine's speed hits all alike.
 
     Parameters
     ----------
-    peers : also time xrayutilities' models on the sublayers of 100 Å (single core).
+    xrayutilities : also time xrayutilities' models on the sublayers of 100 Å (single core).
     seconds : duration of one repeat.
     progress : called with (done, total) repeats.
 
     Raises
     ------
     XrdError
-        Peers are asked for and not installed.
+        It is asked for and not installed.
     """
     _check_seconds(seconds)
     cores = sorted({1, numba.get_num_threads()})
@@ -165,7 +167,7 @@ def measure_throughput(*, peers: bool = False, seconds: float = 0.15, progress: 
     for variant in VARIANTS:
         rows = np.array([DEMONSTRATION]) if variant.demonstration else _rows(ROWS, variant.damaged)
         jobs += [_job(variant.name, rows, threads, seconds, _simulator(variant)) for threads in cores]
-    others = _peers() if peers else []
+    others = _xrayutilities() if xrayutilities else []
     times = _take_turns(jobs + others, progress)
 
     peak = {
@@ -291,7 +293,7 @@ def _take_turns(jobs: list[_Job], progress: Progress | None) -> list[list[float]
     return times
 
 
-def _peers() -> list[_Job]:
+def _xrayutilities() -> list[_Job]:
     middle = (np.arange(200) + 0.5) * 100.0
     strain = strain_profile(DEMONSTRATION, middle)[0]
     strain = strain[: int(np.argmax(strain <= DMIN))]

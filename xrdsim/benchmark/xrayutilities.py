@@ -51,7 +51,7 @@ def xrayutilities_model(name: str, thickness: Array, strain: Array, reflection: 
     count = len(layers)
     cosine = abs(np.cos(2.0 * reflection.theta_bragg))
     chi0, chih = (
-        np.array([getattr(reflection, name)] + [getattr(reflection.strained, name)] * (count - 1))
+        np.array([getattr(reflection.crystal, name)] + [getattr(reflection.strained, name)] * (count - 1))
         for name in ("chi0", "chih")
     )
     if name == "SimpleDynamicalCoplanarModel":  # it absorbs in its layers with the opposite sign

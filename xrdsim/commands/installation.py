@@ -12,7 +12,9 @@ from xrdsim.commands.options import VerifyOption, command, outputs
 @command()
 def bench(
     seconds: Annotated[float, typer.Option(help="Length of one repeat in seconds.")] = 0.15,
-    peers: Annotated[bool, typer.Option("--peers", help="Also time xrayutilities, where installed.")] = False,
+    xrayutilities: Annotated[
+        bool, typer.Option("--xrayutilities", "--peers", help="Also time xrayutilities, where installed.")
+    ] = False,
     output: Annotated[Path | None, typer.Option("--json", "-o", help="Also write all figures as JSON.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Also draw the error against the time of several steps.")] = None,
 ) -> None:
@@ -22,7 +24,7 @@ def bench(
 
         xrd bench
 
-        xrd bench --peers --json bench.json --plot steps.png
+        xrd bench --xrayutilities --json bench.json --plot steps.png
     """
     from xrdsim.benchmark.figures import step_figure
     from xrdsim.benchmark.tables import throughput_notes, throughput_table, timings_to_dict
@@ -33,7 +35,7 @@ def bench(
 
     outputs(output, plot, figures=(plot,))
     with counting("timing", "repeats") as progress:
-        timings = measure_throughput(peers=peers, seconds=seconds, progress=progress)
+        timings = measure_throughput(xrayutilities=xrayutilities, seconds=seconds, progress=progress)
     show_table(*throughput_table(timings))
     for line in throughput_notes(timings):
         say(line)

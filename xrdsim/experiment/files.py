@@ -1,8 +1,7 @@
 """Tables of TOML files that describe an experiment."""
 
-from dataclasses import fields
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from xrdsim.errors import ParameterError
 from xrdsim.limits import Json, read_toml
@@ -25,8 +24,7 @@ def read_table(path: str | Path, name: str) -> Json:
     return dict(content[name])
 
 
-def refuse_unknown(record: type[Any], table: Json, where: str) -> None:
-    """Raise ParameterError where a table has an entry that is no field of its record."""
-    names = [field.name for field in fields(record)]
+def refuse_unknown(names: Sequence[str], table: Json, where: str) -> None:
+    """Raise ParameterError where a table has another entry than these."""
     if unknown := [name for name in table if name not in names]:
         raise ParameterError(f"{where} has no entry {unknown[0]!r}; it may have {', '.join(names)}")

@@ -26,9 +26,8 @@ record, built in Python or read from a TOML file::
     points = 701
 """
 
-import cmath
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -36,6 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xrdsim.errors import ParameterError
+from xrdsim.experiment.crystal import Crystal
 from xrdsim.experiment.files import read_table, refuse_unknown
 from xrdsim.limits import Json
 from xrdsim.units import ARCSEC
@@ -55,36 +55,24 @@ class Film:
 
     Parameters
     ----------
-    crystal : name, for messages and files.
-    lattice : lattice constant along the surface normal where it is not strained by implantation [Å].
+    crystal : of which it is; the lattice along the surface normal where it is not strained by implantation.
     thickness : of the whole film, the strained part included [Å].
-    chi0, chih : Fourier coefficients of the susceptibility, as of a ``Reflection``.
-    source : where they come from.
 
     Raises
     ------
     ParameterError
-        A value has the wrong sign.
+        A thickness without meaning.
     """
 
-    crystal: str
-    lattice: float
+    crystal: Crystal
     thickness: float
-    chi0: complex
-    chih: complex
-    source: str
 
     def __post_init__(self) -> None:
-        if not (0.0 < self.lattice < math.inf and 0.0 < self.thickness <= THICKEST_FILM):
+        if not 0.0 < self.thickness <= THICKEST_FILM:
             raise ParameterError(
-                f"film: lattice {self.lattice:g} Å and thickness {self.thickness:g} Å must be positive, the thickness "
-                f"at most {THICKEST_FILM:g} Å, beyond which it is a substrate"
+                f"film: thickness {self.thickness:g} Å must be positive, at most {THICKEST_FILM:g} Å, beyond which it "
+                "is a substrate"
             )
-        _check_finite("film: ", chi0=self.chi0, chih=self.chih)
-        if self.chi0.imag <= 0.0 or self.chi0.real >= 0.0:
-            raise ParameterError(f"film: chi0 = {self.chi0:g} must have a negative real and a positive imaginary part")
-        if self.chih == 0.0:
-            raise ParameterError("film: chih must not be 0")
 
 
 @dataclass(frozen=True)
@@ -93,15 +81,12 @@ class Reflection:
 
     Parameters
     ----------
-    crystal : name, for messages and files.
-    lattice : lattice constant [Å].
+    crystal : of the substrate, with the susceptibilities of this reflection at this wavelength.
     hkl : Miller indices.
     wavelength : X-ray wavelength [Å].
-    chi0, chih : Fourier coefficients of the susceptibility; Im chi0 > 0, and χ(h) = χ(−h).
-    source : where the susceptibilities come from; databases differ by 2–3 %.
     chih_linear : χh of the σ and the π polarisation in the ``linear`` convention, whose signs and polarisation
-        factor differ; ``None`` derives them from ``chih``.
-    film : on this crystal, which then is the substrate; ``exact`` convention only.
+        factor differ; ``None`` derives them from that of the crystal.
+    film : on this crystal; ``exact`` convention only.
 
     Raises
     ------
@@ -109,36 +94,33 @@ class Reflection:
         The reflection cannot be reached at this wavelength, or a value has the wrong sign.
     """
 
-    crystal: str
-    lattice: float
+    crystal: Crystal
     hkl: tuple[int, int, int]
     wavelength: float
-    chi0: complex
-    chih: complex
-    source: str
     chih_linear: tuple[complex, complex] | None = None
     film: Film | None = None
 
     def __post_init__(self) -> None:
-        if not (0.0 < self.lattice < math.inf and 0.0 < self.wavelength < math.inf):
-            raise ParameterError(f"lattice {self.lattice:g} Å and wavelength {self.wavelength:g} Å must be positive")
-        _check_finite("", chi0=self.chi0, chih=self.chih)
+        if not 0.0 < self.wavelength < math.inf:
+            raise ParameterError(f"wavelength {self.wavelength:g} Å must be positive")
         if len(self.hkl) != 3 or not any(self.hkl):
             raise ParameterError(f"hkl {self.hkl} is no reflection")
+        lattice = self.crystal.lattice
         if self.h0 >= 2.0 * self.k:
             raise ParameterError(
-                f"{self.crystal} {self.hkl} has a spacing of {2 * math.pi / self.h0:.4g} Å, which {self.wavelength:g} "
-                "Å cannot reach: it needs a wavelength below twice the spacing"
+                f"{self.name} has a spacing of {2 * math.pi / self.h0:.4g} Å, which {self.wavelength:g} Å cannot "
+                "reach: it needs a wavelength below twice the spacing"
             )
-        if self.chi0.imag <= 0.0 or self.chi0.real >= 0.0:
-            raise ParameterError(f"chi0 = {self.chi0:g} must have a negative real and a positive imaginary part")
-        if self.chih == 0.0:
-            raise ParameterError("chih must not be 0")
-        if self.film is not None and abs(self.film.lattice / self.lattice - 1.0) > MISFIT:
+        if self.film is not None and abs(self.film.crystal.lattice / lattice - 1.0) > MISFIT:
             raise ParameterError(
-                f"film: the lattice {self.film.lattice:g} Å differs from the {self.lattice:g} Å of the substrate by "
+                f"film: the lattice {self.film.crystal.lattice:g} Å differs from the {lattice:g} Å of the substrate by "
                 f"more than {100 * MISFIT:g} %, where no film grows on it"
             )
+
+    @property
+    def name(self) -> str:
+        """Crystal and indices, in words."""
+        return f"{self.crystal.name} {''.join(map(str, self.hkl))}"
 
     @property
     def k(self) -> float:
@@ -148,17 +130,17 @@ class Reflection:
     @property
     def h0(self) -> float:
         """Length of the reciprocal lattice vector [1/Å]."""
-        return 2.0 * math.pi * math.sqrt(sum(index * index for index in self.hkl)) / self.lattice
+        return 2.0 * math.pi * math.sqrt(sum(index * index for index in self.hkl)) / self.crystal.lattice
 
     @property
-    def strained(self) -> "Film | Reflection":
-        """Whose lattice and susceptibilities the strained layer has."""
-        return self.film or self
+    def strained(self) -> Crystal:
+        """The crystal of the strained layer."""
+        return self.crystal if self.film is None else self.film.crystal
 
     @property
     def h0_strained(self) -> float:
         """Length of the reciprocal lattice vector [1/Å] of the strained layer at ε = 0."""
-        return self.h0 * self.lattice / self.strained.lattice
+        return self.h0 * self.crystal.lattice / self.strained.lattice
 
     @property
     def theta_bragg(self) -> float:
@@ -168,14 +150,14 @@ class Reflection:
     @property
     def theta_substrate(self) -> float:
         """Centre of the substrate reflection [rad]: 2k sinθ + k Re χ0/sinθ = h0, refraction included."""
-        return math.asin((self.h0 + math.sqrt(self.h0**2 - 8.0 * self.k**2 * self.chi0.real)) / (4.0 * self.k))
+        return math.asin((self.h0 + math.sqrt(self.h0**2 - 8.0 * self.k**2 * self.crystal.chi0.real)) / (4.0 * self.k))
 
     @property
     def susceptibilities_linear(self) -> tuple[complex, complex]:
         """χh of σ and π in the ``linear`` convention: opposite sign of Re, polarisation factor in Im of π."""
         if self.chih_linear is not None:
             return self.chih_linear
-        sigma = complex(-self.chih.real, self.chih.imag)
+        sigma = complex(-self.crystal.chih.real, self.crystal.chih.imag)
         return sigma, complex(sigma.real, sigma.imag * abs(math.cos(2.0 * self.theta_bragg)))
 
     @classmethod
@@ -193,8 +175,8 @@ class Reflection:
     def from_dict(cls, table: Json, where: str = "reflection") -> Self:
         """Build from plain values, complex numbers as [real, imaginary]; inverse of ``to_dict``."""
         values = dict(table)
-        refuse_unknown(cls, values, f"{where}: [reflection]")
         try:
+            refuse_unknown((*_OF_CRYSTAL, "hkl", "wavelength", "chih_linear", "film"), values, f"{where}: [reflection]")
             indices = values["hkl"]
             if (
                 not isinstance(indices, (list, tuple))
@@ -203,15 +185,13 @@ class Reflection:
             ):
                 raise ParameterError(f"{where}: hkl = {indices!r} must be three whole numbers, [h, k, l]")
             values["hkl"] = tuple(indices)
-            for name in ("chi0", "chih"):
-                values[name] = complex(*values[name])
             if values.get("chih_linear") is not None:
                 values["chih_linear"] = tuple(complex(*pair) for pair in values["chih_linear"])
             if values.get("film") is not None:
                 film = dict(values["film"])
-                refuse_unknown(Film, film, f"{where}: [reflection.film]")
-                values["film"] = Film(**{**film, **{name: complex(*film[name]) for name in ("chi0", "chih")}})
-            return cls(**values)
+                refuse_unknown((*_OF_CRYSTAL, "thickness"), film, f"{where}: [reflection.film]")
+                values["film"] = Film(_crystal_of(film), **film)
+            return cls(_crystal_of(values), **values)
         except ParameterError as error:
             raise ParameterError(f"{where}: {error}" if where not in str(error) else str(error)) from None
         except (AttributeError, KeyError, OverflowError, TypeError) as error:
@@ -219,24 +199,25 @@ class Reflection:
 
     def to_dict(self) -> Json:
         """Plain values for JSON and TOML, complex numbers as [real, imaginary]."""
-        values = asdict(self)
-        values["hkl"] = list(self.hkl)
-        for name in ("chi0", "chih"):
-            values[name] = [values[name].real, values[name].imag]
-        if self.chih_linear is not None:
-            values["chih_linear"] = [[value.real, value.imag] for value in self.chih_linear]
-        if self.film is None:
-            del values["film"]
-        else:
-            film = asdict(self.film)
-            values["film"] = {**film, **{name: [film[name].real, film[name].imag] for name in ("chi0", "chih")}}
+        values: Json = {**self.crystal.to_dict(), "hkl": list(self.hkl), "wavelength": self.wavelength}
+        values = {name: values[name] for name in ("crystal", "lattice", "hkl", "wavelength", "chi0", "chih", "source")}
+        linear = self.chih_linear
+        values["chih_linear"] = None if linear is None else [[value.real, value.imag] for value in linear]
+        if self.film is not None:
+            film: Json = {**self.film.crystal.to_dict(), "thickness": self.film.thickness}
+            values["film"] = {
+                name: film[name] for name in ("crystal", "lattice", "thickness", "chi0", "chih", "source")
+            }
         return values
 
 
-def _check_finite(where: str, **values: complex) -> None:
-    for name, value in values.items():
-        if not cmath.isfinite(value):
-            raise ParameterError(f"{where}{name} = {value:g} must be finite")
+_OF_CRYSTAL = ("crystal", "lattice", "chi0", "chih", "source")
+
+
+def _crystal_of(values: Json) -> Crystal:
+    """Of its entries, which are taken out of a table."""
+    name, lattice, chi0, chih, source = (values.pop(entry) for entry in _OF_CRYSTAL)
+    return Crystal(name, lattice, complex(*chi0), complex(*chih), source)
 
 
 def strain_to_angle(strain: Strain, reflection: Reflection) -> Strain:
@@ -245,13 +226,15 @@ def strain_to_angle(strain: Strain, reflection: Reflection) -> Strain:
 
 
 GGG_444 = Reflection(
-    crystal="GGG",
-    lattice=12.383,
+    Crystal(
+        name="GGG",
+        lattice=12.383,
+        chi0=-3.68946e-5 + 3.595136e-6j,
+        chih=-12.66065e-6 + 3.26115e-6j,
+        source="X-ray susceptibilities of Gd3Ga5O12 at Cu Kα1, as used for implanted garnet films",
+    ),
     hkl=(4, 4, 4),
     wavelength=1.54056,
-    chi0=-3.68946e-5 + 3.595136e-6j,
-    chih=-12.66065e-6 + 3.26115e-6j,
-    source="X-ray susceptibilities of Gd3Ga5O12 at Cu Kα1, as used for implanted garnet films",
     chih_linear=(12.66065e-6 + 3.26115e-6j, 12.66065e-6 + 2.04984e-6j),
 )
 """Gadolinium gallium garnet, 444, Cu Kα1."""
@@ -259,12 +242,14 @@ GGG_444 = Reflection(
 YIG_ON_GGG_444 = replace(
     GGG_444,
     film=Film(
-        crystal="YIG",
-        lattice=12.376,
+        Crystal(
+            name="YIG",
+            lattice=12.376,
+            chi0=-3.030806e-5 + 2.00993e-6j,
+            chih=-8.89309e-6 + 8.11552e-7j,
+            source="X-ray susceptibilities of Y3Fe5O12 at Cu Kα1, as used for implanted garnet films",
+        ),
         thickness=31500.0,
-        chi0=-3.030806e-5 + 2.00993e-6j,
-        chih=-8.89309e-6 + 8.11552e-7j,
-        source="X-ray susceptibilities of Y3Fe5O12 at Cu Kα1, as used for implanted garnet films",
     ),
 )
 """Yttrium iron garnet, 3.15 µm thick, on gadolinium gallium garnet."""

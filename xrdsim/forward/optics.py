@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xrdsim.errors import ParameterError
-from xrdsim.experiment.reflection import Film, Reflection
+from xrdsim.experiment.crystal import Crystal
+from xrdsim.experiment.reflection import Reflection
 from xrdsim.experiment.scan import Scan
 from xrdsim.experiment.setup import Convention
 from xrdsim.kernels.reflectivity import BLOCK, LANES, OPTICS, PHASES, Optics, aligned
@@ -29,7 +30,7 @@ Complex = NDArray[np.complex128]
 
 def darwin_half_width(reflection: Reflection) -> float:
     """Half-width [arcsec] of the total reflection of the substrate, σ polarisation."""
-    return abs(reflection.chih) / math.sin(2.0 * reflection.theta_bragg) / ARCSEC
+    return abs(reflection.crystal.chih) / math.sin(2.0 * reflection.theta_bragg) / ARCSEC
 
 
 class Amplitudes(NamedTuple):
@@ -72,12 +73,12 @@ def amplitudes(angle: NDArray[np.float64], reflection: Reflection, convention: C
         f, sigma = _exact(theta, k, reflection.h0_strained, reflection.strained)
         if reflection.film is None:
             return Amplitudes(f, sigma, (_substrate(f, sigma[0]), _substrate(f, sigma[1])))
-        below, coupled = _exact(theta, k, reflection.h0, reflection)
+        below, coupled = _exact(theta, k, reflection.h0, reflection.crystal)
         return Amplitudes(f, sigma, (_substrate(below, coupled[0]), _substrate(below, coupled[1])))
     if reflection.film is not None:
         raise ParameterError("a film on a substrate needs convention exact: linear has one lattice only")
     sine_b = math.sin(theta_b)
-    f = np.asarray(0.5 * (_kappa(reflection) * angle * ARCSEC - 1j * k * reflection.chi0.imag / sine_b))
+    f = np.asarray(0.5 * (_kappa(reflection) * angle * ARCSEC - 1j * k * reflection.crystal.chi0.imag / sine_b))
     factors = (1.0, abs(math.cos(2.0 * theta_b)))
     chis = reflection.susceptibilities_linear
     s, p = (np.full(angle.shape, 0.5 * k * c * chi / sine_b) for c, chi in zip(factors, chis, strict=True))
@@ -85,7 +86,7 @@ def amplitudes(angle: NDArray[np.float64], reflection: Reflection, convention: C
 
 
 def _exact(
-    theta: NDArray[np.float64], k: float, h0: float, crystal: Reflection | Film
+    theta: NDArray[np.float64], k: float, h0: float, crystal: Crystal
 ) -> tuple[Complex, tuple[Complex, Complex]]:
     """a at ε = 0, and σ₀ of both polarisations, of a crystal at the glancing angles."""
     sine = np.sin(theta)
