@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from xrdsim.errors import OutputError, ParameterError
 from xrdsim.limits import Json
-from xrdsim.storage import is_remote, object_sizes, place
+from xrdsim.storage import is_remote, location, object_sizes
 
 FIGURES = (".png", ".svg", ".pdf")
 """Suffixes of the files that figures are written to."""
@@ -110,5 +110,5 @@ def save_arrays(path: str | Path, **arrays: NDArray[np.float64]) -> Path:
 def size_of(folder: str | Path) -> int:
     """Bytes of all files in a folder and below."""
     if is_remote(folder):
-        return sum(object_sizes(place(folder)).values())
+        return sum(object_sizes(location(folder)).values())
     return sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file())

@@ -1,7 +1,7 @@
 """Where a dataset lies: a folder, or an object storage that speaks S3.
 
-A place is a ``Path``, or for a URL a ``UPath`` of universal-pathlib, which has the methods of a Path. What would take a
-request for every object with these methods is one call here.
+A location is a ``Path``, or for a URL a ``UPath`` of universal-pathlib, which has the methods of a Path. What would
+take a request for every object with these methods is one call here.
 """
 
 import importlib
@@ -15,7 +15,7 @@ from typing import Any, cast
 from xrdsim.errors import StoreError
 
 
-def place(path: str | Path) -> Path:
+def location(path: str | Path) -> Path:
     """The folder of this name, or what an ``s3://`` URL names; a Path or UPath is returned as it is.
 
     Endpoint and credentials are those of the environment. Listings are not cached: other processes write, too.
@@ -31,7 +31,7 @@ def place(path: str | Path) -> Path:
     if not separator:
         return Path(path)
     if scheme != "s3" or not name.strip("/") or name.startswith("/") or set(name) & set("*?["):
-        raise StoreError(f"{path} is no place for a dataset; give a folder or s3://BUCKET/NAME, without * ? [")
+        raise StoreError(f"{path} is no location of a dataset; give a folder or s3://BUCKET/NAME, without * ? [")
     try:
         importlib.import_module("s3fs")
         upath = importlib.import_module("upath")
@@ -46,8 +46,8 @@ def place(path: str | Path) -> Path:
 
 
 def is_remote(path: str | Path) -> bool:
-    """Whether the place is in an object storage."""
-    return not isinstance(place(path), Path)
+    """Whether the location is in an object storage."""
+    return not isinstance(location(path), Path)
 
 
 def failures(*others: type[Exception]) -> tuple[type[Exception], ...]:

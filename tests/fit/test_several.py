@@ -71,8 +71,8 @@ def test_where_the_unknowns_lie(several):
     assert layout.names == (*SPACE.names, "zero", "fwhm", "zero_2", "fwhm_2")
     assert [each.name for each in layout.linear] == ["scale", "background", "scale_2", "background_2"]
     assert [each.owner for each in layout.unknowns] == [None] * 7 + [0, 0, 1, 1]
-    np.testing.assert_array_equal(layout.places[0], [*range(7), 7, 8, 11, 12])
-    np.testing.assert_array_equal(layout.places[1], [*range(7), 9, 10, 13, 14])
+    np.testing.assert_array_equal(layout.rows[0], [*range(7), 7, 8, 11, 12])
+    np.testing.assert_array_equal(layout.rows[1], [*range(7), 9, 10, 13, 14])
 
 
 def test_sums_over_the_measurements(several):

@@ -39,7 +39,7 @@ from xrdsim.forward.prepare import prepare
 from xrdsim.information.sensitivity import Sensitivity
 from xrdsim.limits import Json, afford
 from xrdsim.profiles.space import ParameterSpace
-from xrdsim.storage import is_remote, place
+from xrdsim.storage import is_remote, location
 
 _LOG = logging.getLogger(__name__)
 
@@ -153,7 +153,7 @@ def generate(
         The Dask cluster has no workers, or was lost.
     """
     check_device(device, ("cpu", "cuda"))
-    target = place(path)
+    target = location(path)
     if resume and overwrite:
         raise ParameterError("resume and overwrite exclude each other; give one of them")
     if client is not None and workers is not None:

@@ -23,7 +23,7 @@ from xrdsim.dataset.configuration import Configuration, Part
 from xrdsim.dataset.reading import open_dataset
 from xrdsim.files import size_of
 from xrdsim.limits import Json
-from xrdsim.storage import is_remote, place
+from xrdsim.storage import is_remote, location
 
 MADE_ON = "made_on"
 """Attribute of a dataset: which blocks were made on which processor, by which versions."""
@@ -101,7 +101,7 @@ def verify(path: str | Path, progress: Callable[[int, int], None] | None = None)
     faults = _damaged_descriptions(path, config)
     damaged, missing = _check_blocks(path, config, None, progress, {fault.where for fault in faults})
     blocks = sum(config.blocks(part) for part in Part)
-    return Verification(place(path), config, (*faults, *damaged), tuple(missing), blocks)
+    return Verification(location(path), config, (*faults, *damaged), tuple(missing), blocks)
 
 
 def describe(path: str | Path, *, verify: bool = True) -> Json:
@@ -150,7 +150,7 @@ def repair(path: str | Path, client: Client | None = None) -> tuple[Fault, ...]:
         store.unfinish(path)
         for fault in faults:
             if fault.where != "zarr.json":
-                (place(path) / fault.where / "zarr.json").unlink(missing_ok=True)
+                (location(path) / fault.where / "zarr.json").unlink(missing_ok=True)
         store.prepare(path, config)
     damaged, missing = _check_blocks(path, config, client)
     if is_remote(path):  # objects are whole, and another process may be writing those of a block that is missing here
@@ -208,15 +208,15 @@ def _damaged_descriptions(path: str | Path, config: Configuration) -> tuple[Faul
         store.prepare(model, config)
         described = {file.parent.name: json.loads(file.read_bytes()) for file in sorted(model.glob("*/zarr.json"))}
         for name, expected in described.items():
-            found = _content(place(path) / name / "zarr.json")
+            found = _content(location(path) / name / "zarr.json")
             values = [file.relative_to(model) for file in sorted((model / name).glob("c/*"))]
             if found is None:
                 faults.append(Fault(name, None, "its zarr.json is missing or cannot be read"))
             elif found != expected:
                 faults.append(Fault(name, None, "its zarr.json is not what was written"))
-            elif any(_bytes(place(path) / file) != (model / file).read_bytes() for file in values):
+            elif any(_bytes(location(path) / file) != (model / file).read_bytes() for file in values):
                 faults.append(Fault(name, None, "its values are not what was written"))
-    root = _content(place(path) / "zarr.json") or {}
+    root = _content(location(path) / "zarr.json") or {}
     consolidated = root.get("consolidated_metadata", {})
     if consolidated and consolidated.get("metadata") != described:
         faults.append(Fault("zarr.json", None, "the consolidated metadata are not what was written"))
@@ -244,7 +244,7 @@ def _check_blocks(
                 marked.append((part, block, marker))
     damaged = []
     with cluster.workers(client, numba.get_num_threads()) as (pool, at_once):
-        check = partial(_check_block, place(path).resolve(), config)
+        check = partial(_check_block, location(path).resolve(), config)
         for done, fault in enumerate(cluster.results(pool, at_once, check, marked), start=1):
             damaged += [fault] if fault else []
             if progress:

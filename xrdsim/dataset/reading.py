@@ -29,7 +29,7 @@ from xrdsim.dataset.store import (
     unreadable,
 )
 from xrdsim.errors import StoreError, XrdError
-from xrdsim.storage import place
+from xrdsim.storage import location
 
 _AHEAD = max(2, min(os.cpu_count() or 1, 8))  # blocks that are read at once
 
@@ -193,4 +193,4 @@ def open_dataset(path: str | Path = "dataset.zarr", *, verify: bool = True) -> D
     if wrong or not np.array_equal(angle, config.stored_scan.angle):
         name = wrong[0] if wrong else "angle"
         raise StoreError(f"{path}: {name} is not described as it was written; {REPAIR}")
-    return Dataset(place(path), config, angle, config.space.names, **arrays, verify=verify)
+    return Dataset(location(path), config, angle, config.space.names, **arrays, verify=verify)

@@ -33,7 +33,7 @@ from zarr.codecs import BloscCodec, ZstdCodec
 from xrdsim.dataset.configuration import Configuration, Part
 from xrdsim.errors import OutputError, StoreError, XrdError
 from xrdsim.limits import Json
-from xrdsim.storage import failures, is_remote, object_sizes, place, read_files, remedy, remove_all
+from xrdsim.storage import failures, is_remote, location, object_sizes, read_files, remedy, remove_all
 
 SCHEMA = "xrdsim-dataset"
 SCHEMA_VERSION = 1
@@ -91,7 +91,7 @@ def is_ours(path: str | Path) -> bool:
     try:
         return _attributes(path).get("schema") == SCHEMA
     except StoreError:
-        if is_remote(path) and place(path).exists():  # and could not be read
+        if is_remote(path) and location(path).exists():  # and could not be read
             raise
         return False
 
@@ -270,7 +270,7 @@ def extend(path: str | Path, config: Configuration, longer: Configuration) -> No
         discard_block(path, Part.TRAIN, config.n // config.block_size)
     write_attribute(path, "configuration", longer.to_dict())
     for name in (*stored_names(longer), "block_checksum"):
-        (place(path) / name / "zarr.json").unlink(missing_ok=True)
+        (location(path) / name / "zarr.json").unlink(missing_ok=True)
     prepare(path, longer)
 
 
@@ -283,7 +283,7 @@ def sample_arrays(path: str | Path, part: Part) -> dict[str, ZarrArray]:
 def discard_block(path: str | Path, part: Part, block: int) -> None:
     """Remove the marker of a block and then what is stored of it, readable or not."""
     for name in ("block_checksum", "density", "parameters", "reflectivity"):
-        remove_all(place(path) / (part.prefix + name) / "c" / str(block))
+        remove_all(location(path) / (part.prefix + name) / "c" / str(block))
 
 
 def read_attribute(path: str | Path, name: str) -> Any:
@@ -324,7 +324,7 @@ def remove(path: str | Path) -> None:
     StoreError
         The path is not a dataset.
     """
-    root = place(path)
+    root = location(path)
     if not is_ours(root):
         raise StoreError(f"{path} is not a dataset written by `xrd gen` and is not removed; remove it yourself")
     for child in sorted(root.iterdir(), key=lambda child: child.name == "zarr.json"):
@@ -335,7 +335,7 @@ def remove(path: str | Path) -> None:
 
 def _attributes(path: str | Path) -> Json:
     """Attributes of the root group, read without Zarr: whatever lies there must not surprise it."""
-    root = place(path)
+    root = location(path)
     try:
         content = json.loads((root / "zarr.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -358,13 +358,13 @@ def open_group(path: str | Path, mode: Any = "r", *, consolidated: bool | None =
 
 
 def _storage(path: str | Path) -> Path | zarr.storage.FsspecStore:
-    where: Any = place(path)
+    where: Any = location(path)
     return zarr.storage.FsspecStore.from_url(str(where), dict(where.storage_options)) if is_remote(where) else where
 
 
 def _marker_folder(path: str | Path, part: Part) -> Path:
     """Where the checksums of the blocks are: uncompressed chunks of one number."""
-    return place(path) / f"{part.prefix}block_checksum" / "c"
+    return location(path) / f"{part.prefix}block_checksum" / "c"
 
 
 def array_of(group: zarr.Group, name: str) -> ZarrArray:

@@ -147,7 +147,7 @@ class Problem:
         for i, each in enumerate(self.measurements):
             near = None if linear is None else linear[:, layout.scales[i]]
             part = each.scoring(values[:, layout.profile], values[:, layout.instruments[i]], change, near, rtol_dex)
-            rows = layout.places[i]
+            rows = layout.rows[i]
             total.linear[:, layout.scales[i]] = part.linear
             total.objective += part.objective
             total.gradient[:, rows] += part.gradient

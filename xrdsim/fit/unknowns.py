@@ -225,7 +225,7 @@ class Layout:
         return np.append(self.free, [each.free for each in self.linear])
 
     @cached_property
-    def places(self) -> tuple[NDArray[np.int64], ...]:
+    def rows(self) -> tuple[NDArray[np.int64], ...]:
         """Rows of the scoring matrix that each measurement has a part in: profile, instrument, scale, background."""
         rows = np.arange(len(self.unknowns) + len(self.linear))
         return tuple(

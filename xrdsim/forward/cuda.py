@@ -130,7 +130,7 @@ class _Slot:
             part = self.staged[at : at + result.size].reshape(result.shape)
             at += result.size
             result.copy_to_host(part, stream=self.stream)
-            self.arrive.append(partial(batch.place, part, index, out))
+            self.arrive.append(partial(batch.scatter, part, index, out))
 
 
 class _Room:

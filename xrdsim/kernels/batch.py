@@ -304,7 +304,7 @@ def profiles(profile, params, depth, out):
 
 
 @jit(parallel=True)
-def place(rows, index, out):
+def scatter(rows, index, out):
     """out[index] = rows, of rows (m, points): copied by all threads."""
     for i in prange(len(index)):
         for j in range(rows.shape[1]):
