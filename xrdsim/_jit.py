@@ -64,7 +64,7 @@ class _Compiling(event.Listener):
         if getattr(function, "__module__", "").startswith("xrdsim"):
             compiling.report()
 
-    def on_end(self, event: Any) -> None:
+    def on_end(self, event: object) -> None:
         pass
 
 
@@ -73,7 +73,7 @@ class _Cache(FunctionCache):
     programs alone that know them.
     """
 
-    def save_overload(self, sig: Any, data: Any) -> None:
+    def save_overload(self, sig: object, data: object) -> None:
         if not foreign(sig):
             super().save_overload(sig, data)
 
@@ -83,7 +83,7 @@ def foreign(sig: Any) -> bool:
     return any(map(_elsewhere, getattr(sig, "args", sig)))
 
 
-def _elsewhere(kind: Any) -> bool:
+def _elsewhere(kind: object) -> bool:
     family = getattr(kind, "instance_class", None)
     return family is not None and not family.__module__.startswith("xrdsim.")
 

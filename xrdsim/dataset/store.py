@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import zarr
@@ -352,7 +352,7 @@ def _attributes(path: str | Path) -> Json:
     return attributes if isinstance(attributes, dict) else {}
 
 
-def open_group(path: str | Path, mode: Any = "r", *, consolidated: bool | None = None) -> zarr.Group:
+def open_group(path: str | Path, mode: Literal["r", "r+"] = "r", *, consolidated: bool | None = None) -> zarr.Group:
     """The root group; with ``consolidated=False`` every array is described by its own file."""
     return zarr.open_group(_storage(path), mode=mode, zarr_format=3, use_consolidated=consolidated)
 

@@ -22,6 +22,9 @@ from xrdsim.fit.unknowns import Array
 from xrdsim.forward.resample import PEAK_MASK
 from xrdsim.profiles.space import ParameterSpace
 
+Keywords = dict[str, Any]
+"""Arguments of a function by name."""
+
 Starts = Callable[[Problem], Array | None]
 """From a problem to coordinates (m, k) to begin with, or none."""
 
@@ -38,10 +41,10 @@ class Choices:
     fitting : arguments of ``fit_curve``.
     """
 
-    reading: dict[str, Any] = field(default_factory=dict)
-    posing: dict[str, Any] = field(default_factory=dict)
+    reading: Keywords = field(default_factory=dict)
+    posing: Keywords = field(default_factory=dict)
     starts: Array | None = None
-    fitting: dict[str, Any] = field(default_factory=dict)
+    fitting: Keywords = field(default_factory=dict)
 
 
 def fit(

@@ -8,10 +8,16 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from xrdsim._jit import config
 from xrdsim.errors import DeviceError
+
+OnCard = Any
+"""What numba-cuda makes at run time: arrays on the card and in page-locked memory, records of them, kernels."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def missing() -> str | None:
@@ -71,7 +77,7 @@ def describe() -> str:
 
     if simulated():
         return "simulator"
-    name = by_owner(lambda: cuda.get_current_device().name)
+    name: object = by_owner(lambda: cuda.get_current_device().name)
     return name.decode() if isinstance(name, bytes) else str(name)
 
 
@@ -80,6 +86,6 @@ def _owner() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(1, "card")
 
 
-def by_owner(function: Callable[..., Any], *arguments: Any) -> Any:
+def by_owner(function: Callable[P, T], *arguments: P.args, **choices: P.kwargs) -> T:
     """What the function returns, called in the one thread that talks to the card."""
-    return _owner().submit(function, *arguments).result()
+    return _owner().submit(function, *arguments, **choices).result()

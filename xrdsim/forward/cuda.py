@@ -11,13 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import cycle, pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xrdsim.errors import DeviceError
-from xrdsim.forward.card import by_owner, simulated
+from xrdsim.forward.card import OnCard, by_owner, simulated
 from xrdsim.forward.prepare import Task
 from xrdsim.kernels import batch
 from xrdsim.kernels.convolve import SCALE, WIDTH, ZERO
@@ -47,11 +46,11 @@ class _Part:
     """Part of a task on its way: arrays on the card but for ``how`` (6, n), sigma, zero, scale, background, 0 and 1."""
 
     slot: "_Slot"
-    rows: Any
-    counts: Any
+    rows: OnCard
+    counts: OnCard
     most: int
-    optics: Any
-    nodes: Any
+    optics: OnCard
+    nodes: OnCard
     how: Array
     index: NDArray[np.int64]
 
@@ -96,8 +95,8 @@ class _Slot:
 
         self.stream = cuda.stream()
         self.work = _Room()
-        self.staged: Any = cuda.pinned_array(1, np.float64)
-        self.loaded: Any = cuda.pinned_array(1, np.float64)
+        self.staged: OnCard = cuda.pinned_array(1, np.float64)
+        self.loaded: OnCard = cuda.pinned_array(1, np.float64)
         self.arrive: list[Callable[[], None]] = []
 
     def finish(self) -> None:
@@ -108,7 +107,7 @@ class _Slot:
             copy()
         self.arrive = []
 
-    def load(self, values: Array, on_card: Any) -> None:
+    def load(self, values: Array, on_card: OnCard) -> None:
         """Begin to copy values (m, n) to the card."""
         from numba import cuda
 
@@ -118,7 +117,7 @@ class _Slot:
         source[:] = values
         on_card.copy_to_device(source, stream=self.stream)
 
-    def fetch(self, results: Sequence[tuple[Any, NDArray[np.int64], Array]]) -> None:
+    def fetch(self, results: Sequence[tuple[OnCard, NDArray[np.int64], Array]]) -> None:
         """Begin to copy results (m, points) to the rows ``index`` of arrays (n, points)."""
         from numba import cuda
 
@@ -137,14 +136,14 @@ class _Room:
     """Memory on the card that grows as it is needed."""
 
     def __init__(self) -> None:
-        self.flat: Any = None
+        self.flat: OnCard = None
 
     @property
     def size(self) -> int:
         """In bytes."""
         return 0 if self.flat is None else 8 * int(self.flat.size)
 
-    def arrays(self, *shapes: tuple[int, ...]) -> list[Any]:
+    def arrays(self, *shapes: tuple[int, ...]) -> list[OnCard]:
         """Arrays of double precision of these shapes, not initialised."""
         from numba import cuda
 
@@ -167,7 +166,7 @@ def _inputs() -> _Room:
     return _Room()
 
 
-def _counted(tasks: Sequence[Task], least: int) -> tuple[Any, Any, list[int]]:
+def _counted(tasks: Sequence[Task], least: int) -> tuple[OnCard, OnCard, list[int]]:
     """The rows of all tasks and their numbers of steps, on the card, and the largest number of each task."""
     from xrdsim.kernels.cuda import THREADS, count
 
@@ -296,10 +295,10 @@ def _parts(n: int, numbers: int, travel: int) -> list[slice]:
     return [slice(a, b) for a, b in pairwise(ends)]
 
 
-_COMPILED: dict[tuple[Any, ...], Any] = {}
+_COMPILED: dict[tuple[object, ...], OnCard] = {}
 
 
-def _launch(kernel: Any, blocks: int, slot: _Slot, *arguments: Any) -> None:
+def _launch(kernel: OnCard, blocks: int, slot: _Slot, *arguments: object) -> None:
     """Launch a kernel in the stream of a slot; from the second time on without looking at the types of arguments."""
     from xrdsim.kernels.cuda import THREADS
 
@@ -315,14 +314,14 @@ def _launch(kernel: Any, blocks: int, slot: _Slot, *arguments: Any) -> None:
         _COMPILED[key] = kernel.overloads[tuple(map(kernel.typeof_pyval, arguments))]
 
 
-_COPIES: dict[int, tuple[Any, Any]] = {}
+_COPIES: dict[int, tuple[OnCard, OnCard]] = {}
 
 
-def _copy(record: Any) -> Any:
+def _copy(record: OnCard) -> OnCard:
     """Optics or nodes on the card, with one row in place of none; the last ones are kept."""
     from numba import cuda
 
-    def copied(field: Any) -> Any:
+    def copied(field: object) -> object:
         if not isinstance(field, np.ndarray):
             return field
         return cuda.to_device(field if field.size else np.zeros((1, *field.shape[1:]), field.dtype))

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numba
 import numpy as np
@@ -19,6 +18,7 @@ from xrdsim.kernels.steps import Accuracy, Layer
 from xrdsim.profiles.damage import KAPPA
 from xrdsim.profiles.profile import Profile
 from xrdsim.profiles.space import ParameterSpace
+from xrdsim.profiles.stage import Family
 
 Array = NDArray[np.float64]
 
@@ -39,7 +39,7 @@ class Forward:
     """What the kernels need to simulate one experiment with one accuracy, prepared once."""
 
     optics: Optics
-    profile: Any  # the family of xrdsim.profiles.stage
+    profile: Family
     layer: Layer
     accuracy: Accuracy
 

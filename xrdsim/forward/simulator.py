@@ -5,7 +5,6 @@ A fit calls it at every step; ``xrdsim.simulate`` and ``xrdsim.linearize`` check
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +44,7 @@ class Seen:
         each = np.ascontiguousarray(fwhm), np.ascontiguousarray(zero)
         return cls(*each, np.ones(len(fwhm)), np.zeros(len(fwhm)))
 
-    def of(self, some: Any) -> "Seen":
+    def of(self, some: NDArray[np.int64] | slice) -> "Seen":
         """Of some of the samples."""
         return Seen(self.fwhm[some], self.zero[some], self.scale[some], self.background[some])
 
@@ -219,7 +218,7 @@ class Simulator:
             yield Task(rows[index], model, nodes, sigma, how.zero, how.scale, how.background, index)
 
 
-def _arguments(task: Task, codes: NDArray[np.int64]) -> tuple[Any, ...]:
+def _arguments(task: Task, codes: NDArray[np.int64]) -> tuple[object, ...]:
     """What the kernels of derivatives take first."""
     model, number = task.model, chunks(len(task.index))
     most = batch.most_steps(task.rows, model.profile, model.layer, model.accuracy, number)

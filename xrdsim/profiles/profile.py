@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from xrdsim.errors import ParameterError
 from xrdsim.profiles.bounds import Bound, Parameter
 from xrdsim.profiles.damage import DAMAGE
+from xrdsim.profiles.stage import Family
 
 THICKER = 1.2
 """A layer is at most so much thicker than the parameter that gives its depth: the slowest tail, a Gaussian of small
@@ -35,7 +35,7 @@ class Profile:
     name: str
     parameters: tuple[Parameter, ...]
     bounds: tuple[Bound, ...]
-    family: Any  # a NamedTuple, whose type Numba makes of it
+    family: Family
     strain_sum: float
     deepest: str
     summands: tuple[str, ...]

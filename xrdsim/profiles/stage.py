@@ -9,14 +9,20 @@ A kernel is compiled anew for each family. It is kept on disk for the families o
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from numba.extending import overload
 
 from xrdsim._jit import OPTIONS
 
+T = TypeVar("T", bound=Callable[..., object])
 
-def by_family(function: Callable[..., Any]) -> Callable[..., Any]:
+
+Family = Any
+"""Such a record, for which Numba makes a type of its own."""
+
+
+def by_family(function: T) -> T:
     """A function of kernels which is the method of its name of the type of its first argument."""
     name = function.__name__
 
