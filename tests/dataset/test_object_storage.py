@@ -209,7 +209,7 @@ def test_a_url_that_names_no_place(url):
 
 
 def test_a_place_reaches_other_processes(server):
-    found = places.place("s3://bucket/d.zarr").resolve()
+    found = places.location("s3://bucket/d.zarr").resolve()
     assert pickle.loads(pickle.dumps(found)) == found
     assert str(found) == "s3://bucket/d.zarr"
 
@@ -220,4 +220,4 @@ def test_the_extra_is_named_where_it_is_missing(monkeypatch):
 
     monkeypatch.setattr(importlib, "import_module", missing)
     with pytest.raises(StoreError, match=r"pip install 'xrdsim\[s3\]'"):
-        places.place("s3://bucket/d.zarr")
+        places.location("s3://bucket/d.zarr")
