@@ -27,6 +27,20 @@ def reference():
 
 
 @pytest.fixture(scope="session")
+def shared_file():
+    """Arrays of a file of reference data by its name, where it is at hand."""
+
+    def read(name):
+        path = SHARED / "reference" / name
+        if not path.exists():
+            pytest.skip("reference data are not at hand")
+        with np.load(path) as file:
+            return dict(file)
+
+    return read
+
+
+@pytest.fixture(scope="session")
 def measured_folder():
     """Folder of measured curves, where it is at hand."""
     path = SHARED / "measured"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from xrdsim.profiles.space import ParameterSpace
 
-Convention = Literal["exact", "linear"]
+Convention = Literal["exact", "second-order", "linear"]
 ReflectionFile = Annotated[
     Path | None, typer.Option("--reflection", help="TOML file with a \\[reflection]; default: GGG 444, Cu Kα1.")
 ]
@@ -24,7 +24,8 @@ ScanFile = Annotated[
     Path | None, typer.Option("--scan", help="TOML file with a \\[scan]; default: 701 points from −80″ to 2732″.")
 ]
 ConventionOption = Annotated[
-    Convention, typer.Option(help="'linear' repeats the approximations of earlier simulators.")
+    Convention,
+    typer.Option(help="'second-order' for inclined surfaces; 'linear' as earlier simulators approximated."),
 ]
 RtolOption = Annotated[float, typer.Option(help="Accuracy of log10 R of the continuum.")]
 DeviceOption = Annotated[Literal["cpu", "cuda"], typer.Option(help="'cuda': the reflectivity on a graphics card.")]

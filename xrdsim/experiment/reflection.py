@@ -11,6 +11,10 @@ record, built in Python or read from a TOML file::
     chi0 = [-3.68946e-5, 3.595136e-6]     # real and imaginary part
     chih = [-12.66065e-6, 3.26115e-6]
     source = "who computed the susceptibilities, from what"
+    # surface = [1, 1, 1]                 # these four where the planes are inclined to the surface, as those of 880
+    # geometry = "grazing-incidence"      # or "grazing-exit"
+    # miscut = 0.1                        # degrees between the true surface and this one
+    # azimuth = 0.0                       # degrees; 0: towards grazing incidence
 
     [reflection.film]                     # optional: a film of another crystal on it, strained at its surface
     crystal = "YIG"
@@ -37,11 +41,18 @@ from numpy.typing import NDArray
 from xrdsim.errors import ParameterError
 from xrdsim.experiment.crystal import Crystal
 from xrdsim.experiment.files import read_table, refuse_unknown
+from xrdsim.experiment.geometry import Geometry, Vector, inclination, normal, passage, turning
 from xrdsim.limits import Json
 from xrdsim.units import ARCSEC
 
 THICKEST_FILM = 1e7
 """Å."""
+
+MOST_MISCUT = 10.0
+"""°."""
+
+GRAZING = 3.0
+"""Critical angles, below which neither beam may graze the surface."""
 
 MISFIT = 0.1
 """Largest difference of the lattices of film and substrate, in parts of the latter."""
@@ -77,7 +88,7 @@ class Film:
 
 @dataclass(frozen=True)
 class Reflection:
-    """A symmetric Bragg reflection of a cubic crystal.
+    """A Bragg reflection of a cubic crystal, measured in reflection.
 
     Parameters
     ----------
@@ -86,12 +97,16 @@ class Reflection:
     wavelength : X-ray wavelength [Å].
     chih_linear : χh of the σ and the π polarisation in the ``linear`` convention, whose signs and polarisation
         factor differ; ``None`` derives them from that of the crystal.
-    film : on this crystal; ``exact`` convention only.
+    film : on this crystal; not in the convention ``linear``.
+    surface : Miller indices of the surface; ``None`` for planes that are parallel to it.
+    geometry : ``symmetric``, or on which side the beam grazes a surface that is inclined to the planes.
+    miscut, azimuth : angle [°] of the true surface to this one, and the direction in which its normal leans, from the
+        plane of diffraction; 0 makes the incidence grazing.
 
     Raises
     ------
     ParameterError
-        The reflection cannot be reached at this wavelength, or a value has the wrong sign.
+        The reflection cannot be reached at this wavelength or from this surface, or a value has the wrong sign.
     """
 
     crystal: Crystal
@@ -99,6 +114,10 @@ class Reflection:
     wavelength: float
     chih_linear: tuple[complex, complex] | None = None
     film: Film | None = None
+    surface: tuple[int, int, int] | None = None
+    geometry: Geometry = Geometry.SYMMETRIC
+    miscut: float = 0.0
+    azimuth: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0.0 < self.wavelength < math.inf:
@@ -111,16 +130,82 @@ class Reflection:
                 f"{self.name} has a spacing of {2 * math.pi / self.h0:.4g} Å, which {self.wavelength:g} Å cannot "
                 "reach: it needs a wavelength below twice the spacing"
             )
+        self._check_surface()
         if self.film is not None and abs(self.film.crystal.lattice / lattice - 1.0) > MISFIT:
             raise ParameterError(
                 f"film: the lattice {self.film.crystal.lattice:g} Å differs from the {lattice:g} Å of the substrate by "
                 f"more than {100 * MISFIT:g} %, where no film grows on it"
             )
 
+    def _check_surface(self) -> None:
+        try:
+            object.__setattr__(self, "geometry", Geometry(self.geometry))
+        except ValueError:
+            choices = ", ".join(Geometry)
+            raise ParameterError(f"geometry {self.geometry!r} is unknown; choose {choices}") from None
+        if self.surface is not None and (len(self.surface) != 3 or not any(self.surface)):
+            raise ParameterError(f"surface {self.surface} is no plane")
+        if not (abs(self.miscut) <= MOST_MISCUT and abs(self.azimuth) <= 360.0):
+            raise ParameterError(
+                f"miscut = {self.miscut:g}° and azimuth = {self.azimuth:g}° must be at most {MOST_MISCUT:g}° and 360°"
+            )
+        inclined = math.degrees(self.psi) > 1e-6
+        if inclined and self.geometry is Geometry.SYMMETRIC:
+            raise ParameterError(
+                f"{self.name} is inclined to the surface {_indices(self.surface)} by {math.degrees(self.psi):.2f}°; "
+                "say grazing-incidence or grazing-exit, or leave the surface out"
+            )
+        if not inclined and self.geometry is not Geometry.SYMMETRIC:
+            raise ParameterError(f"geometry {self.geometry} needs a surface that is not parallel to {self.name}")
+        if self.plain:
+            return
+        at = passage(np.array([self.theta_bragg]), self.normal, self.k, self.h0)
+        if not at.seen[0]:
+            raise ParameterError(
+                f"{self.name} enters or leaves below the surface {_indices(self.surface)}; choose another geometry, "
+                "surface or wavelength"
+            )
+        critical = math.sqrt(abs(self.crystal.chi0.real))
+        for name, cosine in (("enters", at.incident[0]), ("leaves", at.diffracted[0])):
+            if cosine < GRAZING * critical:
+                raise ParameterError(
+                    f"{self.name} {name} at {math.degrees(math.asin(cosine)):.2f}°, less than {GRAZING:g} times the "
+                    f"critical angle of {math.degrees(critical):.2f}°, where this theory does not hold"
+                )
+
     @property
     def name(self) -> str:
         """Crystal and indices, in words."""
         return f"{self.crystal.name} {''.join(map(str, self.hkl))}"
+
+    @property
+    def psi(self) -> float:
+        """Inclination of the lattice planes to the nominal surface [rad]."""
+        return 0.0 if self.surface is None else inclination(self.hkl, self.surface)
+
+    @property
+    def normal(self) -> Vector:
+        """Of the surface, in the frame of ``xrdsim.experiment.geometry``."""
+        return normal(self.psi, self.geometry, math.radians(self.miscut), math.radians(self.azimuth))
+
+    @property
+    def plain(self) -> bool:
+        """Whether the planes are parallel to the true surface."""
+        return self.geometry is Geometry.SYMMETRIC and self.miscut == 0.0
+
+    @property
+    def turning(self) -> float:
+        """d(γ0 + γh)/dθ at the Bragg angle; 2 cosθ_B where the planes are parallel to the surface."""
+        if self.plain:
+            return 2.0 * math.cos(self.theta_bragg)
+        return turning(self.theta_bragg, self.normal, self.k, self.h0)
+
+    @property
+    def angle_per_strain(self) -> float:
+        """Angle [rad] by which a unit of strain moves a layer's reflection, to first order: tanθ_B if symmetric."""
+        if self.plain:
+            return math.tan(self.theta_bragg)
+        return self.h0 * self.normal[2] / (self.k * self.turning)
 
     @property
     def k(self) -> float:
@@ -176,15 +261,18 @@ class Reflection:
         """Build from plain values, complex numbers as [real, imaginary]; inverse of ``to_dict``."""
         values = dict(table)
         try:
-            refuse_unknown((*_OF_CRYSTAL, "hkl", "wavelength", "chih_linear", "film"), values, f"{where}: [reflection]")
-            indices = values["hkl"]
-            if (
-                not isinstance(indices, (list, tuple))
-                or len(indices) != 3
-                or any(type(each) is not int for each in indices)
-            ):
-                raise ParameterError(f"{where}: hkl = {indices!r} must be three whole numbers, [h, k, l]")
-            values["hkl"] = tuple(indices)
+            refuse_unknown((*_OF_CRYSTAL, *_OWN), values, f"{where}: [reflection]")
+            for name in ("hkl", "surface"):
+                indices = values.get(name) if name == "surface" else values[name]
+                if indices is None:
+                    continue
+                if (
+                    not isinstance(indices, (list, tuple))
+                    or len(indices) != 3
+                    or any(type(each) is not int for each in indices)
+                ):
+                    raise ParameterError(f"{where}: {name} = {indices!r} must be three whole numbers, [h, k, l]")
+                values[name] = tuple(indices)
             if values.get("chih_linear") is not None:
                 values["chih_linear"] = tuple(complex(*pair) for pair in values["chih_linear"])
             if values.get("film") is not None:
@@ -203,6 +291,11 @@ class Reflection:
         values = {name: values[name] for name in ("crystal", "lattice", "hkl", "wavelength", "chi0", "chih", "source")}
         linear = self.chih_linear
         values["chih_linear"] = None if linear is None else [[value.real, value.imag] for value in linear]
+        if self.surface is not None:
+            values["surface"] = list(self.surface)
+        for name, default in (("geometry", Geometry.SYMMETRIC), ("miscut", 0.0), ("azimuth", 0.0)):
+            if getattr(self, name) != default:
+                values[name] = getattr(self, name)
         if self.film is not None:
             film: Json = {**self.film.crystal.to_dict(), "thickness": self.film.thickness}
             values["film"] = {
@@ -212,6 +305,11 @@ class Reflection:
 
 
 _OF_CRYSTAL = ("crystal", "lattice", "chi0", "chih", "source")
+_OWN = ("hkl", "wavelength", "chih_linear", "film", "surface", "geometry", "miscut", "azimuth")
+
+
+def _indices(hkl: tuple[int, int, int] | None) -> str:
+    return "" if hkl is None else "".join(map(str, hkl))
 
 
 def _crystal_of(values: Json) -> Crystal:
@@ -221,8 +319,8 @@ def _crystal_of(values: Json) -> Crystal:
 
 
 def strain_to_angle(strain: Strain, reflection: Reflection) -> Strain:
-    """Angle [arcsec] at which a layer of this strain (a number or an array) diffracts, to first order: ε·tanθ_B."""
-    return strain * math.tan(reflection.theta_bragg) / ARCSEC
+    """Angle [arcsec] at which a layer of this strain (a number or an array) diffracts, to first order."""
+    return strain * reflection.angle_per_strain / ARCSEC
 
 
 GGG_444 = Reflection(

@@ -21,9 +21,15 @@ FINEST, COARSEST = 1e-8, 1e-2
 
 
 class Convention(StrEnum):
-    """``exact``: dynamical theory in full. ``linear``: the approximations of earlier simulators, for comparison."""
+    """How waves in the crystal are described.
+
+    ``exact``: dynamical theory, their normal components to first order in χ0. ``second-order``: with the roots
+    √(γ² + χ0) and the factors of entrance and exit, as inclined surfaces need. ``linear``: the approximations of
+    earlier simulators, for comparison.
+    """
 
     EXACT = "exact"
+    SECOND_ORDER = "second-order"
     LINEAR = "linear"
 
 
@@ -56,12 +62,14 @@ class Experiment:
         try:
             object.__setattr__(self, "convention", Convention(self.convention))
         except ValueError:
-            raise ParameterError(f"convention {self.convention!r} is unknown; choose exact or linear") from None
+            raise ParameterError(f"convention {self.convention!r} is unknown; choose {', '.join(Convention)}") from None
         if self.layers is not None and not 1.0 <= self.layers <= THICKEST_LAYER:
             raise ParameterError(
                 f"layers = {self.layers} must be a thickness of at least 1 Å and at most {THICKEST_LAYER:g} Å, or None "
                 "for the continuum"
             )
+        if not (self.exact or self.reflection.plain):
+            raise ParameterError("an inclined or miscut surface needs the convention exact or second-order")
         if not FINEST <= self.rtol_dex <= COARSEST:
             raise ParameterError(f"rtol_dex = {self.rtol_dex:g} must lie within {FINEST:g} … {COARSEST:g}")
         if self.monochromator is None:
@@ -76,8 +84,8 @@ class Experiment:
 
     @property
     def exact(self) -> bool:
-        """Whether the convention is the exact one."""
-        return self.convention is Convention.EXACT
+        """Whether strain enters exactly, as it does but in the convention ``linear``."""
+        return self.convention is not Convention.LINEAR
 
     def within(self, rtol_dex: float) -> "Experiment":
         """The same with another accuracy [dex]."""

@@ -48,7 +48,7 @@ def _nodes(scan: Scan, reflection: Reflection, narrowest: float, widest: float, 
         return Nodes(scan.points, scan.start, scan.step, 1, 0, scan.points, scan.angle, np.ones(scan.points))
     if reflection.film is not None:
         thickness = max(thickness, reflection.film.thickness)
-    spacing_limit = min(PART_OF_FRINGE / highest_frequency(thickness, reflection), narrowest / 3.0)
+    spacing_limit = min(PART_OF_FRINGE / highest_frequency(thickness, reflection, scan), narrowest / 3.0)
     stride = max(1, math.ceil(scan.step / spacing_limit - 1e-9))
     spacing = scan.step / stride
     margin = REACH * widest * FWHM_TO_SIGMA + zero

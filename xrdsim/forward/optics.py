@@ -1,10 +1,13 @@
 """From the records of an experiment to what the recursion needs at each angle.
 
-    exact    a = ½ h0/(1+ε) − ½ (k χ0/sinθ + 2k sinθ),       σ = ½ k C χh/sinθ,  C = 1 or |cos 2θ|
-    linear   a = ½ [κ (angle − ε tanθ_B) + i k Im χ0/sinθ_B], σ = ½ k C χh/sinθ_B, κ = k sin 2θ_B/sinθ_B
+    exact         a = ½ h_n/(1+ε) − ½ k [γ0 + γh + ½ χ0 (1/γ0 + 1/γh)],  σ = ½ k C χh/√(γ0 γh)
+    second-order  a = ½ h_n/(1+ε) − ½ k (Γ0 + Γh),  Γ = √(γ² + χ0),      σ = ½ k C χh/√(Γ0 Γh)
+    linear        a = ½ [κ (angle − ε tanθ_B) + i k Im χ0/sinθ_B],       σ = ½ k C χh/sinθ_B, κ = k sin 2θ_B/sinθ_B
 
-with θ = θ_substrate − angle (``exact``), and, below the layer, the substrate's amplitude ratio A, the root with
-|A| < 1 of σA² − 2aA + σ = 0 at ε = 0.
+with the cosines γ0 and γh and the normal component h_n of ``xrdsim.experiment.geometry``, sinθ and h0 where the planes
+are parallel to the surface; C = 1, or |cos| of the angle between the waves in π polarisation; θ = θ_s − angle. In
+``second-order`` R is |u/v|² times |2γ0/(γ0 + Γ0)·2Γh/(γh + Γh)|² γh/γ0 |Γ0/Γh|, of the waves through the surface. Below
+the layer, the substrate's amplitude ratio A is the root with |A| < 1 of σA² − 2aA + σ = 0 at ε = 0.
 
 The layer's transfer matrix is computed on a coarse grid of angles; this module chooses it and prepares the way back.
 """
@@ -16,9 +19,11 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import brentq
 
 from xrdsim.errors import ParameterError
 from xrdsim.experiment.crystal import Crystal
+from xrdsim.experiment.geometry import passage, turning
 from xrdsim.experiment.reflection import Reflection
 from xrdsim.experiment.scan import Scan
 from xrdsim.experiment.setup import Convention
@@ -30,7 +35,11 @@ Complex = NDArray[np.complex128]
 
 def darwin_half_width(reflection: Reflection) -> float:
     """Half-width [arcsec] of the total reflection of the substrate, σ polarisation."""
-    return abs(reflection.crystal.chih) / math.sin(2.0 * reflection.theta_bragg) / ARCSEC
+    half = abs(reflection.crystal.chih) / math.sin(2.0 * reflection.theta_bragg) / ARCSEC
+    if reflection.plain:
+        return half
+    at = passage(np.array([reflection.theta_bragg]), reflection.normal, reflection.k, reflection.h0)
+    return half * math.sqrt(float(at.diffracted[0] / at.incident[0]))
 
 
 class Amplitudes(NamedTuple):
@@ -39,22 +48,48 @@ class Amplitudes(NamedTuple):
     f: Complex  # a at ε = 0 [1/Å]
     sigma: tuple[Complex, Complex]  # σ₀ [1/Å]
     substrate: tuple[Complex, Complex]  # A of the substrate
+    factor: NDArray[np.float64]  # R over |u/v|²
 
 
-def highest_frequency(thickness: float, reflection: Reflection) -> float:
-    """Fastest oscillation over angle [1/arcsec] of the transfer matrix of a layer of this thickness [Å]."""
-    return thickness * reflection.k * math.cos(reflection.theta_bragg) * ARCSEC / (2.0 * math.pi)
+def highest_frequency(thickness: float, reflection: Reflection, scan: Scan) -> float:
+    """Fastest oscillation over angle [1/arcsec] of the transfer matrix of a layer of this thickness [Å] on a scan."""
+    if reflection.plain:
+        return thickness * reflection.k * math.cos(reflection.theta_bragg) * ARCSEC / (2.0 * math.pi)
+    angles = np.linspace(scan.start, scan.last, _BETWEEN)
+    theta = reflection.theta_bragg - angles * ARCSEC
+    fastest = max(abs(turning(float(each), reflection.normal, reflection.k, reflection.h0)) for each in theta)
+    return thickness * 0.5 * reflection.k * fastest * ARCSEC / (2.0 * math.pi)
+
+
+_BETWEEN = 9  # angles of a scan at which the frequency is looked at
 
 
 def coupling(reflection: Reflection, convention: Convention) -> float:
-    """Factor of the strain in a [1/Å]: g = coupling·ε/(1 + ε) (``exact``) or coupling·ε."""
-    if convention is Convention.EXACT:
-        return 0.5 * reflection.h0_strained
+    """Factor of the strain in a [1/Å]: g = coupling·ε/(1 + ε), or in ``linear`` coupling·ε."""
+    if convention is not Convention.LINEAR:
+        return 0.5 * reflection.h0_strained * (1.0 if reflection.plain else reflection.normal[2])
     return 0.5 * _kappa(reflection) * math.tan(reflection.theta_bragg)
 
 
+@lru_cache(maxsize=256)
+def centre(reflection: Reflection, convention: Convention) -> float:
+    """θ_s [rad]: centre of the substrate reflection, where Re a = 0 at ε = 0."""
+    if reflection.plain and convention is not Convention.SECOND_ORDER:
+        return reflection.theta_substrate
+
+    def real(theta: float) -> float:
+        f, _, _ = _waves(np.array([theta]), reflection, reflection.h0, reflection.crystal, convention)
+        return float(f[0].real)
+
+    low, high = reflection.theta_bragg - _BRACKET, reflection.theta_bragg + _BRACKET
+    return float(brentq(real, low, high, xtol=1e-15))
+
+
+_BRACKET = 0.006  # rad
+
+
 def amplitudes(angle: NDArray[np.float64], reflection: Reflection, convention: Convention) -> Amplitudes:
-    """f, σ₀ and A at the angles [arcsec].
+    """f, σ₀, A and R/|u/v|² at the angles [arcsec].
 
     Raises
     ------
@@ -63,18 +98,18 @@ def amplitudes(angle: NDArray[np.float64], reflection: Reflection, convention: C
     """
     k = reflection.k
     theta_b = reflection.theta_bragg
-    if convention is Convention.EXACT:
-        theta = reflection.theta_substrate - angle * ARCSEC
+    if convention is not Convention.LINEAR:
+        theta = centre(reflection, convention) - angle * ARCSEC
         if np.any((theta <= 0.0) | (theta >= 0.5 * math.pi)):
             raise ParameterError(
                 f"angles {angle.min():g} … {angle.max():g} arcsec from the substrate peak at "
-                f"{math.degrees(reflection.theta_substrate):.3f}° leave 0 … 90°; shorten the scan"
+                f"{math.degrees(centre(reflection, convention)):.3f}° leave 0 … 90°; shorten the scan"
             )
-        f, sigma = _exact(theta, k, reflection.h0_strained, reflection.strained)
+        f, sigma, factor = _waves(theta, reflection, reflection.h0_strained, reflection.strained, convention)
         if reflection.film is None:
-            return Amplitudes(f, sigma, (_substrate(f, sigma[0]), _substrate(f, sigma[1])))
-        below, coupled = _exact(theta, k, reflection.h0, reflection.crystal)
-        return Amplitudes(f, sigma, (_substrate(below, coupled[0]), _substrate(below, coupled[1])))
+            return Amplitudes(f, sigma, (_substrate(f, sigma[0]), _substrate(f, sigma[1])), factor)
+        below, coupled, _ = _waves(theta, reflection, reflection.h0, reflection.crystal, convention)
+        return Amplitudes(f, sigma, (_substrate(below, coupled[0]), _substrate(below, coupled[1])), factor)
     if reflection.film is not None:
         raise ParameterError("a film on a substrate needs convention exact: linear has one lattice only")
     sine_b = math.sin(theta_b)
@@ -82,17 +117,36 @@ def amplitudes(angle: NDArray[np.float64], reflection: Reflection, convention: C
     factors = (1.0, abs(math.cos(2.0 * theta_b)))
     chis = reflection.susceptibilities_linear
     s, p = (np.full(angle.shape, 0.5 * k * c * chi / sine_b) for c, chi in zip(factors, chis, strict=True))
-    return Amplitudes(f, (s, p), (_substrate(f, s), _substrate(f, p)))
+    return Amplitudes(f, (s, p), (_substrate(f, s), _substrate(f, p)), np.ones(len(angle)))
 
 
-def _exact(
-    theta: NDArray[np.float64], k: float, h0: float, crystal: Crystal
-) -> tuple[Complex, tuple[Complex, Complex]]:
-    """a at ε = 0, and σ₀ of both polarisations, of a crystal at the glancing angles."""
+def _waves(
+    theta: NDArray[np.float64], reflection: Reflection, h: float, crystal: Crystal, convention: Convention
+) -> tuple[Complex, tuple[Complex, Complex], NDArray[np.float64]]:
+    """a at ε = 0 and σ₀ of both polarisations in a crystal, and R over |u/v|² if it is the topmost."""
+    k, chi0, chih = reflection.k, crystal.chi0, crystal.chih
     sine = np.sin(theta)
-    f = 0.5 * (h0 - k * crystal.chi0 / sine - 2.0 * k * sine)
-    sigma = 0.5 * k * crystal.chih / sine
-    return f, (sigma, sigma * np.abs(np.cos(2.0 * theta)))
+    if reflection.plain:
+        incident, diffracted = sine, sine
+        polarisation, seen = np.abs(np.cos(2.0 * theta)), np.ones(len(theta), bool)
+    else:
+        incident, diffracted, polarisation, seen = passage(theta, reflection.normal, k, reflection.h0)
+        h = h * reflection.normal[2]
+    factor = np.ones(len(theta))
+    a: Complex | NDArray[np.float64]
+    if convention is Convention.SECOND_ORDER:
+        inside, outside = (np.sqrt(cosine.astype(np.complex128) ** 2 + chi0) for cosine in (incident, diffracted))
+        a = 0.5 * (h - k * (inside + outside))
+        sigma = 0.5 * k * chih / np.sqrt(inside * outside)
+        through = 2.0 * incident / (incident + inside) * 2.0 * outside / (diffracted + outside)
+        factor = np.abs(through) ** 2 * diffracted / incident * np.abs(inside / outside)
+    elif reflection.plain:
+        a, sigma = 0.5 * (h - k * chi0 / sine - 2.0 * k * sine), 0.5 * k * chih / sine
+    else:
+        a = 0.5 * (h - k * (incident + diffracted + 0.5 * chi0 * (1.0 / incident + 1.0 / diffracted)))
+        sigma = 0.5 * k * chih / np.sqrt(incident * diffracted)
+    f: Complex = np.asarray(a, np.complex128)
+    return f, (sigma, sigma * polarisation), np.where(seen, factor, 0.0)
 
 
 def optics(
@@ -140,7 +194,7 @@ def _optics(
     single: bool,
 ) -> Optics:
     cluster = np.frombuffer(cluster_bytes)
-    nu = highest_frequency(thickness, reflection)
+    nu = highest_frequency(thickness, reflection, grid)
     taps, ratio = min(_samplings(nu, -math.log(error), grid), key=lambda pair: _work(pair[0], pair[1], grid.points))
     spacing = ratio * grid.step
     beta = 0.5 * math.pi * taps * (1.0 - 2.0 * nu * spacing)
@@ -164,6 +218,7 @@ def _optics(
         grid.points,
         first,
         _window(place - first, taps, beta),
+        at_nodes.factor,
     )
     return in_single(double) if single else double
 
@@ -172,7 +227,9 @@ def in_single(optics: Optics) -> Optics:
     """The same in single precision."""
     table = aligned(optics.table.size, np.empty(0, np.float32)).reshape(optics.table.shape)
     table[:] = optics.table
-    small = {name: getattr(optics, name).astype(np.float32) for name in ("weight", "substrate", "cluster_weight")}
+    small = {
+        name: getattr(optics, name).astype(np.float32) for name in ("weight", "substrate", "cluster_weight", "factor")
+    }
     return optics._replace(table=table, **small)
 
 

@@ -9,7 +9,6 @@ also in cells that a limit or a constraint cuts, where only places inside are ke
 density.
 """
 
-import math
 from collections.abc import Callable
 
 import numpy as np
@@ -30,8 +29,8 @@ Array = NDArray[np.float64]
 def in_window(
     params: Array, reflection: Reflection = GGG_444, scan: Scan = DEFAULT_SCAN, profile: Profile = TWO_GAUSSIANS
 ) -> NDArray[np.bool_]:
-    """Whether the largest strain ε of each row diffracts inside the scan: ε·tanθ_B ≤ last angle."""
-    limit = scan.last * ARCSEC / math.tan(reflection.theta_bragg)
+    """Whether the largest strain ε of each row diffracts inside the scan."""
+    limit = scan.last * ARCSEC / reflection.angle_per_strain
     strains = params[:, profile.strains]
     inside = np.asarray(strains.sum(axis=1) <= limit)
     undecided = ~inside & (strains.max(axis=1) <= limit)

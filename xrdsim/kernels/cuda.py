@@ -177,9 +177,9 @@ def reflect(counts, steps, optics, coarse, out):
                 above = on_film(optics, node, p, rest)
                 below[0, 2 * p] = above.real
                 below[0, 2 * p + 1] = above.imag
-            out[sample, node] = intensity(element, 0, below, 0, share)
+            out[sample, node] = optics.factor[node] * intensity(element, 0, below, 0, share)
         else:
-            out[sample, node] = intensity(element, 0, optics.substrate, node, share)
+            out[sample, node] = optics.factor[node] * intensity(element, 0, optics.substrate, node, share)
 
 
 @on_card

@@ -182,7 +182,7 @@ def linearize(layer, counts, steps, slopes, end, optics, coarse, out, gradient):
             y = -2.0 * unit * r / share * v.conjugate()
             factor[row], factor[row + 1], factor[row + 2], factor[row + 3] = x * a, y * a, x, y
             share = 1.0 - share
-        out[sample, node] = seen
+        out[sample, node] = optics.factor[node] * seen
         for q in range(size):
             change = 0.0
             for t in range(len(weight)):
@@ -190,4 +190,4 @@ def linearize(layer, counts, steps, slopes, end, optics, coarse, out, gradient):
                 for row in range(BOTH):
                     value += (factor[row] * near[1 + q, row, first + t]).real
                 change += weight[t] * value
-            gradient[sample, q, node] = change
+            gradient[sample, q, node] = optics.factor[node] * change

@@ -277,6 +277,7 @@ def linearize(optics, substrate, node, m, end, space, gradient):
     share = 1.0 / (1.0 + optics.monochromator)
     total = 0.0
     thinner = 0.0  # dR for a thinner rest of the film
+    factor = optics.factor[node]
     change = space.change
     for sheet in range(space.sheets):
         for q in range(LANES):
@@ -319,5 +320,5 @@ def linearize(optics, substrate, node, m, end, space, gradient):
                 )
             share = 1.0 - share
         for q in range(max(1 - sheet, 0), min(LANES, len(gradient) + 1 - sheet * LANES)):
-            gradient[sheet * LANES + q - 1, node] = change[q] + thinner * end[sheet * LANES + q - 1]
-    return total
+            gradient[sheet * LANES + q - 1, node] = factor * (change[q] + thinner * end[sheet * LANES + q - 1])
+    return factor * total

@@ -74,6 +74,7 @@ class Optics(NamedTuple):
     grid: int  # number of grid nodes
     cluster_first: NDArray[np.int64]  # (cluster,)
     cluster_weight: NDArray[np.float64]  # (cluster, taps)
+    factor: NDArray[np.float64]  # (nodes,) R over |u/v|²
 
 
 @jit
@@ -198,11 +199,14 @@ def reflect(optics, steps, count, substrate, work, block, coarse, element, out):
                 for j in range(GROUP):
                     i = (q + j) * ratio + phase + n
                     if i < optics.grid:
-                        out[i] = intensity(element, (n * GROUP + j) * 2 * MATRIX, substrate, i, share)
+                        out[i] = optics.factor[i] * intensity(
+                            element, (n * GROUP + j) * 2 * MATRIX, substrate, i, share
+                        )
     for i in range(len(optics.cluster_first)):
         near = coarse[optics.cluster_first[i] * 2 * MATRIX :]
         interpolate_one(near, optics.cluster_weight[i], 2 * MATRIX, element[: 2 * MATRIX])
-        out[optics.grid + i] = intensity(element, 0, substrate, optics.grid + i, share)
+        node = optics.grid + i
+        out[node] = optics.factor[node] * intensity(element, 0, substrate, node, share)
 
 
 @jit
