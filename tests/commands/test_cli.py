@@ -26,6 +26,7 @@ from xrdsim.curves.curve import read_curve
 from xrdsim.dataset.fresh import profiles_of
 from xrdsim.dataset.samplers import make_plan
 from xrdsim.forward.noise import add_noise
+from xrdsim.forward.sublayers import simulate_sublayers
 from xrdsim.profiles.two_gaussians import NAMES
 
 SAMPLE = dict(zip(NAMES, (0.0113, 0.0016, 5400.0, 3300.0, 0.0042, 3600.0, -300.0), strict=True))
@@ -57,7 +58,11 @@ def files_of(command):
 
 
 COMMANDS = {
-    "simulate": (simulation.simulate, (xrdsim.simulate, add_noise), {"param", "counts", "seed"}),
+    "simulate": (
+        simulation.simulate,
+        (xrdsim.simulate, add_noise, simulate_sublayers),
+        {"param", "counts", "seed", "polarisation"},
+    ),
     "sensitivity": (
         simulation.sensitivity,
         (xrdsim.measure_sensitivity, xrdsim.fisher, profiles_of),
@@ -147,7 +152,7 @@ def test_other_experiments_come_from_files(here):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((), "either with --param NAME=VALUE or with --params"),
+        ((), "parameters with --param NAME=VALUE or --params"),
         (("--param", "Dmx1=1"), "unknown parameter 'Dmx1'; did you mean Dmax1?"),
         (PARAM[:-2], "Rp2 missing"),
         ((*PARAM[:-2], "--param", "Rp2=300"), "Rp2 = 300 (row 0)"),

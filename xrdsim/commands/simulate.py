@@ -1,7 +1,8 @@
 """Commands that simulate curves, and measure what they tell of the parameters."""
 
+import math
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -13,6 +14,7 @@ from xrdsim.commands.options import (
     RtolOption,
     ScanFile,
     VerifyOption,
+    belongs,
     command,
     experiment_of,
     outputs,
@@ -25,6 +27,9 @@ def simulate(
         list[str] | None, typer.Option("--param", help="NAME=VALUE, once for each parameter.", metavar="NAME=VALUE")
     ] = None,
     params: Annotated[Path | None, typer.Option(help="CSV file with the names as header, a sample a row.")] = None,
+    profile: Annotated[
+        Path | None, typer.Option(help="CSV file of sublayers from the surface down: thickness [Å], strain and E.")
+    ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the curves (.npz).")] = Path(
         "curves.npz"
     ),
@@ -40,6 +45,12 @@ def simulate(
     seed: Annotated[int, typer.Option(help="Seed of the random noise.", min=0)] = 0,
     text: Annotated[Path | None, typer.Option(help="Also write the one curve as text, angle and intensity.")] = None,
     monochromator: Annotated[float | None, typer.Option(help="Weight of π against σ polarisation.")] = None,
+    polarisation: Annotated[
+        Literal["both", "sigma", "pi"], typer.Option(help="'both' as the monochromator weights them, or one alone.")
+    ] = "both",
+    omega: Annotated[
+        Path | None, typer.Option(help="For --profile: CSV file of incidence angles, omega_deg, instead of a scan.")
+    ] = None,
     reflection: ReflectionFile = None,
     scan: ScanFile = None,
     device: DeviceOption = "cpu",
@@ -54,20 +65,46 @@ def simulate(
         xrd simulate --params samples.csv -o curves.npz --convention linear --layers 100
 
         xrd simulate --params one.csv --counts 300000 --background 1e-4 --text measured.xy
+
+        xrd simulate --profile sublayers.csv --reflection 880.toml --convention second-order --omega angles.csv
     """
     import numpy as np
 
     from xrdsim.commands.terminal import say
     from xrdsim.curves.curve import write_curve
     from xrdsim.errors import ParameterError
+    from xrdsim.experiment.reflection import GGG_444
+    from xrdsim.experiment.setup import experiment_of as described
     from xrdsim.files import save_arrays
     from xrdsim.forward.model import simulate as run
     from xrdsim.forward.noise import add_noise
+    from xrdsim.forward.sublayers import omega_of, read_omega, read_sublayers, simulate_sublayers
     from xrdsim.profiles.tables import parse_assignments, read_table
 
     outputs(output.with_suffix(".npz") if output.name else output, text, plot, figures=(plot,))
-    if (params is None) == (not param):
-        raise ParameterError("give the parameters either with --param NAME=VALUE or with --params FILE.csv")
+    if (params is not None) + bool(param) + (profile is not None) != 1:
+        raise ParameterError(
+            "give parameters with --param NAME=VALUE or --params FILE.csv, or sublayers with --profile FILE.csv"
+        )
+    if polarisation != "both":
+        if monochromator is not None:
+            raise ParameterError("--monochromator weights both polarisations; leave it or --polarisation out")
+        monochromator = 0.0 if polarisation == "sigma" else math.inf
+    belongs(omega is not None, "--omega", profile is not None, "--profile")
+    if profile is not None:
+        for name, value in (("--layers", layers), ("--counts", counts), ("--text", text), ("--plot", plot)):
+            belongs(value is not None, name, False, "--param or --params")
+        belongs(zero != 0.0 or device != "cpu", "--zero, --device", False, "--param or --params")
+        made: dict[str, Any] = {"reflection": GGG_444} | experiment_of(reflection, scan)
+        experiment = described(made.pop("reflection"), convention, monochromator, None, rtol_dex)
+        if omega is not None:
+            made["omega"] = read_omega(omega)
+        found = simulate_sublayers(read_sublayers(profile), experiment=experiment, fwhm=fwhm, **made)
+        angle, bare, blurred = found
+        seen = {"reflectivity": bare, "intensity": scale * blurred + background}
+        written = save_arrays(output, omega_deg=omega_of(angle, experiment), angle_arcsec=angle, **seen)
+        say(f"a curve of {len(angle)} angles → {written}")
+        return
     rows = parse_assignments(param or []) if params is None else read_table(params)
     if text is not None and len(rows) > 1:
         raise ParameterError(f"--text writes one curve, and {len(rows)} are to be simulated; choose one sample")

@@ -5,6 +5,7 @@ So the bytes of a dataset do not depend on how many workers made it, nor on how 
 """
 
 import logging
+import math
 import os
 import socket
 from collections.abc import Callable, Mapping
@@ -188,6 +189,8 @@ def generate(
     space = space or ParameterSpace()
     space = space.with_damage() if damage else space
     experiment = experiment_of(reflection, convention, monochromator, layers, rtol_dex)
+    if experiment.monochromator == math.inf:
+        raise ParameterError("monochromator = inf, π alone, is for simulate; a dataset needs one within 0 … 1")
     prepare(scan, experiment)  # refuses what simulate would refuse
     plan = make_plan(
         sampler,

@@ -42,7 +42,7 @@ class Experiment:
     reflection : of which crystal, with which film on it.
     convention : ``exact``, or ``linear`` for the approximations of earlier simulators.
     monochromator : weight of π against σ polarisation; ``None`` takes the convention's default, |cos 2θ_B| of a perfect
-        monochromator, in ``linear`` its square root.
+        monochromator, in ``linear`` its square root; ``inf`` for π alone.
     layers : thickness of equal sublayers [Å]; ``None`` integrates the continuous profile.
     rtol_dex : accuracy of log10 R of the continuum, RMS over the scan.
 
@@ -79,8 +79,8 @@ class Experiment:
         object.__setattr__(self, "rtol_dex", float(self.rtol_dex))
         if self.layers is not None:
             object.__setattr__(self, "layers", float(self.layers))
-        if not 0.0 <= self.monochromator <= 1.0:
-            raise ParameterError(f"monochromator = {self.monochromator:g} must lie within 0 … 1")
+        if not (0.0 <= self.monochromator <= 1.0 or self.monochromator == math.inf):
+            raise ParameterError(f"monochromator = {self.monochromator:g} must lie within 0 … 1, or be inf for π alone")
 
     @property
     def exact(self) -> bool:

@@ -55,6 +55,17 @@ def curve(p, profile, layer, accuracy, optics, space, out):
 
 
 @jit
+def sublayers(h, g, e, profile, optics, out):
+    """Reflectivity at all nodes of homogeneous sublayers of thickness h, g(ε) and E (steps,), the surface first."""
+    space = workspace(len(h), profile, optics)
+    for k in range(len(h)):
+        space.steps.h[k], space.steps.g[k], space.steps.e[k] = h[k], g[k], e[k]
+        space.steps.alpha[k] = space.steps.beta[k] = 0.0
+    below(optics, space, len(h))
+    reflect(optics, space.steps, len(h), space.substrate, space.work, space.block, space.coarse, space.element, out)
+
+
+@jit
 def below(optics, space, count):
     """Amplitude ratio below the layer of so many steps: of the substrate, or of the rest of the film on it."""
     if optics.film_thickness > 0.0:
