@@ -9,6 +9,7 @@ import pytest
 from one_gaussian import FLOOR, ONE_GAUSSIAN, SPACE, D, L, R, plain
 
 import xrdsim
+from xrdml.inference.starts import NetworkStarts
 from xrdsim.curves.curve import Curve
 from xrdsim.dataset.samplers import sample
 from xrdsim.dataset.simulation import BASE_FWHM
@@ -69,7 +70,7 @@ def test_fit(tmp_path):
     truth = xrdsim.simulate(ROW, space=SPACE, fwhm=40.0, background=2e-4)
     counts = np.random.default_rng(2).poisson(2e5 * truth.intensity[0])
     curve = Curve(DEFAULT_SCAN.angle, counts / 2e5, 20, "one Gaussian", per_count=1 / 2e5)
-    found = xrdsim.fit.fit(curve, space=SPACE, effort=0.2)
+    found = xrdsim.fit.fit(curve, space=SPACE, effort=0.2, starts=NetworkStarts())  # of which it has none
     assert found.verdict == "solved"
     assert [each.name for each in found.parameters] == ["D", "R", "L"]
     for each, true in zip(found.parameters, ROW, strict=True):

@@ -170,6 +170,8 @@ def _solved(given: Problem) -> float:
 def mismatch(given: Problem, trained: TrainedModel) -> str:
     """Why a network cannot know the first curve of a problem, or nothing."""
     wanted, known = given.measurements[0].experiment, trained.experiment
+    if given.space.profile != trained.space.profile:
+        return f"{trained.path} was trained for the profile {trained.space.profile.name!r}"
     for name in ("reflection", "convention"):
         if getattr(wanted, name) != getattr(known, name):
             return f"{trained.path} was trained for another {name}"
