@@ -6,11 +6,11 @@ from typing import Annotated
 import typer
 
 from xrdml.commands import generate, invert, learn
-from xrdsim.commands import dataset, installation, simulate
+from xrdsim.commands import crystal, dataset, installation, simulate
 
 PANELS = {
     "A measured curve": (invert.fit, invert.predict, invert.refine),
-    "Simulation": (simulate.simulate, simulate.sensitivity),
+    "Simulation": (simulate.simulate, simulate.sensitivity, crystal.crystal),
     "Datasets": (generate.gen, dataset.append, dataset.verify, dataset.sample, dataset.export_data),
     "Networks": (learn.train, learn.evaluate, learn.compare, learn.export_model),
     "This installation": (installation.bench, installation.info),
