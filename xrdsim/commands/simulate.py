@@ -86,6 +86,8 @@ def simulate(
         raise ParameterError(
             "give parameters with --param NAME=VALUE or --params FILE.csv, or sublayers with --profile FILE.csv"
         )
+    if monochromator == math.inf:
+        raise ParameterError("--monochromator inf is π alone; ask for it with --polarisation pi")
     if polarisation != "both":
         if monochromator is not None:
             raise ParameterError("--monochromator weights both polarisations; leave it or --polarisation out")
