@@ -119,33 +119,41 @@ def inclined(h, eps, omega, *, reflection, psi, exit=False, second=True, pi=Fals
     """R at the incidence angles ω [rad] of sublayers from the surface down on planes inclined by ψ, coplanar.
 
     Field amplitudes D_h/D_0 by the recursion, of one polarisation; only the flux ratio γh/γ0 makes them a reflectivity.
+    A film of the reflection reaches from the surface to its thickness.
     """
-    k, h0, crystal = reflection.k, reflection.h0, reflection.crystal
+    k, h0 = reflection.k, reflection.h0
     hx = h0 * math.sin(psi) * (1.0 if exit else -1.0)
     hz = h0 * math.cos(psi)
     gamma = np.sin(omega)
     out = np.sqrt(1.0 - (np.cos(omega) + hx / k) ** 2)
     c = np.abs(np.cos(omega) * (np.cos(omega) + hx / k) - gamma * out) if pi else 1.0
-    if second:
-        inside, outside = np.sqrt(gamma**2 + crystal.chi0 + 0j), np.sqrt(out**2 + crystal.chi0 + 0j)
-        through = 2 * gamma / (gamma + inside) * 2 * outside / (out + outside)
-    else:
-        inside, outside = gamma + 0.5 * crystal.chi0 / gamma, out + 0.5 * crystal.chi0 / out
-        through = 1.0
-    coupled = (inside, outside) if second else (gamma, out)
+
+    def waves(crystal):
+        if second:
+            inside, outside = np.sqrt(gamma**2 + crystal.chi0 + 0j), np.sqrt(out**2 + crystal.chi0 + 0j)
+            coupled = inside, outside
+        else:
+            inside, outside = gamma + 0.5 * crystal.chi0 / gamma, out + 0.5 * crystal.chi0 / out
+            coupled = gamma, out
+        chimh = crystal.chih if crystal.chimh is None else crystal.chimh
+        into, back = 0.5 * k * c * chimh / coupled[0], 0.5 * k * c * crystal.chih / coupled[1]
+        through = 2 * gamma / (gamma + inside) * 2 * outside / (out + outside) if second else 1.0
+        return lambda e, normal=hz: 0.5 * (normal / (1 + e) - k * (inside + outside)), into, back, through
+
     # dD_0/dz, dD_h/dz with couplings ½kCχ/Γ of their own: D_h/D_0, then |D_h/D_0|² γh/γ0
-    into, back = (0.5 * k * c * crystal.chih / each for each in coupled)
-    dw = np.ones(len(eps)) if dw is None else dw
-
-    def a_of(e):
-        return 0.5 * (hz / (1 + e) - k * (inside + outside))
-
+    a_of, into, back, through = waves(reflection.crystal)
     a = a_of(0.0)
     root = np.sqrt(a * a - into * back + 0j)
     plus, minus = (a + root) / into, (a - root) / into
     d, one = np.where(np.abs(plus) < np.abs(minus), plus, minus), np.ones_like(a)
+    dw = np.ones(len(eps)) if dw is None else dw
+    normal = hz
+    if reflection.film is not None:
+        a_of, into, back, through = waves(reflection.film.crystal)
+        normal = hz * reflection.crystal.cell[2] / reflection.film.crystal.cell[2]
+        h, eps, dw = np.append(h, reflection.film.thickness - sum(h)), np.append(eps, 0.0), np.append(dw, 1.0)
     for thickness, e, factor in zip(h[::-1], eps[::-1], dw[::-1], strict=True):
-        a, s, t = a_of(e), into * factor, back * factor
+        a, s, t = a_of(e, normal), into * factor, back * factor
         q = np.sqrt(a * a - s * t + 0j)
         cosine, sine = np.cos(q * thickness), np.sin(q * thickness) / q
         d, one = cosine * d - 1j * sine * (a * d - t * one), cosine * one - 1j * sine * (s * d - a * one)

@@ -43,12 +43,6 @@ class Passage(NamedTuple):
     seen: NDArray[np.bool_]
 
 
-def inclination(hkl: tuple[int, int, int], surface: tuple[int, int, int]) -> float:
-    """Angle ψ between the lattice planes of a cubic crystal and its surface."""
-    a, b = np.asarray(hkl, dtype=np.float64), np.asarray(surface, dtype=np.float64)
-    return math.atan2(float(np.linalg.norm(np.cross(a, b))), float(a @ b))
-
-
 def normal(psi: float, geometry: Geometry, miscut: float, azimuth: float) -> Vector:
     """Normal n of a surface, whose nominal one is inclined by ψ to h.
 

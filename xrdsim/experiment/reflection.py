@@ -39,9 +39,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xrdsim.errors import ParameterError
-from xrdsim.experiment.crystal import Crystal
+from xrdsim.experiment.crystal import Crystal, inclination, spacing
 from xrdsim.experiment.files import read_table, refuse_unknown
-from xrdsim.experiment.geometry import Geometry, Vector, inclination, normal, passage, turning
+from xrdsim.experiment.geometry import Geometry, Vector, normal, passage, turning
 from xrdsim.limits import Json
 from xrdsim.units import ARCSEC
 
@@ -88,7 +88,7 @@ class Film:
 
 @dataclass(frozen=True)
 class Reflection:
-    """A Bragg reflection of a cubic crystal, measured in reflection.
+    """A Bragg reflection of a crystal, measured in reflection.
 
     Parameters
     ----------
@@ -124,17 +124,16 @@ class Reflection:
             raise ParameterError(f"wavelength {self.wavelength:g} Å must be positive")
         if len(self.hkl) != 3 or not any(self.hkl):
             raise ParameterError(f"hkl {self.hkl} is no reflection")
-        lattice = self.crystal.lattice
         if self.h0 >= 2.0 * self.k:
             raise ParameterError(
                 f"{self.name} has a spacing of {2 * math.pi / self.h0:.4g} Å, which {self.wavelength:g} Å cannot "
                 "reach: it needs a wavelength below twice the spacing"
             )
         self._check_surface()
-        if self.film is not None and abs(self.film.crystal.lattice / lattice - 1.0) > MISFIT:
+        if self.film is not None and abs(self.film_spacing - 1.0) > MISFIT:
             raise ParameterError(
-                f"film: the lattice {self.film.crystal.lattice:g} Å differs from the {lattice:g} Å of the substrate by "
-                f"more than {100 * MISFIT:g} %, where no film grows on it"
+                f"film: its lattice differs from that of the substrate by {100 * abs(self.film_spacing - 1.0):.3g} %; "
+                f"beyond {100 * MISFIT:g} % no film grows on it"
             )
 
     def _check_surface(self) -> None:
@@ -181,7 +180,7 @@ class Reflection:
     @property
     def psi(self) -> float:
         """Inclination of the lattice planes to the nominal surface [rad]."""
-        return 0.0 if self.surface is None else inclination(self.hkl, self.surface)
+        return 0.0 if self.surface is None else inclination(self.crystal.cell, self.hkl, self.surface)
 
     @property
     def normal(self) -> Vector:
@@ -215,7 +214,10 @@ class Reflection:
     @property
     def h0(self) -> float:
         """Length of the reciprocal lattice vector [1/Å]."""
-        return 2.0 * math.pi * math.sqrt(sum(index * index for index in self.hkl)) / self.crystal.lattice
+        lattice = self.crystal.lattice
+        if isinstance(lattice, tuple):
+            return 2.0 * math.pi / spacing(lattice, self.hkl)
+        return 2.0 * math.pi * math.sqrt(sum(index * index for index in self.hkl)) / lattice
 
     @property
     def strained(self) -> Crystal:
@@ -223,9 +225,17 @@ class Reflection:
         return self.crystal if self.film is None else self.film.crystal
 
     @property
+    def film_spacing(self) -> float:
+        """Spacing of the planes of the surface in the film, in parts of that in the substrate; 1 without a film."""
+        plane, own, below = self.surface or self.hkl, self.strained.lattice, self.crystal.lattice
+        if isinstance(own, tuple) or isinstance(below, tuple):
+            return self.strained.spacing(plane) / self.crystal.spacing(plane)
+        return own / below
+
+    @property
     def h0_strained(self) -> float:
-        """Length of the reciprocal lattice vector [1/Å] of the strained layer at ε = 0."""
-        return self.h0 * self.crystal.lattice / self.strained.lattice
+        """Length of the reciprocal lattice vector [1/Å] of the strained layer at ε = 0, if symmetric."""
+        return self.h0 / self.film_spacing
 
     @property
     def theta_bragg(self) -> float:
@@ -242,7 +252,7 @@ class Reflection:
         """χh of σ and π in the ``linear`` convention: opposite sign of Re, polarisation factor in Im of π."""
         if self.chih_linear is not None:
             return self.chih_linear
-        sigma = complex(-self.crystal.chih.real, self.crystal.chih.imag)
+        sigma = complex(-self.crystal.coupling.real, self.crystal.coupling.imag)
         return sigma, complex(sigma.real, sigma.imag * abs(math.cos(2.0 * self.theta_bragg)))
 
     @classmethod
@@ -288,7 +298,7 @@ class Reflection:
     def to_dict(self) -> Json:
         """Plain values for JSON and TOML, complex numbers as [real, imaginary]."""
         values: Json = {**self.crystal.to_dict(), "hkl": list(self.hkl), "wavelength": self.wavelength}
-        values = {name: values[name] for name in ("crystal", "lattice", "hkl", "wavelength", "chi0", "chih", "source")}
+        values = {name: values[name] for name in _ORDER if name in values}
         linear = self.chih_linear
         values["chih_linear"] = None if linear is None else [[value.real, value.imag] for value in linear]
         if self.surface is not None:
@@ -298,13 +308,12 @@ class Reflection:
                 values[name] = getattr(self, name)
         if self.film is not None:
             film: Json = {**self.film.crystal.to_dict(), "thickness": self.film.thickness}
-            values["film"] = {
-                name: film[name] for name in ("crystal", "lattice", "thickness", "chi0", "chih", "source")
-            }
+            values["film"] = {name: film[name] for name in _ORDER if name in film}
         return values
 
 
-_OF_CRYSTAL = ("crystal", "lattice", "chi0", "chih", "source")
+_OF_CRYSTAL = ("crystal", "lattice", "chi0", "chih", "source", "chimh")
+_ORDER = ("crystal", "lattice", "hkl", "wavelength", "thickness", "chi0", "chih", "chimh", "source")
 _OWN = ("hkl", "wavelength", "chih_linear", "film", "surface", "geometry", "miscut", "azimuth")
 
 
@@ -314,8 +323,9 @@ def _indices(hkl: tuple[int, int, int] | None) -> str:
 
 def _crystal_of(values: Json) -> Crystal:
     """Of its entries, which are taken out of a table."""
-    name, lattice, chi0, chih, source = (values.pop(entry) for entry in _OF_CRYSTAL)
-    return Crystal(name, lattice, complex(*chi0), complex(*chih), source)
+    name, lattice, chi0, chih, source = (values.pop(entry) for entry in _OF_CRYSTAL[:-1])
+    chimh = values.pop("chimh", None)
+    return Crystal(name, lattice, complex(*chi0), complex(*chih), source, None if chimh is None else complex(*chimh))
 
 
 def strain_to_angle(strain: Strain, reflection: Reflection) -> Strain:

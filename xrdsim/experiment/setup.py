@@ -16,6 +16,9 @@ from xrdsim.limits import Json
 THICKEST_LAYER = 1e4
 """Largest thickness of a sublayer [Å]."""
 
+LEAST_POWER, MOST_POWER = 0.01, 100.0
+"""Limits of the power of E."""
+
 FINEST, COARSEST = 1e-8, 1e-2
 """Limits of the accuracy that may be asked for [dex]."""
 
@@ -45,6 +48,8 @@ class Experiment:
         monochromator, in ``linear`` its square root; ``inf`` for π alone.
     layers : thickness of equal sublayers [Å]; ``None`` integrates the continuous profile.
     rtol_dex : accuracy of log10 R of the continuum, RMS over the scan.
+    damage_power : power of the profile's static Debye–Waller factor E that is the factor of this reflection: E of an
+        order H is E_ref^((H/H_ref)^q), and a profile that several reflections share has the damage of one of them.
 
     Raises
     ------
@@ -57,6 +62,7 @@ class Experiment:
     monochromator: float = None  # type: ignore[assignment]  # a number once it is made
     layers: float | None = None
     rtol_dex: float = 1e-4
+    damage_power: float = 1.0
 
     def __post_init__(self) -> None:
         try:
@@ -72,6 +78,10 @@ class Experiment:
             raise ParameterError("an inclined or miscut surface needs the convention exact or second-order")
         if not FINEST <= self.rtol_dex <= COARSEST:
             raise ParameterError(f"rtol_dex = {self.rtol_dex:g} must lie within {FINEST:g} … {COARSEST:g}")
+        if not LEAST_POWER <= self.damage_power <= MOST_POWER:
+            raise ParameterError(
+                f"damage_power = {self.damage_power:g} must lie within {LEAST_POWER:g} … {MOST_POWER:g}"
+            )
         if self.monochromator is None:
             factor = abs(math.cos(2.0 * self.reflection.theta_bragg))
             object.__setattr__(self, "monochromator", factor if self.exact else math.sqrt(factor))
@@ -97,12 +107,13 @@ class Experiment:
 
     def to_dict(self) -> Json:
         """Plain values for JSON: what describes a curve, without the accuracy."""
-        return {
+        values: Json = {
             "convention": str(self.convention),
             "layers": self.layers,
             "monochromator": self.monochromator,
             "reflection": self.reflection.to_dict(),
         }
+        return values if self.damage_power == 1.0 else {**values, "damage_power": self.damage_power}
 
     @classmethod
     def from_dict(cls, table: Json) -> Self:
@@ -112,6 +123,7 @@ class Experiment:
             convention=table["convention"],
             monochromator=table["monochromator"],
             layers=table.get("layers"),
+            damage_power=table.get("damage_power", 1.0),
         )
 
 

@@ -7,7 +7,9 @@
 with the cosines γ0 and γh and the normal component h_n of ``xrdsim.experiment.geometry``, sinθ and h0 where the planes
 are parallel to the surface; C = 1, or |cos| of the angle between the waves in π polarisation; θ = θ_s − angle. In
 ``second-order`` R is |u/v|² times |2γ0/(γ0 + Γ0)·2Γh/(γh + Γh)|² γh/γ0 |Γ0/Γh|, of the waves through the surface. Below
-the layer, the substrate's amplitude ratio A is the root with |A| < 1 of σA² − 2aA + σ = 0 at ε = 0.
+the layer, the substrate's amplitude ratio A is the root with |A| < 1 of σA² − 2aA + σ = 0 at ε = 0. Without a centre of
+symmetry χh is √(χh χ−h), R is |χh/χ−h| times as large, and A, which is scaled by √(χ−h/χh), changes from the substrate
+to a film above it.
 
 The layer's transfer matrix is computed on a coarse grid of angles; this module chooses it and prepares the way back.
 """
@@ -35,7 +37,7 @@ Complex = NDArray[np.complex128]
 
 def darwin_half_width(reflection: Reflection) -> float:
     """Half-width [arcsec] of the total reflection of the substrate, σ polarisation."""
-    half = abs(reflection.crystal.chih) / math.sin(2.0 * reflection.theta_bragg) / ARCSEC
+    half = abs(reflection.crystal.coupling) / math.sin(2.0 * reflection.theta_bragg) / ARCSEC
     if reflection.plain:
         return half
     at = passage(np.array([reflection.theta_bragg]), reflection.normal, reflection.k, reflection.h0)
@@ -109,7 +111,9 @@ def amplitudes(angle: NDArray[np.float64], reflection: Reflection, convention: C
         if reflection.film is None:
             return Amplitudes(f, sigma, (_substrate(f, sigma[0]), _substrate(f, sigma[1])), factor)
         below, coupled, _ = _waves(theta, reflection, reflection.h0, reflection.crystal, convention)
-        return Amplitudes(f, sigma, (_substrate(below, coupled[0]), _substrate(below, coupled[1])), factor)
+        across = _across(reflection.crystal, reflection.strained)
+        from_below = (across * _substrate(below, coupled[0]), across * _substrate(below, coupled[1]))
+        return Amplitudes(f, sigma, from_below, factor)
     if reflection.film is not None:
         raise ParameterError("a film on a substrate needs convention exact: linear has one lattice only")
     sine_b = math.sin(theta_b)
@@ -117,14 +121,14 @@ def amplitudes(angle: NDArray[np.float64], reflection: Reflection, convention: C
     factors = (1.0, abs(math.cos(2.0 * theta_b)))
     chis = reflection.susceptibilities_linear
     s, p = (np.full(angle.shape, 0.5 * k * c * chi / sine_b) for c, chi in zip(factors, chis, strict=True))
-    return Amplitudes(f, (s, p), (_substrate(f, s), _substrate(f, p)), np.ones(len(angle)))
+    return Amplitudes(f, (s, p), (_substrate(f, s), _substrate(f, p)), np.full(len(angle), reflection.crystal.polarity))
 
 
 def _waves(
     theta: NDArray[np.float64], reflection: Reflection, h: float, crystal: Crystal, convention: Convention
 ) -> tuple[Complex, tuple[Complex, Complex], NDArray[np.float64]]:
     """a at ε = 0 and σ₀ of both polarisations in a crystal, and R over |u/v|² if it is the topmost."""
-    k, chi0, chih = reflection.k, crystal.chi0, crystal.chih
+    k, chi0, chih = reflection.k, crystal.chi0, crystal.coupling
     sine = np.sin(theta)
     if reflection.plain:
         incident, diffracted = sine, sine
@@ -132,14 +136,14 @@ def _waves(
     else:
         incident, diffracted, polarisation, seen = passage(theta, reflection.normal, k, reflection.h0)
         h = h * reflection.normal[2]
-    factor = np.ones(len(theta))
+    factor = np.full(len(theta), crystal.polarity)
     a: Complex | NDArray[np.float64]
     if convention is Convention.SECOND_ORDER:
         inside, outside = (np.sqrt(cosine.astype(np.complex128) ** 2 + chi0) for cosine in (incident, diffracted))
         a = 0.5 * (h - k * (inside + outside))
         sigma = 0.5 * k * chih / np.sqrt(inside * outside)
         through = 2.0 * incident / (incident + inside) * 2.0 * outside / (diffracted + outside)
-        factor = np.abs(through) ** 2 * diffracted / incident * np.abs(inside / outside)
+        factor *= np.abs(through) ** 2 * diffracted / incident * np.abs(inside / outside)
     elif reflection.plain:
         a, sigma = 0.5 * (h - k * chi0 / sine - 2.0 * k * sine), 0.5 * k * chih / sine
     else:
@@ -147,6 +151,12 @@ def _waves(
         sigma = 0.5 * k * chih / np.sqrt(incident * diffracted)
     f: Complex = np.asarray(a, np.complex128)
     return f, (sigma, sigma * polarisation), np.where(seen, factor, 0.0)
+
+
+def _across(below: Crystal, above: Crystal) -> complex:
+    """Factor of A from one crystal into another above it: 1 about centres of symmetry."""
+    scaled = [1.0 if each.chimh is None else each.chimh / each.coupling for each in (below, above)]
+    return complex(scaled[1] / scaled[0])
 
 
 def optics(

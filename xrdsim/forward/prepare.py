@@ -117,7 +117,7 @@ def prepare(
         highest=float(ends.f.real.max()),
         thickest=THICKEST_PHASE / float(np.abs(ends.sigma).max()),
     )
-    layer = Layer(coupling(reflection, convention), experiment.exact, damaged)
+    layer = Layer(coupling(reflection, convention), experiment.exact, damaged, experiment.damage_power)
     return Forward(prepared, profile.family, layer, accuracy)
 
 

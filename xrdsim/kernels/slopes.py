@@ -58,6 +58,15 @@ def _shift(eps, layer):
 
 
 @jit
+def _to_power(e, gradient, power):
+    """E to a power; its derivatives take the place of those of E."""
+    steep = power * max(e, 1e-12) ** (power - 1.0)
+    for q in range(len(gradient)):
+        gradient[q] *= steep
+    return e**power
+
+
+@jit
 def fill_steps_and_slopes(p, profile, layer, counts, steps, slopes):
     """Fill the steps of one sample from the surface down and their derivatives; returns the number of steps."""
     size = len(slopes.end)
@@ -96,6 +105,9 @@ def fill_steps_and_slopes(p, profile, layer, counts, steps, slopes):
                 e_lower = factor(profile, eps_lower, top, p)
                 factor_gradient(profile, eps_upper, upper, top, top_gradient, p, de_upper)
                 factor_gradient(profile, eps_lower, lower, top, top_gradient, p, de_lower)
+                if layer.power != 1.0:
+                    e_upper = _to_power(e_upper, de_upper, layer.power)
+                    e_lower = _to_power(e_lower, de_lower, layer.power)
             steps.h[k] = h
             steps.g[k] = 0.5 * (g_upper + g_lower)
             steps.e[k] = 0.5 * (e_upper + e_lower)

@@ -37,12 +37,14 @@ class Accuracy(NamedTuple):
 class Layer(NamedTuple):
     """The strained layer: how strain enters a, and whether there is damage.
 
-    g(ε) = coupling·ε/(1 + ε) (``exact``) or coupling·ε; ``damaged``: the last two parameters are those of the damage.
+    g(ε) = coupling·ε/(1 + ε) (``exact``) or coupling·ε; ``damaged``: the last two parameters are those of the damage,
+    whose factor E is that of the profile to the power ``power``.
     """
 
     coupling: float
     exact: bool
     damaged: bool
+    power: float
 
 
 class Steps(NamedTuple):
@@ -61,6 +63,12 @@ def shift(eps, layer):
     if layer.exact:
         return layer.coupling * eps / (1.0 + eps)
     return layer.coupling * eps
+
+
+@jit
+def damaged_to(e, layer):
+    """The static Debye–Waller factor of this reflection, E to its power."""
+    return e if layer.power == 1.0 else e**layer.power
 
 
 @jit
@@ -114,8 +122,8 @@ def _fill(k, h, upper, lower, p, top, profile, layer, steps):
     e_upper = 1.0
     e_lower = 1.0
     if layer.damaged:
-        e_upper = factor(profile, upper, top, p)
-        e_lower = factor(profile, lower, top, p)
+        e_upper = damaged_to(factor(profile, upper, top, p), layer)
+        e_lower = damaged_to(factor(profile, lower, top, p), layer)
     weight = GAUSS * h * h
     steps.h[k] = h
     steps.g[k] = 0.5 * (g_upper + g_lower)
