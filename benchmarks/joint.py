@@ -10,6 +10,7 @@ sample is solved if its reduced χ² is at most 1.15. The fit has one core, the 
 444, and 20 s; the same is done with the curve of 444 alone, for its error of kappa.
 """
 
+import multiprocessing
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -90,22 +91,22 @@ def main():
     first, count = SETS[sys.argv[1]]
     count = min(int(sys.argv[2]), count) if len(sys.argv) > 2 else count
     found = []
-    with ProcessPoolExecutor(max(1, numba.get_num_threads())) as pool:
+    with ProcessPoolExecutor(numba.get_num_threads(), multiprocessing.get_context("spawn")) as pool:
         for seed, chi2, seconds, ended, kappa, joint, alone, chi2_alone in pool.map(one, range(first, first + count)):
             found.append((chi2, seconds, joint[0] - kappa, joint[1], alone[0] - kappa, alone[1], chi2_alone))
             remark = "" if chi2 <= SOLVED and seconds <= SECONDS else "  FAILED"
             print(
                 f"{seed}  χ² {chi2:6.3f}  {seconds:5.1f} s  {ended:10s} kappa {kappa:.3f}: together "
-                f"{joint[0]:.3f} ± {joint[1]:.3f}, 444 alone {alone[0]:.3f} ± {alone[1]:.3f} (χ² {chi2_alone:.3f}){remark}",
+                f"{joint[0]:.3f} ± {joint[1]:.3f}, 444 alone {alone[0]:.3f} ± {alone[1]:.3f} (χ² {chi2_alone:.3f})"
+                f"{remark}",
                 flush=True,
             )
     chi2, seconds, error, std, error_alone, std_alone, chi2_alone = np.array(found).T
     both = (chi2 <= SOLVED) & (chi2_alone <= SOLVED)
     print(f"solved within {SECONDS:g} s: {((chi2 <= SOLVED) & (seconds <= SECONDS)).sum()} of {count}")
     print(f"seconds: median {np.median(seconds):.1f}, largest {seconds.max():.1f}")
-    print(
-        f"median |error of kappa|, together over alone: {np.median(abs(error[both])) / np.median(abs(error_alone[both])):.3f}"
-    )
+    errors = np.median(abs(error[both])), np.median(abs(error_alone[both]))
+    print(f"median |error of kappa|, together over alone: {errors[0] / errors[1]:.3f}")
     print(f"standard deviation of kappa, median ratio: {np.median(std[both] / std_alone[both]):.3f}")
 
 

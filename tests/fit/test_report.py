@@ -108,7 +108,8 @@ def test_a_figure_has_three_panels_and_only_what_differs(fit, second):
 def test_points_without_counts_are_shown(fit):
     measured = fit.measured.copy()
     measured[-3:] = 0.0
-    curve = draw(replace(fit, measured=measured)).axes[0]
+    shown = replace(fit.curves[0], shown=fit.curve._replace(measured=measured))
+    curve = draw(replace(fit, curves=(shown,))).axes[0]
     assert [len(line.get_xdata()) for line in curve.lines if line.get_label() == "no counts"] == [3]
 
 
@@ -247,5 +248,6 @@ def test_other_minima_of_a_curve_denser_than_the_fit_are_drawn(fit, tmp_path):
     dense = {name: np.interp(angle, fit.angle, getattr(fit, name)) for name in ("measured", "model")}
     best = fit.minima[0]
     other = replace(best, values=(0.9 * best.values[0], *best.values[1:]), acceptable=True)
-    drawn = replace(fit, angle=angle, used=np.ones(len(angle), bool), minima=(best, other), **dense)
+    shown = fit.curve._replace(angle=angle, used=np.ones(len(angle), bool), **dense)
+    drawn = replace(fit, curves=(replace(fit.curves[0], shown=shown),), minima=(best, other))
     assert [path.name for path in drawn.save(tmp_path)] == ["result.json", "fit.png"]

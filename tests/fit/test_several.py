@@ -8,6 +8,7 @@ import pytest
 from noisy import PROFILES, noisy
 
 from xrdsim.errors import ParameterError
+from xrdsim.experiment.instrument import GAUSSIAN
 from xrdsim.experiment.reflection import GGG_444
 from xrdsim.experiment.scan import Scan
 from xrdsim.experiment.setup import Experiment
@@ -44,7 +45,7 @@ def several(request):
     experiment = Experiment(seen.get("reflection", GGG_444))
     measured = (
         measurement_of(noisy(TRUTH[0], counts=COUNTS), SPACE),
-        measurement_of(other, SPACE, experiment=experiment),
+        measurement_of(other, SPACE, experiment=experiment, instrument=GAUSSIAN, mask=48.0, zero=(-20.0, 20.0)),
     )
     return Problem(SPACE, measured), [*OWN["instrument"], seen["zero"], seen["fwhm"]]
 

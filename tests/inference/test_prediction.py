@@ -15,9 +15,9 @@ from xrdsim.curves.curve import Curve, write_curve
 from xrdsim.errors import CheckpointError, CurveError
 from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
 from xrdsim.experiment.setup import Experiment
-from xrdsim.fit.fitting import MISFIT_FROM
 from xrdsim.fit.report.tables import table
 from xrdsim.fit.result import Verdict
+from xrdsim.fit.verdict import MISFIT_FROM
 from xrdsim.profiles.space import ParameterSpace
 from xrdsim.profiles.two_gaussians import NAMES
 

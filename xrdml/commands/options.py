@@ -58,7 +58,8 @@ class Points:
 
     panel: ClassVar[str] = "Points"
     mask: Annotated[
-        float | None, typer.Option(help="Leave out angles closer to the substrate peak, in arcsec; default: 48.")
+        float | None,
+        typer.Option(help="Leave out angles closer to the substrate peak, in arcsec; default: 48 of GGG 444."),
     ] = None
     both_sides: Annotated[bool, typer.Option("--both-sides", help="Use the compressed side of the peak, too.")] = False
     exclude: Annotated[
@@ -71,10 +72,13 @@ class Instrument:
     """What the curve was measured with and on."""
 
     panel: ClassVar[str] = "Instrument and reflection"
-    fwhm: Annotated[str | None, typer.Option(help=f"Instrument in arcsec, LOW:HIGH; {_FIXED}; default: 20:120.")] = None
+    fwhm: Annotated[
+        str | None,
+        typer.Option(help=f"Instrument in arcsec, LOW:HIGH; {_FIXED}; default: 20:120 of GGG 444, else by reflection."),
+    ] = None
     zero: Annotated[
         str | None,
-        typer.Option(help=f"Angle of the substrate peak in arcsec, LOW:HIGH; {_FIXED}; default: -20:20."),
+        typer.Option(help=f"Angle of the substrate peak in arcsec, LOW:HIGH; {_FIXED}; default: -20:20, scaled."),
     ] = None
     scale: Annotated[float | None, typer.Option(help="Fix the scale: intensity at reflectivity 1.")] = None
     background: Annotated[float | None, typer.Option(help="Fix the background, in the unit of the intensity.")] = None

@@ -1,8 +1,10 @@
 """Instrument functions: what a diffractometer adds to a reflectivity, as the table of its parameters."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 from xrdsim.errors import ParameterError
+from xrdsim.experiment.reflection import GGG_444, Reflection, stretch
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,9 @@ class Instrument:
         return tuple(each.name for each in self.parameters)
 
 
+START, SCREENED = 40.0, 45.0
+"""FWHM [arcsec] of GGG 444 with which a refinement begins, and of the candidates of a search."""
+
 ZERO = InstrumentParameter(
     "zero",
     "zero",
@@ -95,9 +100,32 @@ FWHM = InstrumentParameter(
     least=0.1,
     most=3600.0,
     doc="full width at half maximum of the Gaussian",
-    start=40.0,
-    screened=45.0,
+    start=START,
+    screened=SCREENED,
 )
 
 GAUSSIAN = Instrument("Gaussian", (FWHM,))
 """A convolution with a normal distribution, (R ∗ G)(θ − zero), of the standard deviation FWHM/√(8 ln 2)."""
+
+NARROWEST = 5.0
+"""FWHM [arcsec], the lower limit for reflections of whose diffractometer nothing is known."""
+
+
+def dispersion(reflection: Reflection) -> float:
+    """How much wider than GGG 444 a reflection is seen, at least 1: a spread of wavelengths grows with tanθ_B."""
+    return max(1.0, math.tan(reflection.theta_bragg) / math.tan(GGG_444.theta_bragg))
+
+
+def gaussian_of(reflection: Reflection) -> Instrument:
+    """The Gaussian with limits and a start that suit a reflection; GAUSSIAN for GGG 444."""
+    if (reflection.h0, reflection.wavelength) == (GGG_444.h0, GGG_444.wavelength):
+        return GAUSSIAN
+    wider = dispersion(reflection)
+    width = replace(FWHM, low=NARROWEST, high=wider * FWHM.high, start=wider * START, screened=wider * SCREENED)
+    return replace(GAUSSIAN, parameters=(width,))
+
+
+def zero_of(reflection: Reflection, step: float = 0.0) -> tuple[float, float]:
+    """Limits of the zero [arcsec]: those of GGG 444 in its angle per strain, at least a step of the scan."""
+    reach = max(ZERO.high * max(1.0, stretch(reflection)), step)
+    return -reach, reach

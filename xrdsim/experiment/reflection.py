@@ -333,6 +333,11 @@ def strain_to_angle(strain: Strain, reflection: Reflection) -> Strain:
     return strain * reflection.angle_per_strain / ARCSEC
 
 
+def stretch(reflection: Reflection) -> float:
+    """Angle per strain in parts of that of GGG 444, for whose curves the fit's angles are chosen."""
+    return reflection.angle_per_strain / GGG_444.angle_per_strain
+
+
 GGG_444 = Reflection(
     Crystal(
         name="GGG",

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from xrdsim.curves.curve import DEFAULT_STEP, Curve
+from xrdsim.curves.curve import Curve
 from xrdsim.errors import ParameterError
 from xrdsim.fit.likelihood import profile_likelihood
 from xrdsim.fit.measurement import Measurement
@@ -18,18 +18,15 @@ from xrdsim.fit.result import Estimate, Fit, Minimum, Verdict
 from xrdsim.fit.search import Ending, search, valleys
 from xrdsim.fit.settings import assumed, settings_to_dict
 from xrdsim.fit.unknowns import INTENSITY, Array
-from xrdsim.fit.verdict import as_good, difference, estimate_of, judge, peak_remark
+from xrdsim.fit.verdict import FINAL, as_good, compare, difference, estimate_of, judge, misfit_from
 from xrdsim.forward.derived import UNITS, depth_end, derived, largest_strain, strain_profile
-
-MISFIT_FROM = 30 * DEFAULT_STEP
-"""Angle [arcsec] from which on the mean |log10| is taken."""
 
 BUDGET = 30.0
 """Seconds after which a fit is cut off; on an idle core the work of a search takes about a quarter of it."""
 
 _SHARES = (0.7, 0.85, 1.0)  # parts of the budget after which the search, its comparison, its refinement are cut off
 _LEAST = 0.3  # s that the last refinement has in any case
-_GOOD, _FINAL = 1e-3, 1e-4  # accuracy of the model when valleys are compared, and in the last refinement [dex]
+_GOOD = 1e-3  # accuracy of the model when valleys are compared [dex]
 _NEARLY = ((120, 6), (8, 20))  # how many valleys are refined so far, by how many evaluations at most
 _DEPTHS = 400
 _TRIMMED = 4  # times that outliers are left out of the scale of an estimate
@@ -118,7 +115,7 @@ def fit_curve(
             x, objective = x[order], objective[order]
         x, objective = valleys(given, x, objective)
     last = max(ends[1], time.perf_counter() + _LEAST)
-    refined = METHODS[method](given, x[:1], max_iter=max_iter, rtol_dex=_FINAL, until=last)
+    refined = METHODS[method](given, x[:1], max_iter=max_iter, rtol_dex=FINAL, until=last)
     if time.perf_counter() > ends[1]:
         ended = Ending.BUDGET
     x = np.concatenate([refined.x, x[1:]])
@@ -148,7 +145,7 @@ def describe(given: Problem, x: Array, sampled: Posterior | None = None) -> Fit:
     sampled : what they may be; None where nothing says that.
     """
     values = given.values(x)
-    pairs = list(zip(given.measurements, given.curves(values, _FINAL), strict=True))
+    pairs = list(zip(given.measurements, given.curves(values, FINAL), strict=True))
     scales = [_without_outliers(each, curves) for each, curves in pairs]
     objective = np.zeros(1)
     for (each, curves), linear in zip(pairs, scales, strict=True):
@@ -159,6 +156,7 @@ def describe(given: Problem, x: Array, sampled: Posterior | None = None) -> Fit:
     fit = replace(
         fit,
         verdict=Verdict.ESTIMATE,
+        curves=tuple(replace(each, verdict=Verdict.ESTIMATE) for each in fit.curves),
         reason=f"Curve and model differ by {fit.rms_dex:.3g} dex (RMS), before any refinement.",
     )
     if sampled is not None:
@@ -193,7 +191,7 @@ def _result(
     evaluations: int,
     ended: Ending,
 ) -> Fit:
-    """What is said of minima; the curve that is shown and the remark on its peak are those of the first measurement."""
+    """What is said of minima."""
     (x, objective), layout, first = distinct, given.layout, given.measurements[0]
     at, size = int(np.argmin(refined.objective)), layout.profile.stop
     values, linear = given.values(x), refined.linear[at : at + 1]
@@ -204,13 +202,12 @@ def _result(
         estimate_of(unknown, (float(values[0, j]), float(std[j]), float(low[j]), float(high[j])))
         for j, unknown in enumerate(layout.unknowns)
     ]
-    model = first.whole(params, values[:1, layout.instruments[0]], linear[:, layout.scales[0]], _FINAL)
-    residual = difference(given, given.expected(values[:1], linear, _FINAL))
-    tail = np.concatenate([each.angle for each in given.measurements]) >= MISFIT_FROM * (1.0 - 1e-9)
+    residual = difference(given, given.expected(values[:1], linear, FINAL))
+    tail = np.concatenate([each.angle >= misfit_from(each) * (1.0 - 1e-9) for each in given.measurements])
     chi2 = [2.0 * float(value) / given.freedom if given.counting else None for value in objective]
     rms = [float(np.sqrt(np.mean(residual**2)))]
     for row in values[1:, None]:
-        rms.append(float(np.sqrt(np.mean(difference(given, given.expected(row, rtol_dex=_FINAL)) ** 2))))
+        rms.append(float(np.sqrt(np.mean(difference(given, given.expected(row, rtol_dex=FINAL)) ** 2))))
     minima = [
         Minimum(
             tuple(row[:size].tolist()),
@@ -222,25 +219,27 @@ def _result(
         for i, row in enumerate(values)
     ]
     strongest = float(largest_strain(params, given.space.profile)[0])
-    verdict, reason = judge(given, chi2[0], rms[0], strongest, estimates[:size])
+    of_measurements = tuple(_of_measurements(given, x[:1], linear, estimates))
+    curves = [
+        replace(each, measurement=own)
+        for each, own in zip(compare(given, values[:1], linear, given.freedom, chi2[0]), of_measurements, strict=True)
+    ]
+    verdict, reason = judge(given, curves, strongest, estimates[:size])
     depth, strain, band = _profile(given, params[0], sampled)
     return Fit(
         source=first.curve.source,
         note=first.curve.note,
         verdict=verdict,
-        reason=reason + peak_remark(first, model),
+        reason=reason + (curves[0].remark if len(curves) == 1 else ""),
         parameters=tuple(estimates[:size]),
-        measurement=tuple(_of_measurements(given, x[:1], linear, estimates)),
+        measurement=tuple(each for own in of_measurements for each in own),
         reduced_chi2=chi2[0],
         mean_abs_log10=float(np.abs(residual[tail]).mean()) if tail.any() else math.nan,
         rms_dex=rms[0],
         minima=tuple(minima),
         correlation=sampled.correlation,
         uncertainty={"method": sampled.method, "effective_samples": sampled.effective, "level": LEVEL},
-        angle=first.curve.angle,
-        measured=first.curve.intensity,
-        model=model,
-        used=first.used,
+        curves=tuple(curves),
         depth=depth,
         strain=strain,
         band=band,
@@ -253,15 +252,18 @@ def _result(
     )
 
 
-def _of_measurements(given: Problem, x: Array, linear: Array, estimates: list[Estimate]) -> Iterator[Estimate]:
+def _of_measurements(
+    given: Problem, x: Array, linear: Array, estimates: list[Estimate]
+) -> Iterator[tuple[Estimate, ...]]:
     """Scale, background, zero and instrument of each measurement in turn."""
     spread = linear_std(given, x)
     for each, own, scales in zip(given.measurements, given.layout.instruments, given.layout.scales, strict=True):
         numbers = each.in_unit_of_file(linear[:, scales])[0].tolist(), (spread[scales] * each.per_count).tolist()
+        found = []
         for unknown, value, std in zip(given.layout.linear[scales], *numbers, strict=True):
             low, high = max(value - 1.645 * std, 0.0), value + 1.645 * std
-            yield Estimate(unknown.name, INTENSITY, value, std, low, high, True)
-        yield from estimates[own]
+            found.append(Estimate(unknown.name, INTENSITY, value, std, low, high, True))
+        yield (*found, *estimates[own])
 
 
 def derived_estimates(given: Problem, params: Array, sampled: Posterior) -> tuple[Estimate, ...]:
@@ -286,7 +288,7 @@ def derived_estimates(given: Problem, params: Array, sampled: Posterior) -> tupl
 
 def linear_std(given: Problem, x: Array) -> Array:
     """Standard deviations (l,) of scales and backgrounds at coordinates (1, k), the other unknowns free too."""
-    state, kept = given.evaluate(x, None, _FINAL), given.layout.solved
+    state, kept = given.evaluate(x, None, FINAL), given.layout.solved
     h = state.hessian[0][np.ix_(kept, kept)]
     factor = given.inflation(float(state.objective[0]))
     length = np.sqrt(np.maximum(np.diag(h), 1e-300))

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from xrdsim.curves.curve import Curve
 from xrdsim.errors import CurveError, ParameterError
-from xrdsim.experiment.instrument import GAUSSIAN, ZERO, Instrument
-from xrdsim.experiment.reflection import Reflection, strain_to_angle
+from xrdsim.experiment.instrument import Instrument, dispersion, gaussian_of, zero_of
+from xrdsim.experiment.reflection import Reflection, strain_to_angle, stretch
 from xrdsim.experiment.setup import Experiment
 from xrdsim.fit.measurement import Measurement, equidistant
 from xrdsim.fit.unknowns import Array, Limits
@@ -36,14 +36,14 @@ def measurement_of(
     curve: Curve,
     space: ParameterSpace,
     *,
-    instrument: Instrument = GAUSSIAN,
-    zero: Limits = ZERO.limits,
+    instrument: Instrument | None = None,
+    zero: Limits | None = None,
     limits: tuple[Limits, ...] | None = None,
     scale: float | None = None,
     background: float | None = None,
     per_count: float | None = None,
     offset: float | None = None,
-    mask: float = PEAK_MASK,
+    mask: float | None = None,
     both_sides: bool = False,
     exclude: tuple[tuple[float, float], ...] = (),
     experiment: Experiment | None = None,
@@ -54,10 +54,12 @@ def measurement_of(
     ----------
     curve : as measured; points at other than equal steps are interpolated in the model.
     space : of the profiles that are tried on it.
-    instrument, zero, limits, scale, background : see ``Measurement``; None takes the limits of the instrument's table.
+    instrument, zero, limits, scale, background : see ``Measurement``; None takes a Gaussian whose limits suit the
+        reflection, and the limits of the instrument's table.
     per_count, offset : intensity = per_count·(counts + offset); None takes what the curve says. If nothing is known,
         log10 intensities are compared.
-    mask : angles closer to the substrate peak than this [arcsec] are not used.
+    mask : angles closer to the substrate peak than this [arcsec] are not used; None for 48″ of GGG 444, and more of a
+        reflection that a spread of wavelengths makes wider.
     both_sides : use the compressed side of the substrate peak, too. Layers that expand leave nothing there but the
         tail of the peak, in which real instruments differ most from a Gaussian.
     exclude : (low, high) angles [arcsec] not used either.
@@ -72,11 +74,15 @@ def measurement_of(
     """
     if per_count is not None and not 1e-30 <= per_count <= 1e30:
         raise ParameterError(f"per_count = {per_count:g} must be a positive number: the intensity of one count")
+    read, experiment = curve, (experiment or Experiment()).continuous()
+    reflection = experiment.reflection
+    mask = PEAK_MASK * dispersion(reflection) if mask is None else mask
     if not mask >= 0.0:
         raise ParameterError(f"mask = {mask:g} must be at least 0 arcsec")
-    read, experiment = curve, (experiment or Experiment()).continuous()
+    instrument = instrument or gaussian_of(reflection)
+    zero = zero or zero_of(reflection, float(np.median(np.diff(curve.angle))))
     limits = limits or tuple(each.limits for each in instrument.parameters)
-    curve = within_reach(curve, space, experiment.reflection)
+    curve = within_reach(curve, space, reflection)
     counted = curve.per_count if per_count is None else per_count
     below = curve.offset if offset is None else offset
     used = (curve.angle >= mask) | (both_sides & (curve.angle <= -mask))
@@ -147,7 +153,7 @@ def measurement_of(
 
 def within_reach(curve: Curve, space: ParameterSpace, reflection: Reflection) -> Curve:
     """The part of a curve that strain can reach, the same curve where this is all of it; its note says what went."""
-    reach = strain_to_angle(space.most_strain, reflection) + BEYOND
+    reach = strain_to_angle(space.most_strain, reflection) + BEYOND * max(1.0, stretch(reflection))
     kept = np.abs(curve.angle) <= reach
     if kept.all():
         return curve

@@ -198,7 +198,7 @@ class Unknowns:
     Parameters
     ----------
     space : of the profile, with kappa and p if the damage is fitted; its ties are put in order.
-    fwhm, zero : limits [arcsec].
+    fwhm, zero : limits [arcsec]; None for those that suit the reflection.
     scale, background : None, or a value to fix.
     priors : (mean, standard deviation) of any of them, normal.
 
@@ -209,14 +209,15 @@ class Unknowns:
     """
 
     space: ParameterSpace = field(default_factory=ParameterSpace)
-    fwhm: Limits = FWHM.limits
-    zero: Limits = ZERO.limits
+    fwhm: Limits | None = None
+    zero: Limits | None = None
     scale: float | None = None
     background: float | None = None
     priors: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        measured = measurement_unknowns(GAUSSIAN, self.zero, (self.fwhm,), self.scale, self.background)
+        limits = self.zero or ZERO.limits, (self.fwhm or FWHM.limits,)
+        measured = measurement_unknowns(GAUSSIAN, *limits, self.scale, self.background)
         Layout.of(profile_unknowns(self.space), [measured], self.priors)
         object.__setattr__(self, "space", self.space.ordered())
 
@@ -245,7 +246,7 @@ def problem(curve: Curve, *, unknowns: Unknowns | None = None, **preparing: Any)
         curve,
         chosen.space,
         zero=chosen.zero,
-        limits=(chosen.fwhm,),
+        limits=None if chosen.fwhm is None else (chosen.fwhm,),
         scale=chosen.scale,
         background=chosen.background,
         **preparing,

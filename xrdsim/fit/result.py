@@ -108,6 +108,49 @@ class FittedCurve(NamedTuple):
     used: NDArray[np.bool_]
 
 
+@dataclass(frozen=True, eq=False)
+class CurveFit:
+    """What a fit makes of one of its curves.
+
+    Attributes
+    ----------
+    source, note, reflection : the file, what it was taken for, and crystal with indices.
+    verdict, reason : ``solved`` where the model describes this curve, else ``not described``; a sentence.
+    remark : what else is to be said of it, or nothing.
+    reduced_chi2, mean_abs_log10, rms_dex : as of ``Fit``, of this curve.
+    shown : its points and the model.
+    fitted : whether it was; a curve that was not has its own scale, background, zero and instrument only.
+    measurement : its scale, background, zero and instrument.
+    """
+
+    source: str
+    note: str
+    reflection: str
+    verdict: Verdict
+    reason: str
+    reduced_chi2: float | None
+    mean_abs_log10: float
+    rms_dex: float
+    shown: FittedCurve
+    remark: str = ""
+    fitted: bool = True
+    measurement: tuple[Estimate, ...] = ()
+
+    def to_dict(self) -> Json:
+        """Plain values for JSON."""
+        values: Json = {name: getattr(self, name) for name in ("source", "note", "reflection", "fitted")}
+        of_measurement = {each.name + _suffix(each): each for each in self.measurement}
+        return {
+            **values,
+            "verdict": str(self.verdict),
+            "reason": self.reason + self.remark,
+            "misfit": _misfit(self),
+            "measurement": {name: each.value for name, each in of_measurement.items()},
+            "measurement_std": {name: each.std for name, each in of_measurement.items()},
+            "curve": _points(self.shown),
+        }
+
+
 class FittedProfile(NamedTuple):
     """Depth [Å] and strain, (d,), and its 2.5, 16, 84 and 97.5 % quantiles, (4, d)."""
 
@@ -137,7 +180,7 @@ class Fit:
     minima : distinct solutions, the best first.
     correlation : (k, k) of the parameters, then of zero and FWHM of each measurement.
     uncertainty : method and effective sample size of the intervals.
-    angle, measured, model, used : (n,) of the whole curve, in the unit of the file; of several curves, the first.
+    curves : what it makes of each of its curves, and of those that were only compared.
     depth, strain, band : (d,) [Å], (d,) and (4, d): 2.5, 16, 84 and 97.5 % quantiles of the strain.
     seconds, evaluations, ended : of the search.
     settings : what it takes to repeat it.
@@ -156,10 +199,7 @@ class Fit:
     minima: tuple[Minimum, ...]
     correlation: Array
     uncertainty: Json
-    angle: Array
-    measured: Array
-    model: Array
-    used: NDArray[np.bool_]
+    curves: tuple[CurveFit, ...]
     depth: Array
     strain: Array
     band: Array
@@ -181,8 +221,28 @@ class Fit:
 
     @property
     def curve(self) -> FittedCurve:
-        """The whole measured curve and the model."""
-        return FittedCurve(self.angle, self.measured, self.model, self.used)
+        """The whole measured curve and the model; of several curves, the first."""
+        return self.curves[0].shown
+
+    @property
+    def angle(self) -> Array:
+        """Of this curve [arcsec], (n,)."""
+        return self.curve.angle
+
+    @property
+    def measured(self) -> Array:
+        """Intensity (n,) of this curve, in the unit of the file."""
+        return self.curve.measured
+
+    @property
+    def model(self) -> Array:
+        """The model (n,) of this curve, in the unit of the file."""
+        return self.curve.model
+
+    @property
+    def used(self) -> NDArray[np.bool_]:
+        """Which of its points were fitted, (n,)."""
+        return self.curve.used
 
     @property
     def profile(self) -> FittedProfile:
@@ -217,11 +277,7 @@ class Fit:
             "derived": {each.name: _plain(each) for each in self.derived},
             "measurement": {name: each.value for name, each in of_measurement.items()},
             "measurement_std": {name: each.std for name, each in of_measurement.items()},
-            "misfit": {
-                "reduced_chi2": self.reduced_chi2,
-                "mean_abs_log10": self.mean_abs_log10,
-                "rms_dex": self.rms_dex,
-            },
+            "misfit": _misfit(self),
             "minima": [
                 {
                     "parameters": dict(zip(names, each.values, strict=True)),
@@ -242,7 +298,8 @@ class Fit:
             "evaluations": self.evaluations,
             "ended": self.ended,
             "settings": self.settings,
-            "curve": {name: getattr(self, name).tolist() for name in ("angle", "measured", "model", "used")},
+            "curve": _points(self.curve),
+            **({"curves": [each.to_dict() for each in self.curves]} if len(self.curves) > 1 else {}),
             "profile": {name: getattr(self, name).tolist() for name in ("depth", "strain", "band")},
         }
 
@@ -250,6 +307,15 @@ class Fit:
 def _suffix(each: Estimate) -> str:
     """The unit behind the name of what belongs to a measurement, where it is not that of the file."""
     return "_arcsec" if each.unit == "arcsec" else ""
+
+
+def _misfit(of: Fit | CurveFit) -> Json:
+    numbers = {name: getattr(of, name) for name in ("reduced_chi2", "mean_abs_log10", "rms_dex")}
+    return {name: value if value is None or math.isfinite(value) else None for name, value in numbers.items()}
+
+
+def _points(shown: FittedCurve) -> Json:
+    return {name: values.tolist() for name, values in shown._asdict().items()}
 
 
 def _likelihood(each: Likelihood) -> Json:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from xrdsim.experiment.reflection import Reflection
+from xrdsim.experiment.reflection import Reflection, stretch
 from xrdsim.experiment.scan import Scan
 from xrdsim.fit.problem import Problem
 from xrdsim.fit.refinement import refine, without_linear
@@ -41,7 +41,7 @@ _VALLEYS = 120
 _MEANT = 12.0  # Φ above the lowest one up to which a valley may hold the truth, before it is refined to its end
 _APART = 15.0  # rise of Φ from one valley to the next, by the scoring matrix of the better
 _COARSE = 1e-2  # accuracy of the model during the search [dex]
-_SMOOTH = 40.0  # standard deviation [arcsec] of the filter of the comparison
+_SMOOTH = 40.0  # standard deviation [arcsec] of the filter of the comparison, for GGG 444
 _SAME = 0.01  # coordinates of one minimum differ by less
 _LIFTED = 4  # minima without damage from which the search with damage begins, beside new starts
 _STALE = 5  # generations without progress after which new parents are drawn
@@ -204,7 +204,7 @@ def screen(problem: Problem, rng: np.random.Generator) -> Array:
     away = np.zeros(len(x))
     for each, mu in zip(problem.measurements, problem.expected(problem.values(x), None, _COARSE, steps=8), strict=True):
         floor = 0.3 if each.counting else 0.0
-        width = _SMOOTH / float(np.median(np.diff(each.angle)))
+        width = _SMOOTH * stretch(each.experiment.reflection) / float(np.median(np.diff(each.angle)))
         measured, modelled = (
             gaussian_filter1d(np.log10(np.maximum(one, floor)), width, axis=-1) for one in (each.data, mu)
         )

@@ -19,7 +19,6 @@ from xrdsim.fit.fitting import BUDGET, fit_curve
 from xrdsim.fit.problem import Problem, Unknowns, problem
 from xrdsim.fit.result import Fit
 from xrdsim.fit.unknowns import Array
-from xrdsim.forward.resample import PEAK_MASK
 from xrdsim.profiles.space import ParameterSpace
 
 Keywords = dict[str, Any]
@@ -52,12 +51,12 @@ def fit(
     *,
     space: ParameterSpace | None = None,
     damage: bool = False,
-    fwhm: tuple[float, float] = Unknowns.fwhm,
-    zero: tuple[float, float] = Unknowns.zero,
+    fwhm: tuple[float, float] | None = None,
+    zero: tuple[float, float] | None = None,
     scale: float | None = None,
     background: float | None = None,
     prior: Mapping[str, tuple[float, float]] | None = None,
-    mask: float = PEAK_MASK,
+    mask: float | None = None,
     both_sides: bool = False,
     exclude: tuple[tuple[float, float], ...] = (),
     experiment: Experiment | None = None,
@@ -77,7 +76,8 @@ def fit(
     curve : a file for ``read_curve``, or a curve that was read.
     space : ranges of the parameters; None for the default ones.
     damage : with the static Debye–Waller damage kappa, p.
-    fwhm, zero : limits of the instrument and of the angle of the substrate peak [arcsec]; equal ones fix it.
+    fwhm, zero : limits of the instrument and of the angle of the substrate peak [arcsec]; equal ones fix it,
+        and None takes those that suit the reflection.
     scale, background : values to fix, in the unit of the intensity.
     prior : (mean, standard deviation) of parameters, zero or fwhm, normal.
     mask, both_sides, exclude : which points are fitted, see ``xrdsim.fit.preparation.measurement_of``.
