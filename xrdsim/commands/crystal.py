@@ -10,57 +10,82 @@ from xrdsim.commands.options import command, outputs
 
 @command()
 def crystal(
-    structure: Annotated[Path, typer.Argument(help="CIF file.", metavar="FILE.cif")],
+    structure: Annotated[str, typer.Argument(help="Built-in crystal, or CIF file.", metavar="NAME|FILE.cif")],
     hkl: Annotated[str, typer.Argument(help="Miller indices: 004, or 10,0,0.")],
     wavelength: Annotated[
         str, typer.Option(help="CuKa1, MoKa1, …, a number of Å, or an energy: 8.048keV.")
     ] = "1.54056",
     lattice: Annotated[
-        float | None, typer.Option(help="Lattice constant in Å instead of the file's: the one that you measured.")
+        float | None,
+        typer.Option(help="Lattice constant in Å instead of that of the structure: the one that you measured."),
     ] = None,
     surface: Annotated[str | None, typer.Option(help="Miller indices of the surface, where it is inclined.")] = None,
     geometry: Annotated[
         Literal["symmetric", "grazing-incidence", "grazing-exit"], typer.Option(help="On which side the beam grazes.")
     ] = "symmetric",
+    face: Annotated[
+        Literal["A", "B"],
+        typer.Option(
+            help="A: the face hkl as given. B: the opposite one, −h −k −l, which exchanges χh and χ−h; it differs "
+            "where there is no centre of symmetry. Face A of 0001 of GaN, ZnO and SiC and of 111 of GaAs, InP and "
+            "3C-SiC is that of the metal or silicon."
+        ),
+    ] = "A",
+    computed: Annotated[
+        bool, typer.Option("--computed", help="Compute also what is given with a crystal: GGG and YIG at Cu Kα1.")
+    ] = False,
     toml: Annotated[Path | None, typer.Option(help="Also write a \\[reflection] for --reflection.")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Show spacing, Bragg angle, susceptibilities and what follows from them.
 
+    Built in are GGG, YIG, YAG, Si, Ge, diamond, GaAs, InP, GaN, ZnO, 3C-SiC, 4H-SiC, 6H-SiC, SrTiO3, LaAlO3, MgO,
+    Al2O3, YSZ, UO2, CeO2, LiNbO3 and LiTaO3.
+
     Examples:
 
-        xrd crystal Si.cif 004
+        xrd crystal Si 004
+
+        xrd crystal GaN 0,0,0,2 --face B
 
         xrd crystal GaAs.cif 224 --wavelength CuKa1 --surface 001 --geometry grazing-incidence --toml gaas_224.toml
 
-        xrd crystal LiNbO3.cif 0,0,6 --wavelength 8.048keV --json
+        xrd crystal LiNbO3 0,0,6 --wavelength 8.048keV --json
     """
     import json
 
-    from xrdsim.commands.terminal import say, show_table
+    from xrdsim.commands.terminal import say, show_table, warn
     from xrdsim.errors import ParameterError
+    from xrdsim.experiment.library import structure_of
     from xrdsim.experiment.properties import properties, reflection_of, to_toml
-    from xrdsim.experiment.structure import indices_of, read_cif, wavelength_of
+    from xrdsim.experiment.structure import indices_of, wavelength_of
     from xrdsim.files import replacing
     from xrdsim.units import ARCSEC
 
     outputs(toml)
-    given, plane, light = read_cif(structure), indices_of(hkl), wavelength_of(wavelength)
+    given, light = structure_of(structure, computed=computed), wavelength_of(wavelength)
+    plane = _facing(indices_of(hkl), face)
+    cut = None if surface is None else _facing(indices_of(surface), face)
     found = properties(given, plane, light, lattice)
-    cut = None if surface is None else indices_of(surface)
     if toml is not None and not given.cubic:
         raise ParameterError(f"{structure} is not cubic; --toml writes reflections of cubic crystals so far")
     if given.cubic:
         made = reflection_of(given, plane, light, lattice=lattice, surface=cut, geometry=geometry)
         found["strain_per_arcsec"] = ARCSEC / made.angle_per_strain
+    if "note" in found:
+        warn(found["note"])
     if json_:
         typer.echo(json.dumps(found, ensure_ascii=False))
     else:
-        show_table(("", ""), [(name, _shown(value)) for name, value in found.items()])
+        show_table(("", ""), [(name, _shown(value)) for name, value in found.items() if name != "note"])
     if toml is not None:
         with replacing(toml) as temporary:
             temporary.write_text(to_toml(made), encoding="utf-8")
         say(f"→ {toml}")
+
+
+def _facing(plane: tuple[int, int, int], face: str) -> tuple[int, int, int]:
+    return plane if face == "A" else (-plane[0], -plane[1], -plane[2])
 
 
 def _shown(value: object) -> str:

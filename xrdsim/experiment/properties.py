@@ -5,7 +5,7 @@ import math
 
 from xrdsim.experiment.geometry import Geometry
 from xrdsim.experiment.reflection import Reflection
-from xrdsim.experiment.structure import Structure, crystal_of, source_of, susceptibilities
+from xrdsim.experiment.structure import Structure, best, crystal_of
 from xrdsim.limits import Json
 from xrdsim.units import ARCSEC
 
@@ -34,7 +34,7 @@ def properties(
     ParameterError
         As ``xrdsim.experiment.structure.susceptibilities``.
     """
-    found = susceptibilities(structure, hkl, wavelength)
+    found, source = best(structure, hkl, wavelength)
     d = structure.spacing(hkl)
     if lattice is not None and structure.cubic:
         d *= lattice / structure.cell[0]
@@ -50,9 +50,9 @@ def properties(
         **{name: _pair(getattr(found, name)) for name in ("chi0", "chih", "chimh", "coupling")},
         "extinction_length": wavelength * sine / coupling,
         "darwin_width": 2.0 * coupling / math.sin(2.0 * math.asin(sine)) / ARCSEC,
-        "source": source_of(structure),
+        "source": source,
     }
-    if structure.still:
+    if structure.still and structure.given_for(hkl, wavelength) is None:
         loss = 100.0 * (1.0 - math.exp(-TYPICAL / (4.0 * d * d)))
         values["note"] = (
             f"The displacements of {', '.join(structure.still)} are not known: with a usual B of {TYPICAL:g} Å² |χh| "

@@ -11,6 +11,7 @@ T = exp(−h·β·h), β_ab = 2π² a*_a a*_b U_ab, of the displacements U. Wave
 import cmath
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,9 +21,13 @@ from numpy.typing import NDArray
 
 from xrdsim.errors import ParameterError
 from xrdsim.experiment.crystal import Crystal
-from xrdsim.limits import LARGEST_TABLE, read_bytes
 
 Array = NDArray[np.float64]
+
+Operation = tuple[Array, Array]
+"""Rotation (3, 3) and shift (3,) of a symmetry operation, in parts of the cell."""
+
+Hkl = tuple[int, int, int]
 
 ELECTRON_RADIUS = 2.8179403262e-5
 """r_e [Å]."""
@@ -39,11 +44,52 @@ LINES = {
 }
 """Wavelengths [Å] of R. D. Deslattes et al., Rev. Mod. Phys. 75, 35 (2003)."""
 
+COPPER = 1.5406
+"""Wavelength [Å] of Cu Kα1, as susceptibilities for it are given."""
+
 WEAKEST = 1e-3
 """Part of χ0 below which a reflection counts as forbidden."""
 
 _SAME = 1e-3  # distance in parts of the cell within which two atoms are one
+_LINE = 2e-4  # Å from Cu Kα1 within which a wavelength is this line
 _THIRD = 2e-4  # a coordinate so near to a multiple of 1/6 is one: CIF files round them
+
+
+@dataclass(frozen=True, eq=False)
+class Site:
+    """An atom of the asymmetric unit.
+
+    Attributes
+    ----------
+    label : of the atom, for messages.
+    element : its symbol.
+    position : (3,) in parts of the cell.
+    occupancy : 0 … 1.
+    displacement : U [Å²], or U_ij (3, 3) along the reciprocal axes as in CIF files; None where it is not known.
+    """
+
+    label: str
+    element: str
+    position: Sequence[float]
+    occupancy: float = 1.0
+    displacement: float | Array | None = None
+
+
+@dataclass(frozen=True)
+class Given:
+    """Susceptibilities of a reflection that somebody has determined, which are used in place of computed ones.
+
+    Attributes
+    ----------
+    hkl : one of the equivalent reflections of a cubic crystal.
+    chi0, chih : χ0 and χh = χ−h.
+    source : where they come from.
+    """
+
+    hkl: Hkl
+    chi0: complex
+    chih: complex
+    source: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +105,8 @@ class Structure:
     occupancy : (n,).
     spread : (n, 3, 3) β of the module's formula.
     still : elements whose displacements are not known; they count as at rest.
+    source : sentence on where cell, sites and displacements come from.
+    given : susceptibilities at Cu Kα1 that go before those computed.
     """
 
     name: str
@@ -68,6 +116,8 @@ class Structure:
     occupancy: Array
     spread: Array
     still: tuple[str, ...]
+    source: str
+    given: tuple[Given, ...] = ()
 
     @property
     def cubic(self) -> bool:
@@ -75,7 +125,13 @@ class Structure:
         a, b, c, *angles = self.cell
         return max(abs(b - a), abs(c - a)) < 1e-6 * a and max(abs(each - 90.0) for each in angles) < 1e-6
 
-    def spacing(self, hkl: tuple[int, int, int]) -> float:
+    def given_for(self, hkl: Hkl, wavelength: float) -> Given | None:
+        """Susceptibilities that go before the computed ones: of this or an equivalent reflection, at Cu Kα1."""
+        if abs(wavelength - COPPER) >= _LINE:
+            return None
+        return next((each for each in self.given if _form(each.hkl) == _form(hkl)), None)
+
+    def spacing(self, hkl: Hkl) -> float:
         """Of lattice planes [Å]."""
         return float(gemmi.UnitCell(*self.cell).calculate_d(list(hkl)))
 
@@ -95,74 +151,61 @@ class Susceptibilities:
         return root if root.imag > 0.0 else -root
 
 
-def read_cif(path: str | Path) -> Structure:
-    """The structure in a CIF file.
+def arrange(
+    name: str, cell: Sequence[float], operations: Sequence[Operation], sites: Sequence[Site], source: str
+) -> Structure:
+    """The structure in which every operation of a space group has been applied to every site.
+
+    Parameters
+    ----------
+    name : of the crystal, or the path of its file, for messages.
+    cell : a, b, c [Å], α, β, γ [°].
+    operations : rotations (3, 3) and shifts (3,) of all symmetry operations, those of centring included.
+    sites : that are not equivalent.
+    source : sentence on where they come from.
 
     Raises
     ------
     ParameterError
-        The file cannot be read, has no cell, symmetry or atoms, or atoms that cannot be.
+        An element that is none, an occupancy beyond 0 … 1, or atoms on top of each other.
     """
-    try:
-        text = read_bytes(path, LARGEST_TABLE).decode("utf-8-sig")
-        block = gemmi.cif.read_string(text)[0]
-        small = gemmi.make_small_structure_from_block(block)
-    except (OSError, UnicodeDecodeError, ValueError, RuntimeError, IndexError) as error:
-        raise ParameterError(f"{path} cannot be read as CIF: {error}") from error
-    if not small.sites:
-        raise ParameterError(f"{path} has no atoms (_atom_site_…)")
-    if not small.cell.is_crystal():
-        raise ParameterError(f"{path} has no cell (_cell_length_a …)")
-    operations = _operations(small, path)
-    cell = tuple(float(value) for value in small.cell.parameters)
-    isotropic = _isotropic(block)
-    star = np.array(small.cell.frac.mat.tolist())
+    star = np.array(gemmi.UnitCell(*cell).frac.mat.tolist())
     reciprocal = star @ star.T  # metric of the reciprocal cell
     lengths = np.sqrt(np.diag(reciprocal))
+    rotations = np.array([rotation for rotation, _ in operations])
+    shifts = np.array([shift for _, shift in operations])
     elements: list[str] = []
-    positions: list[Array] = []
-    occupancies: list[float] = []
-    spreads: list[Array] = []
-    still: set[str] = set()
-    for site in small.sites:
-        label, element = site.label or site.type_symbol, site.element.name
-        if site.element.atomic_number < 1:
-            raise ParameterError(f"{path}: {label} is no element; give its symbol as _atom_site_type_symbol")
-        if not 0.0 < site.occ <= 1.0:
-            raise ParameterError(f"{path}: the occupancy {site.occ:g} of {label} must be within 0 … 1")
-        u = site.u_iso or isotropic.get(label, 0.0)
-        if site.aniso.nonzero():
-            spread = 2.0 * math.pi**2 * np.outer(lengths, lengths) * np.array(site.aniso.as_mat33().tolist())
-        else:
-            spread = 2.0 * math.pi**2 * u * reciprocal
-            if u == 0.0:
-                still.add(element)
-        start = np.array([_exact(each) for each in site.fract.tolist()])
-        images: list[Array] = []
-        for rotation, shift in operations:
-            at = (rotation @ start + shift) % 1.0
-            apart = (np.abs((at - image + 0.5) % 1.0 - 0.5).max() for image in images)
-            if min(apart, default=1.0) < _SAME:
-                continue
-            images.append(at)
-            elements.append(element)
-            positions.append(at)
-            occupancies.append(float(site.occ))
-            spreads.append(rotation @ spread @ rotation.T)
-    _check_overlap(np.array(positions), np.array(occupancies), elements, path)
-    name = Path(path).stem
+    positions, spreads, occupancies, still = [], [], [], set()
+    for site in sites:
+        if gemmi.Element(site.element).atomic_number < 1:
+            raise ParameterError(f"{name}: {site.label} is no element; give its symbol as _atom_site_type_symbol")
+        if not 0.0 < site.occupancy <= 1.0:
+            raise ParameterError(f"{name}: the occupancy {site.occupancy:g} of {site.label} must be within 0 … 1")
+        if site.displacement is None:
+            still.add(site.element)
+        u = 0.0 if site.displacement is None else site.displacement
+        spread = 2.0 * math.pi**2 * (u * reciprocal if isinstance(u, float) else np.outer(lengths, lengths) * u)
+        images = (rotations @ np.array([_exact(each) for each in site.position]) + shifts) % 1.0
+        first = ~np.tril(_apart(images[:, None], images) < _SAME, -1).any(axis=1)
+        elements += [site.element] * int(first.sum())
+        positions.append(images[first])
+        spreads.append((rotations @ spread @ rotations.transpose(0, 2, 1))[first])
+        occupancies.append(np.full(int(first.sum()), site.occupancy))
+    position, occupancy = np.concatenate(positions), np.concatenate(occupancies)
+    _check_overlap(position, occupancy, elements, name)
     return Structure(
-        name,
-        cell,
+        Path(name).stem if name.lower().endswith(".cif") else name,
+        tuple(float(value) for value in cell),
         tuple(elements),
-        np.array(positions),
-        np.array(occupancies),
-        np.array(spreads),
+        position,
+        occupancy,
+        np.concatenate(spreads),
         tuple(sorted(still)),
+        source,
     )
 
 
-def susceptibilities(structure: Structure, hkl: tuple[int, int, int], wavelength: float) -> Susceptibilities:
+def susceptibilities(structure: Structure, hkl: Hkl, wavelength: float) -> Susceptibilities:
     """χ0, χh and χ−h of a structure.
 
     Raises
@@ -203,9 +246,15 @@ def susceptibilities(structure: Structure, hkl: tuple[int, int, int], wavelength
     return found
 
 
-def crystal_of(
-    structure: Structure, hkl: tuple[int, int, int], wavelength: float, lattice: float | None = None
-) -> Crystal:
+def best(structure: Structure, hkl: Hkl, wavelength: float) -> tuple[Susceptibilities, str]:
+    """Susceptibilities of a reflection and where they come from: given ones, else computed; errors as the latter."""
+    given = structure.given_for(hkl, wavelength)
+    if given is None:
+        return susceptibilities(structure, hkl, wavelength), source_of(structure)
+    return Susceptibilities(given.chi0, given.chih, given.chih), given.source
+
+
+def crystal_of(structure: Structure, hkl: Hkl, wavelength: float, lattice: float | None = None) -> Crystal:
     """The crystal as a reflection needs it, with its own lattice constant or a measured one [Å].
 
     Raises
@@ -215,14 +264,17 @@ def crystal_of(
     """
     if not structure.cubic:
         raise ParameterError(f"{structure.name} is not cubic; reflections are those of cubic crystals so far")
-    found = susceptibilities(structure, hkl, wavelength)
-    return Crystal(structure.name, lattice or structure.cell[0], found.chi0, found.coupling, source_of(structure))
+    found, source = best(structure, hkl, wavelength)
+    return Crystal(structure.name, lattice or structure.cell[0], found.chi0, found.coupling, source)
 
 
 def source_of(structure: Structure) -> str:
-    """Where susceptibilities come from, in a sentence."""
+    """Where computed susceptibilities come from, in a sentence."""
     rest = f"; {', '.join(structure.still)} at rest" if structure.still else ""
-    return f"structure {structure.name}: f0 of International Tables C, f' and f'' of Cromer and Liberman{rest}"
+    return (
+        f"structure {structure.name} (f0 of International Tables C, f' and f'' of Cromer and Liberman{rest}), "
+        f"{structure.source}"
+    )
 
 
 def wavelength_of(text: str) -> float:
@@ -249,7 +301,7 @@ def wavelength_of(text: str) -> float:
     return HC / (1000.0 * value) if energy else value
 
 
-def indices_of(text: str) -> tuple[int, int, int]:
+def indices_of(text: str) -> Hkl:
     """Miller indices from ``004``, ``-110`` or ``10,0,0``; of four, the third is left out.
 
     Raises
@@ -269,37 +321,31 @@ def indices_of(text: str) -> tuple[int, int, int]:
     return found[0], found[1], found[2]
 
 
-def _operations(small: gemmi.SmallStructure, path: str | Path) -> list[tuple[Array, Array]]:
-    """Rotations (3, 3) and shifts (3,) of the symmetry."""
-    if small.symops:
-        found = [gemmi.Op(each) for each in small.symops]
-    elif small.spacegroup is not None:
-        found = list(small.spacegroup.operations())
-    else:
-        raise ParameterError(f"{path} has no symmetry: neither operations nor a space group that is known")
-    return [(np.array(each.rot) / gemmi.Op.DEN, np.array(each.tran) / gemmi.Op.DEN) for each in found]
-
-
-def _isotropic(block: gemmi.cif.Block) -> dict[str, float]:
-    """U [Å²] by label, of files that give B = 8π²U."""
-    table = block.find(["_atom_site_label", "_atom_site_B_iso_or_equiv"])
-    return {gemmi.cif.as_string(row[0]): gemmi.cif.as_number(row[1]) / (8.0 * math.pi**2) for row in table}
-
-
 def _exact(value: float) -> float:
     near = round(6.0 * value) / 6.0
     return near if abs(value - near) < _THIRD else value
 
 
-def _check_overlap(position: Array, occupancy: Array, elements: list[str], path: str | Path) -> None:
+def _apart(one: Array, other: Array) -> Array:
+    """Largest difference of a coordinate, in parts of the cell, of positions (…, 3)."""
+    distance: Array = np.abs((one - other + 0.5) % 1.0 - 0.5).max(axis=-1)
+    return distance
+
+
+def _check_overlap(position: Array, occupancy: Array, elements: list[str], name: str) -> None:
     for i, at in enumerate(position):
-        here = np.abs((position - at + 0.5) % 1.0 - 0.5).max(axis=1) < _SAME
+        here = _apart(position, at) < _SAME
         if occupancy[here].sum() > 1.0 + 1e-6:
             raise ParameterError(
-                f"{path}: {occupancy[here].sum():g} atoms share the position of {elements[i]} at "
+                f"{name}: {occupancy[here].sum():g} atoms share the position of {elements[i]} at "
                 f"{', '.join(f'{value:.4g}' for value in at)}; an atom is listed twice, or the setting is another"
             )
 
 
-def _indices(hkl: tuple[int, int, int]) -> str:
+def _form(hkl: Hkl) -> list[int]:
+    """The same for all reflections that are equivalent in a cubic crystal."""
+    return sorted(abs(index) for index in hkl)
+
+
+def _indices(hkl: Hkl) -> str:
     return "".join(map(str, hkl))
