@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +17,14 @@ from command_line import refused, xrd
 import xrdml
 import xrdsim
 from xrdml.commands import generate, invert, learn
+from xrdml.commands.options import Together
 from xrdml.evaluation.evaluation import evaluate
 from xrdsim import simulate
 from xrdsim.benchmark import throughput as bench
 from xrdsim.benchmark.throughput import measure_throughput
 from xrdsim.commands import dataset, installation
 from xrdsim.commands import simulate as simulation
+from xrdsim.commands.options import ReflectionOptions
 from xrdsim.curves.curve import read_curve
 from xrdsim.dataset.fresh import profiles_of
 from xrdsim.dataset.samplers import make_plan
@@ -57,6 +60,8 @@ def files_of(command):
     return {"output", "plot", "text", "html", "strict", "reflection", "scan", "space", "around", "width"}
 
 
+TOGETHER = {each.name for each in fields(Together)}  # make a sample
+
 COMMANDS = {
     "simulate": (
         simulation.simulate,
@@ -73,7 +78,7 @@ COMMANDS = {
     "sample": (dataset.sample, (xrdsim.sample, make_plan), {"damage"}),
     "train": (learn.train, (xrdml.train,), {"damage"}),
     "predict": (invert.predict, (xrdml.predict, xrdsim.read_curve), set()),
-    "fit": (invert.fit, (xrdsim.fit.fit, xrdsim.read_curve), {"curves", "model", "jobs", "convention"}),
+    "fit": (invert.fit, (xrdsim.fit.fit, xrdsim.read_curve), {"curves", "model", "jobs", "convention", *TOGETHER}),
     "refine": (
         invert.refine,
         (xrdsim.fit.fit, xrdsim.fit.fit_curve, xrdsim.read_curve),
@@ -84,6 +89,9 @@ COMMANDS = {
 }
 
 
+REFLECTION = {each.name for each in fields(ReflectionOptions)}  # all of them make one record
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_options_are_the_arguments_of_the_functions(name):
     command, functions, own = COMMANDS[name]
@@ -91,7 +99,7 @@ def test_options_are_the_arguments_of_the_functions(name):
     for function in functions:
         theirs = dict(inspect.signature(function).parameters) | theirs  # the first one counts
     for option, parameter in inspect.signature(command).parameters.items():
-        if option in own | files_of(command):
+        if option in own | files_of(command) | REFLECTION:
             continue
         assert option in theirs, f"--{option} is no argument of {', '.join(each.__name__ for each in functions)}"
         default = theirs[option].default
@@ -357,7 +365,8 @@ def test_quiet_prints_errors_only_and_verbose_where_they_arose(here):
 
 def test_long_commands_have_their_options_in_panels():
     text = xrd("fit", "--help").output
-    panels = ("File", "Points", "Instrument and reflection", "Unknowns", "Search", "Output")
+    panels = ("File", "Points", "Instrument", "Crystal and reflection", "Unknowns")
+    panels += ("Several curves of one sample", "Search", "Output")
     assert [panel for panel in panels if f"─ {panel} ─" in text] == list(panels)
     listed = xrd("--help").output
     assert listed.index("A measured curve") < listed.index("Simulation") < listed.index("Datasets")

@@ -17,9 +17,10 @@ from command_line import refused, xrd
 from xrdsim.errors import ParameterError
 from xrdsim.experiment import library
 from xrdsim.experiment.library import names, structure_of
+from xrdsim.experiment.notation import indices_of
 from xrdsim.experiment.properties import properties, reflection_of
 from xrdsim.experiment.reflection import GGG_444, YIG_ON_GGG_444
-from xrdsim.experiment.structure import best, crystal_of, indices_of, susceptibilities
+from xrdsim.experiment.structure import best, crystal_of, susceptibilities
 
 COPPER = 1.54056
 PLANES = {
@@ -211,7 +212,7 @@ def test_given_susceptibilities_go_first(name, hkl, coupling):
         found, source = best(made, plane, wavelength)
         assert (found.chi0, found.chih, found.chimh) == (record.chi0, coupling, coupling)
         assert source == record.source
-        shown = properties(made, plane, wavelength)
+        shown = properties(made, reflection_of(made, plane, wavelength))
         assert (shown["source"], "note" in shown) == (record.source, False)
     assert crystal_of(made, plane, COPPER).chih == pytest.approx(coupling)
     for other in (best(structure_of(name, computed=True), plane, COPPER), best(made, plane, 0.7093)):

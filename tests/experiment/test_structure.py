@@ -11,9 +11,10 @@ from command_line import refused, xrd
 
 from xrdsim.errors import ParameterError
 from xrdsim.experiment.cif import read_cif
+from xrdsim.experiment.notation import indices_of, wavelength_of
 from xrdsim.experiment.properties import properties, reflection_of, to_toml
 from xrdsim.experiment.reflection import Reflection
-from xrdsim.experiment.structure import crystal_of, indices_of, susceptibilities, wavelength_of
+from xrdsim.experiment.structure import crystal_of, susceptibilities
 
 COPPER = 1.54056
 SILICON = "Si 0 0 0 1 0.0058"
@@ -131,9 +132,12 @@ def test_rounded_thirds_and_a_polar_crystal(structure):
     assert len(zinc_oxide.elements) == 4
     found = susceptibilities(zinc_oxide, (0, 0, 2), COPPER)
     assert abs(abs(found.chih / found.chimh) - 1.0) > 1e-3
-    with pytest.raises(ParameterError, match="is not cubic"):
-        crystal_of(zinc_oxide, (0, 0, 2), COPPER)
-    assert properties(zinc_oxide, (0, 0, 2), COPPER)["lattice"] == cell
+    made = crystal_of(zinc_oxide, (0, 0, 2), COPPER)
+    assert made.polarity == pytest.approx(abs(found.chih / found.chimh))
+    assert made.coupling == pytest.approx(found.coupling)
+    with pytest.raises(ParameterError, match="is not cubic: give its lattice as three lengths"):
+        crystal_of(zinc_oxide, (0, 0, 2), COPPER, 3.25)
+    assert properties(zinc_oxide, reflection_of(zinc_oxide, (0, 0, 2), COPPER))["lattice"] == cell
 
 
 def test_symmetry_as_operations_alone_and_occupancies(structure):

@@ -12,7 +12,7 @@ from xrdsim.commands.options import (
     EdgeOption,
     JitterOption,
     LayersOption,
-    ReflectionFile,
+    ReflectionOptions,
     RtolOption,
     SamplerOption,
     ScanFile,
@@ -36,7 +36,7 @@ from xrdsim.commands.options import (
             *("adaptive", "sampler", "values", "jitter", "edge", "space", "around", "width", "sensitivity"),
             *("around_errors", "damage", "test_rows", "seed"),
         ),
-        "Simulation": ("convention", "layers", "rtol_dex", "reflection", "scan", "device"),
+        "Simulation": ("convention", "layers", "rtol_dex", "scan", "device"),
         "Work": ("block_size", "workers", "scheduler", "resume", "overwrite"),
     },
 )
@@ -65,7 +65,6 @@ def gen(
     convention: ConventionOption = "exact",
     layers: LayersOption = None,
     rtol_dex: RtolOption = 1e-4,
-    reflection: ReflectionFile = None,
     scan: ScanFile = None,
     device: DeviceOption = "cpu",
     block_size: Annotated[int, typer.Option(help="Rows made, written and repaired together.")] = 2048,
@@ -73,6 +72,8 @@ def gen(
     scheduler: SchedulerOption = None,
     resume: Annotated[bool, typer.Option("--resume", help="Make what is missing or damaged.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing dataset.")] = False,
+    *,
+    reflection: ReflectionOptions,
 ) -> None:
     """Write a training set of simulated curves.
 

@@ -13,12 +13,14 @@ from xrdml.commands.options import (
     Output,
     Points,
     Search,
+    Together,
     Unknown,
     UnknownAround,
     choices_of,
+    sample_of,
     seconds_of,
 )
-from xrdsim.commands.options import DamageOption, command, outputs
+from xrdsim.commands.options import DamageOption, ReflectionOptions, belongs, command, outputs, space_of
 
 if TYPE_CHECKING:
     from xrdsim.fit.result import Fit
@@ -32,13 +34,16 @@ def fit(
     file: File,
     points: Points,
     instrument: Instrument,
+    reflection: ReflectionOptions,
     unknown: UnknownAround,
+    together: Together,
     search: Search,
     output: Output,
 ) -> None:
     """Find the strain profile of measured curves, how certain it is, and what the curve does not tell.
 
-    No start is needed. In the table of several curves brackets hold the standard deviation of the last digits.
+    No start is needed. In the table of several curves brackets hold the standard deviation of the last digits. Curves
+    of one sample, in different reflections, are fitted together with --joint, or listed in a TOML file.
 
     Examples:
 
@@ -47,7 +52,19 @@ def fit(
         xrd fit scan.xrdml --damage --html -o result/
 
         xrd fit dose/*.xy --damage --per-count 1.5e-6 --jobs 2 -o dose-result/
+
+        xrd fit si.xrdml --crystal Si --hkl 004
+
+        xrd fit 444.xy 888.xy --joint --hkl 444,888,880 --surface 111 --geometry grazing-incidence --damage
+        --predict-only 880.xy
+
+        xrd fit sample.toml
     """
+    listed = any(curve.suffix.lower() == ".toml" for curve in curves)
+    if listed or together.asked:
+        _fit_together(curves, (file, points, instrument, reflection), unknown, together, search, output)
+        return
+    belongs(together.damage_exponent is not None, "--damage-exponent", False, "--joint")
     fitting = {
         "budget": seconds_of(search.budget),
         "effort": search.effort,
@@ -55,7 +72,8 @@ def fit(
         "chains": output.chains,
         "likelihood": tuple(output.likelihood or ()),
     }
-    _fit(curves, choices_of(file, points, instrument, unknown, fitting), output, search.model, search.jobs)
+    choices = choices_of(file, points, instrument, reflection, unknown, fitting)
+    _fit(curves, choices, output, search.model, search.jobs)
 
 
 @command()
@@ -71,6 +89,7 @@ def refine(
     file: File,
     points: Points,
     instrument: Instrument,
+    reflection: ReflectionOptions,
     unknown: Unknown,
     output: Output,
 ) -> None:
@@ -91,7 +110,8 @@ def refine(
         "chains": output.chains,
         "likelihood": tuple(output.likelihood or ()),
     }
-    _fit([curve], choices_of(file, points, instrument, unknown, fitting, start), output, "none", 1)
+    choices = choices_of(file, points, instrument, reflection, unknown, fitting, start)
+    _fit([curve], choices, output, "none", 1)
 
 
 @command()
@@ -127,7 +147,7 @@ def _show(fitted: "Fit", folder: Path, html: bool) -> None:
     from xrdsim.fit.report.page import likelihood_rows, table, write
 
     files = write(fitted, folder, with_page=html)
-    for note in (fitted.note, fitted.assumed, *fitted.notes):
+    for note in (*dict.fromkeys(each.note for each in fitted.curves), fitted.assumed, *fitted.notes):
         say(note)
     show_table(*table(fitted))
     if fitted.likelihoods:
@@ -139,8 +159,56 @@ def _tell(fitted: "Fit", files: list[Path]) -> None:
     from xrdsim.commands.terminal import say
 
     misfit = f"Misfit: mean |log10(measured/model)| = {fitted.mean_abs_log10:.4f} from 120.5″ on."
-    say(f"{fitted.source}: {fitted.verdict}. {fitted.reason} {misfit}")
+    source = ", ".join(each.source for each in fitted.curves if each.fitted)
+    say(f"{source}: {fitted.verdict}. {fitted.reason} {misfit}")
     say(f"→ {', '.join(map(str, files))}")
+
+
+def _fit_together(
+    curves: list[Path],
+    measured: tuple[File, Points, Instrument, ReflectionOptions],
+    unknown: UnknownAround,
+    together: Together,
+    search: Search,
+    wanted: Output,
+) -> None:
+    """Fit the curves of one sample, print and write what they say."""
+    from xrdsim.commands.terminal import searching, show_table
+    from xrdsim.errors import ParameterError
+    from xrdsim.fit.report.tables import curve_rows
+    from xrdsim.fit.result import Verdict
+    from xrdsim.fit.series import fit_sample
+
+    outputs(folder=wanted.output)
+    begun = time.perf_counter()
+    if len(curves) > 1 and any(curve.suffix.lower() == ".toml" for curve in curves):
+        raise ParameterError("a TOML file lists all curves of a sample; give it alone")
+    sample = sample_of(curves, *measured, unknown.damage, together)
+    space = space_of(unknown.space, unknown.around, unknown.width)
+    starts = None
+    if search.model != "none":
+        from xrdml.inference.starts import NetworkStarts
+
+        starts = NetworkStarts(search.model)
+    with searching() as progress:
+        fitted = fit_sample(
+            sample,
+            space,
+            priors=unknown.priors(),
+            starts=starts,
+            begun=begun,
+            progress=progress,
+            budget=seconds_of(search.budget),
+            effort=search.effort,
+            seed=search.seed,
+            chains=wanted.chains,
+            likelihood=tuple(wanted.likelihood or ()),
+        )
+    _show(fitted, wanted.output, wanted.html)
+    if len(fitted.curves) > 1:
+        show_table(*curve_rows(fitted))
+    if wanted.strict and fitted.verdict != Verdict.SOLVED:
+        raise typer.Exit(2)
 
 
 def _fit(curves: list[Path], choices: "Choices", wanted: Output, model: str | None, jobs: int) -> None:

@@ -1,6 +1,6 @@
 """Options of the commands that invert a measured curve, in groups, and the choices that follow from them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -10,7 +10,7 @@ from xrdsim.commands.options import (
     AroundOption,
     Convention,
     DamageOption,
-    ReflectionFile,
+    ReflectionOptions,
     SpaceOption,
     WidthOption,
     experiment_of,
@@ -18,6 +18,7 @@ from xrdsim.commands.options import (
 )
 
 if TYPE_CHECKING:
+    from xrdsim.fit.sample import Sample
     from xrdsim.fit.series import Choices
 
 _FIXED = "one value fixes it"
@@ -66,27 +67,40 @@ class Points:
         list[str] | None, typer.Option(help="Leave out these angles in arcsec (repeatable).", metavar="LOW:HIGH")
     ] = None
 
+    def chosen(self) -> dict[str, Any]:
+        """Arguments of ``measurement_of``, None where nothing was given."""
+        excluded = tuple(limits_of("exclude", text) for text in self.exclude) if self.exclude else None
+        return {"mask": self.mask, "both_sides": self.both_sides or None, "exclude": excluded}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Instrument:
-    """What the curve was measured with and on."""
+    """What the curve was measured with, and how it is described."""
 
-    panel: ClassVar[str] = "Instrument and reflection"
+    panel: ClassVar[str] = "Instrument"
     fwhm: Annotated[
         str | None,
         typer.Option(help=f"Instrument in arcsec, LOW:HIGH; {_FIXED}; default: 20:120 of GGG 444, else by reflection."),
     ] = None
     zero: Annotated[
         str | None,
-        typer.Option(help=f"Angle of the substrate peak in arcsec, LOW:HIGH; {_FIXED}; default: -20:20, scaled."),
+        typer.Option(help=f"Angle of the substrate peak in arcsec, LOW:HIGH; {_FIXED}; default: -20:20."),
     ] = None
     scale: Annotated[float | None, typer.Option(help="Fix the scale: intensity at reflectivity 1.")] = None
     background: Annotated[float | None, typer.Option(help="Fix the background, in the unit of the intensity.")] = None
-    reflection: ReflectionFile = None
     convention: Annotated[
         Convention | None,
-        typer.Option(help="'linear' repeats the approximations of earlier simulators; default: exact."),
+        typer.Option(help="Default: exact; second-order for inclined surfaces; 'linear' as earlier simulators."),
     ] = None
+
+    def limits(self) -> dict[str, Any]:
+        """Limits and values of the measurement's unknowns, None where nothing was given."""
+        return {
+            "fwhm": None if self.fwhm is None else limits_of("fwhm", self.fwhm),
+            "zero": None if self.zero is None else limits_of("zero", self.zero),
+            "scale": self.scale,
+            "background": self.background,
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +115,10 @@ class Unknown:
         typer.Option(help="Gaussian prior of a parameter, of zero or of fwhm (repeatable).", metavar="NAME=MEAN:STD"),
     ] = None
 
+    def priors(self) -> dict[str, tuple[float, float]] | None:
+        """By name, None where there are none."""
+        return dict(prior_of(text) for text in self.prior) if self.prior else None
+
 
 @dataclass(frozen=True, kw_only=True)
 class UnknownAround(Unknown):
@@ -108,6 +126,29 @@ class UnknownAround(Unknown):
 
     around: AroundOption = None
     width: WidthOption = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Together:
+    """Several curves of one sample."""
+
+    panel: ClassVar[str] = "Several curves of one sample"
+    joint: Annotated[
+        bool, typer.Option("--joint", help="The curves are of one sample; --hkl 444,888 and --geometry one for each.")
+    ] = False
+    damage_exponent: Annotated[
+        str | None,
+        typer.Option(help="E of the order H is E_ref^((H/H_ref)^q): q, or LOW:HIGH to fit it; default: 1.5."),
+    ] = None
+    predict_only: Annotated[
+        list[Path] | None,
+        typer.Option(help="Do not fit this curve, but compare it with what the others say (repeatable)."),
+    ] = None
+
+    @property
+    def asked(self) -> bool:
+        """Whether curves are fitted together."""
+        return self.joint or bool(self.predict_only)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,6 +184,7 @@ def choices_of(
     file: File,
     points: Points,
     instrument: Instrument,
+    reflection: ReflectionOptions,
     unknown: Unknown,
     fitting: dict[str, Any],
     start: Path | None = None,
@@ -150,8 +192,9 @@ def choices_of(
     """Choices of a fit: options, else what the result says from which is begun, else the defaults."""
     from xrdsim.commands.terminal import say
     from xrdsim.errors import ParameterError
-    from xrdsim.experiment.setup import Experiment
+    from xrdsim.experiment.reflection import GGG_444
     from xrdsim.fit.problem import Unknowns
+    from xrdsim.fit.sample import experiment_for
     from xrdsim.fit.series import Choices
     from xrdsim.fit.settings import settings_of
     from xrdsim.fit.unknowns import adapted
@@ -162,18 +205,13 @@ def choices_of(
     around = (unknown.around, unknown.width) if isinstance(unknown, UnknownAround) else ()
     given = {
         "space": space_of(unknown.space, *around),
-        "fwhm": None if instrument.fwhm is None else limits_of("fwhm", instrument.fwhm),
-        "zero": None if instrument.zero is None else limits_of("zero", instrument.zero),
-        "scale": instrument.scale,
-        "background": instrument.background,
-        "priors": dict(prior_of(text) for text in unknown.prior) if unknown.prior else None,
-        "mask": points.mask,
-        "both_sides": points.both_sides or None,
-        "exclude": tuple(limits_of("exclude", text) for text in points.exclude) if points.exclude else None,
+        **instrument.limits(),
+        "priors": unknown.priors(),
+        **points.chosen(),
         "convention": instrument.convention,
         "per_count": reading.pop("per_count", None),
         "offset": reading.pop("offset", None),
-        **experiment_of(instrument.reflection, None),
+        **experiment_of(reflection, None),
     }
     chosen = {name: value for name, value in given.items() if value is not None}
     earlier = {} if start is None else settings_of(start)
@@ -182,9 +220,8 @@ def choices_of(
         say(f"settings taken over from {start}: {', '.join(taken)}")
     chosen = taken | chosen
     reading |= {"per_count": chosen.pop("per_count", None), "offset": chosen.pop("offset", 0.0)}
-    chosen["experiment"] = Experiment(
-        **{name: chosen.pop(name) for name in ("reflection", "convention") if name in chosen}
-    )
+    described = {"convention": chosen.pop("convention")} if "convention" in chosen else {}
+    chosen["experiment"] = experiment_for(chosen.pop("reflection", GGG_444), **described)
     ranges = chosen.pop("space", None) or ParameterSpace()
     names = ("fwhm", "zero", "scale", "background", "priors")
     chosen["unknowns"] = unknowns = Unknowns(
@@ -198,6 +235,58 @@ def choices_of(
         except ParameterError as error:
             raise ParameterError(str(error) if str(start) in str(error) else f"{start}: {error}") from None
     return Choices(reading=reading, posing=chosen, starts=starts, fitting=fitting)
+
+
+def sample_of(
+    curves: list[Path],
+    file: File,
+    points: Points,
+    instrument: Instrument,
+    reflection: ReflectionOptions,
+    damage: bool,
+    together: Together,
+) -> "Sample":
+    """The sample whose curves are given, or listed in one TOML file."""
+    from xrdsim.curves.curve import read_curve
+    from xrdsim.errors import ParameterError
+    from xrdsim.experiment.reflection import GGG_444
+    from xrdsim.fit.sample import DAMAGE_EXPONENT, Entry, Sample, experiment_for, read_sample_toml
+
+    apart = together.predict_only or []
+    exponent: float | tuple[float, float] = DAMAGE_EXPONENT
+    if together.damage_exponent is not None:
+        ends = limits_of("damage-exponent", together.damage_exponent)
+        exponent = ends if ends[0] < ends[1] else ends[0]
+    if len(curves) == 1 and curves[0].suffix.lower() == ".toml":
+        made = read_sample_toml(curves[0])
+        files = [Path(each.curve.source).resolve() for each in made.entries]
+        for path in apart:
+            if path.resolve() not in files:
+                raise ParameterError(f"--predict-only {path}: {curves[0]} lists no such curve; add it with fit = false")
+        aside = {path.resolve() for path in apart}
+        kept = tuple(
+            replace(each, fitted=each.fitted and path not in aside)
+            for each, path in zip(made.entries, files, strict=True)
+        )
+        changed = {} if together.damage_exponent is None else {"damage_exponent": exponent}
+        return replace(made, entries=kept, damage=made.damage or damage, **changed)
+    paths = [*curves, *(path for path in apart if path not in curves)]
+    reflections = reflection.several(len(paths)) or [GGG_444] * len(paths)
+    described = {} if instrument.convention is None else {"convention": instrument.convention}
+    limits = instrument.limits()
+    preparing = {name: value for name, value in (limits | points.chosen()).items() if value is not None}
+    if "fwhm" in preparing:
+        preparing["limits"] = (preparing.pop("fwhm"),)
+    entries = tuple(
+        Entry(
+            curve=read_curve(path, **file.reading()),
+            experiment=experiment_for(each, **described),
+            preparing=preparing,
+            fitted=path not in apart,
+        )
+        for path, each in zip(paths, reflections, strict=True)
+    )
+    return Sample(entries=entries, damage=damage, damage_exponent=exponent)
 
 
 def limits_of(name: str, text: str) -> tuple[float, float]:

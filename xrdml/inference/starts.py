@@ -172,9 +172,13 @@ def mismatch(given: Problem, trained: TrainedModel) -> str:
     wanted, known = given.measurements[0].experiment, trained.experiment
     if given.space.profile != trained.space.profile:
         return f"{trained.path} was trained for the profile {trained.space.profile.name!r}"
-    for name in ("reflection", "convention"):
-        if getattr(wanted, name) != getattr(known, name):
-            return f"{trained.path} was trained for another {name}"
+    if not wanted.reflection.alike(known.reflection):
+        return (
+            f"{trained.path} was trained for another reflection, {known.reflection.title}, not "
+            f"{wanted.reflection.title}"
+        )
+    if wanted.convention != known.convention:
+        return f"{trained.path} was trained for another convention"
     if abs(wanted.monochromator - known.monochromator) > 1e-6:
         return (
             f"{trained.path} was trained for the monochromator factor {known.monochromator:.4g}, not "

@@ -16,8 +16,8 @@ def crystal(
         str, typer.Option(help="CuKa1, MoKa1, …, a number of Å, or an energy: 8.048keV.")
     ] = "1.54056",
     lattice: Annotated[
-        float | None,
-        typer.Option(help="Lattice constant in Å instead of that of the structure: the one that you measured."),
+        str | None,
+        typer.Option(help="The lattice that you measured: a in Å; a,c or a,b,c,α,β,γ where it is not cubic."),
     ] = None,
     surface: Annotated[str | None, typer.Option(help="Miller indices of the surface, where it is inclined.")] = None,
     geometry: Annotated[
@@ -55,23 +55,20 @@ def crystal(
     import json
 
     from xrdsim.commands.terminal import say, show_table, warn
-    from xrdsim.errors import ParameterError
     from xrdsim.experiment.library import structure_of
+    from xrdsim.experiment.notation import indices_of, lattice_of, wavelength_of
     from xrdsim.experiment.properties import properties, reflection_of, to_toml
-    from xrdsim.experiment.structure import indices_of, wavelength_of
     from xrdsim.files import replacing
-    from xrdsim.units import ARCSEC
 
     outputs(toml)
     given, light = structure_of(structure, computed=computed), wavelength_of(wavelength)
     plane = _facing(indices_of(hkl), face)
     cut = None if surface is None else _facing(indices_of(surface), face)
-    found = properties(given, plane, light, lattice)
-    if toml is not None and not given.cubic:
-        raise ParameterError(f"{structure} is not cubic; --toml writes reflections of cubic crystals so far")
-    if given.cubic:
-        made = reflection_of(given, plane, light, lattice=lattice, surface=cut, geometry=geometry)
-        found["strain_per_arcsec"] = ARCSEC / made.angle_per_strain
+    own = None if lattice is None else lattice_of(lattice)
+    made = reflection_of(given, plane, light, lattice=own, surface=cut, geometry=geometry)
+    found = properties(given, made)
+    if made.warning:
+        warn(made.warning)
     if "note" in found:
         warn(found["note"])
     if json_:

@@ -9,7 +9,7 @@ from xrdsim.commands.options import (
     AroundOption,
     EdgeOption,
     JitterOption,
-    ReflectionFile,
+    ReflectionOptions,
     SamplerOption,
     ScanFile,
     SchedulerOption,
@@ -116,8 +116,9 @@ def sample(
         Path | None, typer.Option(help="sensitivity.json for --sampler adaptive; default: measured on a pilot set.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Random seed: the same seed and settings give the rows of `xrd gen`.")] = 0,
-    reflection: ReflectionFile = None,
     scan: ScanFile = None,
+    *,
+    reflection: ReflectionOptions,
 ) -> None:
     """Draw the rows of a sampler without simulating their curves.
 

@@ -2,24 +2,24 @@
 
 import functools
 import inspect
+import re
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args, get_type_hints
 
 import typer
 
 if TYPE_CHECKING:
     from distributed import Client
 
+    from xrdsim.experiment.reflection import Reflection
+    from xrdsim.limits import Json
     from xrdsim.profiles.space import ParameterSpace
 
 Convention = Literal["exact", "second-order", "linear"]
-ReflectionFile = Annotated[
-    Path | None, typer.Option("--reflection", help="TOML file with a \\[reflection]; default: GGG 444, Cu Kα1.")
-]
 ScanFile = Annotated[
     Path | None, typer.Option("--scan", help="TOML file with a \\[scan]; default: 701 points from −80″ to 2732″.")
 ]
@@ -64,6 +64,112 @@ DamageOption = Annotated[
 VerifyOption = Annotated[
     bool, typer.Option("--verify/--no-verify", help="Compare what is read with the checksums of its blocks.")
 ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReflectionOptions:
+    """Which reflection of which crystal: a file, or a crystal by name with Miller indices."""
+
+    panel: ClassVar[str] = "Crystal and reflection"
+    reflection: Annotated[
+        Path | None, typer.Option("--reflection", help="TOML file with a \\[reflection]; default: GGG 444, Cu Kα1.")
+    ] = None
+    crystal: Annotated[
+        str | None, typer.Option(help="Built-in crystal (`xrd crystal --help` lists them) or CIF file; default: GGG.")
+    ] = None
+    hkl: Annotated[str | None, typer.Option(help="Miller indices: 004, or 10,0,0.")] = None
+    wavelength: Annotated[
+        str | None, typer.Option(help="CuKa1, MoKa1, …, a number of Å, or an energy: 8.048keV; default: 1.54056.")
+    ] = None
+    lattice: Annotated[
+        str | None, typer.Option(help="Lattice constant in Å that you measured; a,c or a,b,c,α,β,γ of other cells.")
+    ] = None
+    surface: Annotated[
+        str | None, typer.Option(help="Miller indices of the surface, where the planes are inclined to it.")
+    ] = None
+    geometry: Annotated[
+        str | None, typer.Option(help="symmetric, grazing-incidence or grazing-exit: on which side the beam grazes.")
+    ] = None
+    miscut: Annotated[
+        float | None, typer.Option(help="Angle in ° between the true surface and that one; default: 0.")
+    ] = None
+    azimuth: Annotated[
+        float | None, typer.Option(help="Where the miscut leans, in °; 0: towards grazing incidence; default: 0.")
+    ] = None
+
+    def tables(self, count: int = 1) -> "list[Json] | None":
+        """The tables of so many reflections; None where nothing is said of them.
+
+        ``--hkl`` and ``--geometry`` hold one value, or one for each of several curves.
+        """
+        import numpy as np
+
+        from xrdsim.errors import ParameterError
+        from xrdsim.experiment.files import read_table
+        from xrdsim.experiment.notation import indices_of, lattice_of
+
+        named = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "reflection"}
+        given = {name: value for name, value in named.items() if value is not None}
+        if self.reflection is not None:
+            if given:
+                raise ParameterError(
+                    f"--reflection describes the whole reflection; leave --{', --'.join(given)} out, or the file"
+                )
+            return [read_table(self.reflection, "reflection")] * count
+        if not given:
+            return None
+        if self.hkl is None:
+            raise ParameterError("give Miller indices with --hkl, such as --hkl 004")
+        table = {name: value for name, value in given.items() if name not in ("hkl", "geometry")}
+        table = {"crystal": "GGG"} | table
+        if self.lattice is not None:
+            table["lattice"] = lattice_of(self.lattice)
+        if self.surface is not None:
+            table["surface"] = list(indices_of(self.surface))
+        planes = [list(indices_of(each)) for each in separate(self.hkl, count, "hkl")]
+        beams = [None] * count if self.geometry is None else separate(self.geometry, count, "geometry")
+        alike = self.geometry is not None and count > 1 and "," not in self.geometry
+        tables = []
+        for plane, beam in zip(planes, beams, strict=True):
+            parallel = not np.cross(plane, table.get("surface", plane)).any()
+            chosen = {} if beam is None or (alike and parallel) else {"geometry": beam}
+            tables.append({**table, "hkl": plane, **chosen})
+        return tables
+
+    def one(self) -> "Reflection | None":
+        """The reflection, or None for the default."""
+        found = self.several(1)
+        return None if found is None else found[0]
+
+    def several(self, count: int) -> "list[Reflection] | None":
+        """The reflections of so many curves, or None for the default; what is to be said of them is said."""
+        from xrdsim.commands.terminal import warn
+        from xrdsim.experiment.reflection import Reflection
+
+        tables = self.tables(count)
+        if tables is None:
+            return None
+        where = "options" if self.reflection is None else str(self.reflection)
+        found = [Reflection.from_dict(table, where) for table in tables]
+        for message in dict.fromkeys(each.warning for each in found if each.warning):
+            warn(message)
+        return found
+
+
+def separate(text: str, count: int, option: str) -> list[str]:
+    """One value for each of several curves, from ``444,888`` or ``10,0,0;8,8,0``; a single one is for all of them."""
+    from xrdsim.errors import ParameterError
+
+    parts = [part.strip() for part in text.split(";" if ";" in text else ",")]
+    if option == "hkl" and ";" not in text and not all(re.fullmatch("(-?[0-9]){3,}", part) for part in parts):
+        parts = [text]  # 10,0,0
+    if len(parts) == 1:
+        return parts * count
+    if len(parts) != count:
+        curves = "one curve" if count == 1 else f"{count} curves"
+        raise ParameterError(f"--{option} {text!r} has {len(parts)} values for {curves}; give one for each, or one")
+    return parts
+
 
 Panels = Mapping[str, Sequence[str]]
 Command = Callable[..., None]
@@ -137,14 +243,13 @@ def _option(name: str, annotation: object, default: object, panel: str | None) -
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
-def experiment_of(reflection: Path | None, scan: Path | None) -> dict[str, Any]:
-    """Keyword arguments for the records that files replace."""
-    from xrdsim.experiment.reflection import Reflection
+def experiment_of(reflection: ReflectionOptions, scan: Path | None) -> dict[str, Any]:
+    """Keyword arguments for the records that options replace."""
     from xrdsim.experiment.scan import Scan
 
     found: dict[str, Any] = {}
-    if reflection is not None:
-        found["reflection"] = Reflection.from_toml(reflection)
+    if (chosen := reflection.one()) is not None:
+        found["reflection"] = chosen
     if scan is not None:
         found["scan"] = Scan.from_toml(scan)
     return found

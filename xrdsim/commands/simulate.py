@@ -10,7 +10,7 @@ from xrdsim.commands.options import (
     ConventionOption,
     DeviceOption,
     LayersOption,
-    ReflectionFile,
+    ReflectionOptions,
     RtolOption,
     ScanFile,
     VerifyOption,
@@ -51,9 +51,10 @@ def simulate(
     omega: Annotated[
         Path | None, typer.Option(help="For --profile: CSV file of incidence angles, omega_deg, instead of a scan.")
     ] = None,
-    reflection: ReflectionFile = None,
     scan: ScanFile = None,
     device: DeviceOption = "cpu",
+    *,
+    reflection: ReflectionOptions,
 ) -> None:
     """Simulate rocking curves of given parameters.
 

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, replace
 
 from xrdsim.errors import ParameterError
-from xrdsim.experiment.reflection import GGG_444, Reflection, stretch
+from xrdsim.experiment.reflection import GGG_444, Reflection
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +121,11 @@ def gaussian_of(reflection: Reflection) -> Instrument:
     if (reflection.h0, reflection.wavelength) == (GGG_444.h0, GGG_444.wavelength):
         return GAUSSIAN
     wider = dispersion(reflection)
-    width = replace(FWHM, low=NARROWEST, high=wider * FWHM.high, start=wider * START, screened=wider * SCREENED)
+    width = replace(FWHM, low=NARROWEST, high=round(wider * FWHM.high), start=wider * START, screened=wider * SCREENED)
     return replace(GAUSSIAN, parameters=(width,))
 
 
-def zero_of(reflection: Reflection, step: float = 0.0) -> tuple[float, float]:
-    """Limits of the zero [arcsec]: those of GGG 444 in its angle per strain, at least a step of the scan."""
-    reach = max(ZERO.high * max(1.0, stretch(reflection)), step)
+def zero_of(step: float) -> tuple[float, float]:
+    """Limits of the zero [arcsec] of a scan of this step: the highest point is the peak, to a step or to 20″."""
+    reach = max(ZERO.high, step)
     return -reach, reach

@@ -11,8 +11,9 @@ import gemmi
 
 from xrdsim.errors import ParameterError
 from xrdsim.experiment.cif import operations_of, read_cif
+from xrdsim.experiment.notation import indices_of
 from xrdsim.experiment.reflection import GGG_444, YIG_ON_GGG_444
-from xrdsim.experiment.structure import Given, Site, Structure, arrange, indices_of
+from xrdsim.experiment.structure import Given, Site, Structure, arrange
 from xrdsim.limits import Json, read_toml
 
 _AT_444 = {"GGG": GGG_444.crystal, "YIG": YIG_ON_GGG_444.strained}

@@ -1,11 +1,12 @@
-"""What a structure says of a reflection: numbers to print, and the reflection itself."""
+"""What there is to say of a reflection: numbers to print, and a file for other commands."""
 
 import json
 import math
 
+from xrdsim.experiment.crystal import Cell, Indices
 from xrdsim.experiment.geometry import Geometry
 from xrdsim.experiment.reflection import Reflection
-from xrdsim.experiment.structure import Structure, best, crystal_of
+from xrdsim.experiment.structure import Structure, crystal_of
 from xrdsim.limits import Json
 from xrdsim.units import ARCSEC
 
@@ -13,45 +14,41 @@ TYPICAL = 0.5
 """B [Å²] of an atom at room temperature, to say what its absence does."""
 
 
-def properties(
-    structure: Structure, hkl: tuple[int, int, int], wavelength: float, lattice: float | None = None
-) -> Json:
-    """Numbers of a reflection, JSON-able, complex ones as [real, imaginary].
+def properties(structure: Structure, reflection: Reflection) -> Json:
+    """Numbers of a reflection of a structure, JSON-able, complex ones as [real, imaginary].
 
     ``lattice`` [Å] is that of a cubic cell, or its six numbers; ``d`` and ``wavelength`` [Å], ``theta_deg`` the Bragg
     angle; ``chi0``, ``chih`` and ``chimh``; ``coupling`` √(χh χ−h), in which alone a reflectivity shows them;
     ``extinction_length`` λ sinθ_B/|√(χh χ−h)| [Å]; ``darwin_width`` 2 |√(χh χ−h)|/sin 2θ_B [arcsec], symmetric, σ;
-    ``source``; and ``note`` where displacements are missing.
-
-    Parameters
-    ----------
-    structure : of the crystal.
-    hkl, wavelength : the reflection; Å.
-    lattice : constant of a cubic cell [Å] that was measured; None for that of the structure.
-
-    Raises
-    ------
-    ParameterError
-        As ``xrdsim.experiment.structure.susceptibilities``.
+    ``strain_per_arcsec``, with ``surface``, ``geometry``, ``inclination_deg``, ``incidence_deg`` and ``exit_deg`` of an
+    inclined surface; ``source``; and ``note`` where displacements are missing.
     """
-    found, source = best(structure, hkl, wavelength)
-    d = structure.spacing(hkl)
-    if lattice is not None and structure.cubic:
-        d *= lattice / structure.cell[0]
-    sine = wavelength / (2.0 * d)
-    coupling = abs(found.coupling)
+    crystal, hkl, wavelength = reflection.crystal, reflection.hkl, reflection.wavelength
+    d, theta, coupling = crystal.spacing(hkl), reflection.theta_bragg, abs(crystal.coupling)
     values: Json = {
         "crystal": structure.name,
         "hkl": list(hkl),
-        "lattice": (lattice or structure.cell[0]) if structure.cubic else list(structure.cell),
+        "lattice": list(crystal.lattice) if isinstance(crystal.lattice, tuple) else crystal.lattice,
         "d": d,
         "wavelength": wavelength,
-        "theta_deg": math.degrees(math.asin(sine)),
-        **{name: _pair(getattr(found, name)) for name in ("chi0", "chih", "chimh", "coupling")},
-        "extinction_length": wavelength * sine / coupling,
-        "darwin_width": 2.0 * coupling / math.sin(2.0 * math.asin(sine)) / ARCSEC,
-        "source": source,
+        "theta_deg": math.degrees(theta),
+        **{name: _pair(getattr(crystal, name)) for name in ("chi0", "chih")},
+        "chimh": _pair(crystal.chih if crystal.chimh is None else crystal.chimh),
+        "coupling": _pair(crystal.coupling),
+        "extinction_length": wavelength * math.sin(theta) / coupling,
+        "darwin_width": 2.0 * coupling / math.sin(2.0 * theta) / ARCSEC,
+        "strain_per_arcsec": ARCSEC / reflection.angle_per_strain,
     }
+    if not reflection.plain:
+        at = reflection.beams
+        values |= {
+            "surface": list(reflection.surface or hkl),
+            "geometry": str(reflection.geometry),
+            "inclination_deg": math.degrees(reflection.psi),
+            "incidence_deg": math.degrees(math.asin(at[0])),
+            "exit_deg": math.degrees(math.asin(at[1])),
+        }
+    values["source"] = crystal.source
     if structure.still and structure.given_for(hkl, wavelength) is None:
         loss = 100.0 * (1.0 - math.exp(-TYPICAL / (4.0 * d * d)))
         values["note"] = (
@@ -63,19 +60,19 @@ def properties(
 
 def reflection_of(
     structure: Structure,
-    hkl: tuple[int, int, int],
+    hkl: Indices,
     wavelength: float,
     *,
-    lattice: float | None = None,
-    surface: tuple[int, int, int] | None = None,
+    lattice: float | Cell | None = None,
+    surface: Indices | None = None,
     geometry: str = Geometry.SYMMETRIC,
 ) -> Reflection:
-    """The reflection of a cubic crystal of this structure.
+    """A reflection of a crystal of this structure, with its own lattice or a measured one.
 
     Raises
     ------
     ParameterError
-        As ``crystal_of`` and ``Reflection``.
+        As ``xrdsim.experiment.structure.crystal_of`` and ``Reflection``.
     """
     crystal = crystal_of(structure, hkl, wavelength, lattice)
     return Reflection(crystal, hkl, wavelength, surface=surface, geometry=Geometry(geometry))

@@ -11,6 +11,7 @@ record, built in Python or read from a TOML file::
     chi0 = [-3.68946e-5, 3.595136e-6]     # real and imaginary part
     chih = [-12.66065e-6, 3.26115e-6]
     source = "who computed the susceptibilities, from what"
+    # lattice, chi0, chih and source may be left out where the crystal is a built-in one or a CIF file
     # surface = [1, 1, 1]                 # these four where the planes are inclined to the surface, as those of 880
     # geometry = "grazing-incidence"      # or "grazing-exit"
     # miscut = 0.1                        # degrees between the true surface and this one
@@ -23,6 +24,8 @@ record, built in Python or read from a TOML file::
     chi0 = [-3.030806e-5, 2.00993e-6]
     chih = [-8.89309e-6, 8.11552e-7]
     source = "…"
+    # relaxation = 0.0                    # in place of lattice, of a built-in crystal or a CIF file: 0 pseudomorphic,
+    # poisson = 0.3                       # 1 relaxed, with this Poisson ratio
 
     [scan]
     start = -80.36471944                  # arcsec from the substrate peak
@@ -40,8 +43,9 @@ from numpy.typing import NDArray
 
 from xrdsim.errors import ParameterError
 from xrdsim.experiment.crystal import Crystal, inclination, spacing
-from xrdsim.experiment.files import read_table, refuse_unknown
+from xrdsim.experiment.files import read_table
 from xrdsim.experiment.geometry import Geometry, Vector, normal, passage, turning
+from xrdsim.experiment.notation import written
 from xrdsim.limits import Json
 from xrdsim.units import ARCSEC
 
@@ -54,8 +58,13 @@ MOST_MISCUT = 10.0
 GRAZING = 3.0
 """Critical angles, below which neither beam may graze the surface."""
 
+FLAT = 1.0
+"""Angle [°] to the surface below which one is warned."""
+
 MISFIT = 0.1
 """Largest difference of the lattices of film and substrate, in parts of the latter."""
+
+_ALIKE, _ALIKE_CHI = 1e-4, 5e-3  # parts by which lengths and susceptibilities of the same reflection may differ
 
 Strain = TypeVar("Strain", float, NDArray[np.float64])
 
@@ -148,24 +157,24 @@ class Reflection:
             raise ParameterError(
                 f"miscut = {self.miscut:g}° and azimuth = {self.azimuth:g}° must be at most {MOST_MISCUT:g}° and 360°"
             )
-        inclined = math.degrees(self.psi) > 1e-6
+        inclined, surface = math.degrees(self.psi) > 1e-6, written(self.surface or self.hkl)
         if inclined and self.geometry is Geometry.SYMMETRIC:
             raise ParameterError(
-                f"{self.name} is inclined to the surface {_indices(self.surface)} by {math.degrees(self.psi):.2f}°; "
+                f"{self.name} is inclined to the surface {surface} by {math.degrees(self.psi):.2f}°; "
                 "say grazing-incidence or grazing-exit, or leave the surface out"
             )
         if not inclined and self.geometry is not Geometry.SYMMETRIC:
             raise ParameterError(f"geometry {self.geometry} needs a surface that is not parallel to {self.name}")
         if self.plain:
             return
-        at = passage(np.array([self.theta_bragg]), self.normal, self.k, self.h0)
-        if not at.seen[0]:
+        incident, diffracted = self.beams
+        if math.isnan(incident):
             raise ParameterError(
-                f"{self.name} enters or leaves below the surface {_indices(self.surface)}; choose another geometry, "
-                "surface or wavelength"
+                f"{self.name} enters or leaves below the surface {surface}; choose another geometry, surface or "
+                "wavelength"
             )
         critical = math.sqrt(abs(self.crystal.chi0.real))
-        for name, cosine in (("enters", at.incident[0]), ("leaves", at.diffracted[0])):
+        for name, cosine in (("enters", incident), ("leaves", diffracted)):
             if cosine < GRAZING * critical:
                 raise ParameterError(
                     f"{self.name} {name} at {math.degrees(math.asin(cosine)):.2f}°, less than {GRAZING:g} times the "
@@ -175,7 +184,13 @@ class Reflection:
     @property
     def name(self) -> str:
         """Crystal and indices, in words."""
-        return f"{self.crystal.name} {''.join(map(str, self.hkl))}"
+        return f"{self.crystal.name} {written(self.hkl)}"
+
+    @property
+    def title(self) -> str:
+        """The same, with the geometry of inclined planes and the film above."""
+        beam = "" if self.geometry is Geometry.SYMMETRIC else f", {self.geometry}"
+        return self.name + beam + ("" if self.film is None else f", under a film of {self.film.crystal.name}")
 
     @property
     def psi(self) -> float:
@@ -191,6 +206,47 @@ class Reflection:
     def plain(self) -> bool:
         """Whether the planes are parallel to the true surface."""
         return self.geometry is Geometry.SYMMETRIC and self.miscut == 0.0
+
+    @property
+    def beams(self) -> tuple[float, float]:
+        """Sines of the angles to the surface at which the beam enters and leaves; NaN below the horizon."""
+        if self.plain:
+            return math.sin(self.theta_bragg), math.sin(self.theta_bragg)
+        at = passage(np.array([self.theta_bragg]), self.normal, self.k, self.h0)
+        return (float(at.incident[0]), float(at.diffracted[0])) if at.seen[0] else (math.nan, math.nan)
+
+    @property
+    def warning(self) -> str:
+        """That a beam grazes the surface so that the theory is not exact, or nothing."""
+        least = math.degrees(math.asin(min(self.beams)))
+        if least >= FLAT:
+            return ""
+        return (
+            f"{self.name}: the beam makes {least:.2f}° with the surface; below {FLAT:g}° curves are wrong by up to "
+            "0.04 dex"
+        )
+
+    def alike(self, other: "Reflection") -> bool:
+        """Whether the other one has the same curves, to the accuracy with which wavelengths and χ are known."""
+
+        def same(one: complex, two: complex, part: float) -> bool:
+            return abs(one - two) <= part * abs(one)
+
+        films = self.film, other.film
+        if (films[0] is None) != (films[1] is None):
+            return False
+        covered = films[0] is None or films[1] is None or same(films[0].thickness, films[1].thickness, _ALIKE)
+        return (
+            covered
+            and same(self.wavelength, other.wavelength, _ALIKE)
+            and all(same(*each, _ALIKE) for each in ((self.h0, other.h0), (self.h0_strained, other.h0_strained)))
+            and all(same(*each, _ALIKE) for each in zip(self.normal, other.normal, strict=True))
+            and all(
+                same(getattr(mine, name), getattr(its, name), _ALIKE_CHI)
+                for mine, its in ((self.crystal, other.crystal), (self.strained, other.strained))
+                for name in ("chi0", "coupling")
+            )
+        )
 
     @property
     def turning(self) -> float:
@@ -269,63 +325,15 @@ class Reflection:
     @classmethod
     def from_dict(cls, table: Json, where: str = "reflection") -> Self:
         """Build from plain values, complex numbers as [real, imaginary]; inverse of ``to_dict``."""
-        values = dict(table)
-        try:
-            refuse_unknown((*_OF_CRYSTAL, *_OWN), values, f"{where}: [reflection]")
-            for name in ("hkl", "surface"):
-                indices = values.get(name) if name == "surface" else values[name]
-                if indices is None:
-                    continue
-                if (
-                    not isinstance(indices, (list, tuple))
-                    or len(indices) != 3
-                    or any(type(each) is not int for each in indices)
-                ):
-                    raise ParameterError(f"{where}: {name} = {indices!r} must be three whole numbers, [h, k, l]")
-                values[name] = tuple(indices)
-            if values.get("chih_linear") is not None:
-                values["chih_linear"] = tuple(complex(*pair) for pair in values["chih_linear"])
-            if values.get("film") is not None:
-                film = dict(values["film"])
-                refuse_unknown((*_OF_CRYSTAL, "thickness"), film, f"{where}: [reflection.film]")
-                values["film"] = Film(_crystal_of(film), **film)
-            return cls(_crystal_of(values), **values)
-        except ParameterError as error:
-            raise ParameterError(f"{where}: {error}" if where not in str(error) else str(error)) from None
-        except (AttributeError, KeyError, OverflowError, TypeError) as error:
-            raise ParameterError(f"{where}: [reflection] is incomplete or malformed: {error}") from error
+        from xrdsim.experiment.tables import reflection_from
+
+        return reflection_from(cls, table, where)
 
     def to_dict(self) -> Json:
         """Plain values for JSON and TOML, complex numbers as [real, imaginary]."""
-        values: Json = {**self.crystal.to_dict(), "hkl": list(self.hkl), "wavelength": self.wavelength}
-        values = {name: values[name] for name in _ORDER if name in values}
-        linear = self.chih_linear
-        values["chih_linear"] = None if linear is None else [[value.real, value.imag] for value in linear]
-        if self.surface is not None:
-            values["surface"] = list(self.surface)
-        for name, default in (("geometry", Geometry.SYMMETRIC), ("miscut", 0.0), ("azimuth", 0.0)):
-            if getattr(self, name) != default:
-                values[name] = getattr(self, name)
-        if self.film is not None:
-            film: Json = {**self.film.crystal.to_dict(), "thickness": self.film.thickness}
-            values["film"] = {name: film[name] for name in _ORDER if name in film}
-        return values
+        from xrdsim.experiment.tables import reflection_to
 
-
-_OF_CRYSTAL = ("crystal", "lattice", "chi0", "chih", "source", "chimh")
-_ORDER = ("crystal", "lattice", "hkl", "wavelength", "thickness", "chi0", "chih", "chimh", "source")
-_OWN = ("hkl", "wavelength", "chih_linear", "film", "surface", "geometry", "miscut", "azimuth")
-
-
-def _indices(hkl: tuple[int, int, int] | None) -> str:
-    return "" if hkl is None else "".join(map(str, hkl))
-
-
-def _crystal_of(values: Json) -> Crystal:
-    """Of its entries, which are taken out of a table."""
-    name, lattice, chi0, chih, source = (values.pop(entry) for entry in _OF_CRYSTAL[:-1])
-    chimh = values.pop("chimh", None)
-    return Crystal(name, lattice, complex(*chi0), complex(*chih), source, None if chimh is None else complex(*chimh))
+        return reflection_to(self)
 
 
 def strain_to_angle(strain: Strain, reflection: Reflection) -> Strain:

@@ -10,17 +10,18 @@ T = exp(−h·β·h), β_ab = 2π² a*_a a*_b U_ab, of the displacements U. Wave
 
 import cmath
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
 from xrdsim.errors import ParameterError
-from xrdsim.experiment.crystal import Crystal
+from xrdsim.experiment.crystal import Cell, Crystal
+from xrdsim.experiment.notation import HC, written
 
 Array = NDArray[np.float64]
 
@@ -32,24 +33,13 @@ Hkl = tuple[int, int, int]
 ELECTRON_RADIUS = 2.8179403262e-5
 """r_e [Å]."""
 
-HC = 12398.419843320026
-"""h·c [eV Å]."""
-
-LINES = {
-    "CuKa1": 1.540593,
-    "MoKa1": 0.709317,
-    "CoKa1": 1.788996,
-    "CrKa1": 2.289726,
-    "AgKa1": 0.559422,
-}
-"""Wavelengths [Å] of R. D. Deslattes et al., Rev. Mod. Phys. 75, 35 (2003)."""
-
 COPPER = 1.5406
 """Wavelength [Å] of Cu Kα1, as susceptibilities for it are given."""
 
 WEAKEST = 1e-3
 """Part of χ0 below which a reflection counts as forbidden."""
 
+_CENTRED = 1e-9  # part of χh within which χ−h is the same
 _SAME = 1e-3  # distance in parts of the cell within which two atoms are one
 _LINE = 2e-4  # Å from Cu Kα1 within which a wavelength is this line
 _THIRD = 2e-4  # a coordinate so near to a multiple of 1/6 is one: CIF files round them
@@ -110,7 +100,7 @@ class Structure:
     """
 
     name: str
-    cell: tuple[float, ...]
+    cell: Cell
     elements: tuple[str, ...]
     position: Array
     occupancy: Array
@@ -195,7 +185,7 @@ def arrange(
     _check_overlap(position, occupancy, elements, name)
     return Structure(
         Path(name).stem if name.lower().endswith(".cif") else name,
-        tuple(float(value) for value in cell),
+        cast(Cell, tuple(float(value) for value in cell)),
         tuple(elements),
         position,
         occupancy,
@@ -218,7 +208,7 @@ def susceptibilities(structure: Structure, hkl: Hkl, wavelength: float) -> Susce
     d = structure.spacing(hkl)
     if not 0.0 < wavelength < 2.0 * d:
         raise ParameterError(
-            f"{structure.name} {_indices(hkl)} has a spacing of {d:.5g} Å, which {wavelength:g} Å cannot reach: it "
+            f"{structure.name} {written(hkl)} has a spacing of {d:.5g} Å, which {wavelength:g} Å cannot reach: it "
             "needs a wavelength below twice the spacing"
         )
     h, s2 = np.array(hkl, dtype=np.float64), 1.0 / (4.0 * d * d)
@@ -240,7 +230,7 @@ def susceptibilities(structure: Structure, hkl: Hkl, wavelength: float) -> Susce
     )
     if abs(found.coupling) < WEAKEST * abs(found.chi0):
         raise ParameterError(
-            f"{structure.name} {_indices(hkl)} is forbidden: |χh| = {abs(found.coupling):.2g} is less than "
+            f"{structure.name} {written(hkl)} is forbidden: |χh| = {abs(found.coupling):.2g} is less than "
             f"{WEAKEST:g} of |χ0| = {abs(found.chi0):.3g}"
         )
     return found
@@ -254,18 +244,23 @@ def best(structure: Structure, hkl: Hkl, wavelength: float) -> tuple[Susceptibil
     return Susceptibilities(given.chi0, given.chih, given.chih), given.source
 
 
-def crystal_of(structure: Structure, hkl: Hkl, wavelength: float, lattice: float | None = None) -> Crystal:
-    """The crystal as a reflection needs it, with its own lattice constant or a measured one [Å].
+def crystal_of(structure: Structure, hkl: Hkl, wavelength: float, lattice: float | Cell | None = None) -> Crystal:
+    """The crystal as a reflection needs it, with its own lattice or a measured one, as of ``Crystal``.
 
     Raises
     ------
     ParameterError
-        As ``susceptibilities``; a cell that is no cube.
+        As ``susceptibilities`` and ``Crystal``; one length for a cell that is no cube.
     """
-    if not structure.cubic:
-        raise ParameterError(f"{structure.name} is not cubic; reflections are those of cubic crystals so far")
+    if lattice is not None and not isinstance(lattice, (list, tuple)) and not structure.cubic:
+        raise ParameterError(
+            f"{structure.name} is not cubic: give its lattice as three lengths in Å and three angles in °, now "
+            f"{', '.join(f'{value:g}' for value in structure.cell)}"
+        )
+    own = structure.cell[0] if structure.cubic else structure.cell
     found, source = best(structure, hkl, wavelength)
-    return Crystal(structure.name, lattice or structure.cell[0], found.chi0, found.coupling, source)
+    centred = abs(found.chih - found.chimh) <= _CENTRED * abs(found.chih)
+    return Crystal(structure.name, lattice or own, found.chi0, found.chih, source, None if centred else found.chimh)
 
 
 def source_of(structure: Structure) -> str:
@@ -275,50 +270,6 @@ def source_of(structure: Structure) -> str:
         f"structure {structure.name} (f0 of International Tables C, f' and f'' of Cromer and Liberman{rest}), "
         f"{structure.source}"
     )
-
-
-def wavelength_of(text: str) -> float:
-    """A wavelength [Å] from a line such as CuKa1, an energy such as 8.048keV, or a number of Å.
-
-    Raises
-    ------
-    ParameterError
-        Another form.
-    """
-    lines = {name.lower(): value for name, value in LINES.items()}
-    given = text.strip().lower()
-    if given in lines:
-        return lines[given]
-    energy = given.endswith("kev")
-    try:
-        value = float(given.removesuffix("kev"))
-    except ValueError:
-        value = math.nan
-    if not 0.0 < value < math.inf:
-        raise ParameterError(
-            f"wavelength {text!r} must be a number of Å, an energy like 8.048keV, or {', '.join(LINES)}"
-        )
-    return HC / (1000.0 * value) if energy else value
-
-
-def indices_of(text: str) -> Hkl:
-    """Miller indices from ``004``, ``-110`` or ``10,0,0``; of four, the third is left out.
-
-    Raises
-    ------
-    ParameterError
-        Another form.
-    """
-    parts = text.replace(" ", "").split(",") if "," in text else re.findall(r"-?[0-9]", text)
-    try:
-        found = [int(part) for part in parts]
-    except ValueError:
-        found = []
-    if len(found) == 4 and found[2] == -found[0] - found[1]:
-        del found[2]
-    if len(found) != 3 or "".join(parts) != text.replace(" ", "").replace(",", ""):
-        raise ParameterError(f"{text!r} must be three whole numbers, such as 004 or 10,0,0")
-    return found[0], found[1], found[2]
 
 
 def _exact(value: float) -> float:
@@ -345,7 +296,3 @@ def _check_overlap(position: Array, occupancy: Array, elements: list[str], name:
 def _form(hkl: Hkl) -> list[int]:
     """The same for all reflections that are equivalent in a cubic crystal."""
     return sorted(abs(index) for index in hkl)
-
-
-def _indices(hkl: Hkl) -> str:
-    return "".join(map(str, hkl))

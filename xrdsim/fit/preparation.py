@@ -80,7 +80,7 @@ def measurement_of(
     if not mask >= 0.0:
         raise ParameterError(f"mask = {mask:g} must be at least 0 arcsec")
     instrument = instrument or gaussian_of(reflection)
-    zero = zero or zero_of(reflection, float(np.median(np.diff(curve.angle))))
+    zero = zero or zero_of(float(np.median(np.diff(curve.angle))))
     limits = limits or tuple(each.limits for each in instrument.parameters)
     curve = within_reach(curve, space, reflection)
     counted = curve.per_count if per_count is None else per_count

@@ -146,7 +146,9 @@ class CurveFit:
             "reason": self.reason + self.remark,
             "misfit": _misfit(self),
             "measurement": {name: each.value for name, each in of_measurement.items()},
-            "measurement_std": {name: each.std for name, each in of_measurement.items()},
+            "measurement_std": {
+                name: each.std if math.isfinite(each.std) else None for name, each in of_measurement.items()
+            },
             "curve": _points(self.shown),
         }
 

@@ -9,13 +9,16 @@ the reciprocal lattice vector.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from xrdsim.curves.curve import Curve
-from xrdsim.errors import ParameterError
-from xrdsim.experiment.setup import Experiment
+from xrdsim.curves.curve import Curve, read_curve
+from xrdsim.errors import ParameterError, XrdError
+from xrdsim.experiment.files import refuse_unknown
+from xrdsim.experiment.reflection import Reflection
+from xrdsim.experiment.setup import Convention, Experiment
 from xrdsim.fit.measurement import Measurement
 from xrdsim.fit.preparation import measurement_of
 from xrdsim.fit.problem import Problem
@@ -23,6 +26,7 @@ from xrdsim.fit.refinement import refine
 from xrdsim.fit.result import CurveFit, Estimate, Fit
 from xrdsim.fit.unknowns import Array
 from xrdsim.fit.verdict import FINAL, compare
+from xrdsim.limits import Json, read_toml
 from xrdsim.profiles.space import ParameterSpace
 
 DAMAGE_EXPONENT = 1.5
@@ -31,6 +35,10 @@ DAMAGE_EXPONENT = 1.5
 MOST_EXPONENT = 4.0
 
 _SAME = 1e-5  # part by which lattices of one sample may differ
+
+
+Keywords = dict[str, Any]
+"""Arguments of a function by name."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -55,6 +63,148 @@ class Entry:
         return measurement_of(
             self.curve, space, experiment=replace(self.experiment, damage_power=power), **self.preparing
         )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Sample:
+    """Curves of one sample.
+
+    Attributes
+    ----------
+    entries : its curves; the damage of the profile is that of the first one that is fitted.
+    damage : whether it is damaged.
+    damage_exponent : q of the module's formula; two numbers are limits between which it is fitted.
+    """
+
+    entries: tuple[Entry, ...]
+    damage: bool = False
+    damage_exponent: float | tuple[float, float] = DAMAGE_EXPONENT
+
+    def __post_init__(self) -> None:
+        ends = self.exponents
+        if not 0.0 <= ends[0] <= ends[1] <= MOST_EXPONENT:
+            raise ParameterError(
+                f"damage_exponent = {self.damage_exponent} must be a number, or two in order, within 0 … "
+                f"{MOST_EXPONENT:g}"
+            )
+        if not any(each.fitted for each in self.entries):
+            raise ParameterError("none of the curves is fitted; leave one at least to the fit")
+        _check_one_sample(self.entries)
+
+    @property
+    def exponents(self) -> tuple[float, float]:
+        """Limits of q."""
+        given = self.damage_exponent
+        return given if isinstance(given, tuple) else (given, given)
+
+
+def read_sample_toml(path: str | Path) -> Sample:
+    """A sample whose curves a TOML file lists::
+
+        damage = true                      # static Debye–Waller damage; default: none
+        damage_exponent = 1.5              # or two limits, between which it is fitted
+
+        [reflection]                       # what the curves have in common, as in a file for --reflection
+        crystal = "GGG"
+        surface = [1, 1, 1]
+
+        [[curves]]
+        file = "444.xy"
+        hkl = [4, 4, 4]                    # and any other entry of [reflection]
+
+        [[curves]]
+        file = "880.xy"
+        hkl = [8, 8, 0]
+        geometry = "grazing-incidence"
+        fwhm = [40, 200]                   # limits, as of zero; scale and background are values
+        per_count = 1.0                    # and offset, number, step, axis, unit, peak: how the file is read
+        fit = false                        # is only compared with what the others say
+
+    Parameters
+    ----------
+    path : of the file; files of curves and CIF files that it names lie beside it.
+
+    Raises
+    ------
+    ParameterError
+        The file cannot be read, or an entry is missing, unknown or of the wrong form.
+    CurveError
+        A curve cannot be read.
+    """
+    try:
+        content = read_toml(path)
+    except (OSError, ValueError) as error:
+        raise ParameterError(f"{path} cannot be read as TOML: {error}") from error
+    refuse_unknown(("damage", "damage_exponent", "reflection", "curves"), content, str(path))
+    tables = content.get("curves")
+    if not (isinstance(tables, list) and tables and all(isinstance(each, dict) for each in tables)):
+        raise ParameterError(f"{path} lists no curves; each needs [[curves]] with file = … and hkl = …")
+    common = content.get("reflection", {})
+    if not isinstance(common, dict):
+        raise ParameterError(f"{path}: [reflection] must be a table")
+    exponent = content.get("damage_exponent", DAMAGE_EXPONENT)
+    entries = tuple(_entry(dict(each), common, Path(path), i + 1) for i, each in enumerate(tables))
+    try:
+        return Sample(
+            entries=entries,
+            damage=bool(content.get("damage", False)),
+            damage_exponent=tuple(map(float, exponent)) if isinstance(exponent, list) else float(exponent),  # type: ignore[arg-type]
+        )
+    except (TypeError, ValueError) as error:
+        raise ParameterError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
+
+
+_READING = ("per_count", "offset", "number", "step", "axis", "unit", "peak", "drop_negative")
+_LIMITS = ("fwhm", "zero")
+_VALUES = ("scale", "background", "mask", "both_sides")
+_OF_EXPERIMENT = ("convention", "monochromator")
+
+
+def _entry(table: Json, common: Json, path: Path, number: int) -> Entry:
+    """The curve of one table of a file."""
+    where = f"{path}: curve {number}"
+    name = table.pop("file", None)
+    if not isinstance(name, str):
+        raise ParameterError(f"{where} has no file")
+    fitted = table.pop("fit", True)
+    reading, limits, values, described = (
+        {key: table.pop(key) for key in keys if key in table} for keys in (_READING, _LIMITS, _VALUES, _OF_EXPERIMENT)
+    )
+    exclude = table.pop("exclude", [])
+    reflection = Reflection.from_dict(_together(common, table), str(path))
+    try:
+        ends = {key: (float(low), float(high)) for key, (low, high) in limits.items()}
+        preparing = {**values, "exclude": tuple((float(low), float(high)) for low, high in exclude)}
+        if "fwhm" in ends:
+            preparing["limits"] = (ends["fwhm"],)
+        if "zero" in ends:
+            preparing["zero"] = ends["zero"]
+        experiment = experiment_for(reflection, **described)
+        return Entry(
+            curve=read_curve(path.parent / name, **reading),
+            experiment=experiment,
+            preparing=preparing,
+            fitted=bool(fitted),
+        )
+    except (TypeError, ValueError) as error:
+        if isinstance(error, XrdError):
+            raise
+        raise ParameterError(f"{where} ({name}) is malformed: {error}") from error
+
+
+def _together(common: Json, own: Json) -> Json:
+    """A reflection of what all curves have in common and what one has of its own."""
+    table = {**common, **own}
+    parallel = "surface" in table and not np.cross(table.get("hkl", (0, 0, 0)), table["surface"]).any()
+    if parallel and "geometry" not in own:
+        table.pop("geometry", None)
+    return table
+
+
+def experiment_for(reflection: Reflection, **described: Any) -> Experiment:
+    """An experiment of a reflection: to second order where its planes are inclined, unless a convention is given."""
+    usual = Convention.EXACT if reflection.plain else Convention.SECOND_ORDER
+    return Experiment(reflection, **{"convention": usual} | described)
 
 
 def joint_problem(

@@ -1,15 +1,18 @@
 """Files of measured curves, one or many: read, fit, each in a process of its own."""
 
+import math
 import multiprocessing
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numba
+import numpy as np
+from scipy.optimize import minimize_scalar
 
 from xrdsim import compiling
 from xrdsim.curves.curve import Curve, read_curve
@@ -17,12 +20,16 @@ from xrdsim.errors import ParameterError, XrdError
 from xrdsim.experiment.setup import Experiment
 from xrdsim.fit.fitting import BUDGET, fit_curve
 from xrdsim.fit.problem import Problem, Unknowns, problem
-from xrdsim.fit.result import Fit
+from xrdsim.fit.refinement import refine
+from xrdsim.fit.result import Estimate, Fit
+from xrdsim.fit.sample import DAMAGE_EXPONENT, Keywords, Sample, foretold, joint_problem
 from xrdsim.fit.unknowns import Array
 from xrdsim.profiles.space import ParameterSpace
 
-Keywords = dict[str, Any]
-"""Arguments of a function by name."""
+WITHOUT = "The network knows no such reflection; the search began without it."
+"""Said of a fit for which starts were wanted, and there were none."""
+
+_CURVED = 0.1  # of q, for the curvature of Φ
 
 Starts = Callable[[Problem], Array | None]
 """From a problem to coordinates (m, k) to begin with, or none."""
@@ -134,7 +141,87 @@ def fit_file(
     given = problem(curve, **choices.posing)
     begun += _compile(given)
     first = None if starts is None else starts(given)
-    return fit_curve(given, starts=choices.starts, begin=first, begun=begun, progress=progress, **choices.fitting)
+    fit = fit_curve(given, starts=choices.starts, begin=first, begun=begun, progress=progress, **choices.fitting)
+    return replace(fit, notes=(*fit.notes, WITHOUT)) if starts is not None and first is None else fit
+
+
+def fit_sample(
+    sample: Sample,
+    space: ParameterSpace | None = None,
+    *,
+    priors: Mapping[str, tuple[float, float]] | None = None,
+    starts: Starts | None = None,
+    begun: float | None = None,
+    progress: Callable[[float, float], None] | None = None,
+    **fitting: Any,
+) -> Fit:
+    """Fit several curves of one sample together; curves that are not fitted are compared with the result.
+
+    Parameters
+    ----------
+    sample : its curves.
+    space : ranges of the profile; None for the default ones, with damage if the sample is damaged.
+    priors : (mean, standard deviation) of unknowns by name, normal.
+    starts, begun, progress : as of ``fit_file``.
+    fitting : arguments of ``fit_curve``.
+
+    Raises
+    ------
+    CurveError, ParameterError
+        As ``joint_problem`` and ``fit_curve``.
+    """
+    begun = time.perf_counter() if begun is None else begun
+    ranges = space or ParameterSpace()
+    ranges = ranges.with_damage() if sample.damage and not ranges.damage else ranges
+    low, high = sample.exponents if ranges.damage else (DAMAGE_EXPONENT,) * 2
+    exponent = min(max(DAMAGE_EXPONENT, low), high)
+
+    def problem_of(q: float) -> Problem:
+        return joint_problem(sample.entries, ranges, damage_exponent=q, priors=priors)
+
+    given = problem_of(exponent)
+    begun += _compile(given)
+    first = None if starts is None else starts(given)
+    fit = fit_curve(given, begin=first, begun=begun, progress=progress, **fitting)
+    without = (WITHOUT,) if starts is not None and first is None else ()
+    if ranges.damage:
+        estimate = Estimate("damage_exponent", "1", exponent, 0.0, exponent, exponent, True, fixed=True)
+        if low < high and len(given.measurements) > 1:
+            fit, estimate = _with_exponent(fit, problem_of, (low, high), fitting)
+        fit = replace(
+            fit, derived=(*fit.derived, estimate), settings=fit.settings | {"damage_exponent": estimate.value}
+        )
+        exponent = estimate.value
+    fit = foretold(fit, given, sample.entries, exponent)
+    return replace(fit, seconds=time.perf_counter() - begun, notes=(*fit.notes, *without))
+
+
+def _with_exponent(
+    fit: Fit, problem_of: Callable[[float], Problem], limits: tuple[float, float], fitting: Keywords
+) -> tuple[Fit, Estimate]:
+    """The fit refined at the best q, and q with what the curvature of Φ says of it."""
+    rows = np.array([[*each.values, *each.instrument.values()] for each in fit.minima])
+
+    def at(q: float, row: Array = rows[:1]) -> float:
+        given = problem_of(q)
+        size = given.layout.profile.stop
+        return float(refine(given, given.coordinates(row[:, :size], *row[:, size:].T)).objective[0])
+
+    best = minimize_scalar(at, bounds=limits, method="bounded", options={"xatol": 0.01, "maxiter": 15})
+    q = float(best.x)
+    near = min(_CURVED, q - limits[0], limits[1] - q) or _CURVED
+    sides = [at(min(max(q + side * near, limits[0]), limits[1])) for side in (-1.0, 1.0)]
+    bend = max(sides[0] + sides[1] - 2.0 * float(best.fun), 1e-12) / near**2
+    given = problem_of(q)
+    size = given.layout.profile.stop
+    begin = given.coordinates(rows[:, :size], *rows[:, size:].T)
+    again = {name: value for name, value in fitting.items() if name not in ("budget", "effort", "only_refine")}
+    fit = replace(
+        fit_curve(given, begin=begin, only_refine=True, **again), evaluations=fit.evaluations, ended=fit.ended
+    )
+    std = math.sqrt(given.inflation(float(best.fun)) / bend)
+    low, high = max(q - 1.645 * std, limits[0]), min(q + 1.645 * std, limits[1])
+    return fit, Estimate("damage_exponent", "1", q, std, low, high, True)
 
 
 def _compile(given: Problem) -> float:

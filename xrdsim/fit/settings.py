@@ -74,10 +74,7 @@ def _described(measured: Measurement) -> str:
         unit = "″" if parameter.unit == "arcsec" else ""
         span = f"{low:g} … {high:g}{unit}" if low < high else f"{low:g}{unit}"
         limits.append(f"{parameter.label} {span}")
-    film = "" if reflection.film is None else f", under a film of {reflection.film.crystal.name}"
-    return (
-        f"{reflection.name}{film}, {reflection.wavelength:g} Å, a {instrument.name} instrument of {', '.join(limits)}"
-    )
+    return f"{reflection.title}, {reflection.wavelength:g} Å, a {instrument.name} instrument of {', '.join(limits)}"
 
 
 def settings_to_dict(given: Problem) -> Json:

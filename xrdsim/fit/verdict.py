@@ -139,7 +139,7 @@ def compare(given: Problem, values: Array, linear: Array, freedom: float, chi2: 
             CurveFit(
                 source=each.curve.source,
                 note=each.curve.note,
-                reflection=each.experiment.reflection.name,
+                reflection=each.experiment.reflection.title,
                 verdict=verdict,
                 reason=reason,
                 remark=peak_remark(each, model),

@@ -1,7 +1,4 @@
-"""Figures of fits: the curve with its model, residuals and strain profile; a series of curves.
-
-Of a fit of several measurements the curve is that of the first.
-"""
+"""Figures of fits: the curve with its model, residuals and strain profile; a series of curves."""
 
 import warnings
 from collections.abc import Iterator, Sequence
@@ -20,7 +17,7 @@ from xrdsim.experiment.scan import DEFAULT_SCAN
 from xrdsim.experiment.setup import Experiment
 from xrdsim.fit.measurement import everywhere
 from xrdsim.fit.report.tables import SHOWN, label, scale
-from xrdsim.fit.result import Fit, Minimum, Verdict
+from xrdsim.fit.result import CurveFit, Fit, FittedCurve, Minimum, Verdict
 from xrdsim.forward.derived import depth_end, strain_profile
 from xrdsim.forward.simulator import Seen, Simulator
 from xrdsim.plotting import MEASURED, MODEL, PALETTE, SECOND, angle_axes, profile_axes, save_figure
@@ -85,21 +82,33 @@ def likelihood_figure(fit: Fit, path: str | Path) -> Path:
 
 
 def draw(fit: Fit) -> Figure:
-    """Measured points and model, their logarithmic difference, and the strain profile with its bands."""
-    drawn = Figure(figsize=(11, 5.6), layout="constrained")
-    mosaic = drawn.subplot_mosaic(
-        [["curve", "profile"], ["residual", "profile"]], width_ratios=[1.75, 1], height_ratios=[3, 1]
-    )
-    curve, residual, profile = (mosaic[name] for name in ("curve", "residual", "profile"))
-    residual.sharex(curve)
+    """Measured points and model of each curve, their logarithmic difference, and the strain profile with its bands."""
+    count = len(fit.curves)
+    drawn = Figure(figsize=(11, 5.6 if count == 1 else 1.4 + 3.6 * count), layout="constrained")
+    panels = [[f"{what} {i}", "profile"] for i in range(count) for what in ("curve", "residual")]
+    mosaic = drawn.subplot_mosaic(cast(Any, panels), width_ratios=[1.75, 1], height_ratios=[3, 1] * count)
     others = [(i, each) for i, each in enumerate(fit.minima[:SHOWN]) if i and each.acceptable]
-    _draw_curve(curve, fit, others)
-    curve.tick_params(labelbottom=False)
-    _draw_residual(residual, fit)
-    _draw_profile(profile, fit, others)
+    for i, each in enumerate(fit.curves):
+        curve, residual = mosaic[f"curve {i}"], mosaic[f"residual {i}"]
+        residual.sharex(curve)
+        _draw_curve(curve, fit, each, others if i == 0 else [])
+        curve.tick_params(labelbottom=False)
+        _draw_residual(residual, each.shown)
+        if count > 1:
+            curve.set_title(_title(each), fontsize=10, loc="left", parse_math=False)
+    _draw_profile(mosaic["profile"], fit, others)
     title = f"{name(fit)}: {fit.verdict}, {misfit(fit)}"
+    if count > 1:
+        title = f"{sum(each.fitted for each in fit.curves)} curves together: {fit.verdict}, {misfit(fit)}"
     drawn.suptitle(title, fontsize=12, x=0.012, ha="left", parse_math=False)
     return drawn
+
+
+def _title(curve: CurveFit) -> str:
+    """The file, its reflection, and what the fit makes of it."""
+    file = " ".join(Path(curve.source).name.split()) or "curve"
+    verdict = str(curve.verdict) if curve.fitted else "not fitted, foretold"
+    return f"{file}, {curve.reflection}: {verdict}, {misfit(curve)}"
 
 
 def draw_series(fits: Sequence[Fit]) -> Figure:
@@ -113,7 +122,7 @@ def draw_series(fits: Sequence[Fit]) -> Figure:
         shift = 10.0 ** (-decades * i) / np.nanmax(fit.measured)
         shown = np.where(fit.measured > 0.0, shift * fit.measured, np.nan)
         left.semilogy(fit.angle, shown, ".", ms=3.5, color=color, alpha=0.5, mew=0)
-        _draw_model(left, fit, shift, color)
+        _draw_model(left, fit.curve, shift, color)
         end = shift * np.median(fit.model[-max(len(fit.model) // 40, 1) :])
         left.annotate(
             _label(fit, i),
@@ -139,7 +148,7 @@ def draw_series(fits: Sequence[Fit]) -> Figure:
     return drawn
 
 
-def misfit(fit: Fit) -> str:
+def misfit(fit: Fit | CurveFit) -> str:
     """The misfit in words."""
     chi2 = "" if fit.reduced_chi2 is None else f"reduced χ² {fit.reduced_chi2:.3g}, "
     return f"{chi2}mean |log₁₀| {fit.mean_abs_log10:.3g}"
@@ -158,40 +167,42 @@ def quietly() -> Iterator[None]:
         yield
 
 
-def _draw_curve(axes: Axes, fit: Fit, others: list[tuple[int, Minimum]]) -> None:
-    positive, used = fit.measured > 0.0, fit.used
-    for chosen, color, what in ((~used, UNUSED, "not used"), (used, MEASURED, "measured")):
+def _draw_curve(axes: Axes, fit: Fit, curve: CurveFit, others: list[tuple[int, Minimum]]) -> None:
+    angle, measured, model, used = curve.shown
+    positive = measured > 0.0
+    used_as = "measured" if curve.fitted else "measured, compared"
+    for chosen, color, what in ((~used, UNUSED, "not used"), (used, MEASURED, used_as)):
         if (chosen & positive).any():
             at = chosen & positive
-            axes.semilogy(fit.angle[at], fit.measured[at], ".", ms=3.5, mew=0, color=color, label=what)
+            axes.semilogy(angle[at], measured[at], ".", ms=3.5, mew=0, color=color, label=what)
     for i, each in others:
         seen = _seen(fit, each)
-        if np.sqrt(np.mean(np.log10(seen[used] / fit.model[used]) ** 2)) > _DIFFERENT:
-            axes.semilogy(fit.angle, seen, "-", lw=0.8, color=_color(i), label=_another(i))
-    _draw_model(axes, fit, 1.0, MODEL)
+        if np.sqrt(np.mean(np.log10(seen[used] / model[used]) ** 2)) > _DIFFERENT:
+            axes.semilogy(angle, seen, "-", lw=0.8, color=_color(i), label=_another(i))
+    _draw_model(axes, curve.shown, 1.0, MODEL)
     zero = used & ~positive
     if zero.any():
         ticks = axes.get_xaxis_transform()
         axes.plot(
-            fit.angle[zero], np.full(zero.sum(), 0.012), "|", ms=5, color=MEASURED, transform=ticks, label="no counts"
+            angle[zero], np.full(zero.sum(), 0.012), "|", ms=5, color=MEASURED, transform=ticks, label="no counts"
         )
     axes.legend(frameon=False, loc="upper right", fontsize=10, markerscale=2.5)
     angle_axes(axes, "intensity")
     axes.set_xlabel("")
 
 
-def _draw_model(axes: Axes, fit: Fit, factor: float, color: Any) -> None:
+def _draw_model(axes: Axes, curve: FittedCurve, factor: float, color: Any) -> None:
     """The model, pale where it was not fitted."""
-    axes.semilogy(fit.angle, factor * fit.model, "-", lw=1.1, color=color, alpha=_OUTSIDE)
-    fitted = np.where(fit.used, factor * fit.model, np.nan)
-    axes.semilogy(fit.angle, fitted, "-", lw=1.3, color=color, label="model")
+    axes.semilogy(curve.angle, factor * curve.model, "-", lw=1.1, color=color, alpha=_OUTSIDE)
+    fitted = np.where(curve.used, factor * curve.model, np.nan)
+    axes.semilogy(curve.angle, fitted, "-", lw=1.3, color=color, label="model")
 
 
-def _draw_residual(axes: Axes, fit: Fit) -> None:
-    used = fit.used
-    least = 0.5 * np.min(fit.measured[fit.measured > 0.0])
-    difference = np.log10(np.maximum(fit.measured[used], least) / fit.model[used])
-    axes.plot(fit.angle[used], difference, ".", ms=3, mew=0, color=MEASURED)
+def _draw_residual(axes: Axes, curve: FittedCurve) -> None:
+    used = curve.used
+    least = 0.5 * np.min(curve.measured[curve.measured > 0.0])
+    difference = np.log10(np.maximum(curve.measured[used], least) / curve.model[used])
+    axes.plot(curve.angle[used], difference, ".", ms=3, mew=0, color=MEASURED)
     axes.axhline(0.0, color=MODEL, lw=1.0)
     size = np.abs(difference)
     limit = max(0.05, 1.1 * float(min(size.max(), 3.0 * np.quantile(size, 0.98))))

@@ -15,6 +15,7 @@ from xrdsim.fit.report.tables import (
     NONE,
     SHOWN,
     Row,
+    curve_rows,
     likelihood_rows,
     minima_table,
     misfits,
@@ -99,6 +100,7 @@ def page(fit: Fit, path: str | Path) -> Path:
         _heading(fit),
         f'<figure style="margin:1.5rem 0"><img alt="Measured curve and model, their difference, and the strain '
         f'profile with its bands" src="data:image/png;base64,{_picture(fit)}"></figure>',
+        *([section("Curves", html_table(*curve_rows(fit), words=(1, 2)))] if len(fit.curves) > 1 else []),
         section("Parameters", html_table(*table(fit), words=(4,))),
         f'<p class="soft">{html.escape(_intervals(fit))}</p>',
         *([section("Profile likelihood", html_table(*likelihood_rows(fit)))] if fit.likelihoods else []),
@@ -139,8 +141,9 @@ def _intervals(fit: Fit) -> str:
 
 
 def _numbers(fit: Fit) -> list[Row]:
+    shown = [each.shown for each in fit.curves if each.fitted]
     return [
-        ("points fitted", f"{int(fit.used.sum())} of {len(fit.used)}"),
+        ("points fitted", "; ".join(f"{int(each.used.sum())} of {len(each.used)}" for each in shown)),
         ("search", f"{fit.seconds:.1f} s, {fit.evaluations} evaluations, ended: {fit.ended}"),
     ]
 

@@ -3,6 +3,7 @@
 import csv
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,25 @@ def likelihood_rows(fit: Fit) -> tuple[Row, list[Row]]:
         rows.append((label(at), f"{low} … {high}", f"{other_low} … {other_high}", found))
     level = f"{100.0 * fit.uncertainty.get('level', 0.9):.0f} %"
     return ("parameter", f"{level} by profile likelihood", f"{level} of the posterior", ""), rows
+
+
+def curve_rows(fit: Fit) -> tuple[Row, list[Row]]:
+    """Columns and rows: a curve a row, with its misfit and what belongs to it alone."""
+    own = [label(replace(each, name=_own(each.name))) for each in fit.curves[0].measurement]
+    columns = ("curve", "reflection", "verdict", "reduced χ²", "mean |log₁₀|", *own)
+    rows: list[Row] = []
+    for each in fit.curves:
+        numbers = (_pair(at) if math.isfinite(at.std) else f"{scale(at) * at.value:.4g}" for at in each.measurement)
+        verdict = str(each.verdict) if each.fitted else "not fitted"
+        misfit = _short(each.reduced_chi2), _short(each.mean_abs_log10)
+        rows.append((Path(each.source).name, each.reflection, verdict, *misfit, *numbers))
+    return columns, rows
+
+
+def _own(name: str) -> str:
+    """The name of a quantity without the number of its measurement."""
+    bare, _, number = name.rpartition("_")
+    return bare if number.isdigit() else name
 
 
 def series_rows(fits: Sequence[Fit]) -> tuple[Row, list[Row]]:
