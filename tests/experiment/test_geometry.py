@@ -9,6 +9,7 @@ import pytest
 
 import xrdsim
 from xrdsim.errors import ParameterError
+from xrdsim.experiment.geometry import glancing, passage
 from xrdsim.experiment.reflection import GGG_444, YIG_ON_GGG_444, Reflection
 from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
 from xrdsim.experiment.setup import Convention, Experiment
@@ -120,6 +121,17 @@ def test_a_recursion_of_field_amplitudes_agrees(name, order, demonstration):
     given = {"reflection": reflection, "psi": reflection.psi, "exit": name == "880out", "second": order == "order2"}
     sigma, pi = (naive.inclined(*naive.sublayers(demonstration, 25.0), omega, pi=pi, **given) for pi in (False, True))
     np.testing.assert_allclose(found, (sigma + 0.3 * pi) / 1.3, rtol=1e-7)
+
+
+@pytest.mark.parametrize("azimuth", [0.0, 50.0, 180.0])
+@pytest.mark.parametrize("name", CASES)
+def test_the_angle_comes_back_from_the_cosines(name, azimuth):
+    tilted = replace(CASES[name], miscut=0.4, azimuth=azimuth)
+    theta = tilted.theta_bragg + np.linspace(-0.01, 0.02, 40)
+    at = passage(theta, tilted.normal, tilted.k, tilted.h0)
+    found = glancing(at.incident + at.diffracted, tilted.normal, tilted.k, tilted.h0)
+    np.testing.assert_allclose(found, theta, rtol=0.0, atol=1e-13)
+    assert np.isnan(glancing(np.array([2.5]), tilted.normal, tilted.k, tilted.h0))
 
 
 def test_strain_moves_a_reflection_as_the_formula_says():

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -33,6 +34,10 @@ ROWS = np.array(
 )
 DAMAGED = np.column_stack([ROWS, [0.4, 0.2], [0.8, 2.1]])
 COARSE = Scan(-80.0, 67.0, 30)
+INCLINED = {
+    "reflection": replace(GGG_444, hkl=(8, 8, 0), surface=(1, 1, 1), geometry="grazing-exit"),
+    "scan": Scan(-20.0, 8.0, 60),
+}
 
 CURVES = {
     "exact": (ROWS, {"fwhm": 0.0}),
@@ -43,6 +48,7 @@ CURVES = {
     "instrument": (ROWS, {"fwhm": 60.0, "zero": 5.0, "scale": 2.0, "background": 1e-4}),
     "with and without instrument": (ROWS, {"fwhm": [60.0, 0.0], "zero": [-4.0, 6.0], "scale": [1.0, 3.0]}),
     "film": (ROWS, {"fwhm": 60.0, "reflection": YIG_ON_GGG_444}),
+    "inclined surface": (ROWS[:1], {"fwhm": 0.0, **INCLINED}),
 }
 
 EVERYTHING = tuple(NUISANCES)
@@ -50,6 +56,7 @@ JACOBIANS = {
     "slopes": (ROWS, {"fwhm": 0.0, "nuisances": ("background", "scale"), "scale": [2.0, 3.0]}),
     "slopes, damage": (DAMAGED, {"fwhm": 0.0}),
     "slopes, linear": (DAMAGED[:1], {"fwhm": 0.0, "convention": "linear", "monochromator": 0.3}),
+    "slopes, inclined surface": (ROWS[:1], {"fwhm": 0.0, **INCLINED}),
     "slopes, instrument": (ROWS, {"fwhm": [60.0, 80.0], "zero": [5.0, -3.0], "scale": 2.0, "nuisances": EVERYTHING}),
 }
 
@@ -64,13 +71,13 @@ def thin():
 def curves(name, where):
     rows, options = CURVES[name]
     space = thin().with_damage() if rows.shape[1] == 9 else thin()
-    return xrdsim.simulate(rows, scan=COARSE, space=space, device=where, **options)
+    return xrdsim.simulate(rows, space=space, device=where, **{"scan": COARSE} | options)
 
 
 def slopes(name, where):
     rows, options = JACOBIANS[name]
     space = thin().with_damage() if rows.shape[1] == 9 else thin()
-    return xrdsim.linearize(rows, scan=COARSE, space=space, device=where, **options)
+    return xrdsim.linearize(rows, space=space, device=where, **{"scan": COARSE} | options)
 
 
 def adjoint(where):

@@ -4,10 +4,12 @@ import naive
 import numpy as np
 import pytest
 
-from xrdsim.experiment.reflection import GGG_444
+from xrdsim.experiment.geometry import Geometry
+from xrdsim.experiment.reflection import GGG_444, Reflection
 from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
 from xrdsim.forward.model import simulate
-from xrdsim.forward.nodes import nodes
+from xrdsim.forward.nodes import PART_OF_FASTEST, PART_OF_FRINGE, nodes
+from xrdsim.forward.optics import frequency, highest_frequency
 from xrdsim.forward.prepare import prepare
 from xrdsim.forward.simulator import reflectivity_of as reflectivity
 
@@ -79,3 +81,14 @@ def test_a_scan_that_ends_before_the_peak(demonstration):
         scan = Scan(whole.start, 4.0, points)
         expected = simulate(demonstration, scan=whole).intensity[0][:points]
         np.testing.assert_allclose(simulate(demonstration, scan=scan).intensity[0], expected, rtol=1e-4)
+
+
+def test_the_grid_follows_the_fringes_of_an_inclined_surface():
+    """Those at the peak; where they are narrower, it has five nodes for each period of the transfer matrix."""
+    out = Reflection(GGG_444.crystal, (8, 8, 0), GGG_444.wavelength, surface=(1, 1, 1), geometry=Geometry.EXIT)
+    for scan in (Scan(-32.0, 1.59, 701), DEFAULT_SCAN):
+        at = nodes(scan, out, narrowest=30.0, widest=30.0, zero=0.0, thickness=8400.0)
+        spacing = scan.step / at.stride
+        assert spacing * frequency(8400.0, out) <= PART_OF_FRINGE
+        assert spacing * highest_frequency(8400.0, out, scan) <= PART_OF_FASTEST
+    assert spacing * highest_frequency(8400.0, out, DEFAULT_SCAN) > PART_OF_FRINGE

@@ -92,9 +92,10 @@ def curve_operations(p: Array, model: Forward) -> int:
     step = SHIFT + EVEN_FUNCTIONS + 2 * (MATRIX_OF_STEP + PRODUCT)
     transfer = optics.coarse * count * step + DOUBLE * (widths @ _doublings(steps, count, optics, widths))
     ratio, taps = len(optics.weight), optics.weight.shape[1]
-    groups = -(-optics.grid // (optics.ratio * GROUP))
+    group = GROUP if optics.ratio < optics.grid else 1
+    groups = -(-optics.grid // (optics.ratio * group))
     extra = len(optics.cluster_first)
-    values = ratio * groups * GROUP + extra
+    values = ratio * groups * group + extra
     return int(transfer + values * taps * 2 * 2 * MATRIX + (optics.grid + extra) * INTENSITY)
 
 

@@ -6,7 +6,12 @@ The tangential part of a wave vector is kept on the way through the surface:
 
     γ0 = sinθ n_z − cosθ n_x,   h_n = |h| n_z,   h_t = h − n h_n,   k_t = k0 + n k γ0,   γh = √(1 − |k_t + h_t|²/k²)
 
-Strain along the normal changes h_n alone, to h_n/(1 + ε). Angles in rad unless they say otherwise.
+Strain along the normal changes h_n alone, to h_n/(1 + ε). The last equation is γh² = (h_n/k − γ0)² + 2(|h|/k) sinθ −
+|h|²/k², from which follows the angle at which γ0 + γh = s:
+
+    A sinθ − B cosθ = s² + (|h|² − h_n²)/k²,   A = 2(s − h_n/k) n_z + 2|h|/k,   B = 2(s − h_n/k) n_x
+
+Angles in rad unless they say otherwise.
 """
 
 import math
@@ -89,3 +94,18 @@ def turning(theta: float, n: Vector, k: float, h: float) -> float:
     at = passage(np.array([theta - _STEP, theta + _STEP]), n, k, h)
     total = at.incident + at.diffracted
     return float(total[1] - total[0]) / (2.0 * _STEP)
+
+
+def glancing(total: Array, n: Vector, k: float, h: float) -> Array:
+    """Angle θ at which γ0 + γh is ``total``, (m,); NaN where there is none.
+
+    The inverse of ``passage`` where both waves are above the surface and the sum rises with θ, as it does at the Bragg
+    angle.
+    """
+    x, _, z = n
+    length = h / k
+    excess = 2.0 * (total - length * z)
+    along, across = excess * z + 2.0 * length, excess * x
+    with np.errstate(invalid="ignore"):
+        steep = np.arcsin((total**2 + length**2 * (1.0 - z * z)) / np.hypot(along, across))
+    return np.asarray(steep + np.arctan2(across, along))

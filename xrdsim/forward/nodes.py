@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from xrdsim.experiment.reflection import Reflection
 from xrdsim.experiment.scan import Scan
-from xrdsim.forward.optics import darwin_half_width, highest_frequency
+from xrdsim.forward.optics import darwin_half_width, frequency, highest_frequency
 from xrdsim.kernels.convolve import REACH, Nodes
 from xrdsim.units import FWHM_TO_SIGMA
 
@@ -27,6 +27,9 @@ ROUNDED = 10.0
 
 PART_OF_FRINGE = 0.12
 """Largest grid spacing in periods of the transfer matrix, which are two fringes: 5″ for 8400 Å of GGG 444."""
+
+PART_OF_FASTEST = 0.2
+"""The same in periods as they are where they are shortest, far from the peak on an inclined surface."""
 
 
 def nodes(
@@ -48,7 +51,11 @@ def _nodes(scan: Scan, reflection: Reflection, narrowest: float, widest: float, 
         return Nodes(scan.points, scan.start, scan.step, 1, 0, scan.points, scan.angle, np.ones(scan.points))
     if reflection.film is not None:
         thickness = max(thickness, reflection.film.thickness)
-    spacing_limit = min(PART_OF_FRINGE / highest_frequency(thickness, reflection, scan), narrowest / 3.0)
+    spacing_limit = min(
+        PART_OF_FRINGE / frequency(thickness, reflection),
+        PART_OF_FASTEST / highest_frequency(thickness, reflection, scan),
+        narrowest / 3.0,
+    )
     stride = max(1, math.ceil(scan.step / spacing_limit - 1e-9))
     spacing = scan.step / stride
     margin = REACH * widest * FWHM_TO_SIGMA + zero

@@ -11,11 +11,11 @@ the layer, the substrate's amplitude ratio A is the root with |A| < 1 of σA² �
 symmetry χh is √(χh χ−h), R is |χh/χ−h| times as large, and A, which is scaled by √(χ−h/χh), changes from the substrate
 to a film above it.
 
-The layer's transfer matrix is computed on a coarse grid of angles; this module chooses it and prepares the way back.
+The layer's transfer matrix is computed on coarse angles (``xrdsim.kernels.sampling``), for which this module prepares
+what it needs.
 """
 
 import math
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -29,7 +29,8 @@ from xrdsim.experiment.geometry import passage, turning
 from xrdsim.experiment.reflection import Reflection
 from xrdsim.experiment.scan import Scan
 from xrdsim.experiment.setup import Convention
-from xrdsim.kernels.reflectivity import BLOCK, LANES, OPTICS, PHASES, Optics, aligned
+from xrdsim.kernels.reflectivity import BLOCK, LANES, OPTICS, Optics, aligned
+from xrdsim.kernels.sampling import equal_angles, equal_phases
 from xrdsim.units import ARCSEC
 
 Complex = NDArray[np.complex128]
@@ -53,14 +54,19 @@ class Amplitudes(NamedTuple):
     factor: NDArray[np.float64]  # R over |u/v|²
 
 
+def frequency(thickness: float, reflection: Reflection) -> float:
+    """Oscillation over angle [1/arcsec] of the transfer matrix of a layer of this thickness [Å], at the Bragg angle."""
+    return thickness * 0.5 * reflection.k * reflection.turning * ARCSEC / (2.0 * math.pi)
+
+
 def highest_frequency(thickness: float, reflection: Reflection, scan: Scan) -> float:
-    """Fastest oscillation over angle [1/arcsec] of the transfer matrix of a layer of this thickness [Å] on a scan."""
+    """The same where it is fastest on a scan."""
+    at_peak = frequency(thickness, reflection)
     if reflection.plain:
-        return thickness * reflection.k * math.cos(reflection.theta_bragg) * ARCSEC / (2.0 * math.pi)
-    angles = np.linspace(scan.start, scan.last, _BETWEEN)
-    theta = reflection.theta_bragg - angles * ARCSEC
+        return at_peak
+    theta = reflection.theta_bragg - np.linspace(scan.start, scan.last, _BETWEEN) * ARCSEC
     fastest = max(abs(turning(float(each), reflection.normal, reflection.k, reflection.h0)) for each in theta)
-    return thickness * 0.5 * reflection.k * fastest * ARCSEC / (2.0 * math.pi)
+    return at_peak * fastest / reflection.turning
 
 
 _BETWEEN = 9  # angles of a scan at which the frequency is looked at
@@ -172,10 +178,6 @@ def optics(
 ) -> Optics:
     """Prepare the kernels for nodes on a grid and a cluster of others within it [arcsec].
 
-    The elements of the transfer matrix of a layer of thickness D have no component faster than ν = D·|da/dangle|/2π. A
-    Kaiser–Bessel window of T taps on a grid of spacing H then interpolates them with an error of about exp(−β),
-    β = ½πT(1 − 2νH) (J. F. Kaiser, in Systems Analysis by Digital Computer, Wiley 1966).
-
     Parameters
     ----------
     thickness : of the thickest layer [Å].
@@ -204,30 +206,27 @@ def _optics(
     single: bool,
 ) -> Optics:
     cluster = np.frombuffer(cluster_bytes)
-    nu = highest_frequency(thickness, reflection, grid)
-    taps, ratio = min(_samplings(nu, -math.log(error), grid), key=lambda pair: _work(pair[0], pair[1], grid.points))
-    spacing = ratio * grid.step
-    beta = 0.5 * math.pi * taps * (1.0 - 2.0 * nu * spacing)
-    quotients = -(-grid.points // ratio)
-    start = grid.start - (taps // 2 - 1) * spacing
-    coarse = amplitudes(start + spacing * np.arange(quotients + taps, dtype=np.float64), reflection, convention)
+    beta = -math.log(error)
+    chosen = equal_angles(grid, cluster, beta, highest_frequency(thickness, reflection, grid))
+    if not reflection.plain:
+        other = equal_phases(grid, cluster, beta, thickness, reflection, centre(reflection, convention))
+        chosen = other if other is not None and other.work < chosen.work else chosen
+    coarse = amplitudes(chosen.angle, reflection, convention)
     rows = [coarse.f] + [row for sigma in coarse.sigma for row in (sigma, sigma * sigma)]
-
-    place = (cluster - start) / spacing
-    first = np.floor(place).astype(np.int64) - (taps // 2 - 1)
     at_nodes = amplitudes(np.concatenate([grid.angle, cluster]), reflection, convention)
     double = Optics(
         _blocks(np.array(rows)),
-        -(-(quotients + taps - 1) // LANES) * LANES,
+        -(-chosen.needed // LANES) * LANES,
         monochromator,
-        ratio,
-        np.pad(_window(np.arange(ratio) / ratio + taps // 2 - 1, taps, beta), ((0, -ratio % PHASES), (0, 0))),
+        chosen.ratio,
+        chosen.first,
+        chosen.weight,
         np.ascontiguousarray(_parts(np.array(at_nodes.substrate)).T),
         0.0 if reflection.film is None else reflection.film.thickness,
         np.ascontiguousarray(np.array([at_nodes.f, *at_nodes.sigma]).T[: 0 if reflection.film is None else None]),
         grid.points,
-        first,
-        _window(place - first, taps, beta),
+        chosen.cluster_first,
+        chosen.cluster_weight,
         at_nodes.factor,
     )
     return in_single(double) if single else double
@@ -243,20 +242,6 @@ def in_single(optics: Optics) -> Optics:
     return optics._replace(table=table, **small)
 
 
-def _samplings(nu: float, beta: float, grid: Scan) -> Iterator[tuple[int, int]]:
-    """Numbers of taps, and of grid steps between coarse angles, that reach exp(−β)."""
-    for taps in range(16, 68, 4):
-        room = 1.0 - 2.0 * beta / (math.pi * taps)
-        if room > 0.0:
-            yield taps, max(1, math.floor(room / (2.0 * nu * grid.step)))
-
-
-def _work(taps: int, ratio: int, points: int) -> float:
-    """Relative time for a curve; the recursion at one angle costs as much as some 800 taps (measured)."""
-    coarse = math.ceil((math.ceil(points / ratio) + taps - 1) / LANES) * LANES
-    return 800.0 * coarse + points * taps * math.ceil(ratio / PHASES) * PHASES / ratio
-
-
 def _kappa(reflection: Reflection) -> float:
     return reflection.k * math.sin(2.0 * reflection.theta_bragg) / math.sin(reflection.theta_bragg)
 
@@ -265,14 +250,6 @@ def _substrate(f: Complex, sigma: Complex) -> Complex:
     root = np.sqrt(f * f - sigma * sigma)
     plus, minus = (f + root) / sigma, (f - root) / sigma
     return np.where(np.abs(plus) < np.abs(minus), plus, minus)
-
-
-def _window(place: NDArray[np.float64], taps: int, beta: float) -> NDArray[np.float64]:
-    """Weights (n, taps) of the values at 0 … taps − 1 for the value at ``place``, taps/2 − 1 ≤ place < taps/2."""
-    distance = place[:, None] - np.arange(taps)
-    window = np.i0(beta * np.sqrt(np.maximum(0.0, 1.0 - (2.0 * distance / taps) ** 2))) / np.i0(beta)
-    sinc = np.where(distance == np.rint(distance), distance == 0.0, np.sinc(distance))  # exact on the coarse angles
-    return np.asarray(sinc * window)
 
 
 def _parts(rows: Complex) -> NDArray[np.float64]:

@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from xrdsim.errors import ParameterError
+from xrdsim.experiment.reflection import Reflection
 from xrdsim.experiment.scan import Scan
-from xrdsim.experiment.setup import Experiment
+from xrdsim.experiment.setup import Convention, Experiment
 from xrdsim.forward.optics import amplitudes, coupling, optics
 from xrdsim.kernels import batch
 from xrdsim.kernels.convolve import Nodes
@@ -103,7 +105,7 @@ def prepare(
         error=1e-11 if layers is not None else 0.001 * rtol_dex,
         single=precision == "single",
     )
-    ends = amplitudes(np.array([scan.start, scan.last]), reflection, convention)
+    lowest, highest, coupled = _ends(scan, reflection, convention)
     # measured against finer steps, worst of the prior and of narrow flanks (benchmarks/accuracy.py); a factor E(z)
     # that varies needs finer steps where |a| is large
     tight = (rtol_dex / 1e-4) ** 0.25
@@ -113,12 +115,19 @@ def prepare(
         phase=min(phase * tight, 3.0),
         slope=slope * tight,
         curvature=slope * tight,
-        lowest=float(ends.f.real.min()),
-        highest=float(ends.f.real.max()),
-        thickest=THICKEST_PHASE / float(np.abs(ends.sigma).max()),
+        lowest=lowest,
+        highest=highest,
+        thickest=THICKEST_PHASE / coupled,
     )
     layer = Layer(coupling(reflection, convention), experiment.exact, damaged, experiment.damage_power)
     return Forward(prepared, profile.family, layer, accuracy)
+
+
+@lru_cache(maxsize=64)
+def _ends(scan: Scan, reflection: Reflection, convention: Convention) -> tuple[float, float, float]:
+    """Lowest and highest Re a at ε = 0, and largest |σ|, at the ends of a scan [1/Å]."""
+    ends = amplitudes(np.array([scan.start, scan.last]), reflection, convention)
+    return float(ends.f.real.min()), float(ends.f.real.max()), float(np.abs(ends.sigma).max())
 
 
 def by_thickness(

@@ -20,6 +20,7 @@ from xrdsim.kernels.reflectivity import (
     F_IM,
     F_RE,
     MATRIX,
+    PHASES,
     POLARISATION,
     S2_IM,
     S2_RE,
@@ -119,7 +120,8 @@ def transfer(optics, j, steps, count):
 def taps(optics, node):
     """First coarse angle of a node, and whether its weights are those of the cluster, and which."""
     if node < optics.grid:
-        return node // optics.ratio, False, node % optics.ratio
+        phase = node % optics.ratio
+        return optics.first[phase // PHASES] + node // optics.ratio, False, phase
     return optics.cluster_first[node - optics.grid], True, node - optics.grid
 
 

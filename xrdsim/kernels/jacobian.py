@@ -257,8 +257,9 @@ def reflect_tangents(optics, substrate, counts, steps, slopes, count, block, spa
                 spread(space.sources, (1 + q) // LANES, (1 + q) % LANES, near)
     ratio = optics.ratio
     for phase in range(0, ratio, PHASES):
+        first = optics.first[phase // PHASES]
         for q in range(-(-optics.grid // ratio)):
-            interpolate(space.coarse, q, optics.weight[phase : phase + PHASES], values, space.element)
+            interpolate(space.coarse, first + q, optics.weight[phase : phase + PHASES], values, space.element)
             for n in range(min(PHASES, ratio - phase)):
                 i = q * ratio + phase + n
                 if i < optics.grid:

@@ -18,9 +18,8 @@ either polarisation. All arithmetic is real; angles are the vectorised inner loo
 its state stay in the first-level cache.
 
 The transfer matrix of the whole layer is an entire function of angle, of a bandwidth set by the layer's thickness. It
-is computed on a coarse grid of angles and interpolated by a Kaiser–Bessel windowed sinc (``xrdsim.forward.optics``);
-the only sharp feature of a curve, the amplitude ratio A of the substrate, enters in closed form: R = |u/v|² with
-(u, v) =
+is computed on coarse angles and interpolated by a Kaiser–Bessel windowed sinc (``xrdsim.kernels.sampling``); the only
+sharp feature of a curve, the amplitude ratio A of the substrate, enters in closed form: R = |u/v|² with (u, v) =
 M (A, 1). The only divisions are the last.
 
 Layout: a block has BLOCK angles; its quantities are rows at constant offsets, so that the compiler sees that they do
@@ -59,14 +58,16 @@ PHASES = 4
 class Optics(NamedTuple):
     """Coefficients of the recursion on the coarse angles, and how to get from them to the nodes of a curve.
 
-    Node i = ratio·q + phase of the equidistant grid takes the coarse angles q … q + taps − 1 with weight[phase], node i
-    of the cluster those from cluster_first[i] on with cluster_weight[i].
+    Node i = ratio·q + phase of the grid takes the coarse angles from first[phase // PHASES] + q on with weight[phase],
+    node i of the cluster those from cluster_first[i] on with cluster_weight[i]. Where the nodes do not lie among the
+    coarse angles periodically, ratio is the number of grid nodes and each has weights of its own.
     """
 
     table: NDArray[np.float64]  # (blocks, OPTICS·BLOCK)
     coarse: int  # number of coarse angles, a multiple of LANES
     monochromator: float
     ratio: int
+    first: NDArray[np.int64]  # (rows of weight / PHASES,)
     weight: NDArray[np.float64]  # (ratio, taps), rows continued by zeros to a multiple of PHASES
     substrate: NDArray[np.float64]  # (nodes, 4): A of σ and π, real and imaginary, at the grid and the cluster
     film_thickness: float  # [Å] of a film on the substrate in all; 0 for none
@@ -192,15 +193,21 @@ def reflect(optics, steps, count, substrate, work, block, coarse, element, out):
                     coarse[(b * BLOCK + j) * 2 * MATRIX + p * MATRIX + row] = block[p, row * BLOCK + j]
     ratio = optics.ratio
     share = coarse.dtype.type(1.0 / (1.0 + optics.monochromator))
+    group = GROUP if ratio < optics.grid else 1
     for phase in range(0, ratio, PHASES):
-        for q in range(0, -(-optics.grid // ratio), GROUP):
-            interpolate(coarse, q, optics.weight[phase : phase + PHASES], 2 * MATRIX, element)
+        first = optics.first[phase // PHASES]
+        weight = optics.weight[phase : phase + PHASES]
+        for q in range(0, -(-optics.grid // ratio), group):
+            if group > 1:
+                interpolate(coarse, first + q, weight, 2 * MATRIX, element)
+            else:
+                interpolate_phases(coarse, first, weight, element)
             for n in range(min(PHASES, ratio - phase)):
-                for j in range(GROUP):
+                for j in range(group):
                     i = (q + j) * ratio + phase + n
                     if i < optics.grid:
                         out[i] = optics.factor[i] * intensity(
-                            element, (n * GROUP + j) * 2 * MATRIX, substrate, i, share
+                            element, (n * group + j) * 2 * MATRIX, substrate, i, share
                         )
     for i in range(len(optics.cluster_first)):
         near = coarse[optics.cluster_first[i] * 2 * MATRIX :]
@@ -242,6 +249,25 @@ def interpolate(coarse, first, weight, width, element):
             two[i] += b0 * x0 + b1 * x1 + b2 * x2 + b3 * x3
             three[i] += c0 * x0 + c1 * x1 + c2 * x2 + c3 * x3
             four[i] += d0 * x0 + d1 * x1 + d2 * x2 + d3 * x3
+
+
+@jit
+def interpolate_phases(coarse, first, weight, element):
+    """The matrices at PHASES nodes from the coarse angles from ``first`` on: with the sizes known, twice as fast."""
+    for i in range(PHASES * 2 * MATRIX):
+        element[i] = 0.0
+    for t in range(0, weight.shape[1], 4):
+        a0, a1, a2, a3 = weight[0, t], weight[0, t + 1], weight[0, t + 2], weight[0, t + 3]
+        b0, b1, b2, b3 = weight[1, t], weight[1, t + 1], weight[1, t + 2], weight[1, t + 3]
+        c0, c1, c2, c3 = weight[2, t], weight[2, t + 1], weight[2, t + 2], weight[2, t + 3]
+        d0, d1, d2, d3 = weight[3, t], weight[3, t + 1], weight[3, t + 2], weight[3, t + 3]
+        near = coarse[(first + t) * 2 * MATRIX : (first + t + 4) * 2 * MATRIX]
+        for i in range(2 * MATRIX):
+            x0, x1, x2, x3 = near[i], near[2 * MATRIX + i], near[4 * MATRIX + i], near[6 * MATRIX + i]
+            element[i] += a0 * x0 + a1 * x1 + a2 * x2 + a3 * x3
+            element[2 * MATRIX + i] += b0 * x0 + b1 * x1 + b2 * x2 + b3 * x3
+            element[4 * MATRIX + i] += c0 * x0 + c1 * x1 + c2 * x2 + c3 * x3
+            element[6 * MATRIX + i] += d0 * x0 + d1 * x1 + d2 * x2 + d3 * x3
 
 
 @jit
