@@ -24,8 +24,8 @@ ScanFile = Annotated[
     Path | None, typer.Option("--scan", help="TOML file with a \\[scan]; default: 701 points from −80″ to 2732″.")
 ]
 ConventionOption = Annotated[
-    Convention,
-    typer.Option(help="'second-order' for inclined surfaces; 'linear' as earlier simulators approximated."),
+    Convention | None,
+    typer.Option(help="Default: exact; second-order for inclined surfaces; 'linear' as earlier simulators."),
 ]
 RtolOption = Annotated[float, typer.Option(help="Accuracy of log10 R of the continuum.")]
 DeviceOption = Annotated[Literal["cpu", "cuda"], typer.Option(help="'cuda': the reflectivity on a graphics card.")]
@@ -156,13 +156,19 @@ class ReflectionOptions:
         return found
 
 
+def listed(text: str, option: str) -> list[str]:
+    """The values of an option that may hold several; ``10,0,0`` are the indices of one reflection."""
+    parts = [part.strip() for part in text.split(";" if ";" in text else ",")]
+    if option == "hkl" and ";" not in text and not all(re.fullmatch("(-?[0-9]){3,}", part) for part in parts):
+        return [text]
+    return parts
+
+
 def separate(text: str, count: int, option: str) -> list[str]:
     """One value for each of several curves, from ``444,888`` or ``10,0,0;8,8,0``; a single one is for all of them."""
     from xrdsim.errors import ParameterError
 
-    parts = [part.strip() for part in text.split(";" if ";" in text else ",")]
-    if option == "hkl" and ";" not in text and not all(re.fullmatch("(-?[0-9]){3,}", part) for part in parts):
-        parts = [text]  # 10,0,0
+    parts = listed(text, option)
     if len(parts) == 1:
         return parts * count
     if len(parts) != count:
