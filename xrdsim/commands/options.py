@@ -106,7 +106,7 @@ class ReflectionOptions:
 
         from xrdsim.errors import ParameterError
         from xrdsim.experiment.files import read_table
-        from xrdsim.experiment.notation import indices_of, lattice_of
+        from xrdsim.experiment.notation import indices_of, lattice_of, wavelength_of
 
         named = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "reflection"}
         given = {name: value for name, value in named.items() if value is not None}
@@ -122,6 +122,8 @@ class ReflectionOptions:
             raise ParameterError("give Miller indices with --hkl, such as --hkl 004")
         table = {name: value for name, value in given.items() if name not in ("hkl", "geometry")}
         table = {"crystal": "GGG"} | table
+        if self.wavelength is not None:
+            table["wavelength"] = wavelength_of(self.wavelength)
         if self.lattice is not None:
             table["lattice"] = lattice_of(self.lattice)
         if self.surface is not None:
