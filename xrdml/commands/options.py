@@ -60,9 +60,12 @@ class Points:
     panel: ClassVar[str] = "Points"
     mask: Annotated[
         float | None,
-        typer.Option(help="Leave out angles closer to the substrate peak, in arcsec; default: 48 of GGG 444."),
+        typer.Option(help="Leave out angles closer to the substrate peak, in arcsec; default: the whole curve."),
     ] = None
-    both_sides: Annotated[bool, typer.Option("--both-sides", help="Use the compressed side of the peak, too.")] = False
+    both_sides: Annotated[
+        bool | None,
+        typer.Option("--both-sides/--expanded-side", help="Both sides of the substrate peak, or the layer's alone."),
+    ] = None
     exclude: Annotated[
         list[str] | None, typer.Option(help="Leave out these angles in arcsec (repeatable).", metavar="LOW:HIGH")
     ] = None
@@ -70,7 +73,7 @@ class Points:
     def chosen(self) -> dict[str, Any]:
         """Arguments of ``measurement_of``, None where nothing was given."""
         excluded = tuple(limits_of("exclude", text) for text in self.exclude) if self.exclude else None
-        return {"mask": self.mask, "both_sides": self.both_sides or None, "exclude": excluded}
+        return {"mask": self.mask, "both_sides": self.both_sides, "exclude": excluded}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,9 +81,24 @@ class Instrument:
     """What the curve was measured with, and how it is described."""
 
     panel: ClassVar[str] = "Instrument"
+    instrument: Annotated[
+        str | None,
+        typer.Option(
+            help="gaussian, voigt, pedestal, pseudo-voigt, split-pseudo-voigt, monochromator (of the sample's own "
+            "reflection), or a file of angle and weight; default: auto, as the curve says."
+        ),
+    ] = None
     fwhm: Annotated[
         str | None,
-        typer.Option(help=f"Instrument in arcsec, LOW:HIGH; {_FIXED}; default: 20:120 of GGG 444, else by reflection."),
+        typer.Option(help=f"Its width in arcsec, LOW:HIGH; {_FIXED}; default: 20:120 of GGG 444, else by reflection."),
+    ] = None
+    shape: Annotated[
+        list[str] | None,
+        typer.Option(help="Limits of its further parameters, as lorentz=0:10 (repeatable).", metavar="NAME=LOW:HIGH"),
+    ] = None
+    tolerance: Annotated[
+        float | None,
+        typer.Option(help="What the model itself may be wrong by, in parts of the intensity; default: up to 0.02."),
     ] = None
     zero: Annotated[
         str | None,
@@ -97,6 +115,9 @@ class Instrument:
             "zero": None if self.zero is None else limits_of("zero", self.zero),
             "scale": self.scale,
             "background": self.background,
+            "instrument": self.instrument,
+            "limits": dict(shape_of(text) for text in self.shape) if self.shape else None,
+            "tolerance": self.tolerance,
         }
 
 
@@ -191,6 +212,8 @@ def choices_of(
     from xrdsim.errors import ParameterError
     from xrdsim.experiment.reflection import GGG_444
     from xrdsim.experiment.setup import Experiment
+    from xrdsim.fit.evidence import shapes_of
+    from xrdsim.fit.preparation import WHOLE
     from xrdsim.fit.problem import Unknowns
     from xrdsim.fit.series import Choices
     from xrdsim.fit.settings import settings_of
@@ -220,7 +243,10 @@ def choices_of(
     described = {"convention": chosen.pop("convention")} if "convention" in chosen else {}
     chosen["experiment"] = Experiment(chosen.pop("reflection", GGG_444), **described)
     ranges = chosen.pop("space", None) or ParameterSpace()
-    names = ("fwhm", "zero", "scale", "background", "priors")
+    reflected = chosen["experiment"].reflection
+    chosen["instrument"], chosen["alternatives"] = shapes_of(chosen.pop("instrument", None), reflected)
+    chosen = WHOLE | chosen
+    names = ("fwhm", "zero", "scale", "background", "priors", "instrument", "alternatives", "limits")
     chosen["unknowns"] = unknowns = Unknowns(
         space=ranges.with_damage() if unknown.damage else ranges,
         **{name: chosen.pop(name) for name in names if name in chosen},
@@ -248,6 +274,8 @@ def sample_of(
     from xrdsim.errors import ParameterError
     from xrdsim.experiment.reflection import GGG_444
     from xrdsim.experiment.setup import DAMAGE_EXPONENT, Experiment
+    from xrdsim.fit.evidence import shapes_of
+    from xrdsim.fit.preparation import WHOLE
     from xrdsim.fit.sample import Entry, Sample, read_sample_toml
 
     apart = together.predict_only or []
@@ -271,20 +299,22 @@ def sample_of(
     paths = [*curves, *(path for path in apart if path not in curves)]
     reflections = reflection.several(len(paths)) or [GGG_444] * len(paths)
     described: dict[str, Any] = {} if instrument.convention is None else {"convention": instrument.convention}
-    limits = instrument.limits()
-    preparing = {name: value for name, value in (limits | points.chosen()).items() if value is not None}
+    given = instrument.limits() | points.chosen()
+    preparing = WHOLE | {name: value for name, value in given.items() if value is not None}
     if "fwhm" in preparing:
-        preparing["limits"] = (preparing.pop("fwhm"),)
-    entries = tuple(
-        Entry(
-            curve=read_curve(path, **file.reading()),
-            experiment=Experiment(each, **described),
-            preparing=preparing,
-            fitted=path not in apart,
+        preparing["limits"] = preparing.get("limits", {}) | {"fwhm": preparing.pop("fwhm")}
+    entries = []
+    for path, each in zip(paths, reflections, strict=True):
+        shape, alternatives = shapes_of(preparing.get("instrument"), each)
+        entries.append(
+            Entry(
+                curve=read_curve(path, **file.reading()),
+                experiment=Experiment(each, **described),
+                preparing=preparing | {"instrument": shape, "alternatives": alternatives},
+                fitted=path not in apart,
+            )
         )
-        for path, each in zip(paths, reflections, strict=True)
-    )
-    return Sample(entries=entries, damage=damage, damage_exponent=exponent)
+    return Sample(entries=tuple(entries), damage=damage, damage_exponent=exponent)
 
 
 def limits_of(name: str, text: str) -> tuple[float, float]:
@@ -296,6 +326,12 @@ def limits_of(name: str, text: str) -> tuple[float, float]:
         return float(low), float(high or low)
     except ValueError:
         raise ParameterError(f"--{name} {text!r} must be LOW:HIGH or one number") from None
+
+
+def shape_of(text: str) -> tuple[str, tuple[float, float]]:
+    """NAME=LOW:HIGH."""
+    name, _, limits = text.partition("=")
+    return name.strip(), limits_of(f"shape {name.strip()}", limits)
 
 
 def prior_of(text: str) -> tuple[str, tuple[float, float]]:

@@ -84,7 +84,8 @@ def candidates(given: Problem, trained: TrainedModel, draws: int = DRAWS, seed: 
     It knows one curve, the first measurement; of further ones zero and instrument begin where a refinement does.
     """
     first = given.measurements[0]
-    ranges, inputs = allowed(Ranges.of(given.space, first.zero, *first.limits), trained), seen(first.read, trained)
+    width = dict(zip(first.instrument.names, first.limits, strict=True)).get("fwhm", trained.measurement.fwhm)
+    ranges, inputs = allowed(Ranges.of(given.space, first.zero, width), trained), seen(first.read, trained)
     if trained.draws:
         values = trained.draw(inputs, draws, ranges, seed).values[0]
     else:
@@ -95,7 +96,8 @@ def candidates(given: Problem, trained: TrainedModel, draws: int = DRAWS, seed: 
         middle = 0.5 * (ranges.low + ranges.high)[0, ranges.parameters :]
         values = np.column_stack([rows, np.tile(middle, (draws, 1))])
     rows, instrument = values[:, : ranges.parameters], values[:, ranges.parameters :]
-    x = given.coordinates(adapted(rows, given.space), *instrument.T)
+    own = instrument.T if "fwhm" in first.instrument.names else instrument.T[:1]
+    x = given.coordinates(adapted(rows, given.space), *own)
     return np.asarray(x[np.argsort(given.misfit(given.values(x), _RTOL), kind="stable")])
 
 

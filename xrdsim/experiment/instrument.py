@@ -17,12 +17,14 @@ tabulated           a measured or computed K, linear between its points
 import math
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xrdsim.errors import ParameterError
 from xrdsim.experiment.reflection import GGG_444, Reflection
+from xrdsim.limits import Json
 
 Array = NDArray[np.float64]
 
@@ -146,6 +148,31 @@ class Instrument:
         """Of its parameters."""
         return tuple(each.name for each in self.parameters)
 
+    def to_dict(self) -> Json:
+        """Its shape, and the points of a kernel; not its limits."""
+        if self.kernel is None:
+            return {"family": str(self.family)}
+        points = {"angle": self.kernel.angle.tolist(), "weight": self.kernel.weight.tolist()}
+        return {"family": str(self.family), **points, "source": self.kernel.source}
+
+    @classmethod
+    def from_dict(cls, table: Json) -> "Instrument":
+        """Inverse of ``to_dict``.
+
+        Raises
+        ------
+        ParameterError
+            An unknown shape, or a kernel without meaning.
+        """
+        try:
+            family = Family(table["family"])
+        except (KeyError, ValueError):
+            raise ParameterError(f"instrument {table.get('family')!r} is unknown; choose {', '.join(Family)}") from None
+        if family not in (Family.TABULATED, Family.MONOCHROMATOR):
+            return INSTRUMENTS[family]
+        kernel = Kernel(np.array(table["angle"]), np.array(table["weight"]), table.get("source", ""))
+        return tabulated(kernel) if family is Family.TABULATED else behind(kernel)
+
     def narrowest(self, limits: tuple[tuple[float, float], ...]) -> float:
         """Least FWHM [arcsec] within limits of its parameters."""
         if self.family is Family.TABULATED and self.kernel is not None:
@@ -247,6 +274,39 @@ SPLIT_PSEUDO_VOIGT = Instrument(
     ),
     Family.SPLIT_PSEUDO_VOIGT,
 )
+
+INSTRUMENTS = {each.family: each for each in (GAUSSIAN, VOIGT, PEDESTAL, PSEUDO_VOIGT, SPLIT_PSEUDO_VOIGT)}
+"""By shape, those that need nothing beside their parameters."""
+
+
+def tabulated(kernel: Kernel) -> Instrument:
+    """A function that was measured or computed."""
+    return Instrument(f"tabulated ({kernel.source})" if kernel.source else "tabulated", (), Family.TABULATED, kernel)
+
+
+def behind(kernel: Kernel) -> Instrument:
+    """A Gaussian core behind a monochromator of this rocking curve."""
+    return Instrument(f"monochromator ({kernel.source}) and core", (FWHM,), Family.MONOCHROMATOR, kernel)
+
+
+def read_kernel(path: str | Path) -> Kernel:
+    """A tabulated function: two columns of angle [arcsec] and weight, such as the scan of a wafer without a layer.
+
+    The mean of its angles stays where it is: an offset is one of the zero of angle.
+
+    Raises
+    ------
+    ParameterError
+        The file cannot be read, or is no such table.
+    """
+    try:
+        columns = np.loadtxt(path, comments="#", delimiter=None, ndmin=2, encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise ParameterError(f"{path} cannot be read as two columns of angle and weight: {error}") from error
+    if columns.shape[1] != 2:
+        raise ParameterError(f"{path} has {columns.shape[1]} columns; give two, angle in arcsec and weight")
+    return Kernel(columns[:, 0], columns[:, 1], str(path))
+
 
 NARROWEST = 5.0
 """FWHM [arcsec], the lower limit for reflections of whose diffractometer nothing is known."""

@@ -9,11 +9,12 @@ import numpy as np
 
 from xrdsim.curves.curve import Curve
 from xrdsim.errors import ParameterError
+from xrdsim.fit.evidence import best_instruments, likeliest_tolerances
 from xrdsim.fit.likelihood import profile_likelihood
 from xrdsim.fit.measurement import Measurement
 from xrdsim.fit.posterior import LEVEL, Posterior, laplace, posterior
 from xrdsim.fit.problem import Problem, problem
-from xrdsim.fit.refinement import METHODS, Refined
+from xrdsim.fit.refinement import METHODS, Refined, refine
 from xrdsim.fit.result import Estimate, Fit, Minimum, Verdict
 from xrdsim.fit.search import Ending, search, valleys
 from xrdsim.fit.settings import assumed, settings_to_dict
@@ -115,7 +116,16 @@ def fit_curve(
             x, objective = x[order], objective[order]
         x, objective = valleys(given, x, objective)
     last = max(ends[1], time.perf_counter() + _LEAST)
+    before, searched = given, [each.instrument for each in given.measurements]
+    given, x = best_instruments(given, x, last)
     refined = METHODS[method](given, x[:1], max_iter=max_iter, rtol_dex=FINAL, until=last)
+    given = likeliest_tolerances(given, refined.x, refined.linear)
+    if given.tolerances != before.tolerances:
+        refined = METHODS[method](given, refined.x, max_iter=max_iter, rtol_dex=FINAL, until=last)
+    if len(x) > 1 and (given.tolerances != before.tolerances or searched != [e.instrument for e in given.measurements]):
+        count, steps = _NEARLY[-1]
+        nearly = refine(given, x[1:count], max_iter=steps, rtol_dex=_GOOD, until=last)
+        x, objective = np.concatenate([x[:1], nearly.x]), np.append(objective[:1], nearly.objective)
     if time.perf_counter() > ends[1]:
         ended = Ending.BUDGET
     x = np.concatenate([refined.x, x[1:]])

@@ -1,14 +1,15 @@
 """One measured curve prepared for the fit: what the model predicts of it, and what its noise is.
 
 The model of the intensity is μ = scale·C(p, zero, instrument) + background, C the reflectivity of the profile p seen
-through the instrument. With known counts N the objective is half the Poisson deviance,
+through the instrument. With known counts N whose mean the model knows to a part τ, so that their variance is μ + (τμ)²,
+the objective is half the deviance of the negative binomial distribution,
 
-    Φ = Σ μ − N + N ln(N/μ),          ∂Φ/∂x = Σ w·(μ − N)·∂μ/∂x,   w = 1/μ,
+    Φ = Σ N ln(N/μ) − (N + k) ln((N + k)/(μ + k)),   k = 1/τ²,     ∂Φ/∂x = Σ w·(μ − N)·∂μ/∂x,   w = 1/(μ + τ²μ²),
 
-and without, half the sum of squares of log10(I/μ)/s, for which w = 1/(s μ ln 10)² and N − μ is μ ln(I/μ); s is the
-scatter of neighbouring points, and only sets the unit of Φ. In both, Σ w·∂μ∂μᵀ is the Hessian matrix of Fisher's
-scoring (P. McCullagh and J. A. Nelder, Generalized Linear Models, 1989), and scale and background, in which μ is
-linear, follow from the other unknowns by a few steps of it.
+for τ = 0 that of Poisson, Σ μ − N + N ln(N/μ). Without counts it is half the sum of squares of log10(I/μ)/s, for which
+w = 1/(s μ ln 10)² and N − μ is μ ln(I/μ); s is the scatter of neighbouring points, and only sets the unit of Φ. In all,
+Σ w·∂μ∂μᵀ is the Hessian matrix of Fisher's scoring (P. McCullagh and J. A. Nelder, Generalized Linear Models, 1989),
+and scale and background, in which μ is linear, follow from the other unknowns by a few steps of it.
 """
 
 import math
@@ -18,6 +19,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
+from scipy.special import gammaln
 
 from xrdsim.curves.curve import Curve
 from xrdsim.experiment.instrument import GAUSSIAN, ZERO, Instrument, InstrumentParameter
@@ -25,7 +27,8 @@ from xrdsim.experiment.scan import Scan
 from xrdsim.experiment.setup import Experiment
 from xrdsim.fit.unknowns import Array, Limits, Unknown, measurement_unknowns
 from xrdsim.forward.model import check_film
-from xrdsim.forward.simulator import Seen, Simulator
+from xrdsim.forward.observer import Observer
+from xrdsim.forward.simulator import Simulator
 from xrdsim.limits import Json
 
 _SPARSE = 4.0  # points of a grid for each measured one, up to which these lie on it
@@ -73,8 +76,10 @@ class Measurement:
     per_count : intensity per count, of the file, its harmonic mean; 1 without counting.
     offset : counts taken off, see ``measurement_of``.
     scatter : s of the module's formulas [dex]; 1 with counting.
+    tolerance : τ of the module's formulas, what the model itself may be wrong by; 0 without counting.
     left_out : mask, both_sides and exclude of ``measurement_of``.
     instrument : through which it was measured.
+    alternatives : instruments of which the evidence may choose another.
     zero : limits of the angle of the substrate peak [arcsec].
     limits : of the instrument's parameters, in the order and units of its table.
     scale, background : None, or the value at which it is fixed, in the unit of the file.
@@ -93,8 +98,10 @@ class Measurement:
     per_count: float = 1.0
     offset: float = 0.0
     scatter: float = 1.0
+    tolerance: float = 0.0
     left_out: Json = field(default_factory=dict)
     instrument: Instrument = GAUSSIAN
+    alternatives: tuple[Instrument, ...] = ()
     zero: Limits = ZERO.limits
     limits: tuple[Limits, ...] = tuple(each.limits for each in GAUSSIAN.parameters)
     scale: float | None = None
@@ -134,24 +141,50 @@ class Measurement:
         limits = tuple((value, value) if j == which - 1 else ends for j, ends in enumerate(self.limits))
         return replace(self, limits=limits)
 
+    def behind(self, instrument: Instrument) -> "Measurement":
+        """The same through another instrument; limits of parameters that both have stay."""
+        known = dict(zip(self.instrument.names, self.limits, strict=True))
+        limits = tuple(known.get(each.name, each.limits) for each in instrument.parameters)
+        return replace(self, instrument=instrument, limits=limits)
+
+    def tolerating(self, tolerance: float) -> "Measurement":
+        """The same with another tolerance."""
+        return replace(self, tolerance=tolerance) if self.counting else self
+
+    def likeliest_tolerance(self, mu: Array, most: float) -> float:
+        """τ within 0 … ``most`` of which the data (n,) are likeliest; 0 where it gains less than one e-fold."""
+        if not self.counting or most <= 0.0:
+            return 0.0
+
+        def loss(tolerance: float) -> float:
+            if tolerance < 1e-4:
+                return float(np.sum(mu - self.data * np.log(mu) + gammaln(self.data + 1.0)))
+            k = 1.0 / tolerance**2
+            parts = gammaln(self.data + k) - gammaln(k) - gammaln(self.data + 1.0)
+            parts = parts - k * np.log1p(mu / k) + self.data * (np.log(mu / k) - np.log1p(mu / k))
+            return -float(np.sum(parts))
+
+        tried = np.linspace(0.0, most, 21)
+        found = np.array([loss(each) for each in tried])
+        at = int(found.argmin())
+        return float(tried[at]) if found[0] - found[at] > 1.0 else 0.0
+
     def __len__(self) -> int:
         return len(self.data)
 
     def curves(self, params: Array, own: Array, rtol_dex: float = 1e-3) -> Array:
         """Unscaled curves (m, n) of parameters (m, p) with values (m, q) of zero and instrument."""
-        rows = self._checked(params)
-        return self._pick(self.simulator.within(rtol_dex).curves(rows, self._seen(own))[1])
+        return self._pick(self.observer.within(rtol_dex).curves(self._checked(params), own))
 
     def linearize(self, params: Array, own: Array, rtol_dex: float = 1e-3) -> tuple[Array, Array]:
         """The same, and their derivatives (m, p + q, n) over parameters, zero and instrument."""
-        rows = self._checked(params)
-        _, intensity, slope = self.simulator.within(rtol_dex).linearize(rows, self._seen(own), self.names)
+        intensity, slope = self.observer.within(rtol_dex).linearize(self._checked(params), own)
         return self._pick(intensity), self._pick(slope)
 
-    def _seen(self, own: Array) -> Seen:
-        """As the simulator takes it, which knows a Gaussian."""
-        zero, fwhm = own.T
-        return Seen.unscaled(fwhm, zero)
+    @property
+    def observer(self) -> Observer:
+        """The simulator behind the instrument."""
+        return Observer(self.simulator, self.instrument)
 
     def _checked(self, params: Array) -> Array:
         """Parameters as the kernels take them; a film must hold their layers."""
@@ -172,7 +205,7 @@ class Measurement:
 
     def whole(self, params: Array, own: Array, linear: Array, rtol_dex: float) -> Array:
         """Model at all angles of ``curve`` in the unit of the file, of one row of each: (1, p), (1, q) and (1, 2)."""
-        intensity = everywhere(self.simulator.within(rtol_dex), self.curve.angle, params, self._seen(own))
+        intensity = everywhere(self.observer.within(rtol_dex), self.curve.angle, params, own)
         return np.asarray((linear[0, 0] * intensity + linear[0, 1] + self.offset) * self.per_count)
 
     def in_unit_of_file(self, linear: Array) -> Array:
@@ -182,16 +215,15 @@ class Measurement:
     def weights(self, mu: Array) -> tuple[Array, Array]:
         """w and w·(data − μ) of the module's formulas, (m, n) each."""
         if self.counting:
-            weight = 1.0 / mu
-            return weight, self.data * weight - 1.0
+            weight = 1.0 / (mu * (1.0 + self.tolerance**2 * mu))
+            return weight, (self.data - mu) * weight
         slope = 1.0 / (self.scatter * mu * math.log(10.0))
         return slope**2, slope / self.scatter * np.log10(self.data / mu)
 
     def residuals(self, mu: Array) -> Array:
         """Signed roots (m, n) whose half sum of squares is Φ; positive where the data exceed μ."""
         if self.counting:
-            part = mu - self.data + self.data * np.log(np.maximum(self.data, 1e-300) / mu)
-            return np.asarray(np.sign(self.data - mu) * np.sqrt(2.0 * np.maximum(part, 0.0)))
+            return np.asarray(np.sign(self.data - mu) * np.sqrt(2.0 * np.maximum(self._deviance(mu), 0.0)))
         return np.asarray(np.log10(self.data / mu) / self.scatter)
 
     def difference(self, mu: Array) -> Array:
@@ -202,8 +234,16 @@ class Measurement:
     def objective(self, mu: Array) -> Array:
         """Φ (m,)."""
         if self.counting:
-            return np.asarray((mu - self.data + self.data * np.log(np.maximum(self.data, 1e-300) / mu)).sum(axis=-1))
+            return np.asarray(self._deviance(mu).sum(axis=-1))
         return np.asarray(0.5 * ((np.log10(self.data / mu) / self.scatter) ** 2).sum(axis=-1))
+
+    def _deviance(self, mu: Array) -> Array:
+        """Half the deviance of each point, (…, n), of counts."""
+        data, square = self.data, self.tolerance**2
+        log = data * np.log(np.maximum(data, 1e-300) / mu)
+        if square == 0.0:
+            return np.asarray(mu - data + log)
+        return np.asarray(log - (data + 1.0 / square) * np.log1p(square * (data - mu) / (1.0 + square * mu)))
 
     def scoring(self, params: Array, own: Array, change: Array, linear: Array | None, rtol_dex: float) -> Scoring:
         """Φ with its gradient and scoring matrix over the unit cube, zero, instrument, scale and background.
@@ -279,10 +319,10 @@ class Measurement:
         return np.where((solved > 0.0).all(axis=1, keepdims=True), solved, plain)
 
 
-def everywhere(simulator: Simulator, angle: Array, params: Array, seen: Seen) -> Array:
-    """Unscaled curve (n,) at all angles (n,) of one row of parameters (1, p) that is seen as one."""
+def everywhere(observer: Observer, angle: Array, params: Array, own: Array) -> Array:
+    """Unscaled curve (n,) at all angles (n,) of parameters (1, p) with zero and instrument (1, q)."""
     grid, picked, between = equidistant(angle, np.ones(len(angle), bool))
-    on_grid = replace(simulator, scan=grid).curves(np.ascontiguousarray(params), seen)[1][0]
+    on_grid = observer.on(grid).curves(np.ascontiguousarray(params), own)[0]
     return np.asarray(on_grid[picked] if between is None else between @ on_grid)
 
 

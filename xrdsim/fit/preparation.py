@@ -6,6 +6,7 @@ w²/12 to the variance of the instrument.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from xrdsim.curves.curve import Curve
 from xrdsim.errors import CurveError, ParameterError
-from xrdsim.experiment.instrument import Instrument, dispersion, gaussian_of, zero_of
+from xrdsim.experiment.instrument import GAUSSIAN, Instrument, InstrumentParameter, dispersion, suited, zero_of
 from xrdsim.experiment.reflection import Reflection, strain_to_angle, stretch
 from xrdsim.experiment.setup import Experiment
 from xrdsim.fit.measurement import Measurement, equidistant
@@ -28,6 +29,9 @@ BEYOND = 600.0
 RESOLVED = 8.0
 """Points that the narrowest instrument's FWHM is worth; denser ones are summed."""
 
+WHOLE = {"mask": 0.0, "both_sides": True, "tolerance": 0.02}
+"""Arguments of ``measurement_of`` for the whole curve, peak and compressed side: what fits of files begin with."""
+
 _FEWEST = 50  # points below which nothing can be said
 _LEAST_SCATTER = 0.005  # dex
 
@@ -37,8 +41,9 @@ def measurement_of(
     space: ParameterSpace,
     *,
     instrument: Instrument | None = None,
+    alternatives: tuple[Instrument, ...] = (),
     zero: Limits | None = None,
-    limits: tuple[Limits, ...] | None = None,
+    limits: Mapping[str, Limits] | None = None,
     scale: float | None = None,
     background: float | None = None,
     per_count: float | None = None,
@@ -46,6 +51,7 @@ def measurement_of(
     mask: float | None = None,
     both_sides: bool = False,
     exclude: tuple[tuple[float, float], ...] = (),
+    tolerance: float = 0.0,
     experiment: Experiment | None = None,
 ) -> Measurement:
     """Prepare a measured curve.
@@ -54,8 +60,9 @@ def measurement_of(
     ----------
     curve : as measured; points at other than equal steps are interpolated in the model.
     space : of the profiles that are tried on it.
-    instrument, zero, limits, scale, background : see ``Measurement``; None takes a Gaussian whose limits suit the
-        reflection, and the limits of the instrument's table.
+    instrument, alternatives, zero, scale, background : see ``Measurement``; None takes a Gaussian. The limits of an
+        instrument's table are made to suit the reflection.
+    limits : others, of its parameters by name.
     per_count, offset : intensity = per_count·(counts + offset); None takes what the curve says. If nothing is known,
         log10 intensities are compared.
     mask : angles closer to the substrate peak than this [arcsec] are not used; None for 48″ of GGG 444, and more of a
@@ -63,6 +70,7 @@ def measurement_of(
     both_sides : use the compressed side of the substrate peak, too. Layers that expand leave nothing there but the
         tail of the peak, in which real instruments differ most from a Gaussian.
     exclude : (low, high) angles [arcsec] not used either.
+    tolerance : what the model itself may be wrong by, in parts of the intensity; of counts alone.
     experiment : what was measured, and how it is described; None for GGG 444 with Cu Kα1.
 
     Raises
@@ -79,9 +87,18 @@ def measurement_of(
     mask = PEAK_MASK * dispersion(reflection) if mask is None else mask
     if not mask >= 0.0:
         raise ParameterError(f"mask = {mask:g} must be at least 0 arcsec")
-    instrument = instrument or gaussian_of(reflection)
+    instrument = suited(instrument or GAUSSIAN, reflection)
+    alternatives = tuple(suited(each, reflection) for each in alternatives)
+    given = dict(limits or {})
+    known = {name for each in (instrument, *alternatives) for name in each.names}
+    for name in given.keys() - known:
+        raise ParameterError(f"a {instrument.name} instrument has no {name}; it has {', '.join(sorted(known))}")
     zero = zero or zero_of(float(np.median(np.diff(curve.angle))))
-    limits = limits or tuple(each.limits for each in instrument.parameters)
+    ends = tuple(given.get(each.name, each.limits) for each in instrument.parameters)
+    alternatives = tuple(
+        replace(each, parameters=tuple(_within(one, given.get(one.name)) for one in each.parameters))
+        for each in alternatives
+    )
     curve = within_reach(curve, space, reflection)
     counted = curve.per_count if per_count is None else per_count
     below = curve.offset if offset is None else offset
@@ -90,7 +107,7 @@ def measurement_of(
         if not low <= high:
             raise ParameterError(f"the excluded angles {low:g} … {high:g} must be in order")
         used &= (curve.angle < low) | (curve.angle > high)
-    first = groups(curve.angle[used], limits[0][0])  # the least width
+    first = groups(curve.angle[used], instrument.narrowest(ends))
     if len(first) < _FEWEST:
         raise CurveError(
             f"{curve.source}: {len(first)} of {len(used)} points are left to fit, {_FEWEST} are needed; measure "
@@ -144,11 +161,18 @@ def measurement_of(
         scatter=noise,
         left_out={"mask": mask, "both_sides": both_sides, "excluded": [list(pair) for pair in exclude]},
         instrument=instrument,
+        alternatives=alternatives,
+        tolerance=tolerance if counted is not None else 0.0,
         zero=zero,
-        limits=limits,
+        limits=ends,
         scale=scale,
         background=background,
     )
+
+
+def _within(parameter: InstrumentParameter, limits: Limits | None) -> InstrumentParameter:
+    """A parameter with other default limits."""
+    return parameter if limits is None else replace(parameter, low=limits[0], high=limits[1])
 
 
 def within_reach(curve: Curve, space: ParameterSpace, reflection: Reflection) -> Curve:

@@ -6,7 +6,7 @@ rows of the profile, of its own zero and instrument, and of its own scale and ba
 (``xrdsim.fit.unknowns``).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from xrdsim.curves.curve import Curve
 from xrdsim.errors import ParameterError
-from xrdsim.experiment.instrument import FWHM, GAUSSIAN, ZERO
+from xrdsim.experiment.instrument import GAUSSIAN, ZERO, Instrument
 from xrdsim.fit.measurement import Measurement, Scoring
 from xrdsim.fit.preparation import measurement_of
 from xrdsim.fit.unknowns import Array, Layout, Limits, measurement_unknowns, profile_unknowns
@@ -169,6 +169,34 @@ class Problem:
             total.gradient += away[:, None] * row
             total.hessian += row[:, :, None] * row[:, None, :]
 
+    def behind(self, number: int, instrument: Instrument, x: Array) -> tuple["Problem", Array]:
+        """The same with one measurement (from 0) through another instrument, and coordinates (m, k) of it.
+
+        Values of parameters that both instruments have are kept, others are those with which a refinement begins.
+        """
+        measured = self.measurements[number].behind(instrument)
+        some = [measured if i == number else each for i, each in enumerate(self.measurements)]
+        made = replace(self, measurements=tuple(some), priors={})
+        made = replace(made, priors={name: value for name, value in self.priors.items() if name in made.layout.names})
+        old = self.layout.instruments[number]
+        rows = np.tile(measured.start, (len(x), 1))
+        before = self.measurements[number].names
+        for j, name in enumerate(measured.names):
+            if name in before:
+                rows[:, j] = x[:, old.start + before.index(name)]
+        whole = np.column_stack([x[:, : old.start], rows, x[:, old.stop :]])
+        return made, np.asarray(np.clip(whole, made.layout.low, made.layout.high))
+
+    @property
+    def tolerances(self) -> tuple[float, ...]:
+        """Of its measurements."""
+        return tuple(each.tolerance for each in self.measurements)
+
+    def tolerating(self, tolerances: Sequence[float]) -> "Problem":
+        """The same with other tolerances of its measurements."""
+        pairs = zip(self.measurements, tolerances, strict=True)
+        return replace(self, measurements=tuple(each.tolerating(value) for each, value in pairs))
+
     def held(self, name: str, value: float) -> "Problem":
         """The same with one of the unknowns fixed, and those that are tied to it.
 
@@ -199,6 +227,8 @@ class Unknowns:
     ----------
     space : of the profile, with kappa and p if the damage is fitted; its ties are put in order.
     fwhm, zero : limits [arcsec]; None for those that suit the reflection.
+    instrument, alternatives : through which it was measured, and others that the evidence may choose; None: a Gaussian.
+    limits : of further parameters of the instrument, by name.
     scale, background : None, or a value to fix.
     priors : (mean, standard deviation) of any of them, normal.
 
@@ -214,12 +244,21 @@ class Unknowns:
     scale: float | None = None
     background: float | None = None
     priors: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    instrument: Instrument | None = None
+    alternatives: tuple[Instrument, ...] = ()
+    limits: Mapping[str, Limits] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        limits = self.zero or ZERO.limits, (self.fwhm or FWHM.limits,)
-        measured = measurement_unknowns(GAUSSIAN, *limits, self.scale, self.background)
+        instrument = self.instrument or GAUSSIAN
+        limits = tuple(self.ends.get(each.name, each.limits) for each in instrument.parameters)
+        measured = measurement_unknowns(instrument, self.zero or ZERO.limits, limits, self.scale, self.background)
         Layout.of(profile_unknowns(self.space), [measured], self.priors)
         object.__setattr__(self, "space", self.space.ordered())
+
+    @property
+    def ends(self) -> dict[str, Limits]:
+        """Limits of the instrument's parameters that were given."""
+        return dict(self.limits) | ({} if self.fwhm is None else {"fwhm": self.fwhm})
 
 
 def problem(curve: Curve, *, unknowns: Unknowns | None = None, **preparing: Any) -> Problem:
@@ -246,7 +285,9 @@ def problem(curve: Curve, *, unknowns: Unknowns | None = None, **preparing: Any)
         curve,
         chosen.space,
         zero=chosen.zero,
-        limits=None if chosen.fwhm is None else (chosen.fwhm,),
+        limits=chosen.ends,
+        instrument=chosen.instrument,
+        alternatives=chosen.alternatives,
         scale=chosen.scale,
         background=chosen.background,
         **preparing,

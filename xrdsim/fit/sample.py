@@ -19,8 +19,9 @@ from xrdsim.errors import ParameterError, XrdError
 from xrdsim.experiment.files import refuse_unknown
 from xrdsim.experiment.reflection import Reflection
 from xrdsim.experiment.setup import DAMAGE_EXPONENT, Experiment, damage_power
+from xrdsim.fit.evidence import shapes_of
 from xrdsim.fit.measurement import Measurement
-from xrdsim.fit.preparation import measurement_of
+from xrdsim.fit.preparation import WHOLE, measurement_of
 from xrdsim.fit.problem import Problem
 from xrdsim.fit.refinement import refine
 from xrdsim.fit.result import CurveFit, Estimate, Fit
@@ -113,7 +114,8 @@ def read_sample_toml(path: str | Path) -> Sample:
         file = "880.xy"
         hkl = [8, 8, 0]
         geometry = "grazing-incidence"
-        fwhm = [40, 200]                   # limits, as of zero; scale and background are values
+        fwhm = [40, 200]                   # limits, as of zero, lorentz, tail_share, tail_fwhm and eta
+        instrument = "voigt"               # and scale, background, mask, both_sides, tolerance: as the options
         per_count = 1.0                    # and offset, number, step, axis, unit, peak: how the file is read
         fit = false                        # is only compared with what the others say
 
@@ -152,8 +154,8 @@ def read_sample_toml(path: str | Path) -> Sample:
 
 
 _READING = ("per_count", "offset", "number", "step", "axis", "unit", "peak", "drop_negative")
-_LIMITS = ("fwhm", "zero")
-_VALUES = ("scale", "background", "mask", "both_sides")
+_LIMITS = ("fwhm", "zero", "lorentz", "tail_share", "tail_fwhm", "eta")
+_VALUES = ("scale", "background", "mask", "both_sides", "tolerance", "instrument")
 _OF_EXPERIMENT = ("convention", "monochromator")
 
 
@@ -171,11 +173,11 @@ def _entry(table: Json, common: Json, path: Path, number: int) -> Entry:
     reflection = Reflection.from_dict(_together(common, table), str(path))
     try:
         ends = {key: (float(low), float(high)) for key, (low, high) in limits.items()}
-        preparing = {**values, "exclude": tuple((float(low), float(high)) for low, high in exclude)}
-        if "fwhm" in ends:
-            preparing["limits"] = (ends["fwhm"],)
+        preparing = WHOLE | {**values, "exclude": tuple((float(low), float(high)) for low, high in exclude)}
+        preparing["instrument"], preparing["alternatives"] = shapes_of(values.get("instrument"), reflection)
         if "zero" in ends:
-            preparing["zero"] = ends["zero"]
+            preparing["zero"] = ends.pop("zero")
+        preparing["limits"] = ends
         experiment = Experiment(reflection, **described)
         return Entry(
             curve=read_curve(path.parent / name, **reading),

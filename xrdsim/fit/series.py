@@ -17,7 +17,9 @@ from scipy.optimize import minimize_scalar
 from xrdsim import compiling
 from xrdsim.curves.curve import Curve, read_curve
 from xrdsim.errors import ParameterError, XrdError
+from xrdsim.experiment.instrument import Instrument
 from xrdsim.experiment.setup import DAMAGE_EXPONENT, Experiment
+from xrdsim.fit.evidence import TOLERANCE, shapes_of
 from xrdsim.fit.fitting import BUDGET, fit_curve
 from xrdsim.fit.problem import Problem, Unknowns, problem
 from xrdsim.fit.refinement import refine
@@ -63,8 +65,11 @@ def fit(
     scale: float | None = None,
     background: float | None = None,
     prior: Mapping[str, tuple[float, float]] | None = None,
-    mask: float | None = None,
-    both_sides: bool = False,
+    instrument: str | Path | Instrument | None = None,
+    shape: Mapping[str, tuple[float, float]] | None = None,
+    tolerance: float = TOLERANCE,
+    mask: float = 0.0,
+    both_sides: bool = True,
     exclude: tuple[tuple[float, float], ...] = (),
     experiment: Experiment | None = None,
     starts: Starts | None = None,
@@ -83,6 +88,8 @@ def fit(
     curve : a file for ``read_curve``, or a curve that was read.
     space : ranges of the parameters; None for the default ones.
     damage : with the static Debye–Waller damage kappa, p.
+    instrument, shape : see ``xrdsim.fit.evidence.shapes_of``, and limits of its parameters by name.
+    tolerance : the largest part of the intensity that the model may be wrong by, where counts are known.
     fwhm, zero : limits of the instrument and of the angle of the substrate peak [arcsec]; equal ones fix it,
         and None takes those that suit the reflection.
     scale, background : values to fix, in the unit of the intensity.
@@ -101,17 +108,23 @@ def fit(
         A setting without meaning.
     """
     ranges = space or ParameterSpace()
+    described = experiment or Experiment()
+    made, alternatives = shapes_of(instrument, described.reflection)
     unknowns = Unknowns(
         ranges.with_damage() if damage else ranges,
+        instrument=made,
+        alternatives=alternatives,
+        limits=dict(shape or {}),
         fwhm=fwhm,
         zero=zero,
         scale=scale,
         background=background,
         priors=dict(prior or {}),
     )
-    posing = {"unknowns": unknowns, "mask": mask, "both_sides": both_sides, "exclude": exclude}
+    points = {"mask": mask, "both_sides": both_sides, "exclude": exclude, "tolerance": tolerance}
+    posing = {"unknowns": unknowns, **points, "experiment": described}
     fitting = {"budget": budget, "effort": effort, "seed": seed, "chains": chains, "likelihood": tuple(likelihood)}
-    choices = Choices(reading=reading, posing=posing | {"experiment": experiment}, fitting=fitting)
+    choices = Choices(reading=reading, posing=posing, fitting=fitting)
     return fit_file(curve, choices, starts=starts, progress=progress)
 
 

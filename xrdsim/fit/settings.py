@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from xrdsim.errors import ParameterError
-from xrdsim.experiment.instrument import GAUSSIAN, ZERO
+from xrdsim.experiment.instrument import GAUSSIAN, ZERO, Instrument
 from xrdsim.experiment.reflection import Reflection
 from xrdsim.fit.measurement import Measurement
 from xrdsim.fit.problem import Problem
@@ -12,8 +12,9 @@ from xrdsim.limits import Json, read_json
 from xrdsim.profiles.space import ParameterSpace, profile_of
 
 _LIMITS = (ZERO.name, *GAUSSIAN.names)
-PLAIN = (*_LIMITS, "scale", "background", "priors", "per_count", "offset", "mask", "both_sides")
-"""Settings that are taken as they stand; beside them ``exclude``, ``space``, ``convention`` and ``reflection``."""
+PLAIN = (*_LIMITS, "scale", "background", "priors", "per_count", "offset", "mask", "both_sides", "tolerance")
+"""Settings that are taken as they stand; beside them ``exclude``, ``space``, ``convention``, ``reflection``,
+``instrument`` and the ``limits`` of its further parameters."""
 
 
 def settings_of(path: str | Path) -> Json:
@@ -37,7 +38,7 @@ def settings_of(path: str | Path) -> Json:
     try:
         found = {name: settings[name] for name in PLAIN if name in settings}
         for name in _LIMITS:
-            if name in found:
+            if found.get(name) is not None:
                 low, high = found[name]
                 found[name] = (float(low), float(high))
         if content.get("verdict") == Verdict.ESTIMATE:
@@ -47,6 +48,10 @@ def settings_of(path: str | Path) -> Json:
             found["priors"] = {name: (float(mean), float(std)) for name, (mean, std) in found["priors"].items()}
         if "excluded" in settings:
             found["exclude"] = tuple((float(low), float(high)) for low, high in settings["excluded"])
+        if "instrument" in settings:
+            found["instrument"] = Instrument.from_dict(settings["instrument"])
+        if "limits" in settings:
+            found["limits"] = {name: (float(low), float(high)) for name, (low, high) in settings["limits"].items()}
         if "ranges" in settings:
             low, high = zip(*settings["ranges"].values(), strict=True)
             ties = tuple(settings.get("ties", {}).items())
@@ -96,13 +101,15 @@ def settings_to_dict(given: Problem) -> Json:
 
 def _limits(measured: Measurement) -> Json:
     names = zip(measured.names, (measured.zero, *measured.limits), strict=True)
+    limits = {name: list(limits) for name, limits in names}
+    usual = {name: limits.pop(name, None) for name in _LIMITS}
     fixed = {"scale": measured.scale, "background": measured.background}
-    return {name: list(limits) for name, limits in names} | fixed
+    return usual | fixed | {"instrument": measured.instrument.to_dict(), "limits": limits}
 
 
 def _points(measured: Measurement) -> Json:
     counts = {"per_count": measured.per_count if measured.counting else None, "offset": measured.offset}
-    return {**counts, "points": len(measured), **measured.left_out}
+    return {**counts, "tolerance": measured.tolerance, "points": len(measured), **measured.left_out}
 
 
 def _experiment(measured: Measurement) -> Json:

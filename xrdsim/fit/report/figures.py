@@ -13,13 +13,15 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.special import chdtri
 
+from xrdsim.experiment.instrument import Instrument
 from xrdsim.experiment.scan import DEFAULT_SCAN
 from xrdsim.experiment.setup import Experiment
 from xrdsim.fit.measurement import everywhere
 from xrdsim.fit.report.tables import SHOWN, label, scale
 from xrdsim.fit.result import CurveFit, Fit, FittedCurve, Minimum, Verdict
 from xrdsim.forward.derived import depth_end, strain_profile
-from xrdsim.forward.simulator import Seen, Simulator
+from xrdsim.forward.observer import Observer
+from xrdsim.forward.simulator import Simulator
 from xrdsim.plotting import MEASURED, MODEL, PALETTE, SECOND, angle_axes, profile_axes, save_figure
 from xrdsim.profiles.space import MOST_STRAIN, ParameterSpace, profile_of
 
@@ -249,9 +251,10 @@ def _legend(axes: Axes, columns: int = 1) -> None:
 def _seen(fit: Fit, minimum: Minimum) -> Array:
     """Model of another minimum at all angles, scale and background chosen to come near the best model."""
     experiment = Experiment.from_dict(fit.settings).within(_ROUGH)
-    simulator = Simulator(experiment, DEFAULT_SCAN, _space(fit))
-    zero, fwhm = (np.array([value]) for value in list(minimum.instrument.values())[:2])  # of the first measurement
-    curve = everywhere(simulator, fit.angle, np.array([minimum.values]), Seen.unscaled(fwhm, zero))
+    instrument = Instrument.from_dict(fit.settings["instrument"])
+    observer = Observer(Simulator(experiment, DEFAULT_SCAN, _space(fit)), instrument)
+    own = np.array([list(minimum.instrument.values())[: 1 + len(instrument.parameters)]])  # of the first measurement
+    curve = everywhere(observer, fit.angle, np.array([minimum.values]), own)
     columns = np.column_stack([curve, np.ones_like(curve)])
     used = fit.used
     near = np.linalg.lstsq(columns[used] / fit.model[used, None], np.ones(used.sum()))[0]

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from xrdsim.experiment.instrument import GAUSSIAN, ZERO
+from xrdsim.experiment.instrument import INSTRUMENTS, ZERO
 from xrdsim.files import replacing
 from xrdsim.fit.result import Estimate, Fit
 
@@ -143,7 +143,8 @@ def rounded(value: float, std: float) -> Row:
     return f"{value:.{digits}e}", f"{std:.1e}"
 
 
-_WORDS = {each.name: each.label for each in (ZERO, *GAUSSIAN.parameters)} | {
+_shapes = [each for made in INSTRUMENTS.values() for each in made.parameters]
+_WORDS = {each.name: each.label for each in (ZERO, *_shapes)} | {
     "largest_strain": "largest strain",
     "depth_of_largest_strain": "its depth",
     "integrated_strain": "∫ε dz",

@@ -1,0 +1,113 @@
+"""What a curve itself says of its instrument, and of how far the model can be trusted.
+
+Shapes of instruments are compared by what they cost, Φ + ½·k·ln n with k free unknowns of n points (G. Schwarz, Ann.
+Stat. 6, 461, 1978). The tolerance of a measurement, by which the model may be wrong, is where its data are likeliest.
+"""
+
+import math
+from pathlib import Path
+
+from xrdsim.errors import ParameterError
+from xrdsim.experiment.instrument import (
+    GAUSSIAN,
+    INSTRUMENTS,
+    PEDESTAL,
+    VOIGT,
+    Family,
+    Instrument,
+    behind,
+    read_kernel,
+    tabulated,
+)
+from xrdsim.experiment.reflection import Reflection
+from xrdsim.fit.problem import Problem
+from xrdsim.fit.refinement import refine
+from xrdsim.fit.unknowns import Array
+from xrdsim.forward.monochromator import rocking_curve
+
+AUTO = "auto"
+"""Names no shape: a core and a pedestal, of which the evidence may make a Voigt function or a Gaussian."""
+
+TOLERANCE = 0.02
+"""Largest part of the intensity that the model is taken to be wrong by: susceptibilities, steps, a beam that drifts."""
+
+_EVALUATIONS = 25  # of the refinement of each shape
+_RTOL = 1e-3  # accuracy of the model [dex]
+
+
+def shapes_of(
+    named: str | Path | Instrument | None, reflection: Reflection
+) -> tuple[Instrument, tuple[Instrument, ...]]:
+    """An instrument, and those that the evidence may choose instead.
+
+    Parameters
+    ----------
+    named : an instrument; a shape; a file of a tabulated one; or None or ``auto`` for what the curve says.
+    reflection : that of the sample, whose own rocking curve is that of the ``monochromator``.
+
+    Raises
+    ------
+    ParameterError
+        Neither a shape nor a file, or a file that cannot be read.
+    """
+    if named is None or named == AUTO:
+        return PEDESTAL, (VOIGT, GAUSSIAN)
+    if isinstance(named, Instrument):
+        return named, ()
+    text = str(named)
+    if text == Family.MONOCHROMATOR:
+        return behind(rocking_curve(reflection)), ()
+    if text in tuple(INSTRUMENTS):
+        return INSTRUMENTS[Family(text)], ()
+    if not Path(text).is_file():
+        shapes = ", ".join((AUTO, *INSTRUMENTS, Family.MONOCHROMATOR))
+        raise ParameterError(f"instrument {text!r} is neither a shape nor a file; choose {shapes}, or a table's file")
+    return tabulated(read_kernel(text)), ()
+
+
+def best_instruments(given: Problem, x: Array, until: float) -> tuple[Problem, Array]:
+    """The problem with the shapes of instruments for which there is most evidence, and coordinates (m, k) of it.
+
+    Parameters
+    ----------
+    given : the problem; measurements without alternatives keep their instrument.
+    x : coordinates (m, k) of minima, the best first: shapes are compared there.
+    until : time of ``time.perf_counter`` at which refinements are cut off.
+    """
+    for i, measured in enumerate(given.measurements):
+        if not measured.alternatives:
+            continue
+        best, cheapest = (given, x), math.inf
+        for instrument in (measured.instrument, *measured.alternatives):
+            tried, starts = (given, x) if instrument is measured.instrument else given.behind(i, instrument, x)
+            found = refine(tried, starts[:1], max_iter=_EVALUATIONS, rtol_dex=_RTOL, until=until)
+            unknown = int(tried.layout.solved.sum())
+            cost = float(found.objective[0]) * _scale(given, found.objective[0]) + 0.5 * unknown * math.log(len(given))
+            if cost < cheapest:
+                own = tried.layout.instruments[i]
+                starts = starts.copy()
+                starts[:, own] = found.x[0, own]
+                starts[0] = found.x[0]
+                best, cheapest = (tried, starts), cost
+        given, x = best
+    return given, x
+
+
+def _scale(given: Problem, objective: float) -> float:
+    """Φ of unknown noise is in units of the scatter, which is no more than a lower limit of the noise."""
+    return 1.0 if given.counting else 1.0 / given.inflation(objective)
+
+
+def likeliest_tolerances(given: Problem, x: Array, linear: Array, most: float = TOLERANCE) -> Problem:
+    """The problem with tolerances of its measurements for which the data are likeliest at coordinates (1, k).
+
+    Parameters
+    ----------
+    given : the problem.
+    x, linear : coordinates, and scales and backgrounds (1, l).
+    most : of a tolerance.
+    """
+    expected = given.expected(given.values(x), linear, _RTOL)
+    limits = (min(most, each.tolerance) for each in given.measurements)
+    pairs = zip(given.measurements, expected, limits, strict=True)
+    return given.tolerating([each.likeliest_tolerance(mu[0], limit) for each, mu, limit in pairs])
