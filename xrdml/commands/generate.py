@@ -62,7 +62,7 @@ def gen(
     damage: Annotated[bool, typer.Option("--damage", help="Add the damage kappa, p as columns 8 and 9.")] = False,
     test_rows: Annotated[int, typer.Option(help="Rows of the prior set aside for testing.")] = 2000,
     seed: Annotated[int, typer.Option(help="Random seed: the same seed and settings give the same bytes.")] = 0,
-    convention: ConventionOption = "exact",
+    convention: ConventionOption = None,
     layers: LayersOption = None,
     rtol_dex: RtolOption = 1e-4,
     scan: ScanFile = None,
@@ -95,6 +95,8 @@ def gen(
     from xrdsim.dataset.generation import generate
     from xrdsim.dataset.samplers import EDGE
     from xrdsim.errors import ParameterError
+    from xrdsim.experiment.reflection import GGG_444
+    from xrdsim.experiment.setup import usual_convention
     from xrdsim.files import size_of
     from xrdsim.information.sensitivity import read_range_sensitivity
 
@@ -124,7 +126,7 @@ def gen(
             edge=EDGE if edge is None else tuple(names_of(edge)),
             space=ranges,
             errors=errors,
-            convention=convention,
+            convention=convention or usual_convention(experiment.get("reflection", GGG_444)),
             layers=layers,
             rtol_dex=rtol_dex,
             damage=damage,

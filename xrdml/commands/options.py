@@ -8,7 +8,7 @@ import typer
 
 from xrdsim.commands.options import (
     AroundOption,
-    Convention,
+    ConventionOption,
     DamageOption,
     ReflectionOptions,
     SpaceOption,
@@ -88,10 +88,7 @@ class Instrument:
     ] = None
     scale: Annotated[float | None, typer.Option(help="Fix the scale: intensity at reflectivity 1.")] = None
     background: Annotated[float | None, typer.Option(help="Fix the background, in the unit of the intensity.")] = None
-    convention: Annotated[
-        Convention | None,
-        typer.Option(help="Default: exact; second-order for inclined surfaces; 'linear' as earlier simulators."),
-    ] = None
+    convention: ConventionOption = None
 
     def limits(self) -> dict[str, Any]:
         """Limits and values of the measurement's unknowns, None where nothing was given."""

@@ -24,8 +24,8 @@ ScanFile = Annotated[
     Path | None, typer.Option("--scan", help="TOML file with a \\[scan]; default: 701 points from −80″ to 2732″.")
 ]
 ConventionOption = Annotated[
-    Convention,
-    typer.Option(help="'second-order' for inclined surfaces; 'linear' as earlier simulators approximated."),
+    Convention | None,
+    typer.Option(help="Default: exact; second-order for inclined surfaces; 'linear' as earlier simulators."),
 ]
 RtolOption = Annotated[float, typer.Option(help="Accuracy of log10 R of the continuum.")]
 DeviceOption = Annotated[Literal["cpu", "cuda"], typer.Option(help="'cuda': the reflectivity on a graphics card.")]

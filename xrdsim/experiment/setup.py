@@ -127,6 +127,11 @@ class Experiment:
         )
 
 
+def usual_convention(reflection: Reflection) -> Convention:
+    """The convention of a reflection for which none is named: second order where the surface is inclined."""
+    return Convention.EXACT if reflection.plain else Convention.SECOND_ORDER
+
+
 def experiment_of(
     reflection: Reflection, convention: str, monochromator: float | None, layers: float | None, rtol_dex: float
 ) -> Experiment:

@@ -18,7 +18,7 @@ from xrdsim.curves.curve import Curve, read_curve
 from xrdsim.errors import ParameterError, XrdError
 from xrdsim.experiment.files import refuse_unknown
 from xrdsim.experiment.reflection import Reflection
-from xrdsim.experiment.setup import Convention, Experiment
+from xrdsim.experiment.setup import Experiment, usual_convention
 from xrdsim.fit.measurement import Measurement
 from xrdsim.fit.preparation import measurement_of
 from xrdsim.fit.problem import Problem
@@ -203,8 +203,7 @@ def _together(common: Json, own: Json) -> Json:
 
 def experiment_for(reflection: Reflection, **described: Any) -> Experiment:
     """An experiment of a reflection: to second order where its planes are inclined, unless a convention is given."""
-    usual = Convention.EXACT if reflection.plain else Convention.SECOND_ORDER
-    return Experiment(reflection, **{"convention": usual} | described)
+    return Experiment(reflection, **{"convention": usual_convention(reflection)} | described)
 
 
 def joint_problem(
