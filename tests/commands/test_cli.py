@@ -153,6 +153,12 @@ def test_simulate_damages_another_order_of_the_same_sample(here):
         np.testing.assert_array_equal(file["intensity"], expected.intensity)
 
 
+@pytest.mark.parametrize(("text", "angstrom"), [("1.8", 1.8), ("CuKa1", 1.540593), ("10keV", 1.2398)])
+def test_wavelengths(text, angstrom):
+    chosen = ReflectionOptions(crystal="Si", hkl="004", wavelength=text).one()
+    assert chosen.wavelength == pytest.approx(angstrom, rel=1e-4)
+
+
 def test_simulate_reads_a_table(here):
     Path("samples.csv").write_text(",".join(NAMES) + "\n" + 2 * (",".join(map(str, SAMPLE.values())) + "\n"))
     result = xrd(

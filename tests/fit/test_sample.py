@@ -186,6 +186,13 @@ def test_curves_are_of_one_sample():
         Sample(entries=entries)
 
 
+def test_a_sample_has_one_surface():
+    symmetric = Reflection.from_dict({"crystal": "GGG", "hkl": [8, 8, 0]})
+    entries = (Entry(curve=seen("444")), Entry(curve=seen("444"), experiment=Experiment(symmetric)))
+    with pytest.raises(ParameterError, match="would have different surfaces, 444 and 880; say which surface"):
+        Sample(entries=entries)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -215,6 +222,7 @@ def test_the_command(folder, monkeypatch):
     result = json.loads((folder / "both" / "result.json").read_text())
     assert [each["reflection"] for each in result["curves"]][2] == "GGG 880, grazing-incidence"
     assert "not fitted" in done.output
+    assert "from 120.5, 429.1″ on" in done.output
 
 
 def test_options_that_do_not_fit(folder, monkeypatch):
@@ -222,6 +230,8 @@ def test_options_that_do_not_fit(folder, monkeypatch):
     both = ["fit", "444.xy", "888.xy", "--joint"]
     assert "has 3 values for 2 curves" in refused(*both, "--hkl", "444,888,880")
     assert "give Miller indices with --hkl" in refused(*both, "--crystal", "GGG")
+    assert "would have different surfaces" in refused(*both, "--crystal", "GGG", "--hkl", "444,880")
+    assert "error: GGG 880 is inclined" in refused(*both, "--hkl", "444,880", "--surface", "111")
     assert "--damage-exponent belongs to --joint" in refused("fit", "444.xy", "--damage-exponent", "2")
     assert "lists no such curve" in refused("fit", str(listed(folder, TRIO)), "--predict-only", "other.xy")
     assert "give it alone" in refused("fit", str(listed(folder, TRIO)), "444.xy")

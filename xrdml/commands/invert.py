@@ -159,7 +159,7 @@ def _tell(fitted: "Fit", files: list[Path]) -> None:
     from xrdsim.commands.terminal import say
 
     kept = [each for each in fitted.curves if each.fitted]
-    ends = " and ".join(f"{each.misfit_from:.4g}" for each in kept)
+    ends = ", ".join(f"{each.misfit_from:.4g}" for each in kept)
     misfit = f"Misfit: mean |log10(measured/model)| = {fitted.mean_abs_log10:.4f} from {ends}″ on."
     source = ", ".join(each.source for each in kept)
     say(f"{source}: {fitted.verdict}. {fitted.reason} {misfit}")

@@ -17,6 +17,7 @@ import numpy as np
 from xrdsim.curves.curve import Curve, read_curve
 from xrdsim.errors import ParameterError, XrdError
 from xrdsim.experiment.files import refuse_unknown
+from xrdsim.experiment.notation import written
 from xrdsim.experiment.reflection import Reflection
 from xrdsim.experiment.setup import Experiment, usual_convention
 from xrdsim.fit.measurement import Measurement
@@ -285,7 +286,7 @@ def _power(entry: Entry, first: Entry, exponent: float) -> float:
 
 
 def _check_one_sample(entries: Sequence[Entry]) -> None:
-    """All curves are of one substrate, under the same film or none."""
+    """All curves are of one substrate with one surface, under the same film or none."""
     first = entries[0].experiment.reflection
     for entry in entries[1:]:
         other = entry.experiment.reflection
@@ -297,6 +298,13 @@ def _check_one_sample(entries: Sequence[Entry]) -> None:
                     f"{what} ({one.name} of {_lattice(one.cell)} and {two.name} of {_lattice(two.cell)}); fit them "
                     "one by one"
                 )
+        surfaces = [each.surface or each.hkl for each in (first, other)]
+        if np.cross(*surfaces).any():
+            one, two = map(written, surfaces)
+            raise ParameterError(
+                f"{first.name} and {other.name} would have different surfaces, {one} and {two}; say which surface the "
+                "sample has, and the geometry of planes inclined to it"
+            )
         if (first.film and first.film.thickness) != (other.film and other.film.thickness):
             raise ParameterError(f"the films of {first.name} and {other.name} have different thicknesses")
 
