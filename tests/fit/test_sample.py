@@ -235,4 +235,6 @@ def test_options_that_do_not_fit(folder, monkeypatch):
     assert "--damage-exponent belongs to --joint" in refused("fit", "444.xy", "--damage-exponent", "2")
     assert "lists no such curve" in refused("fit", str(listed(folder, TRIO)), "--predict-only", "other.xy")
     assert "give it alone" in refused("fit", str(listed(folder, TRIO)), "444.xy")
+    said = refused("fit", str(listed(folder, TRIO)), "--per-count", "1", "--hkl", "444")
+    assert "describes its curves; write there what --per-count, --hkl says" in said
     assert read_curve("444.xy").angle.shape == (240,)
