@@ -266,10 +266,8 @@ def foretold(fit: Fit, given: Problem, entries: Sequence[Entry], damage_exponent
 
 def _compared(alone: Problem, x: Array, linear: Array) -> CurveFit:
     values, measured = alone.values(x), alone.measurements[0]
-    curve = compare(alone, values, linear, alone.freedom, None)[0]
-    if measured.counting:
-        objective = float(alone.misfit(values, FINAL)[0])
-        curve = replace(curve, reduced_chi2=2.0 * objective / alone.freedom)
+    chi2 = 2.0 * float(alone.misfit(values, FINAL)[0]) / alone.freedom if measured.counting else None
+    curve = compare(alone, values, linear, alone.freedom, chi2)[0]
     numbers = dict(zip(alone.layout.names, values[0].tolist(), strict=True))
     scales = measured.in_unit_of_file(linear)[0].tolist()
     numbers |= {each.name: value for each, value in zip(alone.layout.linear, scales, strict=True)}
