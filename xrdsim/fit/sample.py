@@ -297,11 +297,11 @@ def _check_one_sample(entries: Sequence[Entry]) -> None:
                     "one by one"
                 )
         surfaces = [each.surface or each.hkl for each in (first, other)]
-        if np.cross(*surfaces).any():
-            one, two = map(written, surfaces)
+        if np.cross(surfaces[0], surfaces[1]).any():
+            named = " and ".join(map(written, surfaces))
             raise ParameterError(
-                f"{first.name} and {other.name} would have different surfaces, {one} and {two}; say which surface the "
-                "sample has, and the geometry of planes inclined to it"
+                f"{first.name} and {other.name} would have different surfaces, {named}; say which surface the sample "
+                "has, and the geometry of planes inclined to it"
             )
         if (first.film and first.film.thickness) != (other.film and other.film.thickness):
             raise ParameterError(f"the films of {first.name} and {other.name} have different thicknesses")
