@@ -60,7 +60,7 @@ class Points:
     panel: ClassVar[str] = "Points"
     mask: Annotated[
         float | None,
-        typer.Option(help="Leave out angles closer to the substrate peak, in arcsec; default: 48 of GGG 444."),
+        typer.Option(help="Leave out angles closer to the substrate peak, in arcsec; default: 48, or by reflection."),
     ] = None
     both_sides: Annotated[bool, typer.Option("--both-sides", help="Use the compressed side of the peak, too.")] = False
     exclude: Annotated[
@@ -135,7 +135,7 @@ class Together:
     ] = False
     damage_exponent: Annotated[
         str | None,
-        typer.Option(help="E of the order H is E_ref^((H/H_ref)^q): q, or LOW:HIGH to fit it; default: 1.5."),
+        typer.Option(help="q of the damage, E = E_ref^((H/H_ref)^q) of order H; LOW:HIGH to fit it; default: 1.5."),
     ] = None
     predict_only: Annotated[
         list[Path] | None,

@@ -50,7 +50,7 @@ def simulate(
     ] = "both",
     damage_power: Annotated[
         float,
-        typer.Option(help="The damage E of kappa and p to this power: (H/H_ref)^q where H_ref is the order it is of."),
+        typer.Option(help="The damage E of kappa and p to this power: (H/H_ref)^q if they are of the order H_ref."),
     ] = 1.0,
     omega: Annotated[
         Path | None, typer.Option(help="For --profile: CSV file of incidence angles, omega_deg, instead of a scan.")
