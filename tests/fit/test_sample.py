@@ -14,7 +14,7 @@ from xrdsim.errors import ParameterError
 from xrdsim.experiment.reflection import GGG_444, Reflection
 from xrdsim.experiment.scan import Scan
 from xrdsim.experiment.setup import Convention, Experiment
-from xrdsim.fit.sample import Entry, Sample, experiment_for, joint_problem, read_sample_toml
+from xrdsim.fit.sample import Entry, Sample, joint_problem, read_sample_toml
 from xrdsim.fit.series import fit_sample
 from xrdsim.profiles.space import ParameterSpace
 from xrdsim.units import ARCSEC
@@ -42,7 +42,7 @@ def seen(name, exponent=1.5, points=240, seed=0):
     low, high = (strain * reflection.angle_per_strain / ARCSEC for strain in (-0.0008, 0.012))
     scan = Scan(low, (high - low) / (points - 1), points)
     power = (reflection.h0 / GGG_444.h0) ** exponent
-    experiment = replace(experiment_for(reflection), rtol_dex=1e-5, damage_power=power)
+    experiment = replace(Experiment(reflection), rtol_dex=1e-5, damage_power=power)
     mean = xrdsim.simulate(
         DAMAGED, experiment=experiment, scan=scan, space=SPACE, background=BACKGROUND, fwhm=FWHM[name]
     ).intensity[0]
@@ -155,7 +155,7 @@ def test_results_list_the_curves(fitted, tmp_path):
 
 def test_the_exponent_is_fitted(folder):
     entries = [
-        Entry(curve=seen(name, exponent=2.2, seed=i), experiment=experiment_for(reflections()[name]))
+        Entry(curve=seen(name, exponent=2.2, seed=i), experiment=Experiment(reflections()[name]))
         for i, name in enumerate(("444", "880"))
     ]
     sample = Sample(entries=tuple(entries), damage=True, damage_exponent=(0.5, 3.0))

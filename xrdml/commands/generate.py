@@ -95,8 +95,6 @@ def gen(
     from xrdsim.dataset.generation import generate
     from xrdsim.dataset.samplers import EDGE
     from xrdsim.errors import ParameterError
-    from xrdsim.experiment.reflection import GGG_444
-    from xrdsim.experiment.setup import usual_convention
     from xrdsim.files import size_of
     from xrdsim.information.sensitivity import read_range_sensitivity
 
@@ -126,7 +124,7 @@ def gen(
             edge=EDGE if edge is None else tuple(names_of(edge)),
             space=ranges,
             errors=errors,
-            convention=convention or usual_convention(experiment.get("reflection", GGG_444)),
+            convention=convention,
             layers=layers,
             rtol_dex=rtol_dex,
             damage=damage,

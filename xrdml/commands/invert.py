@@ -124,6 +124,7 @@ def predict(
     html: Annotated[bool, typer.Option("--html", help="Also write a page that shows everything.")] = False,
     *,
     file: File,
+    reflection: ReflectionOptions,
 ) -> None:
     """Estimate the strain profile of a measured curve.
 
@@ -138,7 +139,8 @@ def predict(
     from xrdml.inference.prediction import predict as run
 
     outputs(folder=output)
-    _show(run(curve, model, refine=refine, damage=damage, **file.reading()), output, html)
+    chosen = reflection.one()
+    _show(run(curve, model, refine=refine, damage=damage, reflection=chosen, **file.reading()), output, html)
 
 
 def _show(fitted: "Fit", folder: Path, html: bool) -> None:

@@ -190,8 +190,8 @@ def choices_of(
     from xrdsim.commands.terminal import say
     from xrdsim.errors import ParameterError
     from xrdsim.experiment.reflection import GGG_444
+    from xrdsim.experiment.setup import Experiment
     from xrdsim.fit.problem import Unknowns
-    from xrdsim.fit.sample import experiment_for
     from xrdsim.fit.series import Choices
     from xrdsim.fit.settings import settings_of
     from xrdsim.fit.unknowns import adapted
@@ -218,7 +218,7 @@ def choices_of(
     chosen = taken | chosen
     reading |= {"per_count": chosen.pop("per_count", None), "offset": chosen.pop("offset", 0.0)}
     described = {"convention": chosen.pop("convention")} if "convention" in chosen else {}
-    chosen["experiment"] = experiment_for(chosen.pop("reflection", GGG_444), **described)
+    chosen["experiment"] = Experiment(chosen.pop("reflection", GGG_444), **described)
     ranges = chosen.pop("space", None) or ParameterSpace()
     names = ("fwhm", "zero", "scale", "background", "priors")
     chosen["unknowns"] = unknowns = Unknowns(
@@ -247,7 +247,8 @@ def sample_of(
     from xrdsim.curves.curve import read_curve
     from xrdsim.errors import ParameterError
     from xrdsim.experiment.reflection import GGG_444
-    from xrdsim.fit.sample import DAMAGE_EXPONENT, Entry, Sample, experiment_for, read_sample_toml
+    from xrdsim.experiment.setup import DAMAGE_EXPONENT, Experiment
+    from xrdsim.fit.sample import Entry, Sample, read_sample_toml
 
     apart = together.predict_only or []
     exponent: float | tuple[float, float] = DAMAGE_EXPONENT
@@ -274,7 +275,7 @@ def sample_of(
         return replace(made, entries=kept, damage=made.damage or damage, **changed)
     paths = [*curves, *(path for path in apart if path not in curves)]
     reflections = reflection.several(len(paths)) or [GGG_444] * len(paths)
-    described = {} if instrument.convention is None else {"convention": instrument.convention}
+    described: dict[str, Any] = {} if instrument.convention is None else {"convention": instrument.convention}
     limits = instrument.limits()
     preparing = {name: value for name, value in (limits | points.chosen()).items() if value is not None}
     if "fwhm" in preparing:
@@ -282,7 +283,7 @@ def sample_of(
     entries = tuple(
         Entry(
             curve=read_curve(path, **file.reading()),
-            experiment=experiment_for(each, **described),
+            experiment=Experiment(each, **described),
             preparing=preparing,
             fitted=path not in apart,
         )

@@ -122,10 +122,10 @@ class ReflectionOptions:
             raise ParameterError("give Miller indices with --hkl, such as --hkl 004")
         table = {name: value for name, value in given.items() if name not in ("hkl", "geometry")}
         table = {"crystal": "GGG"} | table
-        if self.lattice is not None:
-            table["lattice"] = lattice_of(self.lattice)
         if self.wavelength is not None:
             table["wavelength"] = wavelength_of(self.wavelength)
+        if self.lattice is not None:
+            table["lattice"] = lattice_of(self.lattice)
         if self.surface is not None:
             table["surface"] = list(indices_of(self.surface))
         planes = [list(indices_of(each)) for each in separate(self.hkl, count, "hkl")]
@@ -162,13 +162,19 @@ class ReflectionOptions:
         return found
 
 
+def listed(text: str, option: str) -> list[str]:
+    """The values of an option that may hold several; ``10,0,0`` are the indices of one reflection."""
+    parts = [part.strip() for part in text.split(";" if ";" in text else ",")]
+    if option == "hkl" and ";" not in text and not all(re.fullmatch("(-?[0-9]){3,}", part) for part in parts):
+        return [text]
+    return parts
+
+
 def separate(text: str, count: int, option: str) -> list[str]:
     """One value for each of several curves, from ``444,888`` or ``10,0,0;8,8,0``; a single one is for all of them."""
     from xrdsim.errors import ParameterError
 
-    parts = [part.strip() for part in text.split(";" if ";" in text else ",")]
-    if option == "hkl" and ";" not in text and not all(re.fullmatch("(-?[0-9]){3,}", part) for part in parts):
-        parts = [text]  # 10,0,0
+    parts = listed(text, option)
     if len(parts) == 1:
         return parts * count
     if len(parts) != count:

@@ -17,6 +17,7 @@ from xrdsim.commands.options import (
     belongs,
     command,
     experiment_of,
+    listed,
     outputs,
 )
 
@@ -81,7 +82,7 @@ def simulate(
     from xrdsim.curves.curve import write_curve
     from xrdsim.errors import ParameterError
     from xrdsim.experiment.reflection import GGG_444
-    from xrdsim.experiment.setup import Experiment, usual_convention
+    from xrdsim.experiment.setup import Experiment
     from xrdsim.files import save_arrays
     from xrdsim.forward.model import simulate as run
     from xrdsim.forward.noise import add_noise
@@ -102,8 +103,7 @@ def simulate(
     belongs(omega is not None, "--omega", profile is not None, "--profile")
     made: dict[str, Any] = {"reflection": GGG_444} | experiment_of(reflection, scan)
     chosen = made.pop("reflection")
-    used = convention or usual_convention(chosen)
-    experiment = Experiment(chosen, used, monochromator, layers, rtol_dex, damage_power)  # type: ignore[arg-type]
+    experiment = Experiment(chosen, convention, monochromator, layers, rtol_dex, damage_power)  # type: ignore[arg-type]
     if profile is not None:
         for name, value in (("--layers", layers), ("--counts", counts), ("--text", text), ("--plot", plot)):
             belongs(value is not None, name, False, "--param or --params")
@@ -148,6 +148,7 @@ def simulate(
 def sensitivity(
     dataset: Annotated[str, typer.Argument(help="Its test rows, drawn from the prior, are measured.")] = "dataset.zarr",
     prior: Annotated[bool, typer.Option("--prior", help="No dataset: draw from the default prior.")] = False,
+    damage: Annotated[bool, typer.Option("--damage", help="With --prior: profiles with the damage kappa, p.")] = False,
     samples: Annotated[int, typer.Option(help="Profiles to measure.")] = 2000,
     relative: Annotated[float, typer.Option(help="Relative change of a parameter in the finite difference.")] = 0.01,
     floor: Annotated[float, typer.Option(help="Added to the intensity before the logarithm.")] = 1e-10,
@@ -163,8 +164,13 @@ def sensitivity(
     output: Annotated[Path, typer.Option("--output", "-o", help="Weights; .json and .png beside it.")] = Path(
         "sensitivity.npy"
     ),
+    *,
+    reflection: ReflectionOptions,
 ) -> None:
     """Measure how much each parameter changes the curve, or with --fisher how well curves determine it.
+
+    --fisher with several reflections of one sample says what each curve adds. Instruments widen with tanθ_B, scans
+    cover the same strains.
 
     Examples:
 
@@ -173,9 +179,13 @@ def sensitivity(
         xrd sensitivity big.zarr --samples 5000 -o weights.npy
 
         xrd sensitivity --prior --fisher --counts 1e6
+
+        xrd sensitivity --prior --damage --fisher --hkl 444,888,880 --surface 111 --geometry grazing-incidence
     """
     from xrdsim.commands.terminal import counting, say, show_table
     from xrdsim.dataset.fresh import profiles_of
+    from xrdsim.errors import ParameterError
+    from xrdsim.experiment.setup import Experiment
     from xrdsim.information.figures import fisher_figure, fisher_table, sensitivity_figure, sensitivity_table
     from xrdsim.information.sensitivity import measure_sensitivity
     from xrdsim.plotting import save_figure
@@ -183,7 +193,28 @@ def sensitivity(
     stem = output.with_name(f"{output.stem}_fisher") if fisher and output.name else output
     names = [stem.with_suffix(suffix) if stem.name else stem for suffix in (".npy", ".json", ".png")]
     outputs(*names[1 if fisher else 0 :])
-    rows, setting = profiles_of(None if prior else dataset, samples, seed, verify=verify)
+    belongs(damage, "--damage", prior, "--prior")
+    rows, setting = profiles_of(None if prior else dataset, samples, seed, verify=verify, damage=damage)
+    planes = 1 if reflection.hkl is None else len(listed(reflection.hkl, "hkl"))
+    if planes > 1 and not fisher:
+        raise ParameterError("several reflections are compared with --fisher; give one, or --fisher")
+    chosen = reflection.several(planes)
+    if chosen is not None and fisher:
+        from xrdsim.files import save_json
+        from xrdsim.information.figures import contributions_figure, contributions_table
+        from xrdsim.information.reflections import contributions
+
+        space = setting.get("space")
+        with counting("measuring", "profiles") as progress:
+            added = contributions(
+                rows, chosen, counts, background, fwhm=fwhm, mask=mask, space=space, progress=progress
+            )
+        figure = save_figure(contributions_figure(added), stem.with_suffix(".png"))
+        show_table(*contributions_table(added))
+        say(f"{len(rows)} profiles → {save_json(stem.with_suffix('.json'), added.to_dict())}, {figure}")
+        return
+    if chosen is not None:
+        setting |= {"experiment": Experiment(chosen[0])}
     if fisher:
         from xrdsim.files import save_json
         from xrdsim.information.fisher import fisher as information

@@ -19,7 +19,7 @@ from xrdsim.errors import ParameterError, XrdError
 from xrdsim.experiment.files import refuse_unknown
 from xrdsim.experiment.notation import written
 from xrdsim.experiment.reflection import Reflection
-from xrdsim.experiment.setup import Experiment, usual_convention
+from xrdsim.experiment.setup import DAMAGE_EXPONENT, Experiment, damage_power
 from xrdsim.fit.measurement import Measurement
 from xrdsim.fit.preparation import measurement_of
 from xrdsim.fit.problem import Problem
@@ -29,9 +29,6 @@ from xrdsim.fit.unknowns import Array
 from xrdsim.fit.verdict import FINAL, compare
 from xrdsim.limits import Json, read_toml
 from xrdsim.profiles.space import ParameterSpace
-
-DAMAGE_EXPONENT = 1.5
-"""q of dislocation loops and clusters."""
 
 MOST_EXPONENT = 4.0
 
@@ -180,7 +177,7 @@ def _entry(table: Json, common: Json, path: Path, number: int) -> Entry:
             preparing["limits"] = (ends["fwhm"],)
         if "zero" in ends:
             preparing["zero"] = ends["zero"]
-        experiment = experiment_for(reflection, **described)
+        experiment = Experiment(reflection, **described)
         return Entry(
             curve=read_curve(path.parent / name, **reading),
             experiment=experiment,
@@ -200,11 +197,6 @@ def _together(common: Json, own: Json) -> Json:
     if parallel and "geometry" not in own:
         table.pop("geometry", None)
     return table
-
-
-def experiment_for(reflection: Reflection, **described: Any) -> Experiment:
-    """An experiment of a reflection: to second order where its planes are inclined, unless a convention is given."""
-    return Experiment(reflection, **{"convention": usual_convention(reflection)} | described)
 
 
 def joint_problem(
@@ -279,8 +271,7 @@ def _compared(alone: Problem, x: Array, linear: Array) -> CurveFit:
 
 
 def _power(entry: Entry, first: Entry, exponent: float) -> float:
-    """(H/H_ref)^q."""
-    return float((entry.experiment.reflection.h0 / first.experiment.reflection.h0) ** exponent)
+    return damage_power(entry.experiment.reflection, first.experiment.reflection, exponent)
 
 
 def _check_one_sample(entries: Sequence[Entry]) -> None:
