@@ -28,8 +28,8 @@ from xrdsim.commands.options import ReflectionOptions
 from xrdsim.curves.curve import read_curve
 from xrdsim.dataset.fresh import profiles_of
 from xrdsim.dataset.samplers import make_plan
-from xrdsim.forward.noise import add_noise
 from xrdsim.forward.sublayers import simulate_sublayers
+from xrdsim.observation.noise import add_noise
 from xrdsim.profiles.two_gaussians import NAMES
 
 SAMPLE = dict(zip(NAMES, (0.0113, 0.0016, 5400.0, 3300.0, 0.0042, 3600.0, -300.0), strict=True))

@@ -85,8 +85,8 @@ def simulate(
     from xrdsim.experiment.setup import Experiment
     from xrdsim.files import save_arrays
     from xrdsim.forward.model import simulate as run
-    from xrdsim.forward.noise import add_noise
     from xrdsim.forward.sublayers import omega_of, read_omega, read_sublayers, simulate_sublayers
+    from xrdsim.observation.noise import add_noise
     from xrdsim.profiles.tables import parse_assignments, read_table
 
     outputs(output.with_suffix(".npz") if output.name else output, text, plot, figures=(plot,))
