@@ -1,6 +1,6 @@
 """Options of the commands that invert a measured curve, in groups, and the choices that follow from them."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -156,7 +156,7 @@ class Together:
     ] = False
     damage_exponent: Annotated[
         str | None,
-        typer.Option(help="E of the order H is E_ref^((H/H_ref)^q): q, or LOW:HIGH to fit it; default: 1.5."),
+        typer.Option(help="q of the damage, E = E_ref^((H/H_ref)^q) of order H; LOW:HIGH to fit it; default: 1.5."),
     ] = None
     predict_only: Annotated[
         list[Path] | None,
@@ -284,6 +284,11 @@ def sample_of(
         ends = limits_of("damage-exponent", together.damage_exponent)
         exponent = ends if ends[0] < ends[1] else ends[0]
     if len(curves) == 1 and curves[0].suffix.lower() == ".toml":
+        groups = (file, points, instrument, reflection)
+        own = [each.name for group in groups for each in fields(group) if getattr(group, each.name) != each.default]
+        if own:
+            options = ", ".join(f"--{name.replace('_', '-')}" for name in own)
+            raise ParameterError(f"{curves[0]} describes its curves; write there what {options} says")
         made = read_sample_toml(curves[0])
         files = [Path(each.curve.source).resolve() for each in made.entries]
         for path in apart:

@@ -27,7 +27,7 @@ from xrdsim.fit.problem import Problem, Unknowns, problem
 from xrdsim.fit.refinement import refine as refine_on
 from xrdsim.fit.result import Fit
 from xrdsim.fit.unknowns import adapted
-from xrdsim.forward.resample import narrowest_fwhm
+from xrdsim.observation.resample import narrowest_fwhm
 from xrdsim.profiles.space import ParameterSpace
 
 Array = NDArray[np.float64]

@@ -85,13 +85,13 @@ class ReflectionOptions:
         str | None, typer.Option(help="Lattice constant in Å that you measured; a,c or a,b,c,α,β,γ of other cells.")
     ] = None
     surface: Annotated[
-        str | None, typer.Option(help="Miller indices of the surface, where the planes are inclined to it.")
+        str | None, typer.Option(help="Miller indices of the surface; needed where the planes are inclined to it.")
     ] = None
     geometry: Annotated[
         str | None, typer.Option(help="symmetric, grazing-incidence or grazing-exit: on which side the beam grazes.")
     ] = None
     miscut: Annotated[
-        float | None, typer.Option(help="Angle in ° between the true surface and that one; default: 0.")
+        float | None, typer.Option(help="Angle in ° between the true surface and --surface, or the planes; default: 0.")
     ] = None
     azimuth: Annotated[
         float | None, typer.Option(help="Where the miscut leans, in °; 0: towards grazing incidence; default: 0.")
@@ -146,13 +146,17 @@ class ReflectionOptions:
     def several(self, count: int) -> "list[Reflection] | None":
         """The reflections of so many curves, or None for the default; what is to be said of them is said."""
         from xrdsim.commands.terminal import warn
+        from xrdsim.errors import ParameterError
         from xrdsim.experiment.reflection import Reflection
 
         tables = self.tables(count)
         if tables is None:
             return None
         where = "options" if self.reflection is None else str(self.reflection)
-        found = [Reflection.from_dict(table, where) for table in tables]
+        try:
+            found = [Reflection.from_dict(table, where) for table in tables]
+        except ParameterError as error:
+            raise ParameterError(str(error).removeprefix("options: ")) from None
         for message in dict.fromkeys(each.warning for each in found if each.warning):
             warn(message)
         return found

@@ -49,6 +49,10 @@ def simulate(
     polarisation: Annotated[
         Literal["both", "sigma", "pi"], typer.Option(help="'both' as the monochromator weights them, or one alone.")
     ] = "both",
+    damage_power: Annotated[
+        float,
+        typer.Option(help="The damage E of kappa and p to this power: (H/H_ref)^q if they are of the order H_ref."),
+    ] = 1.0,
     omega: Annotated[
         Path | None, typer.Option(help="For --profile: CSV file of incidence angles, omega_deg, instead of a scan.")
     ] = None,
@@ -68,7 +72,9 @@ def simulate(
 
         xrd simulate --params one.csv --counts 300000 --background 1e-4 --text measured.xy
 
-        xrd simulate --profile sublayers.csv --reflection 880.toml --convention second-order --omega angles.csv
+        xrd simulate --params one.csv --crystal Si --hkl 224 --surface 001 --geometry grazing-incidence --scan 224.toml
+
+        xrd simulate --profile sublayers.csv --reflection 880.toml --omega angles.csv
     """
     import numpy as np
 
@@ -76,11 +82,11 @@ def simulate(
     from xrdsim.curves.curve import write_curve
     from xrdsim.errors import ParameterError
     from xrdsim.experiment.reflection import GGG_444
-    from xrdsim.experiment.setup import experiment_of as described
+    from xrdsim.experiment.setup import Experiment
     from xrdsim.files import save_arrays
     from xrdsim.forward.model import simulate as run
-    from xrdsim.forward.noise import add_noise
     from xrdsim.forward.sublayers import omega_of, read_omega, read_sublayers, simulate_sublayers
+    from xrdsim.observation.noise import add_noise
     from xrdsim.profiles.tables import parse_assignments, read_table
 
     outputs(output.with_suffix(".npz") if output.name else output, text, plot, figures=(plot,))
@@ -95,12 +101,14 @@ def simulate(
             raise ParameterError("--monochromator weights both polarisations; leave it or --polarisation out")
         monochromator = 0.0 if polarisation == "sigma" else math.inf
     belongs(omega is not None, "--omega", profile is not None, "--profile")
+    made: dict[str, Any] = {"reflection": GGG_444} | experiment_of(reflection, scan)
+    chosen = made.pop("reflection")
+    experiment = Experiment(chosen, convention, monochromator, layers, rtol_dex, damage_power)  # type: ignore[arg-type]
     if profile is not None:
         for name, value in (("--layers", layers), ("--counts", counts), ("--text", text), ("--plot", plot)):
             belongs(value is not None, name, False, "--param or --params")
+        belongs(damage_power != 1.0, "--damage-power", False, "--param or --params")
         belongs(zero != 0.0 or device != "cpu", "--zero, --device", False, "--param or --params")
-        made: dict[str, Any] = {"reflection": GGG_444} | experiment_of(reflection, scan)
-        experiment = described(made.pop("reflection"), convention, monochromator, None, rtol_dex)
         if omega is not None:
             made["omega"] = read_omega(omega)
         found = simulate_sublayers(read_sublayers(profile), experiment=experiment, fwhm=fwhm, **made)
@@ -114,16 +122,13 @@ def simulate(
         raise ParameterError(f"--text writes one curve, and {len(rows)} are to be simulated; choose one sample")
     curves = run(
         rows,
-        convention=convention,
-        layers=layers,
-        rtol_dex=rtol_dex,
+        experiment=experiment,
         fwhm=fwhm,
         scale=scale,
         background=background,
         zero=zero,
-        monochromator=monochromator,
         device=device,
-        **experiment_of(reflection, scan),
+        **made,
     )
     if counts is not None:
         curves = add_noise(curves, counts, scale, np.random.default_rng(seed))

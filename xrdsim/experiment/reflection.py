@@ -1,6 +1,6 @@
 """What is measured and how: crystal, reflection and scan, as explicit frozen records.
 
-Nothing of this is hard-wired in the kernels: another cubic reflection or another scan works by passing another
+Nothing of this is hard-wired in the kernels: another crystal, reflection or scan works by passing another
 record, built in Python or read from a TOML file::
 
     [reflection]

@@ -23,7 +23,7 @@ from xrdsim.experiment.reflection import Reflection
 from xrdsim.fit.problem import Problem
 from xrdsim.fit.refinement import refine
 from xrdsim.fit.unknowns import Array
-from xrdsim.forward.monochromator import rocking_curve
+from xrdsim.observation.monochromator import rocking_curve
 
 AUTO = "auto"
 """Names no shape: a core and a pedestal, of which the evidence may make a Voigt function or a Gaussian."""

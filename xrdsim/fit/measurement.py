@@ -27,9 +27,9 @@ from xrdsim.experiment.scan import Scan
 from xrdsim.experiment.setup import Experiment
 from xrdsim.fit.unknowns import Array, Limits, Unknown, measurement_unknowns
 from xrdsim.forward.model import check_film
-from xrdsim.forward.observer import Observer
 from xrdsim.forward.simulator import Simulator
 from xrdsim.limits import Json
+from xrdsim.observation.observer import Observer
 
 _SPARSE = 4.0  # points of a grid for each measured one, up to which these lie on it
 _FINEST = 1.0  # step [arcsec] of a grid between whose points the model is interpolated

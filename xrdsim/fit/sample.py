@@ -17,6 +17,7 @@ import numpy as np
 from xrdsim.curves.curve import Curve, read_curve
 from xrdsim.errors import ParameterError, XrdError
 from xrdsim.experiment.files import refuse_unknown
+from xrdsim.experiment.notation import written
 from xrdsim.experiment.reflection import Reflection
 from xrdsim.experiment.setup import DAMAGE_EXPONENT, Experiment, damage_power
 from xrdsim.fit.evidence import shapes_of
@@ -259,10 +260,8 @@ def foretold(fit: Fit, given: Problem, entries: Sequence[Entry], damage_exponent
 
 def _compared(alone: Problem, x: Array, linear: Array) -> CurveFit:
     values, measured = alone.values(x), alone.measurements[0]
-    curve = compare(alone, values, linear, alone.freedom, None)[0]
-    if measured.counting:
-        objective = float(alone.misfit(values, FINAL)[0])
-        curve = replace(curve, reduced_chi2=2.0 * objective / alone.freedom)
+    chi2 = 2.0 * float(alone.misfit(values, FINAL)[0]) / alone.freedom if measured.counting else None
+    curve = compare(alone, values, linear, alone.freedom, chi2)[0]
     numbers = dict(zip(alone.layout.names, values[0].tolist(), strict=True))
     scales = measured.in_unit_of_file(linear)[0].tolist()
     numbers |= {each.name: value for each, value in zip(alone.layout.linear, scales, strict=True)}
@@ -278,7 +277,7 @@ def _power(entry: Entry, first: Entry, exponent: float) -> float:
 
 
 def _check_one_sample(entries: Sequence[Entry]) -> None:
-    """All curves are of one substrate, under the same film or none."""
+    """All curves are of one substrate with one surface, under the same film or none."""
     first = entries[0].experiment.reflection
     for entry in entries[1:]:
         other = entry.experiment.reflection
@@ -290,6 +289,13 @@ def _check_one_sample(entries: Sequence[Entry]) -> None:
                     f"{what} ({one.name} of {_lattice(one.cell)} and {two.name} of {_lattice(two.cell)}); fit them "
                     "one by one"
                 )
+        surfaces = [each.surface or each.hkl for each in (first, other)]
+        if np.cross(surfaces[0], surfaces[1]).any():
+            named = " and ".join(map(written, surfaces))
+            raise ParameterError(
+                f"{first.name} and {other.name} would have different surfaces, {named}; say which surface the sample "
+                "has, and the geometry of planes inclined to it"
+            )
         if (first.film and first.film.thickness) != (other.film and other.film.thickness):
             raise ParameterError(f"the films of {first.name} and {other.name} have different thicknesses")
 

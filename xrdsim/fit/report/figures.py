@@ -20,8 +20,8 @@ from xrdsim.fit.measurement import everywhere
 from xrdsim.fit.report.tables import SHOWN, label, scale
 from xrdsim.fit.result import CurveFit, Fit, FittedCurve, Minimum, Verdict
 from xrdsim.forward.derived import depth_end, strain_profile
-from xrdsim.forward.observer import Observer
 from xrdsim.forward.simulator import Simulator
+from xrdsim.observation.observer import Observer
 from xrdsim.plotting import MEASURED, MODEL, PALETTE, SECOND, angle_axes, profile_axes, save_figure
 from xrdsim.profiles.space import MOST_STRAIN, ParameterSpace, profile_of
 

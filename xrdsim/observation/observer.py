@@ -1,9 +1,9 @@
 """Curves as an instrument of any shape shows them, with their derivatives.
 
 The simulator convolves with a Gaussian core over nodes that resolve the substrate peak (``xrdsim.kernels.convolve``).
-What is then smooth is multiplied by the transform of the tail (``xrdsim.forward.tails``), on an equidistant grid fine
-enough for the core, that goes on beyond both ends of the scan: MARGIN as it is simulated, and REACH as the mean of what
-is there, where it is too far away to matter.
+What is then smooth is multiplied by the transform of the tail (``xrdsim.observation.tails``), on an equidistant grid
+fine enough for the core, that goes on beyond both ends of the scan: MARGIN as it is simulated, and REACH as the mean of
+what is there, where it is too far away to matter.
 """
 
 import math
@@ -17,7 +17,7 @@ from xrdsim.experiment.instrument import GAUSSIAN, Family, Instrument
 from xrdsim.experiment.reflection import stretch
 from xrdsim.experiment.scan import Scan
 from xrdsim.forward.simulator import NUISANCES, Seen, Simulator
-from xrdsim.forward.tails import WITH_CORE, core_of, multiplier
+from xrdsim.observation.tails import WITH_CORE, core_of, multiplier
 
 Array = NDArray[np.float64]
 

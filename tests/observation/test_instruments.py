@@ -18,8 +18,8 @@ from xrdsim.experiment.instrument import (
 )
 from xrdsim.experiment.scan import Scan
 from xrdsim.experiment.setup import Experiment
-from xrdsim.forward.observer import Observer
 from xrdsim.forward.simulator import Simulator
+from xrdsim.observation.observer import Observer
 from xrdsim.profiles.space import ParameterSpace
 
 SCAN = Scan(-160.0, 8.0, 250)
