@@ -197,6 +197,9 @@ def instrument(family, own, x, table=None):
         return voigt_profile(x, own[0] / np.sqrt(8.0 * np.log(2.0)), 0.5 * own[1])
     if family == "pedestal":
         return (1.0 - own[1]) * gauss(own[0]) + own[1] * gauss(np.hypot(own[0], own[2]))
+    if family == "voigt-pedestal":
+        sigma, wide = own[0] / np.sqrt(8.0 * np.log(2.0)), np.hypot(own[0], own[3]) / np.sqrt(8.0 * np.log(2.0))
+        return (1.0 - own[2]) * voigt_profile(x, sigma, 0.5 * own[1]) + own[2] * voigt_profile(x, wide, 0.5 * own[1])
     if family == "pseudo-voigt":
         return (1.0 - own[1]) * gauss(own[0]) + own[1] * lorentz(own[0])
     if family == "split-pseudo-voigt":

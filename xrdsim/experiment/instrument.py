@@ -7,6 +7,7 @@ of unit area, w are full widths at half maximum [arcsec].
 gaussian            G(w)
 voigt               G(w) ∗ L(w_L): the tail of a spread of wavelengths
 pedestal            (1 − f)·G(w) + f·G(w) ∗ G(w_t): a weak wide foot, as of a mosaic or of air scattering
+voigt-pedestal      both tails: G(w) ∗ L(w_L) ∗ [(1 − f)·δ + f·G(w_t)]
 pseudo-voigt        (1 − η)·G(w) + η·L(w)
 split-pseudo-voigt  the same with w and η of each side, of one height at 0
 monochromator       G(w) ∗ M, M(t) = R_M(−t)/∫R_M the rocking curve of the monochromator's crystal, mirrored
@@ -86,6 +87,7 @@ class Family(StrEnum):
     GAUSSIAN = "gaussian"
     VOIGT = "voigt"
     PEDESTAL = "pedestal"
+    VOIGT_PEDESTAL = "voigt-pedestal"
     PSEUDO_VOIGT = "pseudo-voigt"
     SPLIT_PSEUDO_VOIGT = "split-pseudo-voigt"
     MONOCHROMATOR = "monochromator"
@@ -252,6 +254,7 @@ GAUSSIAN = Instrument("Gaussian", (FWHM,))
 
 VOIGT = Instrument("Voigt", (FWHM, LORENTZ), Family.VOIGT)
 PEDESTAL = Instrument("core and pedestal", (FWHM, SHARE, TAIL), Family.PEDESTAL)
+VOIGT_PEDESTAL = Instrument("Voigt and pedestal", (FWHM, LORENTZ, SHARE, TAIL), Family.VOIGT_PEDESTAL)
 
 ETA = replace(
     SHARE,
@@ -275,7 +278,9 @@ SPLIT_PSEUDO_VOIGT = Instrument(
     Family.SPLIT_PSEUDO_VOIGT,
 )
 
-INSTRUMENTS = {each.family: each for each in (GAUSSIAN, VOIGT, PEDESTAL, PSEUDO_VOIGT, SPLIT_PSEUDO_VOIGT)}
+INSTRUMENTS = {
+    each.family: each for each in (GAUSSIAN, VOIGT, PEDESTAL, VOIGT_PEDESTAL, PSEUDO_VOIGT, SPLIT_PSEUDO_VOIGT)
+}
 """By shape, those that need nothing beside their parameters."""
 
 

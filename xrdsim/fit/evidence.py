@@ -13,6 +13,7 @@ from xrdsim.experiment.instrument import (
     INSTRUMENTS,
     PEDESTAL,
     VOIGT,
+    VOIGT_PEDESTAL,
     Family,
     Instrument,
     behind,
@@ -26,7 +27,7 @@ from xrdsim.fit.unknowns import Array
 from xrdsim.observation.monochromator import rocking_curve
 
 AUTO = "auto"
-"""Names no shape: a core and a pedestal, of which the evidence may make a Voigt function or a Gaussian."""
+"""Names no shape: a core with both tails, of which the evidence leaves one, or none, where the curve shows no more."""
 
 TOLERANCE = 0.02
 """Largest part of the intensity that the model is taken to be wrong by: susceptibilities, steps, a beam that drifts."""
@@ -51,7 +52,7 @@ def shapes_of(
         Neither a shape nor a file, or a file that cannot be read.
     """
     if named is None or named == AUTO:
-        return PEDESTAL, (VOIGT, GAUSSIAN)
+        return VOIGT_PEDESTAL, (PEDESTAL, VOIGT, GAUSSIAN)
     if isinstance(named, Instrument):
         return named, ()
     text = str(named)

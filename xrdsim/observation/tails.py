@@ -24,7 +24,7 @@ from xrdsim.experiment.instrument import Family, Instrument, Kernel
 Array = NDArray[np.float64]
 Complex = NDArray[np.complex128]
 
-WITH_CORE = (Family.GAUSSIAN, Family.VOIGT, Family.PEDESTAL, Family.MONOCHROMATOR)
+WITH_CORE = (Family.GAUSSIAN, Family.VOIGT, Family.PEDESTAL, Family.VOIGT_PEDESTAL, Family.MONOCHROMATOR)
 """Shapes whose first parameter is the FWHM of a Gaussian core."""
 
 PART = 0.25
@@ -75,6 +75,15 @@ def multiplier(instrument: Instrument, own: Array, step: float, length: int) -> 
         slope[:, 1] = foot - 1.0
         slope[:, 2] = -2.0 * _GAUSS * wide * nu**2 * share * foot
         return (1.0 + share * (foot - 1.0)).astype(np.complex128), slope
+    if family is Family.VOIGT_PEDESTAL:
+        tail, over_width = _lorentz(own[:, 1:2], step, length)
+        share, wide = own[:, 2:3], own[:, 3:4]
+        foot = _gauss(wide, nu)
+        both = 1.0 + share * (foot - 1.0)
+        slope[:, 1] = over_width * both
+        slope[:, 2] = tail * (foot - 1.0)
+        slope[:, 3] = tail * (-2.0 * _GAUSS * wide * nu**2 * share * foot)
+        return tail * both, slope
     if family is Family.MONOCHROMATOR:
         return np.tile(np.conj(_transform(_kernel(instrument), step, length)), (len(own), 1)), slope
     narrow = 1.0 / _gauss(core_of(instrument, own)[:, None], np.minimum(nu, _highest(core_of(instrument, own).max())))
