@@ -128,6 +128,15 @@ def brml(*routes):
     return out.getvalue()
 
 
+def archive(members):
+    """A zip archive of members by their names."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, content in members.items():
+            file.writestr(name, content)
+    return out.getvalue()
+
+
 def put(folder, suffix, content):
     file = folder / f"curve{suffix}"
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
