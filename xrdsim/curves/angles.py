@@ -23,7 +23,7 @@ UNITS = {  # of an angle column, in arcsec
 }
 _ASKED = ("relative", "omega", "2theta")  # what is asked for; the other is for those who know
 _NAMES = {
-    "arcsec": r"arc-?sec(onds?)?|arcs|secs?|seconds? of arc|″|''|\"|”",
+    "arcsec": r"arc-?sec(onds?)?|arcs|secs?|seconds?( of arc)?|″|''|\"|”",
     "deg": r"deg(rees?|s)?\.?|°|grad",
     "arcmin": r"arc-?min(utes?)?|minutes? of arc|′|'",
     "mdeg": r"m-?deg(rees?|s)?|milli-?degrees?|m°",

@@ -9,7 +9,7 @@ _QUARTER = 0.3186  # first quartile of the absolute value of a normal deviate
 _LEAST, _MOST = 0.6, 2.5  # scatter of counts in terms of their roots, between which they are taken for counts
 _SEEN = 5.0  # mean counts from which the scatter says something
 _SMALL = 6.0  # deviations of the noise within which intensities may be negative
-_SHARE = 0.45  # largest part of negative points
+_SHARE = 0.75  # largest part of negative points: a long tail of noise about 0 or a little below
 _COMMON = 0.05  # part of whole numbers that are negative, from which a whole dark count was taken off
 _ENOUGH = 10  # points to look at
 
@@ -45,7 +45,7 @@ def corrupt(y: Floats) -> NDArray[np.int64]:
     """
     negative = np.flatnonzero(y < 0.0)
     counted = bool(np.all(y == np.rint(y))) and negative.size < _COMMON * y.size
-    if negative.size > _SHARE * y.size or counted:
+    if y.size < _ENOUGH or negative.size > _SHARE * y.size or counted:
         return negative
     padded = np.pad(y, 1, mode="edge")
     beside = np.minimum(padded[:-2], padded[2:])

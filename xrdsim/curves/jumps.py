@@ -23,6 +23,7 @@ SIGMA = 10.0
 Jumps = tuple[tuple[float, float], ...]
 _AROUND = 4  # points on either side
 _QUIET = 3.0  # a jump in terms of the largest change around it
+_AGAINST = 1.5  # the same, where it goes against all of them
 _SURE = 6.0  # deviations by which the levels of both sides differ
 _HOT = 3.0  # least ratio of a hot pixel to the highest of its neighbours
 _CHI2 = 0.4549  # median of χ² of one degree of freedom
@@ -56,16 +57,18 @@ def find_jumps(y: Floats, unit: Floats | float | None) -> list[tuple[int, float]
     one = np.broadcast_to(gain(y) if unit is None else unit, y.shape)
     level = np.log(np.maximum(y, 0.5 * one))
     change = np.diff(level)
-    windows = np.lib.stride_tricks.sliding_window_view(np.abs(change), 2 * _AROUND - 1)  # about i = _AROUND − 1, …
+    windows = np.lib.stride_tricks.sliding_window_view(change, 2 * _AROUND - 1)  # about i = _AROUND − 1, …
     at = np.arange(_AROUND - 1, change.size - _AROUND + 1)
-    others = np.delete(windows, _AROUND - 1, axis=1).max(axis=1)
+    around = np.delete(windows, _AROUND - 1, axis=1)
+    others = np.abs(around).max(axis=1)
+    against = (np.sign(around) == -np.sign(windows[:, [_AROUND - 1]])).all(axis=1)  # a flank that goes on behind it
     jump = change[at] - 0.5 * (change[at - 1] + change[at + 1])
     counts = np.maximum(y, 0.0) / one
     sums = np.convolve(counts, np.ones(_AROUND), mode="valid")
     left, right = sums[at - _AROUND + 1], sums[at + 1]
     sure = np.abs(right - left) >= _SURE * np.sqrt(left + right + 1.0)
     low = np.maximum(np.minimum(left, right) / _AROUND, 0.25)
-    least = np.maximum(np.log(FACTOR), np.maximum(_QUIET * others, _NOISE / np.sqrt(low)))
+    least = np.maximum(np.log(FACTOR), np.maximum(np.where(against, _AGAINST, _QUIET) * others, _NOISE / np.sqrt(low)))
     found = (np.abs(jump) >= least) & sure
     return [(int(at[k]), float(np.exp(jump[k]))) for k in np.flatnonzero(found)]
 

@@ -4,8 +4,6 @@ A substrate peak is higher than all else, falls off on both sides, and the curve
 the scan, as it does where a scan begins on the tail of the peak.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from xrdsim.curves.columns import Floats, refuse
@@ -14,31 +12,15 @@ CONTRAST = 10.0
 """Lowest ratio of the substrate peak to the median intensity."""
 
 _HIGHER = 1.15  # than all else; if not, fringes are as high
-_ALONE = 8.0  # times as high as all else, if the curve rises toward an end
+_ALONE = 5.0  # times as high as all else, if the curve rises toward an end
 _OUTSIDE = 20.0  # the same, if the angles of the file are said to be relative to a peak outside the scan
 _VALLEY = 0.5  # part of the top to which the curve falls on both sides
 _RISE, _RISEN = 3.0, 1.3  # deviations and factor by which an end is higher than the inside
 _ASK = "give a scan across the whole peak, or its row or angle with --peak, such as --peak 12 or --peak 25.47deg"
 
 
-@dataclass(frozen=True)
-class Top:
-    """The highest top of a curve.
-
-    Attributes
-    ----------
-    index : of its highest point.
-    contrast : its ratio to the median.
-    faults : why it may be no substrate peak, in words; empty if nothing speaks against it.
-    """
-
-    index: int
-    contrast: float
-    faults: tuple[str, ...]
-
-
-def find_peak(x: Floats, y: Floats, source: str) -> Top:
-    """The substrate peak of intensities (n,) in the order of their angles.
+def find_peak(x: Floats, y: Floats, source: str) -> int:
+    """Index of the substrate peak of intensities (n,) in the order of their angles.
 
     Raises
     ------
@@ -58,7 +40,7 @@ def find_peak(x: Floats, y: Floats, source: str) -> Top:
     if faults:
         what = f"no substrate peak: that at {x[index]:.6g} looks like a fringe, {' and '.join(faults)}"
         refuse(source, f"{what}; {_ASK}")
-    return Top(index, float(contrast), faults)
+    return index
 
 
 def check_zero(x: Floats, y: Floats, index: int, source: str) -> None:

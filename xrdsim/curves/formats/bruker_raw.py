@@ -13,7 +13,6 @@ from xrdsim.curves.formats.containers import Record, take
 from xrdsim.curves.formats.values import EXPORT, each_scan, goniometer, kind_of, seconds
 from xrdsim.curves.stated import Stated, wavelength_of
 
-_UNKNOWN = -1e6  # of an angle in version 1
 _MOST_SCANS = 10_000
 _SCANS3 = {0: "locked coupled", 1: "unlocked coupled", 2: "detector scan", 3: "rocking curve", 4: "chi", 5: "phi"}
 
@@ -39,11 +38,10 @@ def _version1(data: bytes, source: str) -> Scans:
         where = f"{source}, scan {len(parts) + 1}"
         head = Record(data, at + (4 if data[at : at + 4] == b"RAW " else 0), where)
         steps, more = head.whole("<u4", 0), head.whole("<u4", 148) > 0
-        time, step, start, theta = (head.real("<f4", place) for place in (4, 8, 20, 24))
+        time, step, start = (head.real("<f4", place) for place in (4, 8, 20))
         y = take(data, head.at + 152, steps, 4, where)
-        fixed: dict[str, float | None] = {} if theta in (None, _UNKNOWN) else {"theta": theta}
         stated = Stated(wavelength=wavelength_of(head.real("<f4", 68)))
-        parts.append(partial(scan_of, y, "", start, step, time, None, fixed, stated, len(parts) + 1, where))
+        parts.append(partial(scan_of, y, "", start, step, time, None, {}, stated, len(parts) + 1, where))
         at = head.at + 152 + 4 * steps
     return each_scan(parts)
 

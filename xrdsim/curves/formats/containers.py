@@ -93,4 +93,5 @@ def take(data: bytes, at: int, points: int, record: int, where: str) -> Floats:
     if there < points:
         refuse(where, f"{there} of {points} points are there; copy or export the file again")
     rows = np.frombuffer(data, np.uint8, points * record, at).reshape(points, record)
-    return np.ascontiguousarray(rows[:, :4]).view("<f4")[:, 0].astype(np.float64)
+    with np.errstate(invalid="ignore"):  # NaN is refused by those who know the point
+        return np.ascontiguousarray(rows[:, :4]).view("<f4")[:, 0].astype(np.float64)

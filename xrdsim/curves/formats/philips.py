@@ -113,7 +113,10 @@ def _csv_scan(rows: list[tuple[int, list[str]]], keys: Keys, number: int, source
     for k, (line, fields) in enumerate(rows[1:]):
         if len(fields) <= intensity:
             refuse(source, f"{len(fields)} columns; angle and intensity are needed; copy or export it again", line)
-        x[k], y[k] = numbers(f"{fields[0].replace(',', '.')} {fields[intensity].replace(',', '.')}", source, line)
+        pair = numbers(" ".join(fields[i].replace(",", ".") or "-" for i in (0, intensity)), source, line)
+        if pair.size != 2:
+            refuse(source, f"{','.join(fields)[:40]!r} is no angle and intensity; correct it or export it again", line)
+        x[k], y[k] = pair
     name = keys.get("scanaxis", "")
     plain = plain_name(name)
     axis = "omega" if plain in ("omega", "theta") else "2theta" if plain in COUPLED else None

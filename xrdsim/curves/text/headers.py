@@ -14,6 +14,9 @@ _TIME = re.compile(
     r"(?:\s*[(\[]([^)\]]*)[)\]])?" + _VALUE,
     re.I,
 )
+_DURATION = re.compile(r"\w*time\w*\s*[(\[][^)\]]*[)\]]", re.I)
+_SECONDS = ("sec", "secs", "second", "seconds")  # of time, where no bracket makes them a unit of angles
+_PROSE = 60  # letters of a line that is no row of names
 _NUMBER = re.compile(r"(?<![A-Za-z\d.])[-+]?(?:\d+\.?\d*|\.\d+)(?![A-Za-z\d])")
 _RATE = re.compile(r"\bcps\b|\bc/s\b|co?u?n?ts?\s*(?:/|per)\s*s(?:ec(?:ond)?)?\b|counts?\s*s\^?[-⁻][1¹]", re.I)
 _INDEX = re.compile(r"^(?:#|no\.?|nr\.?|n|i|idx|index|points?|pts?|row|pt_no|point ?(?:no\.?|number))$", re.I)
@@ -63,6 +66,8 @@ def header_of(lines: list[str], width: int) -> Header:
             rest = pattern.sub("", rest)
         if not unread and _NUMBER.search(rest):
             unread = line
+    if step is not None and _step(step, unit) is None:
+        unread = unread or next(line for line in lines if _STEP.search(line))
     return Header(
         names=names,
         unit=unit,
@@ -101,13 +106,15 @@ def _names(line: str, width: int) -> tuple[str, ...]:
 
 def _unit_in(text: str) -> str | None:
     """A unit of angles in brackets or after a slash or an underscore, or alone as a word."""
-    for word in re.findall(r"[(\[]\s*([^)\]]+?)\s*[)\]]", text) + re.findall(r"[/_]\s*([^\s,;/_]+)", text):
+    text = _DURATION.sub("", text)
+    for word in re.findall(r"[(\[]\s*([^)\]]+?)\s*[)\]]", text):
         if unit := unit_named(word):
             return unit
-    if "=" in text or len(text) > 60:  # an assignment or prose
-        return None
-    words = [word for word in re.split(r"[\s,;]+", text) if len(word) > 2 and not word.isdigit()]
-    return next((unit for word in words if (unit := unit_named(word)) and word.lower() not in ("sec", "secs")), None)
+    words = re.findall(r"[/_]\s*([^\s,;/_]+)", text)
+    if "=" not in text and len(text) <= _PROSE:
+        words += [word for word in re.split(r"[\s,;]+", text) if len(word) > 2 and not word.isdigit()]
+    named = [unit_named(word) for word in words if word.lower() not in _SECONDS]
+    return next((unit for unit in named if unit), None)
 
 
 def _step(found: re.Match[str], usual: str | None) -> float | None:

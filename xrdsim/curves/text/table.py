@@ -115,16 +115,16 @@ def check_footer(after: list[tuple[int, str]], width: int, source: str) -> None:
 
 
 def restarts(x: Floats) -> list[int]:
-    """Rows (k,) at which angles start again; none if they only come in any order."""
+    """Rows (k,) at which angles start again, or turn back; none if they only come in any order."""
     steps = np.sign(np.diff(x))
-    steps = steps[steps != 0.0]
-    if steps.size != x.size - 1 or x.size < 2 * LONG:
+    moves = np.flatnonzero(steps != 0.0)
+    if x.size < 2 * LONG or not np.isfinite(x).all():
         return []
-    turns = np.flatnonzero(steps[1:] != steps[:-1]) + 1
+    turns = moves[1:][steps[moves[1:]] != steps[moves[:-1]]]
     starts: list[int] = []
     for turn in turns.tolist():
-        begins = turn + 1 if starts or turn + 1 < x.size else turn
+        repeated = steps[turn - 1] == 0.0  # the last angle, measured again
+        begins = turn if repeated else turn + 1
         if not starts or begins - starts[-1] > 1:
             starts.append(begins)
-    ends = [0, *starts, x.size]
-    return starts if min(np.diff(ends), default=0) >= LONG else []
+    return starts if min(np.diff([0, *starts, x.size])) >= LONG else []
