@@ -12,7 +12,7 @@ CONTRAST = 10.0
 """Lowest ratio of the substrate peak to the median intensity."""
 
 _HIGHER = 1.15  # than all else; if not, fringes are as high
-_ALONE = 5.0  # times as high as all else, if the curve rises toward an end
+_ALONE = 8.0  # times as high as all else, if the curve rises toward an end
 _OUTSIDE = 20.0  # the same, if the angles of the file are said to be relative to a peak outside the scan
 _VALLEY = 0.5  # part of the top to which the curve falls on both sides
 _RISE, _RISEN = 3.0, 1.3  # deviations and factor by which an end is higher than the inside
