@@ -46,6 +46,7 @@ def test_headers_quotes_and_footers(tmp_path, content):
     ("header", "columns", "names"),
     [
         ("", (ANGLE, NOISY, np.sqrt(NOISY), np.ones(POINTS)), "4-column"),
+        ("", (ANGLE, NOISY, np.sqrt(NOISY), 1.0 / np.sqrt(NOISY)), "4-column"),
         ("", (ROW, ANGLE, NOISY), "3-column"),
         ("", (ROW + 1, ANGLE, NOISY, np.sqrt(NOISY)), "4-column"),
         ("", (OMEGA, 2.0 * OMEGA, NOISY), "3-column"),
@@ -111,6 +112,21 @@ def test_names_of_units():
     assert position_of("25.4731deg") == (25.4731, "deg")
     assert position_of("-120 arcsec") == (-120.0, "arcsec")
     assert position_of("12") is None
+
+
+def test_decimal_commas_below_whole_numbers(tmp_path):
+    content = table(np.r_[-80, ANGLE[1:] + 0.125], NOISY, sep="\t").replace(".", ",")
+    check(read(tmp_path, content), np.r_[-80.125, ANGLE[1:]], NOISY)
+
+
+def test_differences_of_2theta_are_halved(tmp_path):
+    for name in ("Delta 2theta (arcsec)", "d2θ [arcsec]"):
+        curve = read(tmp_path, f"{name}\tcounts\n" + table(2.0 * ANGLE, NOISY, sep="\t"))
+        check(curve, intensity=NOISY)
+        assert "the angles are halved, as those of the detector" in curve.note
+    curve = read(tmp_path, "2theta (arcsec)\tcounts\n" + table(ANGLE, NOISY, sep="\t"))
+    check(curve, intensity=NOISY)
+    assert "say --axis 2theta if they are angles of the detector" in curve.note
 
 
 def test_names_tell_absolute_angles(tmp_path):

@@ -27,6 +27,7 @@ class Columns:
     name : what was scanned, in the words of the file; empty in a file without words.
     axis, unit : kind of the angle column and its unit; None where the file leaves it open.
     step : of intensities without angles [arcsec]; the angle is then the row.
+    factor : of the angles, where they are not those of the crystal.
     peak : row of the substrate peak, where the file says it.
     time : mean counting time of a point [s]; None where it is unknown.
     per_count : (n,) intensity of one count; None where it is unknown.
@@ -49,6 +50,7 @@ class Columns:
     axis: str | None = None
     unit: str | None = None
     step: float | None = None
+    factor: float = 1.0
     peak: int | None = None
     time: float | None = None
     per_count: Floats | None = None

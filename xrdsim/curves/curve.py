@@ -89,7 +89,7 @@ def read_curve(
     steps = find_jumps(y, one)
     about = gain(y) if one is None else float(np.mean(one))
     found = placed(table, scan, undone(y, steps), about, (axis, unit, place), source)
-    angle = found.angle(x, table.step)
+    angle = found.angle(x, table.factor * (table.step or 1.0))
     if (after := int(np.sum(angle > 0.0))) < MIN_AFTER_PEAK:
         what = f"{after} points beyond {found.where} are too few, at least {MIN_AFTER_PEAK} are needed"
         refuse(source, f"{what}; measure more, or correct --peak or --axis")

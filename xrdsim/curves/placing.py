@@ -18,7 +18,7 @@ MIN_AFTER_PEAK = 30
 Place = int | tuple[float, str]
 """A row, or an angle and its unit."""
 
-_ZERO = "the fringes lie at lower angles, so the axis is mirrored; --axis relative takes it as it is"
+_MIRRORED = "the fringes lie at lower angles, so the axis is mirrored; --axis relative takes it as it is"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,9 +39,9 @@ class Placed:
     where: str
     note: str = ""
 
-    def angle(self, x: Floats, step: float | None) -> Floats:
-        """Angles (n,) from the peak [arcsec], in the order of ``x``."""
-        return np.asarray(AXES[self.axis] * UNITS[self.unit] * (step or 1.0) * (x - self.at) + 0.0)  # no minus zero
+    def angle(self, x: Floats, scale: float) -> Floats:
+        """Angles (n,) from the peak [arcsec], in the order of ``x``, which is given in parts of a scale."""
+        return np.asarray(AXES[self.axis] * UNITS[self.unit] * scale * (x - self.at) + 0.0)  # no minus zero
 
 
 def place_of(peak: int | str | None) -> Place | None:
@@ -101,7 +101,9 @@ def placed(
         if table.step is None and peak is None:
             check_zero(x, even, top, source)
         if (x[-1] <= at) if not x[0] < at < x[-1] else layer_side(x, even, top, one, MIN_AFTER_PEAK) < 0:
-            kind, note = "relative-reversed", _ZERO
+            kind, note = "relative-reversed", _MIRRORED
+        elif table.hint == "2theta" and table.factor == 1.0:
+            note = "whose name is that of 2θ: say --axis 2theta if they are angles of the detector"
     return Placed(at=at, axis=kind, unit=unit, where=where, note=note)
 
 

@@ -69,11 +69,9 @@ def _intensity(table: Floats, free: list[int], angle: int, width: int, source: s
 
 
 def _follows(column: Floats, first: Floats) -> bool:
-    """Whether a column is proportional to the first one or to its root."""
+    """Whether a column is proportional to the first one or to its root, or inversely to it, as relative errors are."""
     good = (first > 0.0) & (column != 0.0)
     if not good.any():
         return False
-    for ratio in (column[good] / first[good], column[good] ** 2 / first[good]):
-        if np.std(ratio) <= _ALIKE * abs(np.mean(ratio)):
-            return True
-    return False
+    x, y = column[good], first[good]
+    return any(np.std(ratio) <= _ALIKE * abs(np.mean(ratio)) for ratio in (x / y, x**2 / y, x**2 * y))

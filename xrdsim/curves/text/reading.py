@@ -5,6 +5,7 @@ holds for a whole file.
 """
 
 import re
+from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
 
@@ -21,6 +22,8 @@ from xrdsim.curves.text.table import LONG, SCAN, Part, check, check_footer, part
 MARK = "# xrdsim curve: angle 0 at the substrate peak, positive toward lower glancing angle"
 DEFAULT_STEP = 4.018235972
 """Angle [arcsec] between the points of a file without an angle column."""
+_LEAD = 5  # rows of which the first ones may be numbers of another kind
+_DELTA = re.compile(r"(?:delta|diff|Δ|∆|\bd)[ _-]*(?:2|two)[ _-]*(?:th|θ)", re.IGNORECASE)
 
 
 def read_text(data: bytes, source: str, step: float | None = None, columns: tuple[int, ...] | None = None) -> Scans:
@@ -74,19 +77,18 @@ def _words(part: Part) -> list[str]:
 
 def _without_preamble(parts: list[Part]) -> list[Part]:
     """Without a few rows of another width before the scan, such as start, step and end: they become its words."""
-    widest = max(parts, key=lambda part: len(part.rows))
-    width = len(re.split(r"[;,\s]+", widest.rows[-1].rstrip(";, \t")))
-
-    def differs(row: str) -> bool:
-        return len(re.split(r"[;,\s]+", row.rstrip(";, \t"))) != width
-
+    widths = list(map(len, split([row for part in parts for row in part.rows])))
+    usual = Counter(widths).most_common(1)[0][0]
+    if usual == widths[0]:
+        return parts
     before: list[tuple[int, str]] = []
-    kept = list(parts)
-    while len(kept) > 1 and kept[0] is not widest and len(kept[0].rows) < SCAN and all(map(differs, kept[0].rows)):
+    kept, begin = list(parts), 0
+    while len(kept) > 1 and len(kept[0].rows) < SCAN and usual not in widths[begin : begin + len(kept[0].rows)]:
         part = kept.pop(0)
         before += [*part.before, *zip(part.line, part.rows, strict=True)]
+        begin += len(part.rows)
     head = kept[0]
-    lead = next((k for k, row in enumerate(head.rows[:4]) if not differs(row)), 0)
+    lead = next((k for k, width in enumerate(widths[begin : begin + _LEAD]) if width == usual), 0)
     if lead and len(head.rows) - lead >= SCAN:
         before += [*head.before, *zip(head.line[:lead], head.rows[:lead], strict=True)]
         head = Part(head.rows[lead:], head.line[lead:], [])
@@ -168,6 +170,8 @@ def _pair(
     name = header.names[angle] if header.names else ""
     numbered = width == 2 and not said and not name and header.unit is None and counts_up(x)
     stated = Stated(wavelength=header.wavelength, axis=name)
+    if _DELTA.search(name):
+        columns = replace(columns, factor=0.5, remarks=("the angles are halved, as those of the detector",))
     columns = replace(columns, unit=header.unit, hint=_hint(name), numbered=numbered, stated=stated)
     return _timed(columns, header)
 
