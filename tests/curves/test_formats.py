@@ -39,6 +39,7 @@ from diffractometers import (
     xrdml_scan,
 )
 
+from xrdsim.curves import isolated as isolation
 from xrdsim.curves.curve import list_scans, read_curve
 from xrdsim.errors import CurveError
 
@@ -251,6 +252,18 @@ def test_hdf5_without_h5py(tmp_path, monkeypatch):
         read_curve(file)
 
 
+def test_a_file_that_crashes_its_library_is_refused(monkeypatch):
+    def read(function):
+        return isolation.isolated("xrdsim.curves.formats.nexus", function, nexus(), "curve.h5", "it is damaged")
+
+    assert len(read("scans_of")) == 1
+    with pytest.raises(CurveError, match=r"curve\.h5: it is damaged"):
+        read("hkl_of")  # ends with another error
+    monkeypatch.setattr(isolation, "_MOST_SECONDS", 0.01)
+    with pytest.raises(CurveError, match=r"curve\.h5: it is damaged"):
+        read("scans_of")
+
+
 def test_hdf5_without_nexus(tmp_path):
     import h5py
 
@@ -349,8 +362,9 @@ def test_damaged_files_end_in_a_message(tmp_path, suffix):
     content = FILES[suffix]()
     content = content.encode() if isinstance(content, str) else content
     rng = np.random.default_rng(len(suffix))
-    damaged = [content[: int(size)] for size in rng.integers(0, len(content), 12)]
-    for _ in range(25):
+    few = suffix == ".nxs"  # a process for each
+    damaged = [content[: int(size)] for size in rng.integers(0, len(content), 2 if few else 12)]
+    for _ in range(3 if few else 25):
         flipped = bytearray(content)
         for place in rng.integers(0, len(content), int(rng.integers(1, 8))):
             flipped[place] = int(rng.integers(0, 256))

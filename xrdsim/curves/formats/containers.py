@@ -90,7 +90,7 @@ class Record:
 def take(data: bytes, at: int, points: int, record: int, where: str) -> Floats:
     """The first float32 of each of the records (n,) of the points."""
     there = max(0, len(data) - at) // record
-    if there < points:
+    if there < points or at > len(data):
         refuse(where, f"{there} of {points} points are there; copy or export the file again")
     rows = np.frombuffer(data, np.uint8, points * record, at).reshape(points, record)
     with np.errstate(invalid="ignore"):  # NaN is refused by those who know the point

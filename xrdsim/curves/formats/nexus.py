@@ -15,22 +15,30 @@ import numpy as np
 from xrdsim.curves.angles import unit_named
 from xrdsim.curves.columns import Columns, Floats, Scans, as_measured, refuse
 from xrdsim.curves.formats.values import COUPLED, EXPORT, each_scan, kind_of, plain_name, scanned, seconds
+from xrdsim.curves.isolated import isolated
 from xrdsim.curves.stated import Stated, hkl_of, wavelength_of
 from xrdsim.curves.text.headers import angle_and_intensity
 from xrdsim.errors import CurveError
 from xrdsim.limits import LARGEST_FILE
 
 _MOST_NAMES = 10_000  # datasets and groups of a file
+_DAMAGED = f"this is no complete HDF5 file; copy or export it again, or {EXPORT}"
 _KEV_ANGSTROM = 12.398419843
 
 
 def read_nexus(data: bytes, source: str) -> Scans:
     """Scans of an HDF5 file, one for each group that holds an angle and an intensity."""
     try:
-        h5py = importlib.import_module("h5py")
+        importlib.import_module("h5py")
     except ImportError:
         what = "HDF5 files need h5py, which is not installed: pip install 'xrdsim[hdf5]'"
         refuse(source, f"{what}, or {EXPORT}")
+    return isolated(__name__, "scans_of", data, source, _DAMAGED)
+
+
+def scans_of(data: bytes, source: str) -> Scans:
+    """The same in this process, which a damaged file may crash."""
+    h5py = importlib.import_module("h5py")
     try:
         with h5py.File(io.BytesIO(data), "r") as file:
             groups = _groups(file, h5py, source)
@@ -44,7 +52,7 @@ def read_nexus(data: bytes, source: str) -> Scans:
     except CurveError:
         raise
     except Exception as error:  # what h5py raises for a broken file is of many kinds
-        raise CurveError(f"{source}: this is no complete HDF5 file; copy or export it again, or {EXPORT}") from error
+        raise CurveError(f"{source}: {_DAMAGED}") from error
 
 
 def _groups(file: Any, h5py: Any, source: str) -> list[Any]:
