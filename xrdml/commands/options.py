@@ -36,20 +36,42 @@ class File:
         float | None, typer.Option(help="Counts that were added: intensity = per count·(N + offset); default: 0.")
     ] = None
     number: Annotated[int | None, typer.Option(help="Which scan of a file with several, from 1.")] = None
-    step: Annotated[float | None, typer.Option(help="Angle between points of a one-column file in arcsec.")] = None
-    axis: Annotated[
-        Literal["relative", "omega", "2theta"] | None, typer.Option(help="What the angle column is; default: found.")
+    columns: Annotated[
+        str | None,
+        typer.Option(help="Columns of text, from 1: 1,3 or the intensity alone.", metavar="ANGLE,INTENSITY"),
     ] = None
-    unit: Annotated[Literal["arcsec", "deg"] | None, typer.Option(help="Unit of the angle column; default: found.")] = (
-        None
-    )
-    peak: Annotated[int | None, typer.Option(help="Row of the substrate peak, from 0; default: found.")] = None
-    drop_negative: Annotated[bool, typer.Option("--drop-negative", help="Leave out negative intensities.")] = False
+    step: Annotated[
+        float | None, typer.Option(help="Angle between points of a one-column file in arcsec; default: of its header.")
+    ] = None
+    axis: Annotated[
+        Literal["relative", "omega", "2theta", "relative-reversed"] | None,
+        typer.Option(
+            help="What the angle column is; default: found. Strained layers are at lower ω and 2θ, and at positive "
+            "relative angles; relative-reversed has them at negative ones, as ω - ω_B.",
+        ),
+    ] = None
+    unit: Annotated[
+        Literal["arcsec", "deg", "arcmin", "mdeg", "rad", "mrad", "urad"] | None,
+        typer.Option(help="Unit of the angle column; default: found."),
+    ] = None
+    peak: Annotated[
+        str | None,
+        typer.Option(
+            help="Row of the substrate peak, from 0, or its angle on the axis of the file with a unit, also outside "
+            "the scan; default: found.",
+            metavar="12|25.47deg",
+        ),
+    ] = None
+    drop_negative: Annotated[
+        bool, typer.Option("--drop-negative", help="Leave out negative intensities, which raises a weak tail.")
+    ] = False
 
     def reading(self) -> dict[str, Any]:
         """Arguments of ``read_curve``, without those that were not given."""
         given = {name: getattr(self, name) for name in ("step", "axis", "unit", "peak", "per_count", "offset")}
         found = {name: value for name, value in given.items() if value is not None}
+        if self.columns is not None:
+            found["columns"] = columns_of(self.columns)
         return found | {"number": self.number, "drop_negative": self.drop_negative}
 
 
@@ -301,6 +323,16 @@ def limits_of(name: str, text: str) -> tuple[float, float]:
         return float(low), float(high or low)
     except ValueError:
         raise ParameterError(f"--{name} {text!r} must be LOW:HIGH or one number") from None
+
+
+def columns_of(text: str) -> tuple[int, ...]:
+    """ANGLE,INTENSITY, or the intensity alone."""
+    from xrdsim.errors import ParameterError
+
+    try:
+        return tuple(int(each) for each in text.split(","))
+    except ValueError:
+        raise ParameterError(f"--columns {text!r} must be ANGLE,INTENSITY, such as 1,3") from None
 
 
 def prior_of(text: str) -> tuple[str, tuple[float, float]]:
