@@ -13,13 +13,15 @@ from xrdsim.commands.options import (
     ReflectionOptions,
     SpaceOption,
     WidthOption,
-    experiment_of,
     space_of,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from xrdsim.fit.sample import Sample
     from xrdsim.fit.series import Choices
+    from xrdsim.limits import Json
 
 _FIXED = "one value fixes it"
 
@@ -209,10 +211,9 @@ def choices_of(
     start: Path | None = None,
 ) -> "Choices":
     """Choices of a fit: options, else what the result says from which is begun, else the defaults."""
-    from xrdsim.commands.terminal import say
+    from xrdsim.commands.terminal import say, warn
     from xrdsim.errors import ParameterError
-    from xrdsim.experiment.reflection import GGG_444
-    from xrdsim.experiment.setup import Experiment
+    from xrdsim.fit.judgement.stated import Claim
     from xrdsim.fit.problem import Unknowns
     from xrdsim.fit.series import Choices
     from xrdsim.fit.settings import settings_of
@@ -230,7 +231,6 @@ def choices_of(
         "convention": instrument.convention,
         "per_count": reading.pop("per_count", None),
         "offset": reading.pop("offset", None),
-        **experiment_of(reflection, None),
     }
     chosen = {name: value for name, value in given.items() if value is not None}
     earlier = {} if start is None else settings_of(start)
@@ -240,7 +240,16 @@ def choices_of(
     chosen = taken | chosen
     reading |= {"per_count": chosen.pop("per_count", None), "offset": chosen.pop("offset", 0.0)}
     described = {"convention": chosen.pop("convention")} if "convention" in chosen else {}
-    chosen["experiment"] = Experiment(chosen.pop("reflection", GGG_444), **described)
+    earlier_one = chosen.pop("reflection", None)
+    tables = reflection.tables() or (None if earlier_one is None else [earlier_one.to_dict()])
+    claim = Claim(
+        table=None if tables is None else tables[0],
+        where="" if reflection.reflection is None else str(reflection.reflection),
+        described=described,
+        despite=reflection.despite_file,
+    )
+    if claim.reflection.warning:
+        warn(claim.reflection.warning)
     ranges = chosen.pop("space", None) or ParameterSpace()
     names = ("fwhm", "zero", "scale", "background", "priors")
     chosen["unknowns"] = unknowns = Unknowns(
@@ -253,7 +262,7 @@ def choices_of(
             starts = adapted(unknowns.space.check(read_sample(start)), unknowns.space)
         except ParameterError as error:
             raise ParameterError(str(error) if str(start) in str(error) else f"{start}: {error}") from None
-    return Choices(reading=reading, posing=chosen, starts=starts, fitting=fitting)
+    return Choices(reading=reading, posing=chosen, starts=starts, fitting=fitting, claim=claim)
 
 
 def sample_of(
@@ -266,10 +275,10 @@ def sample_of(
     together: Together,
 ) -> "Sample":
     """The sample whose curves are given, or listed in one TOML file."""
-    from xrdsim.curves.curve import read_curve
+    from xrdsim.commands.terminal import warn
     from xrdsim.errors import ParameterError
-    from xrdsim.experiment.reflection import GGG_444
-    from xrdsim.experiment.setup import DAMAGE_EXPONENT, Experiment
+    from xrdsim.experiment.setup import DAMAGE_EXPONENT
+    from xrdsim.fit.judgement.stated import Claim
     from xrdsim.fit.sample import Entry, Sample, read_sample_toml
 
     apart = together.predict_only or []
@@ -296,22 +305,21 @@ def sample_of(
         changed = {} if together.damage_exponent is None else {"damage_exponent": exponent}
         return replace(made, entries=kept, damage=made.damage or damage, **changed)
     paths = [*curves, *(path for path in apart if path not in curves)]
-    reflections = reflection.several(len(paths)) or [GGG_444] * len(paths)
+    tables: Sequence[Json | None] = reflection.tables(len(paths)) or [None] * len(paths)
+    where = "" if reflection.reflection is None else str(reflection.reflection)
     described: dict[str, Any] = {} if instrument.convention is None else {"convention": instrument.convention}
     limits = instrument.limits()
     preparing = {name: value for name, value in (limits | points.chosen()).items() if value is not None}
     if "fwhm" in preparing:
         preparing["limits"] = (preparing.pop("fwhm"),)
-    entries = tuple(
-        Entry(
-            curve=read_curve(path, **file.reading()),
-            experiment=Experiment(each, **described),
-            preparing=preparing,
-            fitted=path not in apart,
-        )
-        for path, each in zip(paths, reflections, strict=True)
-    )
-    return Sample(entries=entries, damage=damage, damage_exponent=exponent)
+    entries = []
+    for path, table in zip(paths, tables, strict=True):
+        claim = Claim(table=table, where=where, described=described, despite=reflection.despite_file)
+        if claim.reflection.warning:
+            warn(claim.reflection.warning)
+        curve, experiment = claim.read(path, **file.reading())
+        entries.append(Entry(curve=curve, experiment=experiment, preparing=preparing, fitted=path not in apart))
+    return Sample(entries=tuple(entries), damage=damage, damage_exponent=exponent)
 
 
 def limits_of(name: str, text: str) -> tuple[float, float]:

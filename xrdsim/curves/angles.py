@@ -21,6 +21,9 @@ UNITS = {  # of an angle column, in arcsec
     "mrad": 648.0 / np.pi,
     "urad": 0.648 / np.pi,
 }
+EXPECTED = (25.5, 51.0)
+"""Angles ω and 2θ [degrees] of the substrate peak of GGG 444 with Cu Kα1."""
+
 _ASKED = ("relative", "omega", "2theta")  # what is asked for; the other is for those who know
 _NAMES = {
     "arcsec": r"arc-?sec(onds?)?|arcs|secs?|seconds?( of arc)?|″|''|\"|”",
@@ -54,14 +57,22 @@ def guess_unit(x: Floats) -> str | None:
     return "deg" if 0.03 <= span <= 10.0 and step <= 0.05 else None
 
 
-def guess_axis(x: Floats, peak: float, unit: str | None, hint: str | None) -> str | None:
-    """Kind of ascending angles by the position of the substrate peak; ``hint``: of absolute ones by name."""
+def guess_axis(
+    x: Floats, peak: float, unit: str | None, hint: str | None, expected: tuple[float, float] = EXPECTED
+) -> str | None:
+    """Kind of ascending angles by the position of the substrate peak.
+
+    Parameters
+    ----------
+    hint : of absolute angles by name.
+    expected : ω and 2θ of the substrate peak [degrees].
+    """
     if unit is None:
         return None
     deg = 3600.0 / UNITS[unit]
     if abs(peak) <= 0.25 * np.ptp(x) and np.abs(x).max() <= 3.0 * deg:
         return "relative"
-    near = {"omega": abs(peak / deg - 25.5) <= 2.5, "2theta": abs(peak / deg - 51.0) <= 4.0}
+    near = {"omega": abs(peak / deg - expected[0]) <= 2.5, "2theta": abs(peak / deg - expected[1]) <= 4.0}
     return hint or next((name for name, fits in near.items() if fits), None)
 
 

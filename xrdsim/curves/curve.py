@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from xrdsim.curves.angles import AXES, UNITS
+from xrdsim.curves.angles import AXES, EXPECTED, UNITS
 from xrdsim.curves.cleaning import Scanned, check_gaps, cleaned, irregularities
 from xrdsim.curves.columns import Columns, Floats, Scans, Unreadable, refuse
 from xrdsim.curves.counting import whole_counts
@@ -41,6 +41,7 @@ def read_curve(
     number: int | None = None,
     per_count: float | None = None,
     offset: float = 0.0,
+    expected: tuple[float, float] = EXPECTED,
 ) -> Curve:
     """Read a measured rocking curve from a diffractometer's file or from text; ``docs/files.md`` lists the formats.
 
@@ -53,8 +54,8 @@ def read_curve(
     path : the file.
     step : angle between the points of a one-column file [arcsec]; None: as its header says, or ``DEFAULT_STEP``.
     axis : "relative", "omega", "2theta" or "relative-reversed", the sign of which is that of ω; None: as the file says,
-        or guessed: the substrate peak lies near 0, 25.5° or 51°, and relative angles have the layer on the side of the
-        fringes.
+        or guessed: the substrate peak lies near 0 or where it is ``expected``, and relative angles have the layer on
+        the side of the fringes.
     unit : "arcsec", "arcmin", "deg", "mdeg", "rad", "mrad" or "urad", of an angle column; None: as the file says, or
         guessed from its range and step.
     peak : row of the substrate peak, from 0 over the points or the lines of numbers in the file, or its place on the
@@ -64,6 +65,7 @@ def read_curve(
     number : which scan of the file, from 1; None: the only one. See ``list_scans``.
     per_count, offset : intensity = per_count · (counts + offset), for the counting statistics; None: as the file says,
         or 1 of whole numbers that scatter as counts do.
+    expected : ω and 2θ of the substrate peak [degrees].
 
     Raises
     ------
@@ -88,7 +90,7 @@ def read_curve(
     one, remark = _one_count(table, scan, per_count)
     steps = find_jumps(y, one)
     about = gain(y) if one is None else float(np.mean(one))
-    found = placed(table, scan, undone(y, steps), about, (axis, unit, place), source)
+    found = placed(table, scan, undone(y, steps), about, (axis, unit, place), expected, source)
     angle = found.angle(x, table.factor * (table.step or 1.0))
     if (after := int(np.sum(angle > 0.0))) < MIN_AFTER_PEAK:
         what = f"{after} points beyond {found.where} are too few, at least {MIN_AFTER_PEAK} are needed"

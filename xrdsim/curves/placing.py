@@ -68,6 +68,7 @@ def placed(
     even: Floats,
     one: float,
     said: tuple[str | None, str | None, Place | None],
+    expected: tuple[float, float],
     source: str,
 ) -> Placed:
     """Find the peak and complete the axis.
@@ -78,6 +79,7 @@ def placed(
     even : (n,) their intensities without jumps.
     one : intensity of one count, about.
     said : axis, unit and place of the peak by the caller, None where he says nothing.
+    expected : ω and 2θ of the substrate peak [degrees].
     """
     axis, unit, peak = said
     x = scan.angle
@@ -93,7 +95,7 @@ def placed(
             refuse(source, what)
         top = find_peak(x, even, source) if peak is None else int(np.flatnonzero(scan.row == peak)[0])
         at, where = float(x[top]), f"the substrate peak in row {scan.row[top]} ({table.place} {scan.line[top]})"
-    kind = axis or table.axis or guess_axis(x, at, unit, table.hint)
+    kind = axis or table.axis or guess_axis(x, at, unit, table.hint, expected)
     if kind is None or unit is None:
         ask(x, at, source)
     note = ""

@@ -19,6 +19,7 @@ from xrdsim.curves.curve import Curve, read_curve
 from xrdsim.errors import ParameterError, XrdError
 from xrdsim.experiment.setup import DAMAGE_EXPONENT, Experiment
 from xrdsim.fit.fitting import BUDGET, fit_curve
+from xrdsim.fit.judgement.stated import Claim
 from xrdsim.fit.problem import Problem, Unknowns, problem
 from xrdsim.fit.refinement import refine
 from xrdsim.fit.result import Estimate, Fit
@@ -45,12 +46,14 @@ class Choices:
     posing : arguments of ``xrdsim.fit.problem.problem``: the unknowns, and how the curve is prepared.
     starts : (m, 7 or 9) parameters, the same for all curves.
     fitting : arguments of ``fit_curve``.
+    claim : the reflection that is said to have been measured; None where ``posing`` has the experiment.
     """
 
     reading: Keywords = field(default_factory=dict)
     posing: Keywords = field(default_factory=dict)
     starts: Array | None = None
     fitting: Keywords = field(default_factory=dict)
+    claim: Claim | None = None
 
 
 def fit(
@@ -88,7 +91,7 @@ def fit(
     scale, background : values to fix, in the unit of the intensity.
     prior : (mean, standard deviation) of parameters, zero or fwhm, normal.
     mask, both_sides, exclude : which points are fitted, see ``xrdsim.fit.preparation.measurement_of``.
-    experiment : what was measured; None for GGG 444 with Cu Kα1.
+    experiment : what was measured; None for GGG 444 with Cu Kα1, unless the file says otherwise.
     starts : what proposes starts, such as ``xrdml.NetworkStarts()``, which `xrd fit` takes; None for none.
     budget, effort, seed, chains, likelihood, progress : see ``xrdsim.fit.fit_curve``.
     reading : arguments of ``read_curve``.
@@ -111,7 +114,8 @@ def fit(
     )
     posing = {"unknowns": unknowns, "mask": mask, "both_sides": both_sides, "exclude": exclude}
     fitting = {"budget": budget, "effort": effort, "seed": seed, "chains": chains, "likelihood": tuple(likelihood)}
-    choices = Choices(reading=reading, posing=posing | {"experiment": experiment}, fitting=fitting)
+    claim = Claim() if experiment is None else None
+    choices = Choices(reading=reading, posing=posing | {"experiment": experiment}, fitting=fitting, claim=claim)
     return fit_file(curve, choices, starts=starts, progress=progress)
 
 
@@ -137,8 +141,13 @@ def fit_file(
     begun = time.perf_counter() if begun is None else begun
     if isinstance(path, Curve) and choices.reading:
         raise ParameterError(f"{', '.join(choices.reading)}: a curve that was read is not read again; leave them out")
-    curve = path if isinstance(path, Curve) else read_curve(path, **choices.reading)
-    given = problem(curve, **choices.posing)
+    posing, claim = dict(choices.posing), choices.claim
+    if claim is None:
+        curve = path if isinstance(path, Curve) else read_curve(path, **choices.reading)
+    else:
+        found = claim.heard(path) if isinstance(path, Curve) else claim.read(path, **choices.reading)
+        curve, posing["experiment"] = found
+    given = problem(curve, **posing)
     begun += _compile(given)
     first = None if starts is None else starts(given)
     fit = fit_curve(given, starts=choices.starts, begin=first, begun=begun, progress=progress, **choices.fitting)
