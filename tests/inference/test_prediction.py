@@ -16,9 +16,9 @@ from xrdsim.errors import CheckpointError, CurveError
 from xrdsim.experiment.reflection import GGG_444
 from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
 from xrdsim.experiment.setup import Experiment
+from xrdsim.fit.judgement.verdict import MISFIT_FROM
 from xrdsim.fit.report.tables import table
 from xrdsim.fit.result import Verdict
-from xrdsim.fit.verdict import MISFIT_FROM
 from xrdsim.profiles.space import ParameterSpace
 from xrdsim.profiles.two_gaussians import NAMES
 

@@ -140,7 +140,16 @@ def predict(
 
     outputs(folder=output)
     chosen = reflection.one()
-    _show(run(curve, model, refine=refine, damage=damage, reflection=chosen, **file.reading()), output, html)
+    fitted = run(
+        curve,
+        model,
+        refine=refine,
+        damage=damage,
+        reflection=chosen,
+        despite=reflection.despite_file,
+        **file.reading(),
+    )
+    _show(fitted, output, html)
 
 
 def _show(fitted: "Fit", folder: Path, html: bool) -> None:

@@ -13,13 +13,15 @@ from xrdsim.commands.options import (
     ReflectionOptions,
     SpaceOption,
     WidthOption,
-    experiment_of,
     space_of,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from xrdsim.fit.sample import Sample
     from xrdsim.fit.series import Choices
+    from xrdsim.limits import Json
 
 _FIXED = "one value fixes it"
 
@@ -36,20 +38,42 @@ class File:
         float | None, typer.Option(help="Counts that were added: intensity = per count·(N + offset); default: 0.")
     ] = None
     number: Annotated[int | None, typer.Option(help="Which scan of a file with several, from 1.")] = None
-    step: Annotated[float | None, typer.Option(help="Angle between points of a one-column file in arcsec.")] = None
-    axis: Annotated[
-        Literal["relative", "omega", "2theta"] | None, typer.Option(help="What the angle column is; default: found.")
+    columns: Annotated[
+        str | None,
+        typer.Option(help="Columns of text, from 1: 1,3 or the intensity alone.", metavar="ANGLE,INTENSITY"),
     ] = None
-    unit: Annotated[Literal["arcsec", "deg"] | None, typer.Option(help="Unit of the angle column; default: found.")] = (
-        None
-    )
-    peak: Annotated[int | None, typer.Option(help="Row of the substrate peak, from 0; default: found.")] = None
-    drop_negative: Annotated[bool, typer.Option("--drop-negative", help="Leave out negative intensities.")] = False
+    step: Annotated[
+        float | None, typer.Option(help="Angle between points of a one-column file in arcsec; default: of its header.")
+    ] = None
+    axis: Annotated[
+        Literal["relative", "omega", "2theta", "relative-reversed"] | None,
+        typer.Option(
+            help="What the angle column is; default: found. Strained layers are at lower ω and 2θ, and at positive "
+            "relative angles; relative-reversed has them at negative ones, as ω - ω_B.",
+        ),
+    ] = None
+    unit: Annotated[
+        Literal["arcsec", "deg", "arcmin", "mdeg", "rad", "mrad", "urad"] | None,
+        typer.Option(help="Unit of the angle column; default: found."),
+    ] = None
+    peak: Annotated[
+        str | None,
+        typer.Option(
+            help="Row of the substrate peak, from 0, or its angle on the axis of the file with a unit, also outside "
+            "the scan; default: found.",
+            metavar="12|25.47deg",
+        ),
+    ] = None
+    drop_negative: Annotated[
+        bool, typer.Option("--drop-negative", help="Leave out negative intensities, which raises a weak tail.")
+    ] = False
 
     def reading(self) -> dict[str, Any]:
         """Arguments of ``read_curve``, without those that were not given."""
         given = {name: getattr(self, name) for name in ("step", "axis", "unit", "peak", "per_count", "offset")}
         found = {name: value for name, value in given.items() if value is not None}
+        if self.columns is not None:
+            found["columns"] = columns_of(self.columns)
         return found | {"number": self.number, "drop_negative": self.drop_negative}
 
 
@@ -208,11 +232,9 @@ def choices_of(
     start: Path | None = None,
 ) -> "Choices":
     """Choices of a fit: options, else what the result says from which is begun, else the defaults."""
-    from xrdsim.commands.terminal import say
+    from xrdsim.commands.terminal import say, warn
     from xrdsim.errors import ParameterError
-    from xrdsim.experiment.reflection import GGG_444
-    from xrdsim.experiment.setup import Experiment
-    from xrdsim.fit.evidence import shapes_of
+    from xrdsim.fit.judgement.stated import Claim
     from xrdsim.fit.preparation import WHOLE
     from xrdsim.fit.problem import Unknowns
     from xrdsim.fit.series import Choices
@@ -231,7 +253,6 @@ def choices_of(
         "convention": instrument.convention,
         "per_count": reading.pop("per_count", None),
         "offset": reading.pop("offset", None),
-        **experiment_of(reflection, None),
     }
     chosen = {name: value for name, value in given.items() if value is not None}
     earlier = {} if start is None else settings_of(start)
@@ -241,12 +262,19 @@ def choices_of(
     chosen = taken | chosen
     reading |= {"per_count": chosen.pop("per_count", None), "offset": chosen.pop("offset", 0.0)}
     described = {"convention": chosen.pop("convention")} if "convention" in chosen else {}
-    chosen["experiment"] = Experiment(chosen.pop("reflection", GGG_444), **described)
+    earlier_one = chosen.pop("reflection", None)
+    tables = reflection.tables() or (None if earlier_one is None else [earlier_one.to_dict()])
+    claim = Claim(
+        table=None if tables is None else tables[0],
+        where="" if reflection.reflection is None else str(reflection.reflection),
+        described=described,
+        despite=reflection.despite_file,
+    )
+    if claim.reflection.warning:
+        warn(claim.reflection.warning)
     ranges = chosen.pop("space", None) or ParameterSpace()
-    reflected = chosen["experiment"].reflection
-    chosen["instrument"], chosen["alternatives"] = shapes_of(chosen.pop("instrument", None), reflected)
     chosen = WHOLE | chosen
-    names = ("fwhm", "zero", "scale", "background", "priors", "instrument", "alternatives", "limits")
+    names = ("fwhm", "zero", "scale", "background", "priors", "instrument", "limits")
     chosen["unknowns"] = unknowns = Unknowns(
         space=ranges.with_damage() if unknown.damage else ranges,
         **{name: chosen.pop(name) for name in names if name in chosen},
@@ -257,7 +285,7 @@ def choices_of(
             starts = adapted(unknowns.space.check(read_sample(start)), unknowns.space)
         except ParameterError as error:
             raise ParameterError(str(error) if str(start) in str(error) else f"{start}: {error}") from None
-    return Choices(reading=reading, posing=chosen, starts=starts, fitting=fitting)
+    return Choices(reading=reading, posing=chosen, starts=starts, fitting=fitting, claim=claim)
 
 
 def sample_of(
@@ -270,11 +298,10 @@ def sample_of(
     together: Together,
 ) -> "Sample":
     """The sample whose curves are given, or listed in one TOML file."""
-    from xrdsim.curves.curve import read_curve
+    from xrdsim.commands.terminal import warn
     from xrdsim.errors import ParameterError
-    from xrdsim.experiment.reflection import GGG_444
-    from xrdsim.experiment.setup import DAMAGE_EXPONENT, Experiment
-    from xrdsim.fit.evidence import shapes_of
+    from xrdsim.experiment.setup import DAMAGE_EXPONENT
+    from xrdsim.fit.judgement.stated import Claim
     from xrdsim.fit.preparation import WHOLE
     from xrdsim.fit.sample import Entry, Sample, read_sample_toml
 
@@ -302,23 +329,20 @@ def sample_of(
         changed = {} if together.damage_exponent is None else {"damage_exponent": exponent}
         return replace(made, entries=kept, damage=made.damage or damage, **changed)
     paths = [*curves, *(path for path in apart if path not in curves)]
-    reflections = reflection.several(len(paths)) or [GGG_444] * len(paths)
+    tables: Sequence[Json | None] = reflection.tables(len(paths)) or [None] * len(paths)
+    where = "" if reflection.reflection is None else str(reflection.reflection)
     described: dict[str, Any] = {} if instrument.convention is None else {"convention": instrument.convention}
     given = instrument.limits() | points.chosen()
     preparing = WHOLE | {name: value for name, value in given.items() if value is not None}
     if "fwhm" in preparing:
         preparing["limits"] = preparing.get("limits", {}) | {"fwhm": preparing.pop("fwhm")}
     entries = []
-    for path, each in zip(paths, reflections, strict=True):
-        shape, alternatives = shapes_of(preparing.get("instrument"), each)
-        entries.append(
-            Entry(
-                curve=read_curve(path, **file.reading()),
-                experiment=Experiment(each, **described),
-                preparing=preparing | {"instrument": shape, "alternatives": alternatives},
-                fitted=path not in apart,
-            )
-        )
+    for path, table in zip(paths, tables, strict=True):
+        claim = Claim(table=table, where=where, described=described, despite=reflection.despite_file)
+        if claim.reflection.warning:
+            warn(claim.reflection.warning)
+        curve, experiment = claim.read(path, **file.reading())
+        entries.append(Entry(curve=curve, experiment=experiment, preparing=preparing, fitted=path not in apart))
     return Sample(entries=tuple(entries), damage=damage, damage_exponent=exponent)
 
 
@@ -337,6 +361,16 @@ def shape_of(text: str) -> tuple[str, tuple[float, float]]:
     """NAME=LOW:HIGH."""
     name, _, limits = text.partition("=")
     return name.strip(), limits_of(f"shape {name.strip()}", limits)
+
+
+def columns_of(text: str) -> tuple[int, ...]:
+    """ANGLE,INTENSITY, or the intensity alone."""
+    from xrdsim.errors import ParameterError
+
+    try:
+        return tuple(int(each) for each in text.split(","))
+    except ValueError:
+        raise ParameterError(f"--columns {text!r} must be ANGLE,INTENSITY, such as 1,3") from None
 
 
 def prior_of(text: str) -> tuple[str, tuple[float, float]]:

@@ -18,9 +18,10 @@ from xrdml.inference.starts import allowed, seen, solve_curve
 from xrdml.networks.checkpoint import TrainedModel, load_model
 from xrdsim.curves.curve import Curve, read_curve
 from xrdsim.dataset.simulation import BASE_FWHM
-from xrdsim.errors import CheckpointError
+from xrdsim.errors import CheckpointError, CurveError
 from xrdsim.experiment.reflection import Reflection
 from xrdsim.fit.fitting import describe, fit_curve
+from xrdsim.fit.judgement.stated import SAME_WAVELENGTH, contradictions, expected_angles
 from xrdsim.fit.posterior import Posterior
 from xrdsim.fit.preparation import within_reach
 from xrdsim.fit.problem import Problem, Unknowns, problem
@@ -54,6 +55,7 @@ def predict(
     refine: bool = False,
     damage: bool = False,
     reflection: Reflection | None = None,
+    despite: bool = False,
     **reading: Any,
 ) -> Fit:
     """Estimate the parameters of a measured curve and simulate what they make.
@@ -65,6 +67,7 @@ def predict(
     refine : refine what the network takes for likely on the curve; the best one is returned.
     damage : estimate the static Debye–Waller damage, too; otherwise a network that knows it takes it for absent.
     reflection : what was measured; None takes that of the model for granted.
+    despite : take the curve for one of that reflection although its file states another crystal or angle.
     reading : arguments of ``read_curve``.
 
     Returns
@@ -86,7 +89,14 @@ def predict(
             "needs no network, or train one for this reflection (`xrd gen` and `xrd train`) and name it with --model"
         )
     if not isinstance(curve, Curve):
-        curve = read_curve(curve, **reading)
+        curve = read_curve(curve, expected=expected_angles(trained.experiment.reflection), **reading)
+    known = trained.experiment.reflection
+    against = contradictions(curve.stated, known, said=reflection is not None)
+    light = curve.stated.wavelength
+    if light is not None and abs(light / known.wavelength - 1.0) > SAME_WAVELENGTH:
+        against.append(f"it was measured with {light:g} Å, and the network knows {known.wavelength:g} Å")
+    if against and not despite:
+        raise CurveError(f"{curve.source or 'the curve'}: {'; '.join(against)}; --despite-file takes it nevertheless")
     if damage and not trained.space.damage:
         raise CheckpointError(f"{trained.path} has no damage; train a model with it, or try `xrd fit --damage`")
     space = trained.space if damage else trained.space.without_damage()

@@ -97,6 +97,10 @@ class ReflectionOptions:
         float | None, typer.Option(help="Where the miscut leans, in °; 0: towards grazing incidence; default: 0.")
     ] = None
 
+    despite_file: Annotated[
+        bool, typer.Option("--despite-file", help="Fit although the file states another crystal, wavelength or angle.")
+    ] = False
+
     def tables(self, count: int = 1) -> "list[Json] | None":
         """The tables of so many reflections; None where nothing is said of them.
 
@@ -108,7 +112,8 @@ class ReflectionOptions:
         from xrdsim.experiment.files import read_table
         from xrdsim.experiment.notation import indices_of, lattice_of, wavelength_of
 
-        named = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "reflection"}
+        names = [each.name for each in fields(self) if each.name not in ("reflection", "despite_file")]
+        named = {name: getattr(self, name) for name in names}
         given = {name: value for name, value in named.items() if value is not None}
         if self.reflection is not None:
             if given:

@@ -1,11 +1,12 @@
 """Columns of angle and intensity as a file gives them, with what the file says about them."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
+from xrdsim.curves.stated import Stated
 from xrdsim.errors import CurveError
 
 _SLACK = 0.05  # of a count: the rounding of what is stored
@@ -26,10 +27,17 @@ class Columns:
     name : what was scanned, in the words of the file; empty in a file without words.
     axis, unit : kind of the angle column and its unit; None where the file leaves it open.
     step : of intensities without angles [arcsec]; the angle is then the row.
+    factor : of the angles, where they are not those of the crystal.
     peak : row of the substrate peak, where the file says it.
     time : mean counting time of a point [s]; None where it is unknown.
     per_count : (n,) intensity of one count; None where it is unknown.
+    hint : kind of the angle column by its name, if its angles turn out not to be relative.
+    numbered : whether the angle column may only number the points.
+    marked : whether this program wrote the file, so that its axis is known.
+    counted : whether the file leaves open what one count is, so that whole numbers may be counts.
     remarks : more for the sentence.
+    stated : what else the file says.
+    drives : (n,) angles of the goniometer [degrees] by the names "omega" and "two_theta", as far as given.
     """
 
     angle: Floats
@@ -42,16 +50,43 @@ class Columns:
     axis: str | None = None
     unit: str | None = None
     step: float | None = None
+    factor: float = 1.0
     peak: int | None = None
     time: float | None = None
     per_count: Floats | None = None
+    hint: str | None = None
+    numbered: bool = False
+    marked: bool = False
+    counted: bool = False
     remarks: tuple[str, ...] = ()
+    stated: Stated = field(default_factory=Stated)
+    drives: dict[str, Floats] = field(default_factory=dict)
 
     def __str__(self) -> str:
         ends = f"{self.angle[0]:g} … {self.angle[-1]:g}" if self.angle.size and self.step is None else ""
         words = " ".join(word for word in (self.name, ends, self.unit) if word)
         time = "" if self.time is None else f"{self.time:.3g} s a point"
         return f"{self.number}: {', '.join(part for part in (words, f'{self.angle.size} points', time) if part)}"
+
+
+@dataclass(frozen=True, eq=False)
+class Unreadable:
+    """A scan that cannot be read, among others of its file.
+
+    Attributes
+    ----------
+    number : of the scan in the file, from 1.
+    error : why it cannot.
+    """
+
+    number: int
+    error: CurveError
+
+    def __str__(self) -> str:
+        return f"{self.number}: cannot be read ({str(self.error).rpartition(': ')[2]})"
+
+
+Scans = list[Columns | Unreadable]
 
 
 def refuse(source: str, what: str, line: int | None = None, place: str = "line") -> NoReturn:

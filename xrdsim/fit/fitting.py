@@ -9,7 +9,8 @@ import numpy as np
 
 from xrdsim.curves.curve import Curve
 from xrdsim.errors import ParameterError
-from xrdsim.fit.evidence import best_instruments, likeliest_tolerances
+from xrdsim.fit.judgement.evidence import best_instruments, likeliest_tolerances
+from xrdsim.fit.judgement.verdict import FINAL, as_good, compare, difference, estimate_of, judge, misfit_from
 from xrdsim.fit.likelihood import profile_likelihood
 from xrdsim.fit.measurement import Measurement
 from xrdsim.fit.posterior import LEVEL, Posterior, laplace, posterior
@@ -19,7 +20,6 @@ from xrdsim.fit.result import Estimate, Fit, Minimum, Verdict
 from xrdsim.fit.search import Ending, search, valleys
 from xrdsim.fit.settings import assumed, settings_to_dict
 from xrdsim.fit.unknowns import INTENSITY, Array
-from xrdsim.fit.verdict import FINAL, as_good, compare, difference, estimate_of, judge, misfit_from
 from xrdsim.forward.derived import UNITS, depth_end, derived, largest_strain, strain_profile
 
 BUDGET = 30.0

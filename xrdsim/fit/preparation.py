@@ -8,6 +8,8 @@ w²/12 to the variance of the instrument.
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +23,7 @@ from xrdsim.fit.measurement import Measurement, equidistant
 from xrdsim.fit.unknowns import Array, Limits
 from xrdsim.forward.simulator import Simulator
 from xrdsim.observation.resample import PEAK_MASK
+from xrdsim.observation.shapes import AUTO, shapes_of
 from xrdsim.profiles.space import ParameterSpace
 
 BEYOND = 600.0
@@ -29,7 +32,7 @@ BEYOND = 600.0
 RESOLVED = 8.0
 """Points that the narrowest instrument's FWHM is worth; denser ones are summed."""
 
-WHOLE = {"mask": 0.0, "both_sides": True, "tolerance": 0.02}
+WHOLE: dict[str, Any] = {"mask": 0.0, "both_sides": True, "tolerance": 0.02, "instrument": AUTO}
 """Arguments of ``measurement_of`` for the whole curve, peak and compressed side: what fits of files begin with."""
 
 _FEWEST = 50  # points below which nothing can be said
@@ -40,8 +43,7 @@ def measurement_of(
     curve: Curve,
     space: ParameterSpace,
     *,
-    instrument: Instrument | None = None,
-    alternatives: tuple[Instrument, ...] = (),
+    instrument: str | Path | Instrument = GAUSSIAN,
     zero: Limits | None = None,
     limits: Mapping[str, Limits] | None = None,
     scale: float | None = None,
@@ -60,8 +62,9 @@ def measurement_of(
     ----------
     curve : as measured; points at other than equal steps are interpolated in the model.
     space : of the profiles that are tried on it.
-    instrument, alternatives, zero, scale, background : see ``Measurement``; None takes a Gaussian. The limits of an
-        instrument's table are made to suit the reflection.
+    instrument : itself, or as ``xrdsim.observation.shapes.shapes_of`` takes it; the limits of its table are made to
+        suit the reflection.
+    zero, scale, background : see ``Measurement``.
     limits : others, of its parameters by name.
     per_count, offset : intensity = per_count·(counts + offset); None takes what the curve says. If nothing is known,
         log10 intensities are compared.
@@ -87,8 +90,8 @@ def measurement_of(
     mask = PEAK_MASK * dispersion(reflection) if mask is None else mask
     if not mask >= 0.0:
         raise ParameterError(f"mask = {mask:g} must be at least 0 arcsec")
-    instrument = suited(instrument or GAUSSIAN, reflection)
-    alternatives = tuple(suited(each, reflection) for each in alternatives)
+    shape, others = shapes_of(instrument, reflection)
+    instrument, alternatives = suited(shape, reflection), tuple(suited(each, reflection) for each in others)
     given = dict(limits or {})
     known = {name for each in (instrument, *alternatives) for name in each.names}
     for name in given.keys() - known:

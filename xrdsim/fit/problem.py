@@ -8,6 +8,7 @@ rows of the profile, of its own zero and instrument, and of its own scale and ba
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,11 @@ from numpy.typing import ArrayLike
 from xrdsim.curves.curve import Curve
 from xrdsim.errors import ParameterError
 from xrdsim.experiment.instrument import GAUSSIAN, ZERO, Instrument
+from xrdsim.experiment.reflection import GGG_444
 from xrdsim.fit.measurement import Measurement, Scoring
 from xrdsim.fit.preparation import measurement_of
 from xrdsim.fit.unknowns import Array, Layout, Limits, measurement_unknowns, profile_unknowns
+from xrdsim.observation.shapes import shapes_of
 from xrdsim.profiles.space import ParameterSpace
 
 
@@ -227,7 +230,7 @@ class Unknowns:
     ----------
     space : of the profile, with kappa and p if the damage is fitted; its ties are put in order.
     fwhm, zero : limits [arcsec]; None for those that suit the reflection.
-    instrument, alternatives : through which it was measured, and others that the evidence may choose; None: a Gaussian.
+    instrument : through which it was measured, itself or as ``measurement_of`` takes it.
     limits : of further parameters of the instrument, by name.
     scale, background : None, or a value to fix.
     priors : (mean, standard deviation) of any of them, normal.
@@ -244,12 +247,11 @@ class Unknowns:
     scale: float | None = None
     background: float | None = None
     priors: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    instrument: Instrument | None = None
-    alternatives: tuple[Instrument, ...] = ()
+    instrument: str | Path | Instrument = GAUSSIAN
     limits: Mapping[str, Limits] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        instrument = self.instrument or GAUSSIAN
+        instrument, _ = shapes_of(self.instrument, GGG_444)
         limits = tuple(self.ends.get(each.name, each.limits) for each in instrument.parameters)
         measured = measurement_unknowns(instrument, self.zero or ZERO.limits, limits, self.scale, self.background)
         Layout.of(profile_unknowns(self.space), [measured], self.priors)
@@ -287,7 +289,6 @@ def problem(curve: Curve, *, unknowns: Unknowns | None = None, **preparing: Any)
         zero=chosen.zero,
         limits=chosen.ends,
         instrument=chosen.instrument,
-        alternatives=chosen.alternatives,
         scale=chosen.scale,
         background=chosen.background,
         **preparing,

@@ -14,20 +14,19 @@ from typing import Any
 
 import numpy as np
 
-from xrdsim.curves.curve import Curve, read_curve
+from xrdsim.curves.curve import Curve
 from xrdsim.errors import ParameterError, XrdError
 from xrdsim.experiment.files import refuse_unknown
 from xrdsim.experiment.notation import written
-from xrdsim.experiment.reflection import Reflection
 from xrdsim.experiment.setup import DAMAGE_EXPONENT, Experiment, damage_power
-from xrdsim.fit.evidence import shapes_of
+from xrdsim.fit.judgement.stated import Claim
+from xrdsim.fit.judgement.verdict import FINAL, compare
 from xrdsim.fit.measurement import Measurement
 from xrdsim.fit.preparation import WHOLE, measurement_of
 from xrdsim.fit.problem import Problem
 from xrdsim.fit.refinement import refine
 from xrdsim.fit.result import CurveFit, Estimate, Fit
 from xrdsim.fit.unknowns import Array
-from xrdsim.fit.verdict import FINAL, compare
 from xrdsim.limits import Json, read_toml
 from xrdsim.profiles.space import ParameterSpace
 
@@ -154,7 +153,7 @@ def read_sample_toml(path: str | Path) -> Sample:
         raise ParameterError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
 
 
-_READING = ("per_count", "offset", "number", "step", "axis", "unit", "peak", "drop_negative")
+_READING = ("per_count", "offset", "number", "step", "axis", "unit", "peak", "columns", "drop_negative")
 _LIMITS = ("fwhm", "zero", "lorentz", "tail_share", "tail_fwhm", "eta")
 _VALUES = ("scale", "background", "mask", "both_sides", "tolerance", "instrument")
 _OF_EXPERIMENT = ("convention", "monochromator")
@@ -166,26 +165,21 @@ def _entry(table: Json, common: Json, path: Path, number: int) -> Entry:
     name = table.pop("file", None)
     if not isinstance(name, str):
         raise ParameterError(f"{where} has no file")
-    fitted = table.pop("fit", True)
+    fitted, despite = table.pop("fit", True), bool(table.pop("despite_file", False))
     reading, limits, values, described = (
         {key: table.pop(key) for key in keys if key in table} for keys in (_READING, _LIMITS, _VALUES, _OF_EXPERIMENT)
     )
     exclude = table.pop("exclude", [])
-    reflection = Reflection.from_dict(_together(common, table), str(path))
+    claim = Claim(table=_together(common, table), where=str(path), described=described, despite=despite)
+    claim.reflection  # noqa: B018 - whether it has a meaning
     try:
         ends = {key: (float(low), float(high)) for key, (low, high) in limits.items()}
         preparing = WHOLE | {**values, "exclude": tuple((float(low), float(high)) for low, high in exclude)}
-        preparing["instrument"], preparing["alternatives"] = shapes_of(values.get("instrument"), reflection)
         if "zero" in ends:
             preparing["zero"] = ends.pop("zero")
         preparing["limits"] = ends
-        experiment = Experiment(reflection, **described)
-        return Entry(
-            curve=read_curve(path.parent / name, **reading),
-            experiment=experiment,
-            preparing=preparing,
-            fitted=bool(fitted),
-        )
+        curve, experiment = claim.read(path.parent / name, **reading)
+        return Entry(curve=curve, experiment=experiment, preparing=preparing, fitted=bool(fitted))
     except (TypeError, ValueError) as error:
         if isinstance(error, XrdError):
             raise

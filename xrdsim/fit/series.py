@@ -19,13 +19,15 @@ from xrdsim.curves.curve import Curve, read_curve
 from xrdsim.errors import ParameterError, XrdError
 from xrdsim.experiment.instrument import Instrument
 from xrdsim.experiment.setup import DAMAGE_EXPONENT, Experiment
-from xrdsim.fit.evidence import TOLERANCE, shapes_of
 from xrdsim.fit.fitting import BUDGET, fit_curve
+from xrdsim.fit.judgement.evidence import TOLERANCE
+from xrdsim.fit.judgement.stated import Claim
 from xrdsim.fit.problem import Problem, Unknowns, problem
 from xrdsim.fit.refinement import refine
 from xrdsim.fit.result import Estimate, Fit
 from xrdsim.fit.sample import Keywords, Sample, foretold, joint_problem
 from xrdsim.fit.unknowns import Array
+from xrdsim.observation.shapes import AUTO
 from xrdsim.profiles.space import ParameterSpace
 
 WITHOUT = "The network knows no such reflection; the search began without it."
@@ -47,12 +49,14 @@ class Choices:
     posing : arguments of ``xrdsim.fit.problem.problem``: the unknowns, and how the curve is prepared.
     starts : (m, 7 or 9) parameters, the same for all curves.
     fitting : arguments of ``fit_curve``.
+    claim : the reflection that is said to have been measured; None where ``posing`` has the experiment.
     """
 
     reading: Keywords = field(default_factory=dict)
     posing: Keywords = field(default_factory=dict)
     starts: Array | None = None
     fitting: Keywords = field(default_factory=dict)
+    claim: Claim | None = None
 
 
 def fit(
@@ -65,7 +69,7 @@ def fit(
     scale: float | None = None,
     background: float | None = None,
     prior: Mapping[str, tuple[float, float]] | None = None,
-    instrument: str | Path | Instrument | None = None,
+    instrument: str | Path | Instrument = AUTO,
     shape: Mapping[str, tuple[float, float]] | None = None,
     tolerance: float = TOLERANCE,
     mask: float = 0.0,
@@ -88,14 +92,14 @@ def fit(
     curve : a file for ``read_curve``, or a curve that was read.
     space : ranges of the parameters; None for the default ones.
     damage : with the static Debye–Waller damage kappa, p.
-    instrument, shape : see ``xrdsim.fit.evidence.shapes_of``, and limits of its parameters by name.
+    instrument, shape : see ``xrdsim.observation.shapes.shapes_of``, and limits of its parameters by name.
     tolerance : the largest part of the intensity that the model may be wrong by, where counts are known.
     fwhm, zero : limits of the instrument and of the angle of the substrate peak [arcsec]; equal ones fix it,
         and None takes those that suit the reflection.
     scale, background : values to fix, in the unit of the intensity.
     prior : (mean, standard deviation) of parameters, zero or fwhm, normal.
     mask, both_sides, exclude : which points are fitted, see ``xrdsim.fit.preparation.measurement_of``.
-    experiment : what was measured; None for GGG 444 with Cu Kα1.
+    experiment : what was measured; None for GGG 444 with Cu Kα1, unless the file says otherwise.
     starts : what proposes starts, such as ``xrdml.NetworkStarts()``, which `xrd fit` takes; None for none.
     budget, effort, seed, chains, likelihood, progress : see ``xrdsim.fit.fit_curve``.
     reading : arguments of ``read_curve``.
@@ -108,12 +112,9 @@ def fit(
         A setting without meaning.
     """
     ranges = space or ParameterSpace()
-    described = experiment or Experiment()
-    made, alternatives = shapes_of(instrument, described.reflection)
     unknowns = Unknowns(
         ranges.with_damage() if damage else ranges,
-        instrument=made,
-        alternatives=alternatives,
+        instrument=instrument,
         limits=dict(shape or {}),
         fwhm=fwhm,
         zero=zero,
@@ -122,9 +123,10 @@ def fit(
         priors=dict(prior or {}),
     )
     points = {"mask": mask, "both_sides": both_sides, "exclude": exclude, "tolerance": tolerance}
-    posing = {"unknowns": unknowns, **points, "experiment": described}
+    posing = {"unknowns": unknowns, **points, "experiment": experiment}
     fitting = {"budget": budget, "effort": effort, "seed": seed, "chains": chains, "likelihood": tuple(likelihood)}
-    choices = Choices(reading=reading, posing=posing, fitting=fitting)
+    claim = Claim() if experiment is None else None
+    choices = Choices(reading=reading, posing=posing, fitting=fitting, claim=claim)
     return fit_file(curve, choices, starts=starts, progress=progress)
 
 
@@ -150,8 +152,13 @@ def fit_file(
     begun = time.perf_counter() if begun is None else begun
     if isinstance(path, Curve) and choices.reading:
         raise ParameterError(f"{', '.join(choices.reading)}: a curve that was read is not read again; leave them out")
-    curve = path if isinstance(path, Curve) else read_curve(path, **choices.reading)
-    given = problem(curve, **choices.posing)
+    posing, claim = dict(choices.posing), choices.claim
+    if claim is None:
+        curve = path if isinstance(path, Curve) else read_curve(path, **choices.reading)
+    else:
+        found = claim.heard(path) if isinstance(path, Curve) else claim.read(path, **choices.reading)
+        curve, posing["experiment"] = found
+    given = problem(curve, **posing)
     begun += _compile(given)
     first = None if starts is None else starts(given)
     fit = fit_curve(given, starts=choices.starts, begin=first, begun=begun, progress=progress, **choices.fitting)

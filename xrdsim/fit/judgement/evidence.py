@@ -5,65 +5,16 @@ Stat. 6, 461, 1978). The tolerance of a measurement, by which the model may be w
 """
 
 import math
-from pathlib import Path
 
-from xrdsim.errors import ParameterError
-from xrdsim.experiment.instrument import (
-    GAUSSIAN,
-    INSTRUMENTS,
-    PEDESTAL,
-    VOIGT,
-    VOIGT_PEDESTAL,
-    Family,
-    Instrument,
-    behind,
-    read_kernel,
-    tabulated,
-)
-from xrdsim.experiment.reflection import Reflection
 from xrdsim.fit.problem import Problem
 from xrdsim.fit.refinement import refine
 from xrdsim.fit.unknowns import Array
-from xrdsim.observation.monochromator import rocking_curve
-
-AUTO = "auto"
-"""Names no shape: a core with both tails, of which the evidence leaves one, or none, where the curve shows no more."""
 
 TOLERANCE = 0.02
 """Largest part of the intensity that the model is taken to be wrong by: susceptibilities, steps, a beam that drifts."""
 
 _EVALUATIONS = 25  # of the refinement of each shape
 _RTOL = 1e-3  # accuracy of the model [dex]
-
-
-def shapes_of(
-    named: str | Path | Instrument | None, reflection: Reflection
-) -> tuple[Instrument, tuple[Instrument, ...]]:
-    """An instrument, and those that the evidence may choose instead.
-
-    Parameters
-    ----------
-    named : an instrument; a shape; a file of a tabulated one; or None or ``auto`` for what the curve says.
-    reflection : that of the sample, whose own rocking curve is that of the ``monochromator``.
-
-    Raises
-    ------
-    ParameterError
-        Neither a shape nor a file, or a file that cannot be read.
-    """
-    if named is None or named == AUTO:
-        return VOIGT_PEDESTAL, (PEDESTAL, VOIGT, GAUSSIAN)
-    if isinstance(named, Instrument):
-        return named, ()
-    text = str(named)
-    if text == Family.MONOCHROMATOR:
-        return behind(rocking_curve(reflection)), ()
-    if text in tuple(INSTRUMENTS):
-        return INSTRUMENTS[Family(text)], ()
-    if not Path(text).is_file():
-        shapes = ", ".join((AUTO, *INSTRUMENTS, Family.MONOCHROMATOR))
-        raise ParameterError(f"instrument {text!r} is neither a shape nor a file; choose {shapes}, or a table's file")
-    return tabulated(read_kernel(text)), ()
 
 
 def best_instruments(given: Problem, x: Array, until: float) -> tuple[Problem, Array]:

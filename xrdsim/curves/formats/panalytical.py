@@ -1,23 +1,43 @@
 """XRDML files of PANalytical: ``counts`` as counted, ``intensities`` with the attenuation factors in them."""
 
+from dataclasses import replace
+from functools import partial
 from xml.etree import ElementTree
 
 import numpy as np
 
-from xrdsim.curves.columns import Columns, Floats, as_measured, refuse
-from xrdsim.curves.values import EXPORT, as_many, choose, is_rate, numbers, parse_xml, positive, unit_of
+from xrdsim.curves.columns import Columns, Floats, Scans, as_measured, refuse
+from xrdsim.curves.formats.values import (
+    EXPORT,
+    as_many,
+    choose,
+    each_scan,
+    goniometer,
+    is_rate,
+    kind_of,
+    number_of,
+    numbers,
+    parse_xml,
+    plain_name,
+    positive,
+    unit_of,
+)
+from xrdsim.curves.stated import ScanKind, Stated, hkl_of, wavelength_of
 
 
-def read_xrdml(data: bytes, source: str) -> list[Columns]:
+def read_xrdml(data: bytes, source: str) -> Scans:
     """Scans of a PANalytical file, XRDML 1.0 to 2.x."""
     root = parse_xml(data, source)
     if root.tag != "xrdMeasurements":
         refuse(source, f"the XML holds <{root.tag[:40]}>, no <xrdMeasurements>; {EXPORT}")
-    scans = enumerate(root.findall("xrdMeasurement/scan"), start=1)
-    return [_xrdml_scan(scan, i, f"{source}, scan {i}") for i, scan in scans]
+    found = [
+        (measurement, scan) for measurement in root.findall("xrdMeasurement") for scan in measurement.findall("scan")
+    ]
+    parts = enumerate(found, start=1)
+    return each_scan([partial(_xrdml_scan, scan, of, i, f"{source}, scan {i}") for i, (of, scan) in parts])
 
 
-def _xrdml_scan(scan: ElementTree.Element, number: int, where: str) -> Columns:
+def _xrdml_scan(scan: ElementTree.Element, of: ElementTree.Element, number: int, where: str) -> Columns:
     points = scan.find("dataPoints")
     found = None if points is None else next((e for e in points if e.tag in ("counts", "intensities")), None)
     if points is None or found is None:
@@ -38,6 +58,7 @@ def _xrdml_scan(scan: ElementTree.Element, number: int, where: str) -> Columns:
     name = scan.get("scanAxis", "")
     key, axis = choose(name, angles, where)
     status = scan.get("status", "Completed")
+    in_degrees = {drive: x for drive, x in angles.items() if units[drive] == "deg"}
     columns = Columns(
         angles[key],
         stored,
@@ -49,11 +70,38 @@ def _xrdml_scan(scan: ElementTree.Element, number: int, where: str) -> Columns:
         axis,
         unit_of(units[key], where),
         remarks=() if status == "Completed" else (f"the scan is marked {status!r}",),
+        stated=_stated(scan, of, name or key, kind_of(name, axis, angles)),
+        drives=goniometer(in_degrees),
     )
     factor = _column(points, ("beamAttenuationFactors", "commonBeamAttenuationFactor"), stored.size, where)
     time = _column(points, ("countingTimes", "commonCountingTime"), stored.size, where)
     rate = is_rate(found.get("unit", "counts"), where)
     return as_measured(columns, factor=factor, corrected=not raw, time=time, rate=rate)
+
+
+def _stated(scan: ElementTree.Element, of: ElementTree.Element, axis: str, kind: ScanKind | None) -> Stated:
+    """What the scan or its measurement says: the nearer one counts."""
+    wave, reflection = of.find("usedWavelength"), scan.find("reflection")
+    if reflection is None:
+        reflection = of.find("reflection")
+    stated = Stated(axis=axis, kind=kind)
+    if wave is not None:
+        intended = plain_name(wave.get("intended", ""))
+        line = number_of(wave.findtext("kBeta")) if intended == "kbeta" else number_of(wave.findtext("kAlpha1"))
+        stated = replace(stated, wavelength=wavelength_of(line), kalpha2=_doublet(wave, of, intended))
+    if reflection is not None:
+        hkl = hkl_of(*((reflection.findtext(f"hkl/{index}") or "").strip() for index in "hkl"))
+        stated = replace(stated, material=(reflection.findtext("material") or "").strip() or None, hkl=hkl)
+    return stated
+
+
+def _doublet(wave: ElementTree.Element, of: ElementTree.Element, intended: str) -> bool | None:
+    """Whether Kα2 is in the beam: "K-Alpha 1" is also written where nothing takes Kα2 away."""
+    ratio = number_of(wave.findtext("ratioKAlpha2KAlpha1"))
+    none = ratio == 0.0 or wave.find("kAlpha2") is None or of.find("incidentBeamPath/monochromator") is not None
+    if intended == "kalpha":
+        return None if ratio == 0.0 else True
+    return False if intended in ("kalpha1", "kbeta") and none else None
 
 
 def _column(points: ElementTree.Element, names: tuple[str, ...], size: int, where: str) -> Floats | None:

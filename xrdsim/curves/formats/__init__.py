@@ -1,0 +1,1 @@
+"""Files of diffractometers: one function a format, from the bytes of a file to its scans."""
