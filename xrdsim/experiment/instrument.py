@@ -228,7 +228,7 @@ SHARE = InstrumentParameter(
     "share of the tail",
     "",
     0.0,
-    0.4,
+    0.6,
     least=0.0,
     most=0.95,
     doc="part of the area of the instrument function that is its tail",

@@ -10,14 +10,25 @@ import numpy as np
 from xrdsim.curves.curve import Curve
 from xrdsim.errors import ParameterError
 from xrdsim.fit.judgement.evidence import best_instruments, likeliest_tolerances
-from xrdsim.fit.judgement.verdict import FINAL, as_good, compare, difference, estimate_of, judge, misfit_from
+from xrdsim.fit.judgement.verdict import (
+    FINAL,
+    as_good,
+    beyond_limits,
+    compare,
+    difference,
+    estimate_of,
+    judge,
+    misfit_from,
+    unique,
+)
 from xrdsim.fit.likelihood import profile_likelihood
 from xrdsim.fit.measurement import Measurement
+from xrdsim.fit.mirror import mirrored
 from xrdsim.fit.posterior import LEVEL, Posterior, laplace, posterior
 from xrdsim.fit.problem import Problem, problem
 from xrdsim.fit.refinement import METHODS, Refined, refine
 from xrdsim.fit.result import Estimate, Fit, Minimum, Verdict
-from xrdsim.fit.search import Ending, search, valleys
+from xrdsim.fit.search import Ending, distinct, search, valleys
 from xrdsim.fit.settings import assumed, settings_to_dict
 from xrdsim.fit.unknowns import INTENSITY, Array
 from xrdsim.forward.derived import UNITS, depth_end, derived, largest_strain, strain_profile
@@ -29,7 +40,9 @@ _SHARES = (0.7, 0.85, 1.0)  # parts of the budget after which the search, its co
 _LEAST = 0.3  # s that the last refinement has in any case
 _GOOD = 1e-3  # accuracy of the model when valleys are compared [dex]
 _NEARLY = ((120, 6), (8, 20))  # how many valleys are refined so far, by how many evaluations at most
+_GAINED = 1.0  # of Φ by which another valley must be lower to become the best one
 _DEPTHS = 400
+_MIRRORED = 40  # evaluations of the refinement of a mirrored profile
 _TRIMMED = 4  # times that outliers are left out of the scale of an estimate
 
 
@@ -126,10 +139,17 @@ def fit_curve(
         count, steps = _NEARLY[-1]
         nearly = refine(given, x[1:count], max_iter=steps, rtol_dex=_GOOD, until=last)
         x, objective = np.concatenate([x[:1], nearly.x]), np.append(objective[:1], nearly.objective)
+        if len(nearly.x) and nearly.objective.min() < refined.objective[0] - _GAINED:
+            at = 1 + int(nearly.objective.argmin())
+            x[[0, at]], objective[[0, at]] = x[[at, 0]], (nearly.objective.min(), refined.objective[0])
+            x[at] = refined.x[0]
+            refined = METHODS[method](given, x[:1], max_iter=max_iter, rtol_dex=FINAL, until=last)
     if time.perf_counter() > ends[1]:
         ended = Ending.BUDGET
     x = np.concatenate([refined.x, x[1:]])
     objective = np.append(refined.objective, objective[1:])
+    if not only_refine:
+        x, objective = _with_mirror(given, x, objective, last)
     alike = np.array([as_good(given, float(value), float(objective[0])) for value in objective])
     sampled = (posterior if chains else laplace)(given, x[alike], seed=seed)
     chosen = {"method": method, "seed": seed, "chains": chains}
@@ -143,6 +163,20 @@ def fit_curve(
         each = tuple(profile_likelihood(given, x[alike], name, intervals[name], level=LEVEL) for name in likelihood)
         fit = replace(fit, likelihoods=each)
     return replace(fit, seconds=time.perf_counter() - begun, settings=fit.settings | chosen)
+
+
+def _with_mirror(given: Problem, x: Array, objective: Array, until: float) -> tuple[Array, Array]:
+    """Minima and Φ with that of the mirrored partner of the best one, where it is another one and nearly as good."""
+    other = refine(given, mirrored(given, x[:1]), max_iter=_MIRRORED, rtol_dex=_GOOD, until=until)
+    value = float(other.objective[0])
+    if not as_good(given, value, float(objective[0])):
+        return x, objective
+    both, values = np.concatenate([x, other.x]), np.append(objective, value)
+    kept, _ = distinct(given, both, values, len(values))
+    if len(kept) == len(x):
+        return x, objective
+    order = np.argsort(values[1:], kind="stable") + 1
+    return both[np.append(0, order)], values[np.append(0, order)]
 
 
 def describe(given: Problem, x: Array, sampled: Posterior | None = None) -> Fit:
@@ -234,7 +268,9 @@ def _result(
         replace(each, measurement=own)
         for each, own in zip(compare(given, values[:1], linear, given.freedom, chi2[0]), of_measurements, strict=True)
     ]
-    verdict, reason = judge(given, curves, strongest, estimates[:size])
+    verdict, reason = judge(given, curves, strongest, estimates[:size], beyond_limits(given, x[:1]))
+    if verdict is Verdict.SOLVED and (others := unique(given, values[:, :size], objective)):
+        verdict, reason = Verdict.NOT_UNIQUE, f"{reason} {others}"
     depth, strain, band = _profile(given, params[0], sampled)
     return Fit(
         source=first.curve.source,

@@ -8,11 +8,13 @@ import numpy as np
 
 from xrdsim.curves.curve import DEFAULT_STEP
 from xrdsim.experiment.reflection import strain_to_angle, stretch
+from xrdsim.fit.judgement.residuals import rest_of, structure_of
 from xrdsim.fit.measurement import Measurement
 from xrdsim.fit.problem import Problem
 from xrdsim.fit.result import CurveFit, Estimate, FittedCurve, Verdict
 from xrdsim.fit.search import acceptable
 from xrdsim.fit.unknowns import Array, Unknown
+from xrdsim.forward.derived import depth_end, largest_strain, strain_profile
 
 MISFIT_FROM = 30 * DEFAULT_STEP
 """Angle [arcsec] from which on the mean |log10| is taken, for GGG 444."""
@@ -23,6 +25,11 @@ FINAL = 1e-4
 _BROAD = 0.5  # of its range: a wider interval does not determine a parameter
 _EDGE = 0.02  # of its range: an interval that ends so near a limit is open there
 _POOR = 0.1  # RMS misfit [dex] above which a curve of unknown noise is not described
+_WITHIN = 4.5  # of Φ above the best one, three deviations, up to which a minimum describes a curve as well
+_DIFFERENT = 0.1  # of the strain: profiles that differ by more are different ones
+_DEPTHS = 400
+_LIFTED = 4.5  # gain of Φ beyond a limit for which it is in the way
+_PHYSICAL = ("lorentz", "tail", "eta", "kappa", "D02", "D01", "Rp2", "Rp1")  # whose 0 is no end of a range
 _NOISY = 3.0  # … or above so many times the scatter of neighbouring points
 
 
@@ -48,41 +55,75 @@ def estimate_of(unknown: Unknown, numbers: tuple[float, float, float, float]) ->
     )
 
 
-def described(measured: Measurement, chi2: float | None, rms: float, freedom: float) -> tuple[Verdict, str]:
-    """Whether a model describes a curve, and a sentence.
+def described(
+    measured: Measurement, chi2: float | None, mu: Array, freedom: float, largest: float
+) -> tuple[Verdict, str]:
+    """Whether what a model leaves of a curve is noise, and a sentence.
 
     Parameters
     ----------
     measured : the curve.
-    chi2, rms : its reduced χ², None where the noise is unknown, and RMS misfit [dex].
+    chi2 : its reduced χ², None where the noise is unknown.
+    mu : (n,) the model.
     freedom : points less free unknowns.
+    largest : the largest strain of the profile.
     """
+    away, residual = measured.difference(mu), measured.residuals(mu)
+    rms = float(np.sqrt(np.mean(away**2)))
+    if measured.curve.jumps:
+        angle, factor = max(measured.curve.jumps, key=lambda jump: abs(math.log(jump[1])))
+        return Verdict.NOT_DESCRIBED, (
+            f"The intensity jumps by a factor of {max(factor, 1.0 / factor):.3g} at {angle:.4g}″, as of an attenuator "
+            "that was not corrected: correct it, or leave one side out with --exclude."
+        )
+    found = structure_of(residual, measured.angle)
+    left = rest_of(measured, residual, largest)
+    where = f" What is left lies in {left}." if left else ""
     if chi2 is not None:
         limit = max(1.15, 1.0 + 4.0 * math.sqrt(2.0 / freedom))
-        if chi2 > limit:
-            return Verdict.NOT_DESCRIBED, (
-                f"The reduced χ² is {chi2:.3g}, noise alone gives at most {limit:.3g}: the model does not describe the "
-                "curve, or a better minimum was not found."
-            )
         least = 1.0 - 6.0 * math.sqrt(2.0 / freedom)
         if chi2 < min(least, 0.5):
             return Verdict.UNDETERMINED, (
                 f"The reduced χ² is {chi2:.3g}, far below 1: the points scatter less than counts do. per_count = "
                 f"{measured.per_count:.3g} is too large, or the curve was smoothed; the intervals are too wide."
             )
-        return Verdict.SOLVED, f"The reduced χ² is {chi2:.3g}: the model describes the curve within its noise."
-    limit = max(_POOR, _NOISY * measured.scatter)
-    if rms > limit:
-        return Verdict.NOT_DESCRIBED, (
-            f"The curve and the model differ by {rms:.3g} dex (RMS), more than {limit:.3g}: the model does not "
-            "describe the curve, or a better minimum was not found."
+        noise = f"The reduced χ² is {chi2:.3g}, noise alone gives at most {limit:.3g}"
+        good, poor = chi2 <= limit, f"{noise}."
+        text = f"The reduced χ² is {chi2:.3g}: the model describes the curve within its noise."
+    else:
+        limit = max(_POOR, _NOISY * measured.scatter)
+        good = rms <= limit
+        poor = f"The curve and the model differ by {rms:.3g} dex (RMS), more than {limit:.3g}."
+        text = (
+            f"Curve and model differ by {rms:.3g} dex (RMS); neighbouring points scatter by {measured.scatter:.2g} dex."
         )
-    return Verdict.SOLVED, (
-        f"Curve and model differ by {rms:.3g} dex (RMS); neighbouring points scatter by {measured.scatter:.2g} dex."
-    )
+    if good and found.noise:
+        return Verdict.SOLVED, text
+    if good:
+        poor = (
+            f"{text.split(':')[0]}, but what is left is no noise: residuals of neighbours are alike by "
+            f"{found.correlation:.2g} standard deviations, and near {found.where:.4g}″ they stand out by "
+            f"{found.smooth:.2g}."
+        )
+    verdict = Verdict.NOT_DESCRIBED if float(np.abs(away).mean()) > _POOR else Verdict.ROUGH
+    return verdict, f"{poor}{where} {_NEXT[verdict]}"
 
 
-def judge(given: Problem, curves: Sequence[CurveFit], largest: float, estimates: list[Estimate]) -> tuple[Verdict, str]:
+_NEXT = {
+    Verdict.ROUGH: (
+        "The model lacks something there, or a better minimum was not found: look at the residuals, try another "
+        "--seed, more --effort, --damage or another --instrument; take the intervals for too narrow."
+    ),
+    Verdict.NOT_DESCRIBED: (
+        "The model does not describe the curve, or a better minimum was not found: check crystal, reflection, axis and "
+        "step, and try more --effort."
+    ),
+}
+
+
+def judge(
+    given: Problem, curves: Sequence[CurveFit], largest: float, estimates: list[Estimate], beyond: Sequence[str]
+) -> tuple[Verdict, str]:
     """Verdict and a sentence: each curve must be described, and the strain must be seen and determined.
 
     Parameters
@@ -91,15 +132,27 @@ def judge(given: Problem, curves: Sequence[CurveFit], largest: float, estimates:
     curves : what is said of each measurement.
     largest : the largest strain of the profile.
     estimates : of its parameters.
+    beyond : unknowns that would describe the curve better beyond their limits.
     """
     first = given.measurements[0]
     several = len(curves) > 1
+    foreign = [text for each in given.measurements if (text := _foreign(each))]
     poor = [each for each in curves if each.verdict != Verdict.SOLVED]
     if poor:
-        worst = next((each for each in poor if each.verdict == Verdict.NOT_DESCRIBED), poor[0])
+        order = (Verdict.NOT_DESCRIBED, Verdict.ROUGH)
+        worst = next((each for kind in order for each in poor if each.verdict == kind), poor[0])
         which = f"{len(poor)} of {len(curves)} curves are not described well. {_name(worst)}: " if several else ""
+        if foreign and worst.verdict in order:
+            return Verdict.NOT_THIS, f"{which}{worst.reason} {foreign[0]}"
+        if beyond and worst.verdict == Verdict.ROUGH:
+            return Verdict.AT_LIMITS, f"{which}{worst.reason} {_limits(beyond)}"
         return worst.verdict, which + worst.reason
     text = "Every curve is described." if several else curves[0].reason
+    if beyond:
+        return Verdict.AT_LIMITS, f"{text} But {_limits(beyond)}"
+    unseen = [each.remark for each in curves if each.remark]
+    if unseen:
+        return Verdict.ROUGH, f"{text} But the whole curve is not:{unseen[0]} Fit the peak, too, without --mask."
     free = [each for each in estimates if not each.fixed and not each.tied_to]
     known = [each.name for each in free if each.determined]
     reach, end = strain_to_angle(largest, first.experiment.reflection), first.simulator.scan.last
@@ -113,6 +166,78 @@ def judge(given: Problem, curves: Sequence[CurveFit], largest: float, estimates:
     return Verdict.SOLVED, text
 
 
+def _limits(beyond: Sequence[str]) -> str:
+    one = len(beyond) == 1
+    return (
+        f"{', '.join(beyond)} {'stands' if one else 'stand'} at {'its limit' if one else 'their limits'}, beyond which "
+        "the curve would be described better: widen the ranges (--space, --fwhm, --zero, --shape) if that has a "
+        "meaning; if not, the model stands in for something else."
+    )
+
+
+def unique(given: Problem, params: Array, objective: Array) -> str:
+    """Why a profile is not the only one: how far another of the minima (m, p) with Φ (m,) is away, or nothing."""
+    factor = given.inflation(float(objective.min()))
+    alike = objective <= objective.min() + _WITHIN * factor
+    if alike.sum() < 2:
+        return ""
+    end = float(depth_end(params[alike], space=given.space).max())
+    depth = np.linspace(0.0, end, _DEPTHS)
+    strain = strain_profile(params[alike], depth, space=given.space)
+    share = np.abs(strain - strain[0]).sum(axis=1) / max(float(strain[0].sum()), 1e-300)
+    if share.max() <= _DIFFERENT:
+        return ""
+    number = int((share > _DIFFERENT).sum())
+    return (
+        f"But {number} other profile{'s describe' if number > 1 else ' describes'} it as well, of which one differs by "
+        f"{100.0 * share.max():.0f} % of the strain: all are shown. More counts, a longer scan or another "
+        "reflection can tell them apart."
+    )
+
+
+def beyond_limits(given: Problem, x: Array) -> list[str]:
+    """Unknowns at a limit (1, k) beyond which the curve would be described better by more than three deviations.
+
+    Limits that are those of the physics, 0 of a share, of a width of a tail or of the damage, are none of the ranges.
+    """
+    state, layout = given.evaluate(x, None, FINAL), given.layout
+    factor = given.inflation(float(state.objective[0]))
+    found = []
+    for j, unknown in enumerate(layout.unknowns):
+        if not unknown.free:
+            continue
+        slope, curved = float(state.gradient[0, j]), float(state.hessian[0, j, j])
+        low, high, span = layout.low[j], layout.high[j], layout.high[j] - layout.low[j]
+        physical = unknown.low == 0.0 and unknown.name.split("_")[0] in _PHYSICAL
+        outward = (x[0, j] - low <= 1e-6 * span and slope > 0.0 and not physical) or (
+            high - x[0, j] <= 1e-6 * span and slope < 0.0
+        )
+        if outward and 0.5 * slope**2 / max(curved, 1e-300) > _LIFTED * factor:
+            found.append(unknown.name)
+    return found
+
+
+def _foreign(measured: Measurement) -> str:
+    """Why a substrate peak is not that of the reflection, or nothing."""
+    curve = measured.curve
+    inside = curve.angle[curve.intensity >= 0.5 * curve.intensity[curve.peak_index]]
+    width = float(np.ptp(inside)) + curve.step if len(inside) else 0.0
+    widest = max(
+        (
+            high
+            for each, (_, high) in zip(measured.instrument.parameters, measured.limits, strict=True)
+            if each.name == "fwhm"
+        ),
+        default=math.inf,
+    )
+    if width <= 2.0 * widest + 2.0 * curve.step:
+        return ""
+    return (
+        f"The substrate peak is {width:.0f}″ wide, wider than a perfect crystal of this reflection behind an "
+        f"instrument of at most {widest:.0f}″: a powder, a mosaic, another reflection, or another unit of the angles."
+    )
+
+
 def compare(given: Problem, values: Array, linear: Array, freedom: float, chi2: float | None) -> list[CurveFit]:
     """What values (1, k) with scales and backgrounds (1, l) make of each curve.
 
@@ -123,6 +248,7 @@ def compare(given: Problem, values: Array, linear: Array, freedom: float, chi2: 
     """
     found = []
     expected = given.expected(values, linear, FINAL)
+    largest = float(largest_strain(values[:, given.layout.profile], given.space.profile)[0])
     for i, each in enumerate(given.measurements):
         own, scales = given.layout.instruments[i], given.layout.scales[i]
         mu = expected[i]
@@ -132,7 +258,7 @@ def compare(given: Problem, values: Array, linear: Array, freedom: float, chi2: 
         if len(given.measurements) == 1:
             reduced = chi2
         rms = float(np.sqrt(np.mean(away**2)))
-        verdict, reason = described(each, reduced, rms, share)
+        verdict, reason = described(each, reduced, mu[0], share, largest)
         model = each.whole(values[:, given.layout.profile], values[:, own], linear[:, scales], FINAL)
         tail = each.angle >= misfit_from(each) * (1.0 - 1e-9)
         found.append(

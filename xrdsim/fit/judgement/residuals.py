@@ -1,0 +1,95 @@
+"""Whether what a model leaves of a curve is noise: its structure, and where in the curve the rest is.
+
+Residuals of a right model are independent, of variance 1. Two sums tell when they are not: that over neighbours,
+√n·ρ₁ with ρ₁ = Σ rᵢrᵢ₊₁/Σ rᵢ² (the statistic of J. Durbin and G. S. Watson, Biometrika 37, 409, 1950, in other units),
+and the largest of all sums Σ kᵢ₋ⱼ rᵢ over windows k with Σ k² = 1, of several widths at all places, a smooth deviation
+that stands out of white noise (a scan statistic). Both are about normal for white noise.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+from xrdsim.experiment.instrument import dispersion
+from xrdsim.experiment.reflection import strain_to_angle, stretch
+from xrdsim.fit.measurement import Measurement
+from xrdsim.fit.unknowns import Array
+
+CORRELATED = 5.0
+"""Deviations of √n·ρ₁ beyond which residuals are no noise."""
+
+SMOOTH = 5.5
+"""Deviations of the largest smooth sum beyond which they are not: white noise of 1000 points reaches 4.5 in 0.3 %."""
+
+_WIDTHS = (1.5, 3.0, 6.0, 12.0, 24.0)  # standard deviations of the windows, in points
+_PEAK, _FOOT = 50.0, 150.0  # ends of the substrate peak and of its foot [arcsec] of GGG 444
+_NAMED = 0.25  # of the excess, for a part to be named
+
+
+@dataclass(frozen=True)
+class Structure:
+    """What is in residuals beside noise.
+
+    Attributes
+    ----------
+    correlation, smooth : the two statistics of the module, in standard deviations.
+    where : angle [arcsec] of the largest smooth deviation.
+    """
+
+    correlation: float
+    smooth: float
+    where: float
+
+    @property
+    def noise(self) -> bool:
+        """Whether it may be noise."""
+        return self.correlation <= CORRELATED and self.smooth <= SMOOTH
+
+
+def structure_of(residual: Array, angle: Array) -> Structure:
+    """Of residuals (n,) of unit variance at angles (n,)."""
+    square = float((residual**2).sum())
+    correlation = float((residual[1:] * residual[:-1]).sum()) / max(square, 1e-300) * np.sqrt(len(residual))
+    largest, where = 0.0, float(angle[0])
+    for width in _WIDTHS:
+        if 8.0 * width > len(residual):
+            break
+        share = np.zeros(len(residual))
+        share[len(residual) // 2] = 1.0
+        unit = np.sqrt((gaussian_filter1d(share, width, mode="constant") ** 2).sum())
+        sums = np.abs(gaussian_filter1d(residual, width, mode="constant")) / unit
+        at = int(sums.argmax())
+        if sums[at] > largest:
+            largest, where = float(sums[at]), float(angle[at])
+    return Structure(float(correlation), largest, where)
+
+
+def parts_of(measured: Measurement, largest_strain: float) -> dict[str, tuple[float, float]]:
+    """Parts of a curve by name: their first and last angle [arcsec]."""
+    reflection = measured.experiment.reflection
+    wide = dispersion(reflection)
+    reach = max(strain_to_angle(largest_strain, reflection), _FOOT * wide) + _FOOT * max(1.0, stretch(reflection))
+    return {
+        "the compressed side": (-np.inf, -_FOOT * wide),
+        "the foot of the peak": (-_FOOT * wide, -_PEAK * wide),
+        "the substrate peak": (-_PEAK * wide, _PEAK * wide),
+        "the foot of the peak on the side of the layer": (_PEAK * wide, _FOOT * wide),
+        "the fringes": (_FOOT * wide, reach),
+        "the far tail": (reach, np.inf),
+    }
+
+
+def rest_of(measured: Measurement, residual: Array, largest_strain: float) -> str:
+    """Where what is left lies, for a sentence: the parts with most of the excess over noise, and how large it is."""
+    excess, shares = 0.0, []
+    for name, (low, high) in parts_of(measured, largest_strain).items():
+        inside = (measured.angle >= low) & (measured.angle < high)
+        if inside.any():
+            over = float(np.maximum((residual[inside] ** 2).sum() - inside.sum(), 0.0))
+            excess += over
+            shares.append((over, name, float(np.sqrt((residual[inside] ** 2).mean()))))
+    if excess <= 0.0:
+        return ""
+    named = [f"{name} ({rms:.2g} σ)" for over, name, rms in sorted(shares, reverse=True) if over >= _NAMED * excess]
+    return " and ".join(named)
