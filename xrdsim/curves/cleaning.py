@@ -13,7 +13,7 @@ MIN_POINTS = 50
 """Points of a curve."""
 
 _MAX_GAP = 10.0  # largest step, in those around it
-_SATURATED = 3  # equal highest points of a flat top
+SATURATED = 3  # equal highest points of a flat top
 _LISTED = 8  # points named in a message
 
 
@@ -79,6 +79,6 @@ def irregularities(angle: Floats, y: Floats, top: int) -> list[str]:
         remarks.append(f"irregular, with steps of {steps.min():.4g} … {steps.max():.4g} arcsec")
     other = np.flatnonzero(y != y[top])
     flat = other[other > top].min(initial=y.size) - other[other < top].max(initial=-1) - 1
-    if y[top] == y.max() and flat >= _SATURATED:
+    if y[top] == y.max() and flat >= SATURATED:
         remarks.append(f"the peak flat over {flat} points, as of a saturated detector")
     return remarks

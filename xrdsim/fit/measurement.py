@@ -79,6 +79,8 @@ class Measurement:
     tolerance : τ of the module's formulas, what the model itself may be wrong by; 0 without counting.
     left_out : mask, both_sides and exclude of ``measurement_of``.
     instrument : through which it was measured.
+    least_tolerance : what it is at least.
+    estimated : whether what is taken for counts is estimated from the scatter.
     alternatives : instruments of which the evidence may choose another.
     zero : limits of the angle of the substrate peak [arcsec].
     limits : of the instrument's parameters, in the order and units of its table.
@@ -99,6 +101,8 @@ class Measurement:
     offset: float = 0.0
     scatter: float = 1.0
     tolerance: float = 0.0
+    least_tolerance: float = 0.0
+    estimated: bool = False
     left_out: Json = field(default_factory=dict)
     instrument: Instrument = GAUSSIAN
     alternatives: tuple[Instrument, ...] = ()
@@ -153,8 +157,9 @@ class Measurement:
 
     def likeliest_tolerance(self, mu: Array, most: float) -> float:
         """τ within 0 … ``most`` of which the data (n,) are likeliest; 0 where it gains less than one e-fold."""
-        if not self.counting or most <= 0.0:
-            return 0.0
+        least = self.least_tolerance
+        if not self.counting or most <= least:
+            return least
 
         def loss(tolerance: float) -> float:
             if tolerance < 1e-4:
@@ -164,10 +169,10 @@ class Measurement:
             parts = parts - k * np.log1p(mu / k) + self.data * (np.log(mu / k) - np.log1p(mu / k))
             return -float(np.sum(parts))
 
-        tried = np.linspace(0.0, most, 21)
+        tried = np.linspace(least, most, 21)
         found = np.array([loss(each) for each in tried])
         at = int(found.argmin())
-        return float(tried[at]) if found[0] - found[at] > 1.0 else 0.0
+        return float(tried[at]) if found[0] - found[at] > 1.0 else least
 
     def __len__(self) -> int:
         return len(self.data)

@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xrdsim.curves.cleaning import SATURATED
 from xrdsim.curves.curve import Curve
 from xrdsim.errors import CurveError, ParameterError
 from xrdsim.experiment.instrument import GAUSSIAN, Instrument, InstrumentParameter, dispersion, suited, zero_of
 from xrdsim.experiment.reflection import Reflection, strain_to_angle, stretch
 from xrdsim.experiment.setup import Experiment
+from xrdsim.fit.judgement.noise import LEAST, noise_of
 from xrdsim.fit.measurement import Measurement, equidistant
 from xrdsim.fit.unknowns import Array, Limits
 from xrdsim.forward.simulator import Simulator
@@ -32,7 +34,7 @@ BEYOND = 600.0
 RESOLVED = 8.0
 """Points that the narrowest instrument's FWHM is worth; denser ones are summed."""
 
-WHOLE: dict[str, Any] = {"mask": 0.0, "both_sides": True, "tolerance": 0.02, "instrument": AUTO}
+WHOLE: dict[str, Any] = {"mask": 0.0, "both_sides": True, "tolerance": 0.02, "find_noise": True, "instrument": AUTO}
 """Arguments of ``measurement_of`` for the whole curve, peak and compressed side: what fits of files begin with."""
 
 _FEWEST = 50  # points below which nothing can be said
@@ -54,6 +56,7 @@ def measurement_of(
     both_sides: bool = False,
     exclude: tuple[tuple[float, float], ...] = (),
     tolerance: float = 0.0,
+    find_noise: bool = False,
     experiment: Experiment | None = None,
 ) -> Measurement:
     """Prepare a measured curve.
@@ -74,6 +77,8 @@ def measurement_of(
         tail of the peak, in which real instruments differ most from a Gaussian.
     exclude : (low, high) angles [arcsec] not used either.
     tolerance : what the model itself may be wrong by, in parts of the intensity; of counts alone.
+    find_noise : find out what one count is where nobody says it, or estimate the noise from the scatter; points about
+        the peak that were edited are not used then.
     experiment : what was measured, and how it is described; None for GGG 444 with Cu Kα1.
 
     Raises
@@ -103,6 +108,10 @@ def measurement_of(
         for each in alternatives
     )
     curve = within_reach(curve, space, reflection)
+    seen = noise_of(read) if find_noise and per_count is None and read.per_count is None else None
+    if seen is not None:
+        curve, exclude, offset = seen.of(curve), (*exclude, *seen.edited), None
+    exclude = (*exclude, *saturated(curve))
     counted = curve.per_count if per_count is None else per_count
     below = curve.offset if offset is None else offset
     used = (curve.angle >= mask) | (both_sides & (curve.angle <= -mask))
@@ -166,6 +175,8 @@ def measurement_of(
         instrument=instrument,
         alternatives=alternatives,
         tolerance=tolerance if counted is not None else 0.0,
+        least_tolerance=min(LEAST, tolerance) if seen is not None and seen.estimated else 0.0,
+        estimated=seen is not None and seen.estimated,
         zero=zero,
         limits=ends,
         scale=scale,
@@ -176,6 +187,18 @@ def measurement_of(
 def _within(parameter: InstrumentParameter, limits: Limits | None) -> InstrumentParameter:
     """A parameter with other default limits."""
     return parameter if limits is None else replace(parameter, low=limits[0], high=limits[1])
+
+
+def saturated(curve: Curve) -> tuple[Limits, ...]:
+    """Angles of the flat top of a substrate peak, as of a saturated detector."""
+    top = curve.intensity[curve.peak_index]
+    if top < curve.intensity.max():
+        return ()
+    flat = np.flatnonzero(curve.intensity == top)
+    run = [each for each in np.split(flat, 1 + np.flatnonzero(np.diff(flat) > 1)) if curve.peak_index in each]
+    if not run or len(run[0]) < SATURATED:
+        return ()
+    return ((float(curve.angle[run[0][0]]), float(curve.angle[run[0][-1]])),)
 
 
 def within_reach(curve: Curve, space: ParameterSpace, reflection: Reflection) -> Curve:

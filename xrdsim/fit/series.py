@@ -122,7 +122,7 @@ def fit(
         background=background,
         priors=dict(prior or {}),
     )
-    points = {"mask": mask, "both_sides": both_sides, "exclude": exclude, "tolerance": tolerance}
+    points = {"mask": mask, "both_sides": both_sides, "exclude": exclude, "tolerance": tolerance, "find_noise": True}
     posing = {"unknowns": unknowns, **points, "experiment": experiment}
     fitting = {"budget": budget, "effort": effort, "seed": seed, "chains": chains, "likelihood": tuple(likelihood)}
     claim = Claim() if experiment is None else None

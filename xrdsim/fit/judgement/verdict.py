@@ -25,6 +25,7 @@ FINAL = 1e-4
 _BROAD = 0.5  # of its range: a wider interval does not determine a parameter
 _EDGE = 0.02  # of its range: an interval that ends so near a limit is open there
 _POOR = 0.1  # RMS misfit [dex] above which a curve of unknown noise is not described
+_GUESSED = 1.3  # by how much χ² may be larger where the noise is estimated
 _WITHIN = 4.5  # of Φ above the best one, three deviations, up to which a minimum describes a curve as well
 _DIFFERENT = 0.1  # of the strain: profiles that differ by more are different ones
 _DEPTHS = 400
@@ -70,8 +71,9 @@ def described(
     """
     away, residual = measured.difference(mu), measured.residuals(mu)
     rms = float(np.sqrt(np.mean(away**2)))
-    if measured.curve.jumps:
-        angle, factor = max(measured.curve.jumps, key=lambda jump: abs(math.log(jump[1])))
+    jumps = [each for each in measured.curve.jumps if measured.used[np.abs(measured.curve.angle - each[0]).argmin()]]
+    if jumps:
+        angle, factor = max(jumps, key=lambda jump: abs(math.log(jump[1])))
         return Verdict.NOT_DESCRIBED, (
             f"The intensity jumps by a factor of {max(factor, 1.0 / factor):.3g} at {angle:.4g}″, as of an attenuator "
             "that was not corrected: correct it, or leave one side out with --exclude."
@@ -80,9 +82,9 @@ def described(
     left = rest_of(measured, residual, largest)
     where = f" What is left lies in {left}." if left else ""
     if chi2 is not None:
-        limit = max(1.15, 1.0 + 4.0 * math.sqrt(2.0 / freedom))
+        limit = max(1.15, 1.0 + 4.0 * math.sqrt(2.0 / freedom)) * (_GUESSED if measured.estimated else 1.0)
         least = 1.0 - 6.0 * math.sqrt(2.0 / freedom)
-        if chi2 < min(least, 0.5):
+        if not measured.estimated and chi2 < min(least, 0.5):
             return Verdict.UNDETERMINED, (
                 f"The reduced χ² is {chi2:.3g}, far below 1: the points scatter less than counts do. per_count = "
                 f"{measured.per_count:.3g} is too large, or the curve was smoothed; the intervals are too wide."
@@ -90,6 +92,8 @@ def described(
         noise = f"The reduced χ² is {chi2:.3g}, noise alone gives at most {limit:.3g}"
         good, poor = chi2 <= limit, f"{noise}."
         text = f"The reduced χ² is {chi2:.3g}: the model describes the curve within its noise."
+        if measured.estimated:
+            text = f"{text[:-1]}, which is estimated from the scatter of the points."
     else:
         limit = max(_POOR, _NOISY * measured.scatter)
         good = rms <= limit
@@ -136,7 +140,7 @@ def judge(
     """
     first = given.measurements[0]
     several = len(curves) > 1
-    foreign = [text for each in given.measurements if (text := _foreign(each))]
+    foreign = [text for each in given.measurements if not each.curve.jumps and (text := _foreign(each))]
     poor = [each for each in curves if each.verdict != Verdict.SOLVED]
     if poor:
         order = (Verdict.NOT_DESCRIBED, Verdict.ROUGH)
@@ -220,8 +224,11 @@ def beyond_limits(given: Problem, x: Array) -> list[str]:
 def _foreign(measured: Measurement) -> str:
     """Why a substrate peak is not that of the reflection, or nothing."""
     curve = measured.curve
-    inside = curve.angle[curve.intensity >= 0.5 * curve.intensity[curve.peak_index]]
-    width = float(np.ptp(inside)) + curve.step if len(inside) else 0.0
+    high = curve.intensity >= 0.5 * curve.intensity[curve.peak_index]
+    below, above = np.flatnonzero(~high[: curve.peak_index + 1]), np.flatnonzero(~high[curve.peak_index :])
+    if not (len(below) and len(above)):
+        return ""
+    width = float(curve.angle[curve.peak_index + above[0]] - curve.angle[below[-1]]) - curve.step
     widest = max(
         (
             high
