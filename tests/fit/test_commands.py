@@ -143,7 +143,9 @@ WORDS = {
 @pytest.mark.parametrize("name", SHOULD_FAIL)
 def test_curves_that_are_refused(here, curve, name):
     text("curve.xy", *SHOULD_FAIL[name](curve))
-    assert WORDS[name] in refused("fit", "curve.xy", "--axis", "relative", "--unit", "arcsec", "--budget", "1s")
+    assert WORDS[name] in refused(
+        "fit", "curve.xy", "--axis", "relative", "--unit", "arcsec", "--budget", "1s", "--mask", "48", "--expanded-side"
+    )
     assert not Path("result").exists()
 
 
@@ -193,7 +195,11 @@ def test_curves_that_are_not_ideal(here, curve, change):
     name = text("curve.xy", *change(curve))
     read = read_curve(name, axis="relative", unit="arcsec", per_count=1.0 / COUNTS)
     fit = fit_curve(read, starts=PROFILES[:1], only_refine=True)
-    assert fit.verdict == "solved"
+    if change is edited:  # nobody knows the scale
+        assert fit.verdict == "described only roughly"
+        assert "the model's substrate peak" in fit.reason.lower()
+    else:
+        assert fit.verdict == "solved"
     for each in fit.parameters[2:4]:
         assert abs(each.value - START[each.name]) < 5.0 * each.std
 
@@ -220,7 +226,7 @@ def test_a_film_of_another_garnet_is_not_described():
     """The implanted film of YIG on GGG, fitted as GGG: with few counts it can pass for one, with many it cannot."""
     film = noisy(PROFILES[0], counts=1e8, scan=Scan(-80.0, 4.0, 321), reflection=YIG_ON_GGG_444)
     fit = fit_curve(film, budget=2.0)
-    assert fit.verdict == "not described"
+    assert fit.verdict == "described only roughly"
     assert fit.reduced_chi2 > 10.0
 
 

@@ -1,34 +1,67 @@
-"""Measured curves, where they are at hand: what a fit must make of them."""
+"""Measured curves, where they are at hand: what a fit of the whole curve must make of them."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from xrdml.inference.starts import NetworkStarts
 from xrdsim.curves.curve import read_curve
 from xrdsim.experiment.reflection import Reflection
 from xrdsim.experiment.setup import Experiment
-from xrdsim.experiment.tables import reflection_from
+from xrdsim.fit import fit
+from xrdsim.fit.preparation import WHOLE
 from xrdsim.fit.sample import Entry, Sample
 from xrdsim.fit.series import fit_sample
-
-
-def entry(path, hkl, **reading):
-    reflection = reflection_from(Reflection, {"crystal": "GGG", "hkl": hkl}, "here")
-    return Entry(curve=read_curve(path, per_count=1.0, **reading), experiment=Experiment(reflection))
 
 
 @pytest.fixture(scope="module")
 def pair(measured_folder):
     """Curves of 444 and 888 of one sample."""
-    return [
-        entry(measured_folder / "ggg_he_2e15_444_counts.xy", [4, 4, 4]),
-        entry(measured_folder / "ggg_he_2e15_888_counts.xy", [8, 8, 8]),
-    ]
+    found = []
+    for hkl in ([4, 4, 4], [8, 8, 8]):
+        reflection = Reflection.from_dict({"crystal": "GGG", "hkl": hkl}, "here")
+        path = measured_folder / f"ggg_he_2e15_{''.join(map(str, hkl))}_counts.xy"
+        found.append(Entry(curve=read_curve(path), experiment=Experiment(reflection), preparing=WHOLE))
+    return found
 
 
 def test_two_reflections_of_one_sample_are_described_together(pair):
-    """Each as well as alone, within 15 %."""
-    together = fit_sample(Sample(entries=tuple(pair), damage=True, damage_exponent=(0.3, 3.0)))
+    """Each within 15 % as well as alone; the damage of one is that of the other to a power."""
+    together = fit_sample(
+        Sample(entries=tuple(pair), damage=True, damage_exponent=(0.3, 3.0)), starts=NetworkStarts(), budget=120.0
+    )
     for each, curve in zip(pair, together.curves, strict=True):
-        alone = fit_sample(Sample(entries=(each,), damage=True))
+        alone = fit_sample(Sample(entries=(each,), damage=True), starts=NetworkStarts(), budget=120.0)
         assert curve.mean_abs_log10 <= 1.15 * alone.curves[0].mean_abs_log10, curve.reflection
-    assert np.isclose(together["Dmax1"].value, 0.0082, rtol=0.05)
+    assert together["Dmax1"].value == pytest.approx(0.0082, rel=0.02)
+    assert together["kappa"].value == pytest.approx(0.14, abs=0.03)
+    assert together.verdict != "solved"
+
+
+def test_the_step_of_the_second_curve_is_settled_by_the_data(pair):
+    """The layer must diffract at strains that agree: a step of 3.95″ describes 888 worse than one of 4.018″."""
+    second = pair[1].curve
+    shorter = replace(pair[1], curve=replace(second, angle=second.angle * 3.95 / 4.018235972))
+    found = [
+        fit_sample(Sample(entries=(pair[0], each), damage=True), starts=NetworkStarts(), budget=120.0).reduced_chi2
+        for each in (pair[1], shorter)
+    ]
+    assert found[1] > 1.02 * found[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "largest", "misfit", "chi2"),
+    [("ggg_he_2e15.txt", 0.00824, 0.020, 2.45), ("ggg_he_6e15.txt", 0.0200, 0.037, 2.7)],
+)
+def test_whole_curves(measured_folder, name, largest, misfit, chi2):
+    """Nothing is said of counts, mask or instrument."""
+    found = fit(measured_folder / name, damage=True, starts=NetworkStarts(), budget=120.0)
+    away = np.abs(np.log10(found.measured / found.model))[found.used]
+    assert away.mean() <= misfit
+    assert found.reduced_chi2 <= chi2
+    assert found["largest_strain"].value == pytest.approx(largest, rel=0.01)
+    assert found["kappa"].value == pytest.approx(0.14, abs=0.02)
+    assert found.verdict in ("described only roughly", "at its limits")
+    if "2e15" in name:
+        assert found["fwhm"].value == pytest.approx(38.4, abs=1.5)

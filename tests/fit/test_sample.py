@@ -95,7 +95,7 @@ def test_a_file_lists_the_curves(folder):
         "GGG 880, grazing-incidence",
     ]
     assert [each.fitted for each in sample.entries] == [True, True, False]
-    assert sample.entries[1].preparing["limits"] == ((60.0, 200.0),)
+    assert sample.entries[1].preparing["limits"] == {"fwhm": (60.0, 200.0)}
     assert sample.damage
     assert sample.exponents == (1.5, 1.5)
     assert [each.experiment.convention for each in sample.entries] == [

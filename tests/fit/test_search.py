@@ -30,7 +30,7 @@ KEYS = {
 SETTINGS = {
     "ranges", "zero", "fwhm", "scale", "background", "priors", "per_count", "offset", "points", "mask", "both_sides",
     "excluded", "strain_sum", "ties", "convention", "monochromator", "reflection", "method", "seed", "budget", "effort",
-    "chains",
+    "chains", "instrument", "limits", "tolerance",
 }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import pytest
 from noisy import PROFILES, noisy
 
 from xrdsim.errors import ParameterError
-from xrdsim.experiment.instrument import GAUSSIAN
+from xrdsim.experiment.instrument import GAUSSIAN, dispersion
 from xrdsim.experiment.reflection import GGG_444
 from xrdsim.experiment.scan import Scan
 from xrdsim.experiment.setup import Experiment
@@ -229,7 +229,10 @@ def test_curves_of_which_one_has_no_counts(several, refined):
 
 def test_values_that_are_left_out_begin_where_a_refinement_does(several):
     given = several[0]
-    np.testing.assert_array_equal(given.coordinates(TRUTH, 3.0, 38.0)[0, 7:], [3.0, 38.0, 0.0, 40.0])
+    np.testing.assert_array_equal(given.coordinates(TRUTH, 3.0, 38.0)[0, 7:9], [3.0, 38.0])
+    second = given.measurements[1]
+    start = 40.0 * dispersion(second.experiment.reflection)
+    np.testing.assert_allclose(given.coordinates(TRUTH, 3.0, 38.0)[0, 9:], [0.0, start])
     held = given.held("fwhm_2", 33.0)
     assert held.coordinates(TRUTH)[0, -1] == 33.0
     assert held.layout.solved.sum() == given.layout.solved.sum() - 1
@@ -238,7 +241,9 @@ def test_values_that_are_left_out_begin_where_a_refinement_does(several):
 
 def test_one_measurement_is_the_usual_problem():
     curve = noisy(TRUTH[0])
-    one = Problem(SPACE, (measurement_of(curve, SPACE, limits=((25.0, 70.0),), scale=1.0),), {"L1": (5000.0, 100.0)})
+    one = Problem(
+        SPACE, (measurement_of(curve, SPACE, limits={"fwhm": (25.0, 70.0)}, scale=1.0),), {"L1": (5000.0, 100.0)}
+    )
     usual = problem(curve, unknowns=Unknowns(fwhm=(25.0, 70.0), scale=1.0, priors={"L1": (5000.0, 100.0)}))
     assert one.layout == usual.layout
     x = usual.coordinates(TRUTH)

@@ -25,6 +25,7 @@ from xrdsim.fit.problem import Problem
 from xrdsim.fit.unknowns import Array
 
 _CONVERGED = 1e-4  # change of Φ below which a start has arrived, when λ is small, too
+_FLAT = 1e-200  # curvature of an unknown that changes nothing, such as the width of a tail without a share
 _NEWTON = 1.0  # damping up to which a small step means a minimum
 _LAST = 1e8  # damping at which a start is given up
 
@@ -126,7 +127,8 @@ def _step(
     room = 1e-9 * (high - low)
     held = np.zeros((m, size), bool)
     held[:, :k] = ~free | ((x <= low + room) & (gradient[:, :k] > 0.0)) | ((x >= high - room) & (gradient[:, :k] < 0.0))
-    scale = np.sqrt(np.maximum(np.einsum("mkk->mk", hessian), 1e-300))
+    curved = np.einsum("mkk->mk", hessian)
+    scale = np.sqrt(np.where(curved > _FLAT, curved, 1.0))
     ridge = np.broadcast_to(np.where(np.arange(size) < k, damp[:, None], 1e-10), scale.shape)
     h = hessian / (scale[:, :, None] * scale[:, None, :])
     g = gradient / scale
@@ -144,6 +146,7 @@ def _step(
         if not out.any():
             break
         held[:, :k] |= out
+    step = np.where(np.isfinite(step), step, 0.0)  # of a place where the matrix says nothing
     predicted = -(gradient * step).sum(axis=1) - 0.5 * np.einsum("mi,mij,mj->m", step, hessian, step)
     return step, predicted
 

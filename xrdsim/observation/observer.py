@@ -102,8 +102,9 @@ class Observer:
             out[some, slope.shape[1] :] = _back(change[:, with_core:] * curve[:, None], grid)
         return intensity, out
 
-    def _grid(self, core: float) -> _Grid:
-        """The grid for cores not narrower than one [arcsec]."""
+    def _grid(self, narrowest: float) -> _Grid:
+        """The grid for cores not narrower than one [arcsec]; NaN is that of a place that is none."""
+        core = narrowest if narrowest > 0.0 else self.simulator.scan.step
         scan, far = self.simulator.scan, max(1.0, stretch(self.simulator.experiment.reflection))
         fine = _FOR_CORE if self.instrument.family in WITH_CORE else _FOR_PART
         stride = max(1, math.ceil(fine * scan.step / core - 1e-9))

@@ -141,7 +141,7 @@ def _refined(y: Array, quantum: float) -> float:
     for most in (_REFINED, _REFINED, 10.0 * _REFINED):
         number = np.round(y / quantum)
         good = (np.abs(y / quantum - number) < _EXACT) & (number > 0.0) & (number <= most)
-        if good.sum() < 0.5 * np.sum((number > 0.0) & (number <= most)):
+        if not good.any() or good.sum() < 0.5 * np.sum((number > 0.0) & (number <= most)):
             break
         quantum = float((y * number)[good].sum() / (number**2)[good].sum())
     return quantum
@@ -152,7 +152,8 @@ def _scattered(y: Array) -> Noise:
     level = np.convolve(y, np.full(5, 0.2), mode="valid")
     noise = np.abs(np.convolve(y, _DIFFERENCE, mode="valid"))
     order = np.argsort(level)
-    bins = [part for part in np.array_split(order[: int(0.9 * len(order))], _BINS) if len(part) > 4]
+    weak = order[: int(0.9 * len(order))]
+    bins = np.array_split(weak, max(1, min(_BINS, len(weak) // 8)))
     mean = np.array([float(np.mean(level[part])) for part in bins])
     variance = np.array([float((1.4826 * np.median(noise[part])) ** 2) for part in bins])
     weight = 1.0 / np.maximum(variance, 1e-6 * variance.max() + 1e-300)

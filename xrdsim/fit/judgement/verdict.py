@@ -25,6 +25,7 @@ FINAL = 1e-4
 _BROAD = 0.5  # of its range: a wider interval does not determine a parameter
 _EDGE = 0.02  # of its range: an interval that ends so near a limit is open there
 _POOR = 0.1  # RMS misfit [dex] above which a curve of unknown noise is not described
+_SMALL = 0.01  # dex (RMS) of unknown noise, below which its structure says nothing
 _GUESSED = 1.3  # by how much χ² may be larger where the noise is estimated
 _WITHIN = 4.5  # of Φ above the best one, three deviations, up to which a minimum describes a curve as well
 _DIFFERENT = 0.1  # of the strain: profiles that differ by more are different ones
@@ -101,7 +102,7 @@ def described(
         text = (
             f"Curve and model differ by {rms:.3g} dex (RMS); neighbouring points scatter by {measured.scatter:.2g} dex."
         )
-    if good and found.noise:
+    if good and (found.noise or (chi2 is None and rms <= _SMALL)):
         return Verdict.SOLVED, text
     if good:
         poor = (
