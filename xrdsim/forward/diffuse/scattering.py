@@ -26,11 +26,11 @@ from xrdsim.units import ARCSEC
 
 Array = NDArray[np.float64]
 
-CELLS = 40
+CELLS = 32
 """Of a layer."""
 
-STRAIN = 1.2e-4
-"""Distance of coarse angles, in strain: 12″ of GGG 444."""
+STRAIN = 1.8e-4
+"""Distance of coarse angles, in strain: 18″ of GGG 444."""
 
 TAPS = 6
 """Coarse angles of a polynomial between them."""

@@ -1,7 +1,8 @@
 """The strained layer in cells of equal thickness, from the surface down, for what varies slowly with depth.
 
-A cell has the mean strain of Simpson's rule, (ε_a + 4ε_m + ε_b)/6, and the change ε_b − ε_a across it. Its edges move
-with the end of the layer, z_k = z_end k/N, so that everything is a smooth function of the parameters.
+A cell has means of Simpson's rule, ⟨ε⟩ = (ε_a + 4ε_m + ε_b)/6 and ⟨ε²⟩, and the change ε_b − ε_a across it. Its loops,
+whose density follows ε, scatter around the mean of their places, ⟨ε²⟩/⟨ε⟩. The edges move with the end of the layer,
+z_k = z_end k/N, so that everything is a smooth function of the parameters.
 """
 
 from typing import NamedTuple
@@ -14,7 +15,7 @@ from xrdsim.profiles.stage import depth_end, end_gradient, peak, strain, strain_
 
 
 class Cells(NamedTuple):
-    """Thickness [Å], mean strain, change of strain, and mean strain over the largest one, (cells,) each."""
+    """Thickness [Å], strain ⟨ε²⟩/⟨ε⟩, change of strain, and fraction ⟨ε⟩/ε_max, (cells,) each."""
 
     h: NDArray[np.float64]
     strain: NDArray[np.float64]
@@ -23,13 +24,13 @@ class Cells(NamedTuple):
 
 
 class Moves(NamedTuple):
-    """Derivatives over the parameters of the strain: of mean and change, (cells, p), of h and ln ε_max, (p,)."""
+    """Derivatives over the parameters of the strain: (cells, p) of a cell's values, (p,) of its thickness."""
 
     strain: NDArray[np.float64]
     change: NDArray[np.float64]
+    fraction: NDArray[np.float64]
     h: NDArray[np.float64]
-    top: NDArray[np.float64]
-    work: NDArray[np.float64]  # (4, p)
+    work: NDArray[np.float64]  # (5, p)
 
 
 @jit
@@ -41,7 +42,8 @@ def make_cells(count):
 @jit
 def make_moves(count, size):
     """Make the arrays for so many parameters of the strain."""
-    return Moves(np.zeros((count, size)), np.zeros((count, size)), np.zeros(size), np.zeros(size), np.zeros((4, size)))
+    of_cells = np.zeros((3, count, size))
+    return Moves(of_cells[0], of_cells[1], of_cells[2], np.zeros(size), np.zeros((5, size)))
 
 
 @jit
@@ -53,9 +55,10 @@ def fill_cells(p, profile, cells):
     above = strain(profile, 0.0, p)
     for k in range(count):
         below = strain(profile, (k + 1) * h, p)
-        mean = (above + 4.0 * strain(profile, (k + 0.5) * h, p) + below) / 6.0
+        middle = strain(profile, (k + 0.5) * h, p)
+        mean = (above + 4.0 * middle + below) / 6.0
         cells.h[k] = h
-        cells.strain[k] = mean
+        cells.strain[k] = (above * above + 4.0 * middle * middle + below * below) / (6.0 * mean)
         cells.change[k] = below - above
         cells.fraction[k] = mean / top
         above = below
@@ -92,15 +95,14 @@ def _at(k, count, end, p, profile, ends, gradient):
 def fill_cells_and_moves(p, profile, cells, moves):
     """Fill the cells of one sample and their derivatives."""
     count = len(cells.h)
-    upper, middle, lower, ends = moves.work
+    upper, middle, lower, ends, tops = moves.work
     where = peak(profile, p)
-    moves.top[:] = 0.0
-    top, _ = strain_gradient(profile, where, p, moves.top)
+    tops[:] = 0.0
+    top, _ = strain_gradient(profile, where, p, tops)
     end = depth_end(profile, p)
     ends[:] = 0.0
     end_gradient(profile, end, p, ends)
     for q in range(len(ends)):
-        moves.top[q] /= top
         moves.h[q] = ends[q] / count
     above = _at(0.0, count, end, p, profile, ends, upper)
     for k in range(count):
@@ -108,11 +110,14 @@ def fill_cells_and_moves(p, profile, cells, moves):
         below = _at(k + 1.0, count, end, p, profile, ends, lower)
         mean = (above + 4.0 * centre + below) / 6.0
         cells.h[k] = end / count
-        cells.strain[k] = mean
+        cells.strain[k] = (above * above + 4.0 * centre * centre + below * below) / (6.0 * mean)
         cells.change[k] = below - above
         cells.fraction[k] = mean / top
         for q in range(len(ends)):
-            moves.strain[k, q] = (upper[q] + 4.0 * middle[q] + lower[q]) / 6.0
+            of_mean = (upper[q] + 4.0 * middle[q] + lower[q]) / 6.0
+            of_square = (above * upper[q] + 4.0 * centre * middle[q] + below * lower[q]) / 3.0
+            moves.strain[k, q] = (of_square - cells.strain[k] * of_mean) / mean
+            moves.fraction[k, q] = (of_mean - cells.fraction[k] * tops[q]) / top
             moves.change[k, q] = lower[q] - upper[q]
             upper[q] = lower[q]
         above = below

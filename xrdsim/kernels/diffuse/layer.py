@@ -150,17 +150,17 @@ def scatter_layer_and_slopes(t, cells, moves, crowd, sigma, pi, share, trace, ou
         second, out[2, i] = _sweep(t[i], cells, count, crowd, pi, 1.0 - share, 1, trace)
         out[0, i] = share * first + (1.0 - share) * second
         for at in range(3):
-            of_top = 0.0
-            for j in range(count):
-                of_top -= over[at, 2, j] * cells.fraction[j]
-                over[at, 0, j] += over[at, 2, j] * cells.fraction[j] / cells.strain[j]
             total = moves.work[0]
             for q in range(size):
-                total[q] = of_top * moves.top[q] + rest[at, 0] * moves.h[q]
+                total[q] = rest[at, 0] * moves.h[q]
             for j in range(count):
-                of_strain, of_change = over[at, 0, j], over[at, 1, j]
+                of_strain, of_change, of_fraction = over[at, 0, j], over[at, 1, j], over[at, 2, j]
                 for q in range(size):
-                    total[q] += of_strain * moves.strain[j, q] + of_change * moves.change[j, q]
+                    total[q] += (
+                        of_strain * moves.strain[j, q]
+                        + of_change * moves.change[j, q]
+                        + of_fraction * moves.fraction[j, q]
+                    )
             for q in range(size):
                 slope[at, q, i] = total[q]
             slope[at, size, i] = rest[at, 1]

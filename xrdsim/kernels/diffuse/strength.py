@@ -7,8 +7,8 @@ With the distance t = K sin2θ_B (x − x_j), the absorption μ(t) of the interf
 
 In a cell of the layer whose strain changes, t runs over a width Δ, and ln D and 1/D are averaged over it: with
 w = t + iμ and F(w) = w ln w − w they are 2 Re[F(w + Δ/2) − F(w − Δ/2)]/Δ and −Im G/μ, where
-G = [ln(w + Δ/2) − ln(w − Δ/2)]/Δ; far from the cell both by their series. The width fades out as Δ(1 − t²/k_m²)² toward k_m,
-where J stays continuous.
+G = [ln(w + Δ/2) − ln(w − Δ/2)]/Δ; far from the cell both by their series. The width fades out as Δ(1 − t²/k_m²)²
+toward k_m, where J stays continuous.
 """
 
 import math
@@ -41,7 +41,7 @@ class Beams(NamedTuple):
     paths: float  # of both beams through a layer above, of unit thickness
 
 
-@jit
+@jit(inline=True)
 def decay(y):
     """(1 − e^−y)/y."""
     if y < SHORT:
@@ -51,7 +51,7 @@ def decay(y):
     return -math.expm1(-y) / y
 
 
-@jit
+@jit(inline=True)
 def decay_slope(y):
     """Derivative of the same."""
     if y < SHORT:
@@ -59,7 +59,7 @@ def decay_slope(y):
     return (math.exp(-y) - decay(y)) / y
 
 
-@jit
+@jit(inline=True)
 def absorbed(t, e, beams):
     """μ at the distance t, and its derivatives over t and E.
 
@@ -86,7 +86,7 @@ def absorbed(t, e, beams):
     return plain + of_r * r, over_t, over_e
 
 
-@jit
+@jit(inline=True)
 def averages(t, a, width, m):
     """Mean of ln(m/D) and of μ²/D over a width around t, with derivatives over t, μ and the width at a constant m.
 
@@ -126,7 +126,7 @@ def averages(t, a, width, m):
     return mean, -2.0 * g_re, 2.0 * g_im, mean_w, -a * g_im, -a * slope_im, -g_im - a * slope_re, -a * g_w
 
 
-@jit
+@jit(inline=True)
 def scattered(t, width, a, k2, beams):
     """J, and its derivatives over t, the width, μ and k_m²; ``a`` is μ and ``k2`` is k_m²."""
     b2, b3, b4 = beams.b2, beams.b3, beams.b4
