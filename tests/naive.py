@@ -7,6 +7,7 @@ import itertools
 import math
 
 import numpy as np
+from scipy.special import voigt_profile
 
 from xrdsim.experiment.reflection import GGG_444
 from xrdsim.experiment.scan import DEFAULT_SCAN
@@ -273,3 +274,40 @@ def diffuse(
         of_substrate = of_substrate + weight * below * np.exp(-depth) / (1 + m)
         of_layer = of_layer + weight * up / (1 + m)
     return of_substrate, of_layer
+
+
+def instrument(family, own, x, table=None):
+    """Instrument functions K(x) of unit area by their definitions."""
+
+    def gauss(w):
+        return 2.0 * np.sqrt(np.log(2.0) / np.pi) / w * np.exp(-4.0 * np.log(2.0) * (x / w) ** 2)
+
+    def lorentz(w):
+        return 2.0 / (np.pi * w) / (1.0 + 4.0 * (x / w) ** 2)
+
+    if family == "gaussian":
+        return gauss(own[0])
+    if family == "voigt":
+        return voigt_profile(x, own[0] / np.sqrt(8.0 * np.log(2.0)), 0.5 * own[1])
+    if family == "pedestal":
+        return (1.0 - own[1]) * gauss(own[0]) + own[1] * gauss(np.hypot(own[0], own[2]))
+    if family == "pseudo-voigt":
+        return (1.0 - own[1]) * gauss(own[0]) + own[1] * lorentz(own[0])
+    if family == "split-pseudo-voigt":
+
+        def side(w, eta):
+            at_0 = (1.0 - eta) * 2.0 * np.sqrt(np.log(2.0) / np.pi) / w + eta * 2.0 / (np.pi * w)
+            return ((1.0 - eta) * gauss(w) + eta * lorentz(w)) / at_0, 0.5 / at_0
+
+        low, high = side(*own[:2]), side(*own[2:])
+        return np.where(x < 0.0, low[0], high[0]) / (low[1] + high[1])
+    if family == "tabulated":
+        area = np.trapezoid(table[1], table[0])
+        return np.interp(x, *table, left=0.0, right=0.0) / area
+    raise ValueError(family)
+
+
+def seen(angle, reflectivity, at, made, own):
+    """∫ K(t) R(x − t) dt at angles x by the trapezoidal rule over a fine grid."""
+    table = None if made.kernel is None else (made.kernel.angle, made.kernel.weight)
+    return np.array([np.trapezoid(instrument(made.family, own, x - angle, table) * reflectivity, angle) for x in at])

@@ -18,6 +18,7 @@ FLOORS = [
     ["xrdsim.profiles", "xrdsim.experiment", "xrdsim.html", "xrdsim.plotting"],
     ["xrdsim.curves", "xrdsim.kernels"],
     ["xrdsim.forward"],
+    ["xrdsim.observation"],
     ["xrdsim.information", "xrdsim.benchmark", "xrdsim.fit"],
     ["xrdsim.dataset"],
     ["xrdsim.commands"],

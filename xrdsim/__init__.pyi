@@ -30,6 +30,8 @@ from .forward.prior import draw_prior as draw_prior
 from .information.differences import finite_difference as finite_difference
 from .information.fisher import Fisher as Fisher
 from .information.fisher import fisher as fisher
+from .information.reflections import Contributions as Contributions
+from .information.reflections import contributions as contributions
 from .information.sensitivity import Sensitivity as Sensitivity
 from .information.sensitivity import measure_sensitivity as measure_sensitivity
 from .profiles.profile import Profile as Profile

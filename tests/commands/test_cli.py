@@ -28,8 +28,8 @@ from xrdsim.commands.options import ReflectionOptions
 from xrdsim.curves.curve import read_curve
 from xrdsim.dataset.fresh import profiles_of
 from xrdsim.dataset.samplers import make_plan
-from xrdsim.forward.noise import add_noise
 from xrdsim.forward.sublayers import simulate_sublayers
+from xrdsim.observation.noise import add_noise
 from xrdsim.profiles.two_gaussians import NAMES
 
 SAMPLE = dict(zip(NAMES, (0.0113, 0.0016, 5400.0, 3300.0, 0.0042, 3600.0, -300.0), strict=True))
@@ -57,7 +57,7 @@ def test_help_of_every_command_has_examples():
 
 def files_of(command):
     """What a command has and a function has not: files instead of records, outputs, and how it prints."""
-    return {"output", "plot", "text", "html", "strict", "reflection", "scan", "space", "around", "width"}
+    return {"output", "plot", "text", "html", "strict", "reflection", "scan", "space", "around", "width", "defects"}
 
 
 TOGETHER = {each.name for each in fields(Together)}  # make a sample
@@ -66,7 +66,7 @@ COMMANDS = {
     "simulate": (
         simulation.simulate,
         (xrdsim.simulate, add_noise, simulate_sublayers),
-        {"param", "counts", "seed", "polarisation"},
+        {"param", "counts", "seed", "polarisation", "damage_power"},
     ),
     "sensitivity": (
         simulation.sensitivity,
@@ -123,6 +123,40 @@ def test_simulate_writes_the_promised_file(here):
         np.testing.assert_array_equal(file["intensity"], expected.intensity)
         np.testing.assert_array_equal(file["angle_arcsec"], expected.angle)
     assert Path("curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+INCLINED = ("--crystal", "GGG", "--hkl", "880", "--surface", "111", "--geometry", "grazing-incidence")
+
+
+@pytest.mark.parametrize("command", ["simulate", "gen"])
+def test_inclined_surfaces_are_described_to_second_order(here, command):
+    if command == "gen":
+        result = xrd("gen", "-n", 1000, "--test-rows", 10, "--seed", 0, "--rtol-dex", 1e-2, *INCLINED)
+        assert result.exit_code == 0, result.output
+        assert xrdsim.open_dataset("dataset.zarr").config.experiment.convention == "second-order"
+        return
+    reflection = ReflectionOptions(crystal="GGG", hkl="880", surface="111", geometry="grazing-incidence").one()
+    for given, convention in (((), "second-order"), (("--convention", "exact"), "exact")):
+        result = xrd("simulate", *PARAM, *INCLINED, *given, "-o", "curve.npz")
+        assert result.exit_code == 0, result.output
+        expected = simulate(list(SAMPLE.values()), reflection=reflection, convention=convention)
+        with np.load("curve.npz") as file:
+            np.testing.assert_array_equal(file["intensity"], expected.intensity)
+
+
+def test_simulate_damages_another_order_of_the_same_sample(here):
+    damaged = (*PARAM, "--param", "kappa=0.3", "--param", "p=1.0")
+    result = xrd("simulate", *damaged, "--damage-power", 2.0, "-o", "curve.npz")
+    assert result.exit_code == 0, result.output
+    expected = simulate([*SAMPLE.values(), 0.3, 1.0], experiment=xrdsim.Experiment(damage_power=2.0))
+    with np.load("curve.npz") as file:
+        np.testing.assert_array_equal(file["intensity"], expected.intensity)
+
+
+@pytest.mark.parametrize(("text", "angstrom"), [("1.8", 1.8), ("CuKa1", 1.540593), ("10keV", 1.2398)])
+def test_wavelengths(text, angstrom):
+    chosen = ReflectionOptions(crystal="Si", hkl="004", wavelength=text).one()
+    assert chosen.wavelength == pytest.approx(angstrom, rel=1e-4)
 
 
 def test_simulate_reads_a_table(here):

@@ -15,7 +15,7 @@ from xrdsim.dataset.store import Rows
 from xrdsim.errors import ParameterError
 from xrdsim.experiment.scan import DEFAULT_SCAN
 from xrdsim.forward.derived import largest_strain
-from xrdsim.forward.resample import Windowed
+from xrdsim.observation.resample import Windowed
 from xrdsim.profiles.two_gaussians import NAMES
 from xrdsim.units import ARCSEC
 

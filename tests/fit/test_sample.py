@@ -14,7 +14,7 @@ from xrdsim.errors import ParameterError
 from xrdsim.experiment.reflection import GGG_444, Reflection
 from xrdsim.experiment.scan import Scan
 from xrdsim.experiment.setup import Convention, Experiment
-from xrdsim.fit.sample import Entry, Sample, experiment_for, joint_problem, read_sample_toml
+from xrdsim.fit.sample import Entry, Sample, joint_problem, read_sample_toml
 from xrdsim.fit.series import fit_sample
 from xrdsim.profiles.space import ParameterSpace
 from xrdsim.units import ARCSEC
@@ -42,7 +42,7 @@ def seen(name, exponent=1.5, points=240, seed=0):
     low, high = (strain * reflection.angle_per_strain / ARCSEC for strain in (-0.0008, 0.012))
     scan = Scan(low, (high - low) / (points - 1), points)
     power = (reflection.h0 / GGG_444.h0) ** exponent
-    experiment = replace(experiment_for(reflection), rtol_dex=1e-5, damage_power=power)
+    experiment = replace(Experiment(reflection), rtol_dex=1e-5, damage_power=power)
     mean = xrdsim.simulate(
         DAMAGED, experiment=experiment, scan=scan, space=SPACE, background=BACKGROUND, fwhm=FWHM[name]
     ).intensity[0]
@@ -133,6 +133,7 @@ def test_a_curve_that_was_not_fitted_is_foretold(fitted):
         assert (each.reduced_chi2 < 1.15, each.verdict) == (True, "solved")
     assert fitted.curves[2].reduced_chi2 < 2.0  # the others do not tell it to within its noise
     assert fitted.curves[2].mean_abs_log10 < 0.05
+    assert f"reduced χ² is {fitted.curves[2].reduced_chi2:.3g}" in fitted.curves[2].reason
     names = [each.name for each in fitted.curves[2].measurement]
     assert names == ["scale", "background", "zero", "fwhm"]
     assert fitted.curves[2].measurement[3].value == pytest.approx(FWHM["880"], rel=0.05)
@@ -154,7 +155,7 @@ def test_results_list_the_curves(fitted, tmp_path):
 
 def test_the_exponent_is_fitted(folder):
     entries = [
-        Entry(curve=seen(name, exponent=2.2, seed=i), experiment=experiment_for(reflections()[name]))
+        Entry(curve=seen(name, exponent=2.2, seed=i), experiment=Experiment(reflections()[name]))
         for i, name in enumerate(("444", "880"))
     ]
     sample = Sample(entries=tuple(entries), damage=True, damage_exponent=(0.5, 3.0))
@@ -183,6 +184,13 @@ def test_curves_are_of_one_sample():
     other = Reflection.from_dict({"crystal": "Si", "hkl": [0, 0, 4]})
     entries = (Entry(curve=seen("444")), Entry(curve=seen("444"), experiment=Experiment(other)))
     with pytest.raises(ParameterError, match="are of one sample: GGG 444 and Si 004 have another substrate"):
+        Sample(entries=entries)
+
+
+def test_a_sample_has_one_surface():
+    symmetric = Reflection.from_dict({"crystal": "GGG", "hkl": [8, 8, 0]})
+    entries = (Entry(curve=seen("444")), Entry(curve=seen("444"), experiment=Experiment(symmetric)))
+    with pytest.raises(ParameterError, match="would have different surfaces, 444 and 880; say which surface"):
         Sample(entries=entries)
 
 
@@ -215,6 +223,7 @@ def test_the_command(folder, monkeypatch):
     result = json.loads((folder / "both" / "result.json").read_text())
     assert [each["reflection"] for each in result["curves"]][2] == "GGG 880, grazing-incidence"
     assert "not fitted" in done.output
+    assert "from 120.5, 429.1″ on" in done.output
 
 
 def test_options_that_do_not_fit(folder, monkeypatch):
@@ -222,7 +231,11 @@ def test_options_that_do_not_fit(folder, monkeypatch):
     both = ["fit", "444.xy", "888.xy", "--joint"]
     assert "has 3 values for 2 curves" in refused(*both, "--hkl", "444,888,880")
     assert "give Miller indices with --hkl" in refused(*both, "--crystal", "GGG")
+    assert "would have different surfaces" in refused(*both, "--crystal", "GGG", "--hkl", "444,880")
+    assert "error: GGG 880 is inclined" in refused(*both, "--hkl", "444,880", "--surface", "111")
     assert "--damage-exponent belongs to --joint" in refused("fit", "444.xy", "--damage-exponent", "2")
     assert "lists no such curve" in refused("fit", str(listed(folder, TRIO)), "--predict-only", "other.xy")
     assert "give it alone" in refused("fit", str(listed(folder, TRIO)), "444.xy")
+    said = refused("fit", str(listed(folder, TRIO)), "--per-count", "1", "--hkl", "444")
+    assert "describes its curves; write there what --per-count, --hkl says" in said
     assert read_curve("444.xy").angle.shape == (240,)

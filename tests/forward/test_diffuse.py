@@ -6,6 +6,7 @@ from dataclasses import replace
 import naive
 import numpy as np
 import pytest
+from command_line import xrd
 
 import xrdsim
 from xrdsim.errors import DeviceError, ParameterError
@@ -272,6 +273,13 @@ def test_files_and_records(tmp_path):
         "[[defects.substrate]]\ndensity = 3.3e13\nradius = 50\n[[defects.substrate]]\ndensity = 5.7e8\nradius = 6e3\n"
     )
     assert Defects.from_toml(path) == LOOPS
+    row = {"Dmax1": 0.0113, "D01": 0.0016, "L1": 5400.0, "Rp1": 3300.0, "D02": 0.0042, "L2": 3600.0, "Rp2": -300.0}
+    given = [part for name, value in row.items() for part in ("--param", f"{name}={value}")]
+    done = xrd("simulate", *given, "--defects", str(path), "-o", str(tmp_path / "c.npz"))
+    assert done.exit_code == 0, done.output
+    with np.load(tmp_path / "c.npz") as file:
+        same = xrdsim.simulate(list(row.values()), experiment=Experiment(defects=LOOPS))
+        np.testing.assert_array_equal(file["intensity"], same.intensity)
     assert Defects.from_dict(LOOPS.to_dict()) == LOOPS
     assert Experiment.from_dict(Experiment(defects=LOOPS).to_dict()).defects == LOOPS
     assert "defects" not in Experiment().to_dict()

@@ -13,6 +13,7 @@ from xrdml.data.measurement import Measurement
 from xrdsim import depth_end, simulate
 from xrdsim.curves.curve import Curve, write_curve
 from xrdsim.errors import CheckpointError, CurveError
+from xrdsim.experiment.reflection import GGG_444
 from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
 from xrdsim.experiment.setup import Experiment
 from xrdsim.fit.report.tables import table
@@ -188,3 +189,13 @@ def test_damage_is_estimated_where_it_is_asked_for(curve, oracle):
     assert damaged.assumed.endswith("with lattice damage.")
     with pytest.raises(CheckpointError, match="has no damage"):
         predict(curve, oracle, damage=True)
+
+
+def test_another_reflection_than_that_of_the_network_is_refused(tmp_path, demonstration):
+    """A curve of 888 would be taken for three times the strain."""
+    curves = simulate(demonstration, scan=DEFAULT_SCAN, fwhm=40.0, background=1e-4)
+    write_curve(tmp_path / "curve.xy", curves.angle, curves.intensity[0])
+    other = replace(GGG_444, hkl=(8, 8, 8))
+    with pytest.raises(CheckpointError, match=r"was trained for GGG 444.*not GGG 888.*xrd fit"):
+        predict(tmp_path / "curve.xy", reflection=other)
+    assert predict(tmp_path / "curve.xy", reflection=GGG_444).parameters

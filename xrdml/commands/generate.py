@@ -62,7 +62,7 @@ def gen(
     damage: Annotated[bool, typer.Option("--damage", help="Add the damage kappa, p as columns 8 and 9.")] = False,
     test_rows: Annotated[int, typer.Option(help="Rows of the prior set aside for testing.")] = 2000,
     seed: Annotated[int, typer.Option(help="Random seed: the same seed and settings give the same bytes.")] = 0,
-    convention: ConventionOption = "exact",
+    convention: ConventionOption = None,
     layers: LayersOption = None,
     rtol_dex: RtolOption = 1e-4,
     scan: ScanFile = None,

@@ -124,6 +124,7 @@ def predict(
     html: Annotated[bool, typer.Option("--html", help="Also write a page that shows everything.")] = False,
     *,
     file: File,
+    reflection: ReflectionOptions,
 ) -> None:
     """Estimate the strain profile of a measured curve.
 
@@ -138,7 +139,8 @@ def predict(
     from xrdml.inference.prediction import predict as run
 
     outputs(folder=output)
-    _show(run(curve, model, refine=refine, damage=damage, **file.reading()), output, html)
+    chosen = reflection.one()
+    _show(run(curve, model, refine=refine, damage=damage, reflection=chosen, **file.reading()), output, html)
 
 
 def _show(fitted: "Fit", folder: Path, html: bool) -> None:
@@ -158,8 +160,10 @@ def _show(fitted: "Fit", folder: Path, html: bool) -> None:
 def _tell(fitted: "Fit", files: list[Path]) -> None:
     from xrdsim.commands.terminal import say
 
-    misfit = f"Misfit: mean |log10(measured/model)| = {fitted.mean_abs_log10:.4f} from 120.5″ on."
-    source = ", ".join(each.source for each in fitted.curves if each.fitted)
+    kept = [each for each in fitted.curves if each.fitted]
+    ends = ", ".join(f"{each.misfit_from:.4g}" for each in kept)
+    misfit = f"Misfit: mean |log10(measured/model)| = {fitted.mean_abs_log10:.4f} from {ends}″ on."
+    source = ", ".join(each.source for each in kept)
     say(f"{source}: {fitted.verdict}. {fitted.reason} {misfit}")
     say(f"→ {', '.join(map(str, files))}")
 

@@ -1,6 +1,6 @@
 """Options of the commands that invert a measured curve, in groups, and the choices that follow from them."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -8,7 +8,7 @@ import typer
 
 from xrdsim.commands.options import (
     AroundOption,
-    Convention,
+    ConventionOption,
     DamageOption,
     ReflectionOptions,
     SpaceOption,
@@ -60,7 +60,7 @@ class Points:
     panel: ClassVar[str] = "Points"
     mask: Annotated[
         float | None,
-        typer.Option(help="Leave out angles closer to the substrate peak, in arcsec; default: 48 of GGG 444."),
+        typer.Option(help="Leave out angles closer to the substrate peak, in arcsec; default: 48, or by reflection."),
     ] = None
     both_sides: Annotated[bool, typer.Option("--both-sides", help="Use the compressed side of the peak, too.")] = False
     exclude: Annotated[
@@ -88,10 +88,7 @@ class Instrument:
     ] = None
     scale: Annotated[float | None, typer.Option(help="Fix the scale: intensity at reflectivity 1.")] = None
     background: Annotated[float | None, typer.Option(help="Fix the background, in the unit of the intensity.")] = None
-    convention: Annotated[
-        Convention | None,
-        typer.Option(help="Default: exact; second-order for inclined surfaces; 'linear' as earlier simulators."),
-    ] = None
+    convention: ConventionOption = None
 
     def limits(self) -> dict[str, Any]:
         """Limits and values of the measurement's unknowns, None where nothing was given."""
@@ -138,7 +135,7 @@ class Together:
     ] = False
     damage_exponent: Annotated[
         str | None,
-        typer.Option(help="E of the order H is E_ref^((H/H_ref)^q): q, or LOW:HIGH to fit it; default: 1.5."),
+        typer.Option(help="q of the damage, E = E_ref^((H/H_ref)^q) of order H; LOW:HIGH to fit it; default: 1.5."),
     ] = None
     predict_only: Annotated[
         list[Path] | None,
@@ -193,8 +190,8 @@ def choices_of(
     from xrdsim.commands.terminal import say
     from xrdsim.errors import ParameterError
     from xrdsim.experiment.reflection import GGG_444
+    from xrdsim.experiment.setup import Experiment
     from xrdsim.fit.problem import Unknowns
-    from xrdsim.fit.sample import experiment_for
     from xrdsim.fit.series import Choices
     from xrdsim.fit.settings import settings_of
     from xrdsim.fit.unknowns import adapted
@@ -221,7 +218,7 @@ def choices_of(
     chosen = taken | chosen
     reading |= {"per_count": chosen.pop("per_count", None), "offset": chosen.pop("offset", 0.0)}
     described = {"convention": chosen.pop("convention")} if "convention" in chosen else {}
-    chosen["experiment"] = experiment_for(chosen.pop("reflection", GGG_444), **described)
+    chosen["experiment"] = Experiment(chosen.pop("reflection", GGG_444), **described)
     ranges = chosen.pop("space", None) or ParameterSpace()
     names = ("fwhm", "zero", "scale", "background", "priors")
     chosen["unknowns"] = unknowns = Unknowns(
@@ -250,7 +247,8 @@ def sample_of(
     from xrdsim.curves.curve import read_curve
     from xrdsim.errors import ParameterError
     from xrdsim.experiment.reflection import GGG_444
-    from xrdsim.fit.sample import DAMAGE_EXPONENT, Entry, Sample, experiment_for, read_sample_toml
+    from xrdsim.experiment.setup import DAMAGE_EXPONENT, Experiment
+    from xrdsim.fit.sample import Entry, Sample, read_sample_toml
 
     apart = together.predict_only or []
     exponent: float | tuple[float, float] = DAMAGE_EXPONENT
@@ -258,6 +256,11 @@ def sample_of(
         ends = limits_of("damage-exponent", together.damage_exponent)
         exponent = ends if ends[0] < ends[1] else ends[0]
     if len(curves) == 1 and curves[0].suffix.lower() == ".toml":
+        groups = (file, points, instrument, reflection)
+        own = [each.name for group in groups for each in fields(group) if getattr(group, each.name) != each.default]
+        if own:
+            options = ", ".join(f"--{name.replace('_', '-')}" for name in own)
+            raise ParameterError(f"{curves[0]} describes its curves; write there what {options} says")
         made = read_sample_toml(curves[0])
         files = [Path(each.curve.source).resolve() for each in made.entries]
         for path in apart:
@@ -272,7 +275,7 @@ def sample_of(
         return replace(made, entries=kept, damage=made.damage or damage, **changed)
     paths = [*curves, *(path for path in apart if path not in curves)]
     reflections = reflection.several(len(paths)) or [GGG_444] * len(paths)
-    described = {} if instrument.convention is None else {"convention": instrument.convention}
+    described: dict[str, Any] = {} if instrument.convention is None else {"convention": instrument.convention}
     limits = instrument.limits()
     preparing = {name: value for name, value in (limits | points.chosen()).items() if value is not None}
     if "fwhm" in preparing:
@@ -280,7 +283,7 @@ def sample_of(
     entries = tuple(
         Entry(
             curve=read_curve(path, **file.reading()),
-            experiment=experiment_for(each, **described),
+            experiment=Experiment(each, **described),
             preparing=preparing,
             fitted=path not in apart,
         )

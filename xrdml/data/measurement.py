@@ -18,8 +18,8 @@ from xrdsim.errors import ParameterError
 from xrdsim.experiment.reflection import strain_to_angle
 from xrdsim.experiment.scan import Scan
 from xrdsim.forward.derived import largest_strain
-from xrdsim.forward.resample import PEAK_MASK, Windowed, observe, to_window
 from xrdsim.limits import Json
+from xrdsim.observation.resample import PEAK_MASK, Windowed, observe, to_window
 from xrdsim.profiles.two_gaussians import KAPPA, TWO_GAUSSIANS
 
 Array = NDArray[np.float64]

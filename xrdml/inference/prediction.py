@@ -19,6 +19,7 @@ from xrdml.networks.checkpoint import TrainedModel, load_model
 from xrdsim.curves.curve import Curve, read_curve
 from xrdsim.dataset.simulation import BASE_FWHM
 from xrdsim.errors import CheckpointError
+from xrdsim.experiment.reflection import Reflection
 from xrdsim.fit.fitting import describe, fit_curve
 from xrdsim.fit.posterior import Posterior
 from xrdsim.fit.preparation import within_reach
@@ -26,7 +27,7 @@ from xrdsim.fit.problem import Problem, Unknowns, problem
 from xrdsim.fit.refinement import refine as refine_on
 from xrdsim.fit.result import Fit
 from xrdsim.fit.unknowns import adapted
-from xrdsim.forward.resample import narrowest_fwhm
+from xrdsim.observation.resample import narrowest_fwhm
 from xrdsim.profiles.space import ParameterSpace
 
 Array = NDArray[np.float64]
@@ -52,6 +53,7 @@ def predict(
     *,
     refine: bool = False,
     damage: bool = False,
+    reflection: Reflection | None = None,
     **reading: Any,
 ) -> Fit:
     """Estimate the parameters of a measured curve and simulate what they make.
@@ -62,6 +64,7 @@ def predict(
     model : folder of a trained model, or a loaded one; ``None`` for the one that ships with the package.
     refine : refine what the network takes for likely on the curve; the best one is returned.
     damage : estimate the static Debye–Waller damage, too; otherwise a network that knows it takes it for absent.
+    reflection : what was measured; None takes that of the model for granted.
     reading : arguments of ``read_curve``.
 
     Returns
@@ -74,9 +77,14 @@ def predict(
     CurveError
         The curve cannot be read, or has too few points in the window of the model.
     CheckpointError
-        The model cannot be loaded, or has no damage.
+        The model cannot be loaded, has no damage, or was trained for another reflection.
     """
     trained = model if isinstance(model, TrainedModel) else load_model(model)
+    if reflection is not None and not reflection.alike(trained.experiment.reflection):
+        raise CheckpointError(
+            f"{trained.path} was trained for {trained.experiment.reflection.title}, not {reflection.title}; `xrd fit` "
+            "needs no network, or train one for this reflection (`xrd gen` and `xrd train`) and name it with --model"
+        )
     if not isinstance(curve, Curve):
         curve = read_curve(curve, **reading)
     if damage and not trained.space.damage:

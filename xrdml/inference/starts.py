@@ -20,7 +20,7 @@ from xrdsim.fit.problem import Problem
 from xrdsim.fit.refinement import Refined, refine
 from xrdsim.fit.search import acceptable
 from xrdsim.fit.unknowns import adapted
-from xrdsim.forward.resample import to_window
+from xrdsim.observation.resample import to_window
 from xrdsim.profiles.two_gaussians import KAPPA, SIZE, TWO_GAUSSIANS, P
 
 Array = NDArray[np.float64]

@@ -11,7 +11,7 @@ from xrdsim.commands.options import command, outputs
 @command()
 def crystal(
     structure: Annotated[str, typer.Argument(help="Built-in crystal, or CIF file.", metavar="NAME|FILE.cif")],
-    hkl: Annotated[str, typer.Argument(help="Miller indices: 004, or 10,0,0.")],
+    hkl: Annotated[str, typer.Argument(help="Miller indices: 004, or 10,0,0; of a leading minus, write -- before it.")],
     wavelength: Annotated[
         str, typer.Option(help="CuKa1, MoKa1, …, a number of Å, or an energy: 8.048keV.")
     ] = "1.54056",

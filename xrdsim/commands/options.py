@@ -24,8 +24,8 @@ ScanFile = Annotated[
     Path | None, typer.Option("--scan", help="TOML file with a \\[scan]; default: 701 points from −80″ to 2732″.")
 ]
 ConventionOption = Annotated[
-    Convention,
-    typer.Option(help="'second-order' for inclined surfaces; 'linear' as earlier simulators approximated."),
+    Convention | None,
+    typer.Option(help="Default: exact; second-order for inclined surfaces; 'linear' as earlier simulators."),
 ]
 RtolOption = Annotated[float, typer.Option(help="Accuracy of log10 R of the continuum.")]
 DeviceOption = Annotated[Literal["cpu", "cuda"], typer.Option(help="'cuda': the reflectivity on a graphics card.")]
@@ -85,13 +85,13 @@ class ReflectionOptions:
         str | None, typer.Option(help="Lattice constant in Å that you measured; a,c or a,b,c,α,β,γ of other cells.")
     ] = None
     surface: Annotated[
-        str | None, typer.Option(help="Miller indices of the surface, where the planes are inclined to it.")
+        str | None, typer.Option(help="Miller indices of the surface; needed where the planes are inclined to it.")
     ] = None
     geometry: Annotated[
         str | None, typer.Option(help="symmetric, grazing-incidence or grazing-exit: on which side the beam grazes.")
     ] = None
     miscut: Annotated[
-        float | None, typer.Option(help="Angle in ° between the true surface and that one; default: 0.")
+        float | None, typer.Option(help="Angle in ° between the true surface and --surface, or the planes; default: 0.")
     ] = None
     azimuth: Annotated[
         float | None, typer.Option(help="Where the miscut leans, in °; 0: towards grazing incidence; default: 0.")
@@ -106,7 +106,7 @@ class ReflectionOptions:
 
         from xrdsim.errors import ParameterError
         from xrdsim.experiment.files import read_table
-        from xrdsim.experiment.notation import indices_of, lattice_of
+        from xrdsim.experiment.notation import indices_of, lattice_of, wavelength_of
 
         named = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "reflection"}
         given = {name: value for name, value in named.items() if value is not None}
@@ -122,6 +122,8 @@ class ReflectionOptions:
             raise ParameterError("give Miller indices with --hkl, such as --hkl 004")
         table = {name: value for name, value in given.items() if name not in ("hkl", "geometry")}
         table = {"crystal": "GGG"} | table
+        if self.wavelength is not None:
+            table["wavelength"] = wavelength_of(self.wavelength)
         if self.lattice is not None:
             table["lattice"] = lattice_of(self.lattice)
         if self.surface is not None:
@@ -144,25 +146,35 @@ class ReflectionOptions:
     def several(self, count: int) -> "list[Reflection] | None":
         """The reflections of so many curves, or None for the default; what is to be said of them is said."""
         from xrdsim.commands.terminal import warn
+        from xrdsim.errors import ParameterError
         from xrdsim.experiment.reflection import Reflection
 
         tables = self.tables(count)
         if tables is None:
             return None
         where = "options" if self.reflection is None else str(self.reflection)
-        found = [Reflection.from_dict(table, where) for table in tables]
+        try:
+            found = [Reflection.from_dict(table, where) for table in tables]
+        except ParameterError as error:
+            raise ParameterError(str(error).removeprefix("options: ")) from None
         for message in dict.fromkeys(each.warning for each in found if each.warning):
             warn(message)
         return found
+
+
+def listed(text: str, option: str) -> list[str]:
+    """The values of an option that may hold several; ``10,0,0`` are the indices of one reflection."""
+    parts = [part.strip() for part in text.split(";" if ";" in text else ",")]
+    if option == "hkl" and ";" not in text and not all(re.fullmatch("(-?[0-9]){3,}", part) for part in parts):
+        return [text]
+    return parts
 
 
 def separate(text: str, count: int, option: str) -> list[str]:
     """One value for each of several curves, from ``444,888`` or ``10,0,0;8,8,0``; a single one is for all of them."""
     from xrdsim.errors import ParameterError
 
-    parts = [part.strip() for part in text.split(";" if ";" in text else ",")]
-    if option == "hkl" and ";" not in text and not all(re.fullmatch("(-?[0-9]){3,}", part) for part in parts):
-        parts = [text]  # 10,0,0
+    parts = listed(text, option)
     if len(parts) == 1:
         return parts * count
     if len(parts) != count:

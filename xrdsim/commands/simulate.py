@@ -17,6 +17,7 @@ from xrdsim.commands.options import (
     belongs,
     command,
     experiment_of,
+    listed,
     outputs,
 )
 
@@ -34,7 +35,7 @@ def simulate(
         "curves.npz"
     ),
     plot: Annotated[Path | None, typer.Option(help="Also draw curves and profiles (.png, .svg, .pdf).")] = None,
-    convention: ConventionOption = "exact",
+    convention: ConventionOption = None,
     layers: LayersOption = None,
     rtol_dex: RtolOption = 1e-4,
     fwhm: Annotated[float, typer.Option(help="Instrument FWHM in arcsec; 0 for none.")] = 30.0,
@@ -48,6 +49,14 @@ def simulate(
     polarisation: Annotated[
         Literal["both", "sigma", "pi"], typer.Option(help="'both' as the monochromator weights them, or one alone.")
     ] = "both",
+    damage_power: Annotated[
+        float,
+        typer.Option(help="The damage E of kappa and p to this power: (H/H_ref)^q if they are of the order H_ref."),
+    ] = 1.0,
+    defects: Annotated[
+        Path | None,
+        typer.Option(help="TOML file with \\[defects]: loops of the layer and of the substrate; default: none."),
+    ] = None,
     omega: Annotated[
         Path | None, typer.Option(help="For --profile: CSV file of incidence angles, omega_deg, instead of a scan.")
     ] = None,
@@ -67,19 +76,24 @@ def simulate(
 
         xrd simulate --params one.csv --counts 300000 --background 1e-4 --text measured.xy
 
-        xrd simulate --profile sublayers.csv --reflection 880.toml --convention second-order --omega angles.csv
+        xrd simulate --params one.csv --crystal Si --hkl 224 --surface 001 --geometry grazing-incidence --scan 224.toml
+
+        xrd simulate --params one.csv --defects loops.toml
+
+        xrd simulate --profile sublayers.csv --reflection 880.toml --omega angles.csv
     """
     import numpy as np
 
     from xrdsim.commands.terminal import say
     from xrdsim.curves.curve import write_curve
     from xrdsim.errors import ParameterError
+    from xrdsim.experiment.defects import Defects
     from xrdsim.experiment.reflection import GGG_444
-    from xrdsim.experiment.setup import experiment_of as described
+    from xrdsim.experiment.setup import Experiment
     from xrdsim.files import save_arrays
     from xrdsim.forward.model import simulate as run
-    from xrdsim.forward.noise import add_noise
     from xrdsim.forward.sublayers import omega_of, read_omega, read_sublayers, simulate_sublayers
+    from xrdsim.observation.noise import add_noise
     from xrdsim.profiles.tables import parse_assignments, read_table
 
     outputs(output.with_suffix(".npz") if output.name else output, text, plot, figures=(plot,))
@@ -94,12 +108,15 @@ def simulate(
             raise ParameterError("--monochromator weights both polarisations; leave it or --polarisation out")
         monochromator = 0.0 if polarisation == "sigma" else math.inf
     belongs(omega is not None, "--omega", profile is not None, "--profile")
+    made: dict[str, Any] = {"reflection": GGG_444} | experiment_of(reflection, scan)
+    chosen = made.pop("reflection")
+    loops = None if defects is None else Defects.from_toml(defects)
+    experiment = Experiment(chosen, convention, monochromator, layers, rtol_dex, damage_power, loops)  # type: ignore[arg-type]
     if profile is not None:
         for name, value in (("--layers", layers), ("--counts", counts), ("--text", text), ("--plot", plot)):
             belongs(value is not None, name, False, "--param or --params")
+        belongs(damage_power != 1.0, "--damage-power", False, "--param or --params")
         belongs(zero != 0.0 or device != "cpu", "--zero, --device", False, "--param or --params")
-        made: dict[str, Any] = {"reflection": GGG_444} | experiment_of(reflection, scan)
-        experiment = described(made.pop("reflection"), convention, monochromator, None, rtol_dex)
         if omega is not None:
             made["omega"] = read_omega(omega)
         found = simulate_sublayers(read_sublayers(profile), experiment=experiment, fwhm=fwhm, **made)
@@ -113,16 +130,13 @@ def simulate(
         raise ParameterError(f"--text writes one curve, and {len(rows)} are to be simulated; choose one sample")
     curves = run(
         rows,
-        convention=convention,
-        layers=layers,
-        rtol_dex=rtol_dex,
+        experiment=experiment,
         fwhm=fwhm,
         scale=scale,
         background=background,
         zero=zero,
-        monochromator=monochromator,
         device=device,
-        **experiment_of(reflection, scan),
+        **made,
     )
     if counts is not None:
         curves = add_noise(curves, counts, scale, np.random.default_rng(seed))
@@ -142,6 +156,7 @@ def simulate(
 def sensitivity(
     dataset: Annotated[str, typer.Argument(help="Its test rows, drawn from the prior, are measured.")] = "dataset.zarr",
     prior: Annotated[bool, typer.Option("--prior", help="No dataset: draw from the default prior.")] = False,
+    damage: Annotated[bool, typer.Option("--damage", help="With --prior: profiles with the damage kappa, p.")] = False,
     samples: Annotated[int, typer.Option(help="Profiles to measure.")] = 2000,
     relative: Annotated[float, typer.Option(help="Relative change of a parameter in the finite difference.")] = 0.01,
     floor: Annotated[float, typer.Option(help="Added to the intensity before the logarithm.")] = 1e-10,
@@ -157,8 +172,13 @@ def sensitivity(
     output: Annotated[Path, typer.Option("--output", "-o", help="Weights; .json and .png beside it.")] = Path(
         "sensitivity.npy"
     ),
+    *,
+    reflection: ReflectionOptions,
 ) -> None:
     """Measure how much each parameter changes the curve, or with --fisher how well curves determine it.
+
+    --fisher with several reflections of one sample says what each curve adds. Instruments widen with tanθ_B, scans
+    cover the same strains.
 
     Examples:
 
@@ -167,9 +187,13 @@ def sensitivity(
         xrd sensitivity big.zarr --samples 5000 -o weights.npy
 
         xrd sensitivity --prior --fisher --counts 1e6
+
+        xrd sensitivity --prior --damage --fisher --hkl 444,888,880 --surface 111 --geometry grazing-incidence
     """
     from xrdsim.commands.terminal import counting, say, show_table
     from xrdsim.dataset.fresh import profiles_of
+    from xrdsim.errors import ParameterError
+    from xrdsim.experiment.setup import Experiment
     from xrdsim.information.figures import fisher_figure, fisher_table, sensitivity_figure, sensitivity_table
     from xrdsim.information.sensitivity import measure_sensitivity
     from xrdsim.plotting import save_figure
@@ -177,7 +201,28 @@ def sensitivity(
     stem = output.with_name(f"{output.stem}_fisher") if fisher and output.name else output
     names = [stem.with_suffix(suffix) if stem.name else stem for suffix in (".npy", ".json", ".png")]
     outputs(*names[1 if fisher else 0 :])
-    rows, setting = profiles_of(None if prior else dataset, samples, seed, verify=verify)
+    belongs(damage, "--damage", prior, "--prior")
+    rows, setting = profiles_of(None if prior else dataset, samples, seed, verify=verify, damage=damage)
+    planes = 1 if reflection.hkl is None else len(listed(reflection.hkl, "hkl"))
+    if planes > 1 and not fisher:
+        raise ParameterError("several reflections are compared with --fisher; give one, or --fisher")
+    chosen = reflection.several(planes)
+    if chosen is not None and fisher:
+        from xrdsim.files import save_json
+        from xrdsim.information.figures import contributions_figure, contributions_table
+        from xrdsim.information.reflections import contributions
+
+        space = setting.get("space")
+        with counting("measuring", "profiles") as progress:
+            added = contributions(
+                rows, chosen, counts, background, fwhm=fwhm, mask=mask, space=space, progress=progress
+            )
+        figure = save_figure(contributions_figure(added), stem.with_suffix(".png"))
+        show_table(*contributions_table(added))
+        say(f"{len(rows)} profiles → {save_json(stem.with_suffix('.json'), added.to_dict())}, {figure}")
+        return
+    if chosen is not None:
+        setting |= {"experiment": Experiment(chosen[0])}
     if fisher:
         from xrdsim.files import save_json
         from xrdsim.information.fisher import fisher as information

@@ -14,6 +14,7 @@ from xrdsim.forward.model import simulate
 from xrdsim.forward.prior import draw_prior
 from xrdsim.limits import Json, afford
 from xrdsim.profiles.damage import KAPPA, P
+from xrdsim.profiles.space import ParameterSpace
 
 Array = NDArray[np.float64]
 
@@ -76,7 +77,9 @@ def fresh_rows(simulation: Simulation, n: int, rng: np.random.Generator, undamag
     return store.Rows(params, fresh_curves(params, simulation), np.ones(n, np.float32))
 
 
-def profiles_of(dataset: str | Path | None, samples: int, seed: int = 0, *, verify: bool = True) -> tuple[Array, Json]:
+def profiles_of(
+    dataset: str | Path | None, samples: int, seed: int = 0, *, verify: bool = True, damage: bool = False
+) -> tuple[Array, Json]:
     """Profiles to measure, and of what experiment.
 
     Parameters
@@ -85,6 +88,7 @@ def profiles_of(dataset: str | Path | None, samples: int, seed: int = 0, *, veri
     samples : number of profiles; what the dataset does not hold is drawn from the same prior.
     seed : of that draw.
     verify : whether the blocks of the dataset are compared with their checksums.
+    damage : whether the profiles of the default prior are damaged.
 
     Returns
     -------
@@ -104,6 +108,9 @@ def profiles_of(dataset: str | Path | None, samples: int, seed: int = 0, *, veri
     afford(800.0 * samples, f"{samples} profiles")
     rng = np.random.default_rng(seed)
     if dataset is None:
+        if damage:
+            space = ParameterSpace().with_damage()
+            return draw_prior(samples, space=space, rng=rng), {"space": space}
         return draw_prior(samples, rng=rng), {}
     data = open_dataset(dataset, verify=verify)
     config = data.config

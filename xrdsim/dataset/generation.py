@@ -83,7 +83,7 @@ def generate(
     space: ParameterSpace | None = None,
     reflection: Reflection = GGG_444,
     scan: Scan = DEFAULT_SCAN,
-    convention: str = "exact",
+    convention: str | None = None,
     layers: float | None = None,
     rtol_dex: float = 1e-4,
     monochromator: float | None = None,

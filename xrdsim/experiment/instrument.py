@@ -1,10 +1,30 @@
-"""Instrument functions: what a diffractometer adds to a reflectivity, as the table of its parameters."""
+"""Instrument functions: what a diffractometer adds to a reflectivity, as the table of its parameters.
+
+All have unit area and act as I(x) = ∫ K(t) R(x − t) dt, t > 0 towards larger angles. G is a Gaussian and L a Lorentzian
+of unit area, w are full widths at half maximum [arcsec].
+
+==================  ====================================================================================
+gaussian            G(w)
+voigt               G(w) ∗ L(w_L): the tail of a spread of wavelengths
+pedestal            (1 − f)·G(w) + f·G(w) ∗ G(w_t): a weak wide foot, as of a mosaic or of air scattering
+pseudo-voigt        (1 − η)·G(w) + η·L(w)
+split-pseudo-voigt  the same with w and η of each side, of one height at 0
+monochromator       G(w) ∗ M, M(t) = R_M(−t)/∫R_M the rocking curve of the monochromator's crystal, mirrored
+tabulated           a measured or computed K, linear between its points
+==================  ====================================================================================
+"""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
 
 from xrdsim.errors import ParameterError
 from xrdsim.experiment.reflection import GGG_444, Reflection
+
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +78,52 @@ class InstrumentParameter:
             )
 
 
+class Family(StrEnum):
+    """Shapes of instrument functions; the formulas are those of the module."""
+
+    GAUSSIAN = "gaussian"
+    VOIGT = "voigt"
+    PEDESTAL = "pedestal"
+    PSEUDO_VOIGT = "pseudo-voigt"
+    SPLIT_PSEUDO_VOIGT = "split-pseudo-voigt"
+    MONOCHROMATOR = "monochromator"
+    TABULATED = "tabulated"
+
+
+@dataclass(frozen=True, eq=False)
+class Kernel:
+    """A function of the angle by its values, of unit area.
+
+    Attributes
+    ----------
+    angle, weight : (n,) [arcsec], ascending, and values [1/arcsec] between which it is linear.
+    source : where it comes from, for a sentence.
+    """
+
+    angle: Array
+    weight: Array
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        x, y = (np.array(each, dtype=np.float64) for each in (self.angle, self.weight))
+        if x.ndim != 1 or x.shape != y.shape or len(x) < 3 or not np.isfinite([x, y]).all():
+            raise ParameterError(f"{self.source or 'a kernel'} needs two columns of at least 3 finite numbers")
+        if np.any(np.diff(x) <= 0.0):
+            raise ParameterError(f"the angles of {self.source or 'a kernel'} must rise from line to line")
+        area = float(np.trapezoid(y, x))
+        if not (y.min() >= 0.0 and area > 0.0):
+            raise ParameterError(f"the weights of {self.source or 'a kernel'} must not be negative, nor all 0")
+        for name, values in (("angle", x), ("weight", y / area)):
+            values.setflags(write=False)
+            object.__setattr__(self, name, values)
+
+    @property
+    def fwhm(self) -> float:
+        """Full width at half of its maximum [arcsec]."""
+        high = np.flatnonzero(self.weight >= 0.5 * self.weight.max())
+        return float(max(self.angle[high[-1]] - self.angle[high[0]], np.diff(self.angle).min()))
+
+
 @dataclass(frozen=True)
 class Instrument:
     """An instrument function.
@@ -65,16 +131,27 @@ class Instrument:
     Attributes
     ----------
     name : of its shape, for a sentence.
-    parameters : its table; the first one is its width, an FWHM.
+    parameters : its table; the first one is its width, an FWHM, where it has one.
+    family : its shape.
+    kernel : of the tabulated, or of the monochromator's crystal; None of the others.
     """
 
     name: str
     parameters: tuple[InstrumentParameter, ...]
+    family: Family = Family.GAUSSIAN
+    kernel: Kernel | None = field(default=None, compare=False)
 
     @property
     def names(self) -> tuple[str, ...]:
         """Of its parameters."""
         return tuple(each.name for each in self.parameters)
+
+    def narrowest(self, limits: tuple[tuple[float, float], ...]) -> float:
+        """Least FWHM [arcsec] within limits of its parameters."""
+        if self.family is Family.TABULATED and self.kernel is not None:
+            return self.kernel.fwhm
+        widths = [low for each, (low, _) in zip(self.parameters, limits, strict=True) if each.name.startswith("fwhm")]
+        return min(widths)
 
 
 START, SCREENED = 40.0, 45.0
@@ -104,8 +181,72 @@ FWHM = InstrumentParameter(
     screened=SCREENED,
 )
 
+LORENTZ = InstrumentParameter(
+    "lorentz",
+    "Lorentzian FWHM",
+    "arcsec",
+    0.0,
+    60.0,
+    least=0.0,
+    most=3600.0,
+    doc="full width at half maximum of the Lorentzian",
+    start=5.0,
+    screened=5.0,
+)
+
+SHARE = InstrumentParameter(
+    "tail_share",
+    "share of the tail",
+    "",
+    0.0,
+    0.4,
+    least=0.0,
+    most=0.95,
+    doc="part of the area of the instrument function that is its tail",
+    start=0.05,
+    screened=0.05,
+)
+
+TAIL = InstrumentParameter(
+    "tail_fwhm",
+    "FWHM of the tail",
+    "arcsec",
+    60.0,
+    400.0,
+    least=1.0,
+    most=36000.0,
+    doc="full width at half maximum of the Gaussian that makes the tail from the core",
+    start=110.0,
+    screened=110.0,
+)
+
 GAUSSIAN = Instrument("Gaussian", (FWHM,))
 """A convolution with a normal distribution, (R ∗ G)(θ − zero), of the standard deviation FWHM/√(8 ln 2)."""
+
+VOIGT = Instrument("Voigt", (FWHM, LORENTZ), Family.VOIGT)
+PEDESTAL = Instrument("core and pedestal", (FWHM, SHARE, TAIL), Family.PEDESTAL)
+
+ETA = replace(
+    SHARE,
+    name="eta",
+    label="η",
+    low=0.0,
+    high=1.0,
+    most=1.0,
+    doc="Lorentzian part of the area",
+    start=0.2,
+    screened=0.2,
+)
+PSEUDO_VOIGT = Instrument("pseudo-Voigt", (FWHM, ETA), Family.PSEUDO_VOIGT)
+SPLIT_PSEUDO_VOIGT = Instrument(
+    "split pseudo-Voigt",
+    tuple(
+        replace(each, name=f"{each.name}_{side}", label=f"{each.label} {where}", doc=f"{each.doc}, {where}")
+        for side, where in (("low", "below 0"), ("high", "above 0"))
+        for each in (FWHM, ETA)
+    ),
+    Family.SPLIT_PSEUDO_VOIGT,
+)
 
 NARROWEST = 5.0
 """FWHM [arcsec], the lower limit for reflections of whose diffractometer nothing is known."""
@@ -116,13 +257,26 @@ def dispersion(reflection: Reflection) -> float:
     return max(1.0, math.tan(reflection.theta_bragg) / math.tan(GGG_444.theta_bragg))
 
 
+def suited(instrument: Instrument, reflection: Reflection) -> Instrument:
+    """The same with limits and starts of its widths that suit a reflection; the same for GGG 444."""
+    if (reflection.h0, reflection.wavelength) == (GGG_444.h0, GGG_444.wavelength):
+        return instrument
+    wider = dispersion(reflection)
+    return replace(instrument, parameters=tuple(_suited(each, wider) for each in instrument.parameters))
+
+
+def _suited(parameter: InstrumentParameter, wider: float) -> InstrumentParameter:
+    if parameter.unit != "arcsec":
+        return parameter
+    low = NARROWEST if parameter.low == FWHM.low else parameter.low
+    high = round(wider * parameter.high)
+    start, screened = (None if each is None else wider * each for each in (parameter.start, parameter.screened))
+    return replace(parameter, low=low, high=high, start=start, screened=screened)
+
+
 def gaussian_of(reflection: Reflection) -> Instrument:
     """The Gaussian with limits and a start that suit a reflection; GAUSSIAN for GGG 444."""
-    if (reflection.h0, reflection.wavelength) == (GGG_444.h0, GGG_444.wavelength):
-        return GAUSSIAN
-    wider = dispersion(reflection)
-    width = replace(FWHM, low=NARROWEST, high=round(wider * FWHM.high), start=wider * START, screened=wider * SCREENED)
-    return replace(GAUSSIAN, parameters=(width,))
+    return suited(GAUSSIAN, reflection)
 
 
 def zero_of(step: float) -> tuple[float, float]:

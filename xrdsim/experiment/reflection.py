@@ -1,6 +1,6 @@
 """What is measured and how: crystal, reflection and scan, as explicit frozen records.
 
-Nothing of this is hard-wired in the kernels: another cubic reflection or another scan works by passing another
+Nothing of this is hard-wired in the kernels: another crystal, reflection or scan works by passing another
 record, built in Python or read from a TOML file::
 
     [reflection]
@@ -56,7 +56,10 @@ MOST_MISCUT = 10.0
 """°."""
 
 GRAZING = 3.0
-"""Critical angles, below which neither beam may graze the surface."""
+"""Critical angles, below which the beam may not come in: refraction is no longer described there."""
+
+GRAZING_EXIT = 1.25
+"""The same of the beam that leaves, whose error at 0.27° is 5e-4 dex."""
 
 FLAT = 1.0
 """Angle [°] to the surface below which one is warned."""
@@ -158,6 +161,11 @@ class Reflection:
                 f"miscut = {self.miscut:g}° and azimuth = {self.azimuth:g}° must be at most {MOST_MISCUT:g}° and 360°"
             )
         inclined, surface = math.degrees(self.psi) > 1e-6, written(self.surface or self.hkl)
+        if math.degrees(self.psi) > 90.0 - 1e-6:
+            raise ParameterError(
+                f"the planes of {self.name} are perpendicular to the surface {surface}: the diffracted beam leaves "
+                "through the crystal (Laue case), not through the surface; choose another surface or reflection"
+            )
         if inclined and self.geometry is Geometry.SYMMETRIC:
             raise ParameterError(
                 f"{self.name} is inclined to the surface {surface} by {math.degrees(self.psi):.2f}°; "
@@ -174,11 +182,12 @@ class Reflection:
                 "wavelength"
             )
         critical = math.sqrt(abs(self.crystal.chi0.real))
-        for name, cosine in (("enters", incident), ("leaves", diffracted)):
-            if cosine < GRAZING * critical:
+        for name, cosine, factor in (("enters", incident, GRAZING), ("leaves", diffracted, GRAZING_EXIT)):
+            if cosine < factor * critical:
                 raise ParameterError(
-                    f"{self.name} {name} at {math.degrees(math.asin(cosine)):.2f}°, less than {GRAZING:g} times the "
-                    f"critical angle of {math.degrees(critical):.2f}°, where this theory does not hold"
+                    f"{self.name} {name} at {math.degrees(math.asin(cosine)):.2f}°, less than {factor:g} times the "
+                    f"critical angle of {math.degrees(critical):.2f}°, where this theory does not hold; choose another "
+                    "geometry, surface or wavelength"
                 )
 
     @property

@@ -20,6 +20,10 @@ THICKEST_LAYER = 1e4
 LEAST_POWER, MOST_POWER = 0.01, 100.0
 """Limits of the power of E."""
 
+DAMAGE_EXPONENT = 1.5
+"""q of dislocation loops and clusters: L ∝ H^(3/2) (M. A. Krivoglaz, X-Ray and Neutron Diffraction in Nonideal
+Crystals, 1996); 2 for Gaussian displacements, 0 for an amorphous fraction."""
+
 FINEST, COARSEST = 1e-8, 1e-2
 """Limits of the accuracy that may be asked for [dex]."""
 
@@ -44,7 +48,8 @@ class Experiment:
     Parameters
     ----------
     reflection : of which crystal, with which film on it.
-    convention : ``exact``, or ``linear`` for the approximations of earlier simulators.
+    convention : a member of ``Convention`` or its text; None takes ``exact``, and ``second-order`` where the planes are
+        inclined to the surface.
     monochromator : weight of π against σ polarisation; ``None`` takes the convention's default, |cos 2θ_B| of a perfect
         monochromator, in ``linear`` its square root; ``inf`` for π alone.
     layers : thickness of equal sublayers [Å]; ``None`` integrates the continuous profile.
@@ -61,7 +66,7 @@ class Experiment:
     """
 
     reflection: Reflection = GGG_444
-    convention: Convention = Convention.EXACT
+    convention: Convention = None  # type: ignore[assignment]  # a member once it is made
     monochromator: float = None  # type: ignore[assignment]  # a number once it is made
     layers: float | None = None
     rtol_dex: float = 1e-4
@@ -69,8 +74,9 @@ class Experiment:
     defects: Defects | None = None
 
     def __post_init__(self) -> None:
+        usual = Convention.EXACT if self.reflection.plain else Convention.SECOND_ORDER
         try:
-            object.__setattr__(self, "convention", Convention(self.convention))
+            object.__setattr__(self, "convention", usual if self.convention is None else Convention(self.convention))
         except ValueError:
             raise ParameterError(f"convention {self.convention!r} is unknown; choose {', '.join(Convention)}") from None
         if self.layers is not None and not 1.0 <= self.layers <= THICKEST_LAYER:
@@ -140,8 +146,13 @@ class Experiment:
         )
 
 
+def damage_power(reflection: Reflection, first: Reflection, exponent: float = DAMAGE_EXPONENT) -> float:
+    """(H/H_first)^q: the power of the static Debye–Waller factor of a first reflection that is the one of another."""
+    return float((reflection.h0 / first.h0) ** exponent)
+
+
 def experiment_of(
-    reflection: Reflection, convention: str, monochromator: float | None, layers: float | None, rtol_dex: float
+    reflection: Reflection, convention: str | None, monochromator: float | None, layers: float | None, rtol_dex: float
 ) -> Experiment:
     """The record of the keywords that public functions take instead of it.
 

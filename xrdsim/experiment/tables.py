@@ -51,6 +51,11 @@ def reflection_from(kind: type[T], table: Json, where: str) -> T:
         film = values.pop("film", None)
         crystal = crystal_from(_part(values, _OF_CRYSTAL), values["hkl"], light, folder)
         if film is not None:
+            if "hkl" in film:
+                raise ParameterError(
+                    "a film diffracts in the hkl of its substrate; different ones are not described: leave hkl out of "
+                    "[reflection.film]"
+                )
             refuse_unknown((*_OF_CRYSTAL, *_OF_FILM), film, f"{where}: [reflection.film]")
             plain = values.get("geometry", Geometry.SYMMETRIC) == Geometry.SYMMETRIC
             values["film"] = _film(dict(film), crystal, values["hkl"], light, folder, plain)

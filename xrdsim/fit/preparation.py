@@ -18,8 +18,8 @@ from xrdsim.experiment.reflection import Reflection, strain_to_angle, stretch
 from xrdsim.experiment.setup import Experiment
 from xrdsim.fit.measurement import Measurement, equidistant
 from xrdsim.fit.unknowns import Array, Limits
-from xrdsim.forward.resample import PEAK_MASK
 from xrdsim.forward.simulator import Simulator
+from xrdsim.observation.resample import PEAK_MASK
 from xrdsim.profiles.space import ParameterSpace
 
 BEYOND = 600.0

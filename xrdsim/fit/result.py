@@ -118,6 +118,7 @@ class CurveFit:
     verdict, reason : ``solved`` where the model describes this curve, else ``not described``; a sentence.
     remark : what else is to be said of it, or nothing.
     reduced_chi2, mean_abs_log10, rms_dex : as of ``Fit``, of this curve.
+    misfit_from : angle [arcsec] from which on the mean |log10| is taken.
     shown : its points and the model.
     fitted : whether it was; a curve that was not has its own scale, background, zero and instrument only.
     measurement : its scale, background, zero and instrument.
@@ -133,6 +134,7 @@ class CurveFit:
     rms_dex: float
     shown: FittedCurve
     remark: str = ""
+    misfit_from: float = math.nan
     fitted: bool = True
     measurement: tuple[Estimate, ...] = ()
 
@@ -177,7 +179,8 @@ class Fit:
     notes : what else a reader should know, in sentences.
     assumed : what was taken for granted, in a sentence: reflection, radiation, instrument.
     reduced_chi2 : deviance by degrees of freedom; None if the noise is unknown.
-    mean_abs_log10 : beyond 120.5″ (30 points of the default scan), of all points fitted.
+    mean_abs_log10 : beyond 120.5″ of GGG 444 (30 points of the default scan) and the same strain of other reflections,
+        of all points fitted.
     rms_dex : of log10 measured/model.
     minima : distinct solutions, the best first.
     correlation : (k, k) of the parameters, then of zero and FWHM of each measurement.

@@ -17,8 +17,9 @@ import numpy as np
 from xrdsim.curves.curve import Curve, read_curve
 from xrdsim.errors import ParameterError, XrdError
 from xrdsim.experiment.files import refuse_unknown
+from xrdsim.experiment.notation import written
 from xrdsim.experiment.reflection import Reflection
-from xrdsim.experiment.setup import Convention, Experiment
+from xrdsim.experiment.setup import DAMAGE_EXPONENT, Experiment, damage_power
 from xrdsim.fit.measurement import Measurement
 from xrdsim.fit.preparation import measurement_of
 from xrdsim.fit.problem import Problem
@@ -28,9 +29,6 @@ from xrdsim.fit.unknowns import Array
 from xrdsim.fit.verdict import FINAL, compare
 from xrdsim.limits import Json, read_toml
 from xrdsim.profiles.space import ParameterSpace
-
-DAMAGE_EXPONENT = 1.5
-"""q of dislocation loops and clusters."""
 
 MOST_EXPONENT = 4.0
 
@@ -179,7 +177,7 @@ def _entry(table: Json, common: Json, path: Path, number: int) -> Entry:
             preparing["limits"] = (ends["fwhm"],)
         if "zero" in ends:
             preparing["zero"] = ends["zero"]
-        experiment = experiment_for(reflection, **described)
+        experiment = Experiment(reflection, **described)
         return Entry(
             curve=read_curve(path.parent / name, **reading),
             experiment=experiment,
@@ -199,12 +197,6 @@ def _together(common: Json, own: Json) -> Json:
     if parallel and "geometry" not in own:
         table.pop("geometry", None)
     return table
-
-
-def experiment_for(reflection: Reflection, **described: Any) -> Experiment:
-    """An experiment of a reflection: to second order where its planes are inclined, unless a convention is given."""
-    usual = Convention.EXACT if reflection.plain else Convention.SECOND_ORDER
-    return Experiment(reflection, **{"convention": usual} | described)
 
 
 def joint_problem(
@@ -266,10 +258,8 @@ def foretold(fit: Fit, given: Problem, entries: Sequence[Entry], damage_exponent
 
 def _compared(alone: Problem, x: Array, linear: Array) -> CurveFit:
     values, measured = alone.values(x), alone.measurements[0]
-    curve = compare(alone, values, linear, alone.freedom, None)[0]
-    if measured.counting:
-        objective = float(alone.misfit(values, FINAL)[0])
-        curve = replace(curve, reduced_chi2=2.0 * objective / alone.freedom)
+    chi2 = 2.0 * float(alone.misfit(values, FINAL)[0]) / alone.freedom if measured.counting else None
+    curve = compare(alone, values, linear, alone.freedom, chi2)[0]
     numbers = dict(zip(alone.layout.names, values[0].tolist(), strict=True))
     scales = measured.in_unit_of_file(linear)[0].tolist()
     numbers |= {each.name: value for each, value in zip(alone.layout.linear, scales, strict=True)}
@@ -281,12 +271,11 @@ def _compared(alone: Problem, x: Array, linear: Array) -> CurveFit:
 
 
 def _power(entry: Entry, first: Entry, exponent: float) -> float:
-    """(H/H_ref)^q."""
-    return float((entry.experiment.reflection.h0 / first.experiment.reflection.h0) ** exponent)
+    return damage_power(entry.experiment.reflection, first.experiment.reflection, exponent)
 
 
 def _check_one_sample(entries: Sequence[Entry]) -> None:
-    """All curves are of one substrate, under the same film or none."""
+    """All curves are of one substrate with one surface, under the same film or none."""
     first = entries[0].experiment.reflection
     for entry in entries[1:]:
         other = entry.experiment.reflection
@@ -298,6 +287,13 @@ def _check_one_sample(entries: Sequence[Entry]) -> None:
                     f"{what} ({one.name} of {_lattice(one.cell)} and {two.name} of {_lattice(two.cell)}); fit them "
                     "one by one"
                 )
+        surfaces = [each.surface or each.hkl for each in (first, other)]
+        if np.cross(surfaces[0], surfaces[1]).any():
+            named = " and ".join(map(written, surfaces))
+            raise ParameterError(
+                f"{first.name} and {other.name} would have different surfaces, {named}; say which surface the sample "
+                "has, and the geometry of planes inclined to it"
+            )
         if (first.film and first.film.thickness) != (other.film and other.film.thickness):
             raise ParameterError(f"the films of {first.name} and {other.name} have different thicknesses")
 

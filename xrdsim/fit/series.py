@@ -17,12 +17,12 @@ from scipy.optimize import minimize_scalar
 from xrdsim import compiling
 from xrdsim.curves.curve import Curve, read_curve
 from xrdsim.errors import ParameterError, XrdError
-from xrdsim.experiment.setup import Experiment
+from xrdsim.experiment.setup import DAMAGE_EXPONENT, Experiment
 from xrdsim.fit.fitting import BUDGET, fit_curve
 from xrdsim.fit.problem import Problem, Unknowns, problem
 from xrdsim.fit.refinement import refine
 from xrdsim.fit.result import Estimate, Fit
-from xrdsim.fit.sample import DAMAGE_EXPONENT, Keywords, Sample, foretold, joint_problem
+from xrdsim.fit.sample import Keywords, Sample, foretold, joint_problem
 from xrdsim.fit.unknowns import Array
 from xrdsim.profiles.space import ParameterSpace
 

@@ -143,6 +143,7 @@ def compare(given: Problem, values: Array, linear: Array, freedom: float, chi2: 
                 verdict=verdict,
                 reason=reason,
                 remark=peak_remark(each, model),
+                misfit_from=misfit_from(each),
                 reduced_chi2=reduced,
                 mean_abs_log10=float(np.abs(away[tail]).mean()) if tail.any() else math.nan,
                 rms_dex=rms,

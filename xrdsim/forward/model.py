@@ -49,7 +49,7 @@ class Curves:
 def simulate(
     params: ArrayLike,
     *,
-    convention: str = "exact",
+    convention: str | None = None,
     layers: float | None = None,
     rtol_dex: float = 1e-4,
     fwhm: ArrayLike = 30.0,
@@ -71,7 +71,8 @@ def simulate(
     Parameters
     ----------
     params : (n, 7), (n, 9) with the damage kappa and p, or one row; order and units of ``space``.
-    convention : ``exact``, or ``linear`` for the approximations of earlier simulators.
+    convention : ``exact``, ``second-order`` as inclined surfaces need it, or ``linear`` for the approximations of
+        earlier simulators; None chooses by the reflection.
     layers : thickness of equal sublayers [Å]; ``None`` integrates the continuous profile.
     rtol_dex : accuracy of log10 R of the continuum, RMS over the scan.
     fwhm : full width at half maximum of the Gaussian instrument function [arcsec]; 0 for none. Scalar or (n,).

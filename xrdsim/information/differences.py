@@ -21,7 +21,7 @@ def finite_difference(
     relative: float = 0.01,
     relative_to: str = "value",
     floor: float = 1e-10,
-    convention: str = "exact",
+    convention: str | None = None,
     layers: float | None = None,
     rtol_dex: float = 1e-4,
     fwhm: float = 30.0,

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from xrdsim.information.fisher import Fisher
+from xrdsim.information.reflections import Contributions
 from xrdsim.information.sensitivity import Sensitivity
 from xrdsim.plotting import MODEL, PALETTE
 
@@ -106,3 +107,37 @@ def fisher_table(fisher: Fisher) -> tuple[tuple[str, ...], list[tuple[str, ...]]
             (name, middle, f"{low} … {high}", f"{better:.0f} %", f"{fisher.names[partner]} {typical[i, partner]:.2f}")
         )
     return ("parameter", "bound, % of range", "10 … 90 % of profiles", "better than the range", "most correlated"), rows
+
+
+def contributions_table(found: Contributions) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Header and rows: per parameter the median bounds of each curve alone, and of one curve added after the other."""
+    header = ["parameter, % of range", *(f"{name} alone" for name in found.reflections)]
+    header += [f"+ {name}" for name in found.reflections[1:]] + (["gain"] if len(found.reflections) > 1 else [])
+    alone, together = (100.0 * np.median(each, axis=1) / found.span for each in (found.alone, found.together))
+    gain = np.median(found.alone[0] / found.together[-1], axis=0)
+    rows = []
+    for j, name in enumerate(found.names):
+        row = [name, *(f"{value:.3g}" for value in (*alone[:, j], *together[1:, j]))]
+        rows.append((*row, f"{gain[j]:.2f}") if len(found.reflections) > 1 else tuple(row))
+    return tuple(header), rows
+
+
+def contributions_figure(found: Contributions) -> Figure:
+    """Median bounds of each parameter: points of each curve alone, bars of the curves added one after the other."""
+    figure = Figure(figsize=(9.0, 4.2), layout="constrained")
+    axes = figure.subplots()
+    count, at = len(found.reflections), np.arange(len(found.names))
+    width = 0.8 / count
+    for c, name in enumerate(found.reflections):
+        place = at + (c - 0.5 * (count - 1)) * width
+        median = 100.0 * np.median(found.together[c], axis=0) / found.span
+        axes.bar(place, median, width, color=PALETTE[c % len(PALETTE)], label=name if c == 0 else f"with {name}")
+        single = np.minimum(100.0 * np.median(found.alone[c], axis=0) / found.span, 1e3)
+        axes.plot(place, single, "_", color="black", ms=9, label="this curve alone" if c == 0 else None)
+    axes.axhline(100.0 / np.sqrt(12.0), color=MODEL, lw=1.0, label="the range alone (uniform)")
+    axes.set(yscale="log", ylabel="smallest standard deviation, median [% of range]")
+    axes.set_xticks(at, found.names)
+    axes.set_title(f"{found.how['counts']:g} counts at R = 1 in each curve", fontsize=10)
+    axes.legend(fontsize=8, ncols=2)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure

@@ -111,15 +111,9 @@ def fisher(
     parts = []
     names: tuple[str, ...] = ()
     for start in range(0, len(rows), _ROWS):
-        linear = linearize(
-            rows[start : start + _ROWS], nuisances=free, fwhm=fwhm, background=background, scale=1.0, **physics
-        )
-        names = linear.names
-        used = np.abs(linear.curves.angle) >= mask
-        if used.sum() < len(names):
-            raise ParameterError(f"mask = {mask:g}″ leaves {used.sum()} angles for {len(names)} unknowns; narrow it")
-        weight = np.sqrt(counts / linear.curves.intensity[:, used])
-        parts.append(_bounds(linear.slope[:, used] * weight[:, :, None]))
+        part = rows[start : start + _ROWS]
+        names, slope = weighted_slope(part, counts, background, free=free, fwhm=fwhm, mask=mask, **physics)
+        parts.append(bounds(slope))
         if progress:
             progress(min(start + _ROWS, len(rows)), len(rows))
     information, std, correlation = (np.concatenate(part) for part in zip(*parts, strict=True))
@@ -127,7 +121,26 @@ def fisher(
     return Fisher(names, information, std, correlation, span, {**how, "profiles": len(rows)})
 
 
-def _bounds(jacobian: Array) -> tuple[Array, Array, Array]:
+def weighted_slope(
+    rows: Array,
+    counts: float,
+    background: float,
+    *,
+    free: tuple[str, ...],
+    fwhm: float,
+    mask: float,
+    **physics: Unpack[Physics],
+) -> tuple[tuple[str, ...], Array]:
+    """Names (k,) of the unknowns, and J (n, angle, k) with JᵀJ the information; arguments as of ``fisher``."""
+    linear = linearize(rows, nuisances=free, fwhm=fwhm, background=background, scale=1.0, **physics)
+    used = np.abs(linear.curves.angle) >= mask
+    if used.sum() < len(linear.names):
+        raise ParameterError(f"mask = {mask:g}″ leaves {used.sum()} angles for {len(linear.names)} unknowns; narrow it")
+    weight = np.sqrt(counts / linear.curves.intensity[:, used])
+    return linear.names, linear.slope[:, used] * weight[:, :, None]
+
+
+def bounds(jacobian: Array) -> tuple[Array, Array, Array]:
     """JᵀJ and the standard deviations and correlations of its inverse, by singular values of the scaled J."""
     length = np.sqrt((jacobian**2).sum(axis=1))
     scale = np.where(length > 0.0, length, 1.0)

@@ -89,7 +89,7 @@ def measure_sensitivity(
     relative: float = 0.01,
     floor: float = 1e-10,
     fwhm: float = 30.0,
-    convention: str = "exact",
+    convention: str | None = None,
     layers: float | None = None,
     rtol_dex: float = 1e-4,
     monochromator: float | None = None,

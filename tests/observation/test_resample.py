@@ -7,7 +7,7 @@ from xrdsim import simulate
 from xrdsim.errors import ParameterError
 from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
 from xrdsim.forward.prior import draw_prior
-from xrdsim.forward.resample import narrowest_fwhm, observe, to_window
+from xrdsim.observation.resample import narrowest_fwhm, observe, to_window
 
 BASE = DEFAULT_SCAN.extended(150.0)
 

@@ -1,0 +1,138 @@
+"""Curves as an instrument of any shape shows them, with their derivatives.
+
+The simulator convolves with a Gaussian core over nodes that resolve the substrate peak (``xrdsim.kernels.convolve``).
+What is then smooth is multiplied by the transform of the tail (``xrdsim.observation.tails``), on an equidistant grid
+fine enough for the core, that goes on beyond both ends of the scan: MARGIN as it is simulated, and REACH as the mean of
+what is there, where it is too far away to matter.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from xrdsim.experiment.instrument import GAUSSIAN, Family, Instrument
+from xrdsim.experiment.reflection import stretch
+from xrdsim.experiment.scan import Scan
+from xrdsim.forward.simulator import NUISANCES, Seen, Simulator
+from xrdsim.observation.tails import WITH_CORE, core_of, multiplier
+
+Array = NDArray[np.float64]
+
+MARGIN = 300.0
+"""Angle [arcsec] beyond the ends of a scan that is simulated for the tail of the instrument, for GGG 444."""
+
+REACH = 2000.0
+"""Angle [arcsec] of the continuation beyond that, for GGG 444: the tail of one end does not come back at the other."""
+
+_FOR_CORE, _FOR_PART = 4.0, 2.5  # points of the grid for an FWHM of the core
+_ENDS = 8  # points whose mean continues a curve
+_ROWS = 256  # curves transformed at once
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """An extended scan: every ``stride``-th of its points from ``first`` on is one of the scan's, in ``length``."""
+
+    scan: Scan
+    first: int
+    stride: int
+    points: int
+    length: int
+
+
+@dataclass(frozen=True, eq=False)
+class Observer:
+    """A simulator behind an instrument.
+
+    Attributes
+    ----------
+    simulator : of an experiment on a scan.
+    instrument : through which it is seen.
+    """
+
+    simulator: Simulator
+    instrument: Instrument = GAUSSIAN
+
+    def within(self, rtol_dex: float) -> "Observer":
+        """The same with another accuracy [dex]."""
+        simulator = self.simulator.within(rtol_dex)
+        return self if simulator is self.simulator else replace(self, simulator=simulator)
+
+    def on(self, scan: Scan) -> "Observer":
+        """The same on another scan."""
+        return replace(self, simulator=replace(self.simulator, scan=scan))
+
+    def curves(self, rows: Array, own: Array) -> Array:
+        """Unscaled intensity (n, angle) of rows (n, p) with zero and the instrument's parameters (n, 1 + q)."""
+        core = core_of(self.instrument, own[:, 1:])
+        seen = Seen.unscaled(core, own[:, 0])
+        if self.instrument.family is Family.GAUSSIAN:
+            return self.simulator.curves(rows, seen)[1]
+        grid = self._grid(float(core.min()))
+        smooth = replace(self.simulator, scan=grid.scan).curves(rows, seen)[1]
+        out = np.empty((len(rows), grid.points))
+        for some in _parts(len(rows)):
+            factor, _ = multiplier(self.instrument, own[some, 1:], grid.scan.step, grid.length)
+            out[some] = _back(factor * _forward(smooth[some], grid), grid)
+        return out
+
+    def linearize(self, rows: Array, own: Array) -> tuple[Array, Array]:
+        """The same, and its derivatives (n, p + 1 + q, angle) over parameters, zero and instrument."""
+        core = core_of(self.instrument, own[:, 1:])
+        seen, size = Seen.unscaled(core, own[:, 0]), rows.shape[1]
+        plain = self.instrument.family is Family.GAUSSIAN
+        names = ("zero", "fwhm") if self.instrument.family in WITH_CORE else ("zero",)
+        assert set(names) <= set(NUISANCES)
+        if plain:
+            _, intensity, slope = self.simulator.linearize(rows, seen, names)
+            return intensity, slope
+        grid = self._grid(float(core.min()))
+        _, smooth, slope = replace(self.simulator, scan=grid.scan).linearize(rows, seen, names)
+        intensity = np.empty((len(rows), grid.points))
+        out = np.empty((len(rows), size + own.shape[1], grid.points))
+        with_core = len(names) == 2
+        for some in _parts(len(rows)):
+            factor, change = multiplier(self.instrument, own[some, 1:], grid.scan.step, grid.length)
+            curve = _forward(smooth[some], grid)
+            intensity[some] = _back(factor * curve, grid)
+            out[some, : slope.shape[1]] = _back(factor[:, None] * _forward(slope[some], grid), grid)
+            out[some, slope.shape[1] :] = _back(change[:, with_core:] * curve[:, None], grid)
+        return intensity, out
+
+    def _grid(self, core: float) -> _Grid:
+        """The grid for cores not narrower than one [arcsec]."""
+        scan, far = self.simulator.scan, max(1.0, stretch(self.simulator.experiment.reflection))
+        fine = _FOR_CORE if self.instrument.family in WITH_CORE else _FOR_PART
+        stride = max(1, math.ceil(fine * scan.step / core - 1e-9))
+        step, margin = scan.step / stride, MARGIN * far
+        below = margin + max(scan.start, 0.0)  # to beyond the peak
+        above = margin + max(-scan.last, 0.0)
+        first = math.ceil(below / step)
+        count = first + (scan.points - 1) * stride + 1 + math.ceil(above / step)
+        length = fft.next_fast_len(count + math.ceil(REACH * far / step), real=True)
+        return _Grid(Scan(scan.start - first * step, step, count), first, stride, scan.points, length)
+
+
+def _parts(n: int) -> list[slice]:
+    return [slice(first, first + _ROWS) for first in range(0, n, _ROWS)]
+
+
+def _forward(values: Array, grid: _Grid) -> NDArray[np.complex128]:
+    """Transform (…, f) of values (…, points of the grid), which go on as the mean of each end."""
+    count, length = grid.scan.points, grid.length
+    whole = np.empty((*values.shape[:-1], length))
+    whole[..., :count] = values
+    half = count + (length - count) // 2
+    whole[..., count:half] = values[..., -_ENDS:].mean(axis=-1, keepdims=True)
+    whole[..., half:] = values[..., :_ENDS].mean(axis=-1, keepdims=True)
+    return np.asarray(fft.rfft(whole, axis=-1))
+
+
+def _back(transform: NDArray[np.complex128], grid: _Grid) -> Array:
+    """Values (…, points of the scan) of a transform (…, f)."""
+    whole = fft.irfft(transform, grid.length, axis=-1)
+    last = grid.first + (grid.points - 1) * grid.stride
+    return np.asarray(whole[..., grid.first : last + 1 : grid.stride])
