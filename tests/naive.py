@@ -76,8 +76,20 @@ def midpoints(p, count):
     return np.array(h), np.array(eps)
 
 
-def reflectivity(h, eps, angle, *, convention="exact", reflection=GGG_444, monochromator=None, dw=None):
-    """R at the angles [arcsec] of sublayers from the surface down, by the complex recursion of both polarisations."""
+def chi_of(eps, name, table):
+    """A susceptibility of a sublayer in parts of that without strain, of a program in which it is quadratic."""
+    one, two = (table or {}).get(name, (0.0, 0.0))
+    return 1 + one * eps + two * eps**2
+
+
+def reflectivity(
+    h, eps, angle, *, convention="exact", reflection=GGG_444, monochromator=None, dw=None, below=1.0, table=None
+):
+    """R at the angles [arcsec] of sublayers from the surface down, by the complex recursion of both polarisations.
+
+    ``dw`` and ``below`` are static Debye–Waller factors of sublayers and substrate; ``table`` as for ``diffuse``, with
+    the convention linear.
+    """
     k, h0 = reflection.k, reflection.h0
     theta_b = math.asin(h0 / (2 * k))
     cos2 = abs(math.cos(2 * theta_b))
@@ -101,14 +113,18 @@ def reflectivity(h, eps, angle, *, convention="exact", reflection=GGG_444, monoc
             absorb = -1j * k * reflection.crystal.chi0.imag / math.sin(theta_b)
 
             def a_of(e, absorb=absorb, kappa=kappa):
+                absorb = absorb * chi_of(e, "chi0", table)
                 return 0.5 * (kappa * (angle * ARCSEC - e * math.tan(theta_b)) + absorb)
 
-        a = a_of(0.0)
-        root = np.sqrt(a * a - sigma * sigma + 0j)
-        plus, minus = (a + root) / sigma, (a - root) / sigma
+        a, s = a_of(0.0), sigma * below
+        root = np.sqrt(a * a - s * s + 0j)
+        plus, minus = (a + root) / s, (a - root) / s
         u, v = np.where(np.abs(plus) < np.abs(minus), plus, minus), np.ones_like(a)
         for thickness, e, factor_dw in zip(h[::-1], eps[::-1], dw[::-1], strict=True):
             a, s = a_of(e), sigma * factor_dw
+            if table:
+                name = ("sigma", "pi")[polarisation]
+                s = s.real * chi_of(e, "real", table) + 1j * s.imag * chi_of(e, name, table)
             q = np.sqrt(a * a - s * s + 0j)
             c, sq = np.cos(q * thickness), np.sin(q * thickness) / q
             u, v = c * u - 1j * sq * (a * u - s * v), c * v - 1j * sq * (s * u - a * v)
@@ -180,6 +196,84 @@ def rms_dex(a, b):
 
 
 DEFAULT_ANGLE = DEFAULT_SCAN.angle
+
+
+def diffuse(
+    h,
+    eps,
+    angle,
+    *,
+    reflection,
+    layer,
+    substrate,
+    burgers,
+    poisson=0.3,
+    m=None,
+    attenuation=1.0,
+    table=None,
+    gamma=None,
+):
+    """Diffuse reflectivity of the substrate and of sublayers from the surface down, at the angles [arcsec].
+
+    ``layer`` is (density [1/Å³] where the strain is largest, radius [Å]) of the sublayers' loops, ``substrate`` a list
+    of the same. ``gamma`` are sines of the angles at which the beam enters and leaves, by default those of a symmetric
+    reflection. ``table`` repeats a program with other signs: susceptibilities of a sublayer that are quadratic in its
+    strain, {name: coefficients}, x + x_j in z, and in a class of substrate loops the factor E of this class alone.
+    """
+    k, big_h = reflection.k, reflection.h0 / (2 * math.pi)
+    theta = math.asin(reflection.h0 / (2 * k))
+    g0, gh = gamma or (math.sin(theta), math.sin(theta))
+    b, x = g0 / gh, angle * ARCSEC
+    per_strain = big_h * 2 * math.pi * math.cos(reflection.psi) / (k * reflection.turning)
+    hb, cos2 = big_h * burgers, abs(math.cos(2 * theta))
+    m = cos2 if m is None else m
+    b1 = 4 / 15 * (math.pi * burgers) ** 2  # of R = 1
+    b2 = (3 * poisson**2 + 6 * poisson - 1) / (4 * (1 - poisson) ** 2) * b1
+    c2 = b1 + 0.5 * b2 * math.cos(theta) ** 2
+    c3 = b2 * (0.5 * math.cos(theta) ** 2 - math.sin(theta) ** 2)
+    c4 = b2 * (0.5 * math.cos(theta) ** 2 - math.cos(reflection.psi) ** 2)
+
+    def exponent(n, radius):
+        return 0.5 * n * radius**3 * hb**1.5
+
+    def scattered(strain, n, radius, factor, c, chi0, real, imaginary, strength):
+        at = per_strain * strain
+        t = k * math.sin(2 * theta) * (x - at)
+        z = (x + at if table else x - at) * math.sin(2 * theta) * math.sqrt(b) / (c * real)
+        g = -chi0 * (math.sqrt(b) + 1 / math.sqrt(b)) / (2 * c * real)
+        kappa = imaginary / real
+        v = 2 * (z * g / factor**2 - kappa)
+        u = (z**2 - g**2) / factor**2 + kappa**2 - 1
+        r = np.sqrt(u + 1j * v + 0j).imag
+        mu = 0.25 * k * chi0 / g0 * (1 + b) * (1 + np.abs(r) * factor / abs(g))
+        km = 2 * math.pi / (radius * factor * math.sqrt(hb))
+        d, big, n_ = t**2 + mu**2, km**2 + mu**2, c3 * t**2 + c4 * mu**2
+        inside = c2 * np.log(big / d) + n_ * (1 / big - 1 / d) + km**2 / big * (c2 - 0.5 * n_ / big)
+        outside = km**2 / d * (c2 - 0.5 * n_ / d)
+        j = radius**4 * np.where(np.abs(t) <= km, inside, outside)
+        return n * (c * factor) ** 2 * math.pi / 4 * (k * big_h * strength) ** 2 * j, mu
+
+    of_substrate, of_layer = 0.0, 0.0
+    whole = math.exp(-sum(exponent(*each) for each in substrate))
+    chi0, chih = reflection.crystal.chi0.imag, reflection.crystal.coupling
+    for c, weight, name in ((1.0, 1.0, "sigma"), (cos2, m, "pi")):
+        depth, up = 0.0, 0.0
+        imaginary = abs(chih.imag) * (cos2 if table and name == "pi" else 1.0)
+        for thickness, strain in zip(h, eps, strict=True):
+            n, radius = layer[0] * strain / eps.max(), layer[1]
+            part = {key: 1 + one * strain + two * strain**2 for key, (one, two) in (table or {}).items()}
+            here = (chi0 * part.get("chi0", 1), abs(chih.real) * part.get("real", 1), imaginary * part.get(name, 1))
+            mu_ds, mu = scattered(strain, n, radius, math.exp(-exponent(n, radius)), c, *here, here[1])
+            up = up + np.exp(-depth) * mu_ds * (1 - np.exp(-2 * mu * thickness)) / (2 * mu * g0)
+            depth = depth + attenuation * (k * here[0] + mu_ds) * (1 + b) * thickness / g0
+        below = 0.0
+        for n, radius in substrate:
+            own = math.exp(-exponent(n, radius)) if table else whole
+            mu_ds, mu = scattered(0.0, n, radius, own, c, chi0, abs(chih.real), imaginary, abs(chih.real))
+            below = below + mu_ds / (2 * mu * g0)
+        of_substrate = of_substrate + weight * below * np.exp(-depth) / (1 + m)
+        of_layer = of_layer + weight * up / (1 + m)
+    return of_substrate, of_layer
 
 
 def instrument(family, own, x, table=None):

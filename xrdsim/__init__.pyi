@@ -11,6 +11,8 @@ from .dataset.samplers import Sample as Sample
 from .dataset.samplers import sample as sample
 from .errors import XrdError as XrdError
 from .experiment.crystal import Crystal as Crystal
+from .experiment.defects import Defects as Defects
+from .experiment.defects import Loops as Loops
 from .experiment.instrument import Instrument as Instrument
 from .experiment.reflection import GGG_444 as GGG_444
 from .experiment.reflection import Film as Film

@@ -37,7 +37,7 @@ def _cache_folder() -> str | None:
     """Folder for compiled kernels, or None where nothing can be written."""
     digest = hashlib.sha256(numba.__version__.encode())
     here = Path(__file__)
-    for source in (here, *sorted(here.parent.glob("profiles/*.py")), *sorted(here.parent.glob("kernels/*.py"))):
+    for source in (here, *sorted(here.parent.glob("profiles/*.py")), *sorted(here.parent.glob("kernels/**/*.py"))):
         digest.update(source.read_bytes())
     root = config.CACHE_DIR or os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     folder = Path(root) / "xrdsim" / digest.hexdigest()[:16]

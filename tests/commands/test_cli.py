@@ -57,7 +57,7 @@ def test_help_of_every_command_has_examples():
 
 def files_of(command):
     """What a command has and a function has not: files instead of records, outputs, and how it prints."""
-    return {"output", "plot", "text", "html", "strict", "reflection", "scan", "space", "around", "width"}
+    return {"output", "plot", "text", "html", "strict", "reflection", "scan", "space", "around", "width", "defects"}
 
 
 TOGETHER = {each.name for each in fields(Together)}  # make a sample

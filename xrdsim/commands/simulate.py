@@ -53,6 +53,10 @@ def simulate(
         float,
         typer.Option(help="The damage E of kappa and p to this power: (H/H_ref)^q if they are of the order H_ref."),
     ] = 1.0,
+    defects: Annotated[
+        Path | None,
+        typer.Option(help="TOML file with \\[defects]: loops of the layer and of the substrate; default: none."),
+    ] = None,
     omega: Annotated[
         Path | None, typer.Option(help="For --profile: CSV file of incidence angles, omega_deg, instead of a scan.")
     ] = None,
@@ -74,6 +78,8 @@ def simulate(
 
         xrd simulate --params one.csv --crystal Si --hkl 224 --surface 001 --geometry grazing-incidence --scan 224.toml
 
+        xrd simulate --params one.csv --defects loops.toml
+
         xrd simulate --profile sublayers.csv --reflection 880.toml --omega angles.csv
     """
     import numpy as np
@@ -81,6 +87,7 @@ def simulate(
     from xrdsim.commands.terminal import say
     from xrdsim.curves.curve import write_curve
     from xrdsim.errors import ParameterError
+    from xrdsim.experiment.defects import Defects
     from xrdsim.experiment.reflection import GGG_444
     from xrdsim.experiment.setup import Experiment
     from xrdsim.files import save_arrays
@@ -103,7 +110,8 @@ def simulate(
     belongs(omega is not None, "--omega", profile is not None, "--profile")
     made: dict[str, Any] = {"reflection": GGG_444} | experiment_of(reflection, scan)
     chosen = made.pop("reflection")
-    experiment = Experiment(chosen, convention, monochromator, layers, rtol_dex, damage_power)  # type: ignore[arg-type]
+    loops = None if defects is None else Defects.from_toml(defects)
+    experiment = Experiment(chosen, convention, monochromator, layers, rtol_dex, damage_power, loops)  # type: ignore[arg-type]
     if profile is not None:
         for name, value in (("--layers", layers), ("--counts", counts), ("--text", text), ("--plot", plot)):
             belongs(value is not None, name, False, "--param or --params")

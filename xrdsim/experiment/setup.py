@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Self
 
 from xrdsim.errors import ParameterError
+from xrdsim.experiment.defects import Defects
 from xrdsim.experiment.reflection import GGG_444, Reflection
 from xrdsim.limits import Json
 
@@ -55,6 +56,8 @@ class Experiment:
     rtol_dex : accuracy of log10 R of the continuum, RMS over the scan.
     damage_power : power of the profile's static Debye–Waller factor E that is the factor of this reflection: E of an
         order H is E_ref^((H/H_ref)^q), and a profile that several reflections share has the damage of one of them.
+    defects : dislocation loops, with their static Debye–Waller factors and diffuse scattering; None for a crystal
+        without.
 
     Raises
     ------
@@ -68,6 +71,7 @@ class Experiment:
     layers: float | None = None
     rtol_dex: float = 1e-4
     damage_power: float = 1.0
+    defects: Defects | None = None
 
     def __post_init__(self) -> None:
         usual = Convention.EXACT if self.reflection.plain else Convention.SECOND_ORDER
@@ -88,6 +92,10 @@ class Experiment:
             raise ParameterError(
                 f"damage_power = {self.damage_power:g} must lie within {LEAST_POWER:g} … {MOST_POWER:g}"
             )
+        if self.defects is not None:
+            if self.reflection.film is not None:
+                raise ParameterError("defects are of a crystal without a film; leave one of the two out")
+            self.defects.vector(self.reflection.crystal.lattice, self.reflection.crystal.name)
         if self.monochromator is None:
             factor = abs(math.cos(2.0 * self.reflection.theta_bragg))
             object.__setattr__(self, "monochromator", factor if self.exact else math.sqrt(factor))
@@ -119,7 +127,11 @@ class Experiment:
             "monochromator": self.monochromator,
             "reflection": self.reflection.to_dict(),
         }
-        return values if self.damage_power == 1.0 else {**values, "damage_power": self.damage_power}
+        if self.damage_power != 1.0:
+            values["damage_power"] = self.damage_power
+        if self.defects is not None:
+            values["defects"] = self.defects.to_dict()
+        return values
 
     @classmethod
     def from_dict(cls, table: Json) -> Self:
@@ -130,6 +142,7 @@ class Experiment:
             monochromator=table["monochromator"],
             layers=table.get("layers"),
             damage_power=table.get("damage_power", 1.0),
+            defects=None if table.get("defects") is None else Defects.from_dict(table["defects"]),
         )
 
 

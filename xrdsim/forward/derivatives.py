@@ -11,7 +11,7 @@ from xrdsim.errors import DeviceError, ParameterError
 from xrdsim.experiment.reflection import Reflection
 from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
 from xrdsim.experiment.setup import Experiment
-from xrdsim.forward.model import Curves, check_device, check_film, check_seen
+from xrdsim.forward.model import Curves, check_defects, check_device, check_film, check_seen
 from xrdsim.forward.simulator import NUISANCES, Seen, Simulator
 from xrdsim.profiles.space import ParameterSpace
 
@@ -160,6 +160,7 @@ def _checked(
     experiment = given.pop("experiment", None) or Experiment(**given)
     rows = space.check(params)
     check_film(rows, space.profile, experiment.reflection)
+    check_defects(device, experiment)
     if device == "cuda" and experiment.reflection.film is not None:
         raise DeviceError("derivatives of a film on a substrate are computed on device 'cpu'")
     seen = check_seen(len(rows), fwhm, zero, scale, background)

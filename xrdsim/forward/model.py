@@ -99,6 +99,7 @@ def simulate(
     """
     experiment = experiment or experiment_of(reflection, convention, monochromator, layers, rtol_dex)
     check_device(device, ("cpu", "cuda"))
+    check_defects(device, experiment)
     if precision == "single" and device != "cpu":
         raise ParameterError("precision single is for device cpu; leave one of the two out")
     chosen = space or ParameterSpace()
@@ -131,6 +132,18 @@ def check_device(device: str, known: tuple[str, ...] = ("cpu",)) -> None:
         raise DeviceError(f"device {device!r} is not available for this; use {' or '.join(map(repr, known))}")
     if device == "cuda":
         card.require()
+
+
+def check_defects(device: str, experiment: Experiment) -> None:
+    """Refuse what defects are not computed on.
+
+    Raises
+    ------
+    DeviceError
+        Another device than the processor.
+    """
+    if device != "cpu" and experiment.defects is not None:
+        raise DeviceError("curves with defects are computed on device 'cpu'")
 
 
 def check_film(rows: Array, profile: Profile, reflection: Reflection) -> None:

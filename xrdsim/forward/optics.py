@@ -228,8 +228,23 @@ def _optics(
         chosen.cluster_first,
         chosen.cluster_weight,
         at_nodes.factor,
+        np.empty((0, 4)),
     )
     return in_single(double) if single else double
+
+
+def over_weaker(optics: Optics, at: Amplitudes, e: float) -> Optics:
+    """The same on a substrate, without a film, whose static Debye–Waller factor E multiplies σ; and dA/dE.
+
+    The derivative follows from σEA² − 2aA + σE = 0: dA/dE = −σ(A² + 1)/(2(σEA − a)).
+    """
+    ratios = [_substrate(at.f, e * sigma) for sigma in at.sigma]
+    slopes = [
+        -sigma * (a * a + 1.0) / (2.0 * (e * sigma * a - at.f)) for sigma, a in zip(at.sigma, ratios, strict=True)
+    ]
+    kind = optics.substrate.dtype
+    ratio, slope = (np.ascontiguousarray(_parts(np.array(each)).T, dtype=kind) for each in (ratios, slopes))
+    return optics._replace(substrate=ratio, weaker=slope)
 
 
 def in_single(optics: Optics) -> Optics:
@@ -237,7 +252,8 @@ def in_single(optics: Optics) -> Optics:
     table = aligned(optics.table.size, np.empty(0, np.float32)).reshape(optics.table.shape)
     table[:] = optics.table
     small = {
-        name: getattr(optics, name).astype(np.float32) for name in ("weight", "substrate", "cluster_weight", "factor")
+        name: getattr(optics, name).astype(np.float32)
+        for name in ("weight", "substrate", "cluster_weight", "factor", "weaker")
     }
     return optics._replace(table=table, **small)
 

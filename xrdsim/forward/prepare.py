@@ -1,5 +1,6 @@
 """From an experiment and its angles to what the kernels need, prepared once for samples that are simulated alike."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,7 +13,8 @@ from xrdsim.errors import ParameterError
 from xrdsim.experiment.reflection import Reflection
 from xrdsim.experiment.scan import Scan
 from xrdsim.experiment.setup import Convention, Experiment
-from xrdsim.forward.optics import amplitudes, coupling, optics
+from xrdsim.forward.diffuse.beams import exponents
+from xrdsim.forward.optics import Amplitudes, amplitudes, coupling, optics, over_weaker
 from xrdsim.kernels import batch
 from xrdsim.kernels.convolve import Nodes
 from xrdsim.kernels.reflectivity import Optics
@@ -105,6 +107,13 @@ def prepare(
         error=1e-11 if layers is not None else 0.001 * rtol_dex,
         single=precision == "single",
     )
+    if experiment.defects is not None:
+        e = math.exp(-exponents(experiment.defects, reflection)[1])
+        prepared = over_weaker(
+            prepared,
+            _amplitudes_at(grid or scan, b"" if cluster is None else cluster.tobytes(), reflection, convention),
+            e,
+        )
     lowest, highest, coupled = _ends(scan, reflection, convention)
     # measured against finer steps, worst of the prior and of narrow flanks (benchmarks/accuracy.py); a factor E(z)
     # that varies needs finer steps where |a| is large
@@ -120,7 +129,14 @@ def prepare(
         thickest=THICKEST_PHASE / coupled,
     )
     layer = Layer(coupling(reflection, convention), experiment.exact, damaged, experiment.damage_power)
+    if experiment.defects is not None:
+        layer = layer._replace(loops=profile.size)
     return Forward(prepared, profile.family, layer, accuracy)
+
+
+@lru_cache(maxsize=64)
+def _amplitudes_at(grid: Scan, cluster_bytes: bytes, reflection: Reflection, convention: Convention) -> Amplitudes:
+    return amplitudes(np.concatenate([grid.angle, np.frombuffer(cluster_bytes)]), reflection, convention)
 
 
 @lru_cache(maxsize=64)

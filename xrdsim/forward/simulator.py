@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from xrdsim.experiment.scan import Scan
 from xrdsim.experiment.setup import Experiment
 from xrdsim.forward import cuda as cards
+from xrdsim.forward.diffuse.derivatives import join
+from xrdsim.forward.diffuse.scattering import Scattering, static_columns
 from xrdsim.forward.nodes import grid_and_cluster
 from xrdsim.forward.nodes import nodes as instrument_nodes
 from xrdsim.forward.prepare import Forward, Task, by_thickness, chunks, has_damage, prepare
@@ -141,8 +143,21 @@ class Simulator:
                 thickness=thickness,
                 precision=self.precision,
             )
-            out[some] = reflectivity_of(rows[some], model)
+            out[some] = reflectivity_of(self._columns(rows[some]), model)
+        if self.experiment.defects is not None:
+            angle = grid.angle if cluster is None else np.concatenate([grid.angle, cluster])
+            self._scattering(angle).add(rows, chunks(len(rows)), out)
         return out
+
+    def _columns(self, rows: Array) -> Array:
+        """Rows as the kernels of the coherent reflectivity take them."""
+        if self.experiment.defects is None:
+            return rows
+        return static_columns(rows, self.space.profile, self.experiment)
+
+    def _scattering(self, angle: Array) -> Scattering:
+        """Diffuse scattering at the angles [arcsec]; the experiment has defects."""
+        return Scattering(self.experiment, angle, self.space.profile, self.space.thickest)
 
     def _curves_on_card(self, rows: Array, seen: Seen) -> tuple[Array, Array]:
         reflectivity, intensity = (np.empty((len(rows), self.scan.points)) for _ in range(2))
@@ -156,6 +171,8 @@ class Simulator:
 
     def linearize(self, rows: Array, seen: Seen, nuisances: tuple[str, ...]) -> tuple[Array, Array, Array]:
         """Reflectivity and intensity (n, angle), and derivatives (n, k, angle) over parameters and nuisances."""
+        if self.experiment.defects is not None:
+            return self.linearize_defects(rows, seen, nuisances)[:3]
         (n, size), points = rows.shape, self.scan.points
         codes = np.array([NUISANCES[name] for name in nuisances], dtype=np.int64)
         outs = np.empty((n, points)), np.empty((n, points)), np.empty((n, size + len(nuisances), points))
@@ -172,11 +189,38 @@ class Simulator:
             slope[:, size + nuisances.index("fwhm")] *= FWHM_TO_SIGMA
         return reflectivity, seen.scale[:, None] * unscaled + seen.background[:, None], slope
 
+    def linearize_defects(
+        self, rows: Array, seen: Seen, nuisances: tuple[str, ...]
+    ) -> tuple[Array, Array, Array, Array]:
+        """``linearize`` of an experiment with defects, and derivatives (n, defects, angle) over ``Defects.names``.
+
+        The last are per 1/cm³ of a density and per Å of a radius.
+        """
+        (n, size), points, defects = rows.shape, self.scan.points, self.experiment.defects
+        codes = np.array([NUISANCES[name] for name in nuisances], dtype=np.int64)
+        names = 0 if defects is None else len(defects.names)
+        outs = tuple(np.empty((n, *shape)) for shape in ((points,), (points,), (size + len(codes), points)))
+        over = np.empty((n, names, points))
+        for task in self.tasks(rows, seen, derivatives=True):
+            index = task.index
+            bare, whole = np.empty((len(index), points)), np.empty((len(index), points))
+            results = bare, whole, np.empty((len(index), size + 2 + len(codes), points))
+            batch.linearize(*_arguments(task, codes), *results)
+            seen_by = task.sigma, task.zero, task.scale
+            scattering = self._scattering(task.nodes.angle)
+            found = join(scattering, rows[index], task.nodes, seen_by, codes, results, chunks(len(index)))
+            for out, part in zip((*outs, over), found, strict=True):
+                out[index] = part
+        reflectivity, unscaled, slope = outs
+        if "fwhm" in nuisances:
+            slope[:, size + nuisances.index("fwhm")] *= FWHM_TO_SIGMA
+        return reflectivity, seen.scale[:, None] * unscaled + seen.background[:, None], slope, over
+
     def pull_back(self, rows: Array, seen: Seen, nuisances: tuple[str, ...], cotangent: Array) -> Array:
         """Derivatives (n, k) of Σ cotangent·intensity over parameters and nuisances; cotangent (n, angle)."""
         n, size = rows.shape
         out = np.empty((n, size + len(nuisances)))
-        if self.device == "cuda":
+        if self.device == "cuda" or self.experiment.defects is not None:
             for first in range(0, n, _ROWS):
                 part = slice(first, first + _ROWS)
                 slope = self.linearize(rows[part], seen.of(part), nuisances)[2]
@@ -215,7 +259,7 @@ class Simulator:
                 thickness=thickness,
             )
             sigma, how = seen.fwhm[index] * FWHM_TO_SIGMA, seen.of(index)
-            yield Task(rows[index], model, nodes, sigma, how.zero, how.scale, how.background, index)
+            yield Task(self._columns(rows[index]), model, nodes, sigma, how.zero, how.scale, how.background, index)
 
 
 def _arguments(task: Task, codes: NDArray[np.int64]) -> tuple[object, ...]:

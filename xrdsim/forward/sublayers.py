@@ -12,12 +12,15 @@ from numpy.typing import ArrayLike, NDArray
 from xrdsim.errors import ParameterError
 from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
 from xrdsim.experiment.setup import Experiment
+from xrdsim.forward.diffuse.beams import exponents
+from xrdsim.forward.diffuse.scattering import Scattering
 from xrdsim.forward.nodes import grid_and_cluster
 from xrdsim.forward.nodes import nodes as instrument_nodes
 from xrdsim.forward.optics import centre, highest_frequency
 from xrdsim.forward.prepare import prepare
 from xrdsim.kernels import batch
 from xrdsim.limits import LARGEST_TABLE, afford, read_bytes
+from xrdsim.profiles.two_gaussians import TWO_GAUSSIANS
 from xrdsim.units import ARCSEC, FWHM_TO_SIGMA
 
 Array = NDArray[np.float64]
@@ -178,7 +181,15 @@ def _reflect(sublayers: Sublayers, experiment: Experiment, grid: Scan, cluster: 
     eps, factor = np.repeat(sublayers.strain, parts), np.repeat(sublayers.factor, parts)
     g = model.layer.coupling * (eps / (1.0 + eps) if experiment.exact else eps)
     out = np.empty(len(model.optics.substrate))
+    if experiment.defects is None:
+        batch.sublayers(h, g, factor, model.profile, model.optics, out)
+        return out
+    largest = max(float(sublayers.strain.max()), 1e-300)
+    loops = exponents(experiment.defects, experiment.reflection)[0]
+    factor = factor * np.exp(-loops * np.maximum(eps, 0.0) / largest)
     batch.sublayers(h, g, factor, model.profile, model.optics, out)
+    scattering = Scattering(experiment, np.concatenate([grid.angle, cluster]), TWO_GAUSSIANS, total)
+    scattering.add_sublayers(sublayers.thickness, sublayers.strain, out)
     return out
 
 

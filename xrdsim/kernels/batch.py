@@ -12,7 +12,7 @@ from xrdsim.kernels.film import through_film
 from xrdsim.kernels.jacobian import Tangents, reflect_tangents, tangents
 from xrdsim.kernels.reflectivity import BLOCK, GROUP, MATRIX, PHASES, WORK, aligned, reflect
 from xrdsim.kernels.slopes import LEAST, Slopes, at_least, fill_steps_and_slopes
-from xrdsim.kernels.steps import Steps, count_steps, fill_steps
+from xrdsim.kernels.steps import Steps, count_steps, fill_steps, varies
 from xrdsim.profiles import stage
 
 
@@ -130,8 +130,8 @@ def linear(most, size, profile, layer, optics, nodes):
     bound = most + parts * LEAST
     return Linear(
         workspace(bound, profile, optics),
-        make_slopes(bound, size, layer.damaged),
-        tangents(bound, parts, size, layer.damaged, optics),
+        make_slopes(bound, size, varies(layer)),
+        tangents(bound, parts, size, varies(layer), optics),
         blur(nodes),
         np.empty((1, len(nodes.angle))),
         np.empty((size, len(nodes.angle))),
@@ -159,6 +159,7 @@ def linearize_one(params, profile, layer, accuracy, optics, nodes, sigma, zero, 
         work.tangents,
         work.at_nodes[0],
         work.gradient,
+        layer.loops + 1 if layer.loops >= 0 else -1,
     )
     see(work.at_nodes, nodes, sigma, zero, work.lens, seen)
     see(work.gradient, nodes, sigma, zero, work.lens, slope[:size])

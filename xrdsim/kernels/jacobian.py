@@ -241,8 +241,11 @@ def spread(rows, sheet, lane, coarse):
 
 
 @jit
-def reflect_tangents(optics, substrate, counts, steps, slopes, count, block, space, out, gradient):
-    """Reflectivity at the grid nodes and then the cluster nodes, and its derivatives (p, nodes)."""
+def reflect_tangents(optics, substrate, counts, steps, slopes, count, block, space, out, gradient, column=-1):
+    """Reflectivity at the grid nodes and then the cluster nodes, and its derivatives (p, nodes).
+
+    ``column`` >= 0 is the number of the parameter that is the substrate's factor E.
+    """
     values = space.sheets * SHEET
     pack(counts, steps, slopes, space)
     for b in range(len(optics.table)):
@@ -264,20 +267,21 @@ def reflect_tangents(optics, substrate, counts, steps, slopes, count, block, spa
                 i = q * ratio + phase + n
                 if i < optics.grid:
                     near = space.element[n * values : (n + 1) * values]
-                    out[i] = linearize(optics, substrate, i, near, slopes.end, space, gradient)
+                    out[i] = linearize(optics, substrate, i, near, slopes.end, space, column, gradient)
     for i in range(len(optics.cluster_first)):
         near = space.coarse[optics.cluster_first[i] * values :]
         interpolate_one(near, optics.cluster_weight[i], values, space.element[:values])
         node = optics.grid + i
-        out[node] = linearize(optics, substrate, node, space.element, slopes.end, space, gradient)
+        out[node] = linearize(optics, substrate, node, space.element, slopes.end, space, column, gradient)
 
 
 @jit
-def linearize(optics, substrate, node, m, end, space, gradient):
+def linearize(optics, substrate, node, m, end, space, column, gradient):
     """R at a node, and its derivatives, into gradient[:, node], from M and dM there."""
     share = 1.0 / (1.0 + optics.monochromator)
     total = 0.0
     thinner = 0.0  # dR for a thinner rest of the film
+    weaker = 0.0  # dR for the factor E of the substrate
     factor = optics.factor[node]
     change = space.change
     for sheet in range(space.sheets):
@@ -301,6 +305,12 @@ def linearize(optics, substrate, node, m, end, space, gradient):
                     dv = complex(one[2 * LANES], one[3 * LANES]) * slope
                     scale = 2.0 * share * unit
                     thinner -= scale * (u_re * du.real + u_im * du.imag - r * (v_re * dv.real + v_im * dv.imag))
+                if len(optics.weaker) > 0:
+                    slope = complex(optics.weaker[node, 2 * pol], optics.weaker[node, 2 * pol + 1])
+                    du = complex(one[0], one[LANES]) * slope
+                    dv = complex(one[2 * LANES], one[3 * LANES]) * slope
+                    scale = 2.0 * share * unit
+                    weaker += scale * (u_re * du.real + u_im * du.imag - r * (v_re * dv.real + v_im * dv.imag))
             # dR = Re[x·du + y·dv], du = dM11 A + dM12, dv = dM21 A + dM22
             unit *= 2.0 * share
             x_re, x_im = unit * u_re, unit * u_im
@@ -322,4 +332,6 @@ def linearize(optics, substrate, node, m, end, space, gradient):
             share = 1.0 - share
         for q in range(max(1 - sheet, 0), min(LANES, len(gradient) + 1 - sheet * LANES)):
             gradient[sheet * LANES + q - 1, node] = factor * (change[q] + thinner * end[sheet * LANES + q - 1])
+    if column >= 0 and len(optics.weaker) > 0:
+        gradient[column, node] = factor * weaker
     return factor * total

@@ -76,6 +76,7 @@ class Optics(NamedTuple):
     cluster_first: NDArray[np.int64]  # (cluster,)
     cluster_weight: NDArray[np.float64]  # (cluster, taps)
     factor: NDArray[np.float64]  # (nodes,) R over |u/v|²
+    weaker: NDArray[np.float64]  # (nodes, 4): dA/dE of the substrate's factor E, which has a column; else no rows
 
 
 @jit

@@ -7,13 +7,14 @@ strain falls to 0 at once, and with it the thickness and the points of the last 
     dε/dp = ∂ε/∂p + ε'(z) (½ ∓ √3/6) dh/dp.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xrdsim._jit import jit
-from xrdsim.kernels.steps import GAUSS
+from xrdsim.kernels.steps import GAUSS, varies
 from xrdsim.profiles.stage import (
     depth_end,
     edge,
@@ -67,11 +68,24 @@ def _to_power(e, gradient, power):
 
 
 @jit
+def _with_loops(e, gradient, eps, of_eps, top, of_top, p, column):
+    """E times exp(−L ε/ε_max); its derivatives take the place of those of E."""
+    part = eps / top
+    weaker = math.exp(-p[column] * part)
+    for q in range(len(gradient)):
+        gradient[q] = weaker * (gradient[q] - e * p[column] * (of_eps[q] - part * of_top[q]) / top)
+    gradient[column] -= weaker * e * part
+    return weaker * e
+
+
+@jit
 def fill_steps_and_slopes(p, profile, layer, counts, steps, slopes):
     """Fill the steps of one sample from the surface down and their derivatives; returns the number of steps."""
     size = len(slopes.end)
-    damaged = layer.damaged
-    strains = size - 2 if damaged else size
+    damaged = varies(layer)
+    strains = size - 2 if layer.damaged else size
+    if layer.loops >= 0:
+        strains = layer.loops
     upper, lower, top_gradient, de_upper, de_lower = slopes.work
     end = depth_end(profile, p)
     slopes.end[:] = 0.0
@@ -100,7 +114,11 @@ def fill_steps_and_slopes(p, profile, layer, counts, steps, slopes):
                     lower[q] += fall * (0.5 + GAUSS) * slopes.end[q]
             g_upper, r = _shift(eps_upper, layer)
             g_lower, t = _shift(eps_lower, layer)
-            if damaged:
+            if damaged and not layer.damaged:
+                e_upper = e_lower = 1.0
+                de_upper[:] = 0.0
+                de_lower[:] = 0.0
+            if layer.damaged:
                 e_upper = factor(profile, eps_upper, top, p)
                 e_lower = factor(profile, eps_lower, top, p)
                 factor_gradient(profile, eps_upper, upper, top, top_gradient, p, de_upper)
@@ -108,6 +126,9 @@ def fill_steps_and_slopes(p, profile, layer, counts, steps, slopes):
                 if layer.power != 1.0:
                     e_upper = _to_power(e_upper, de_upper, layer.power)
                     e_lower = _to_power(e_lower, de_lower, layer.power)
+            if layer.loops >= 0:
+                e_upper = _with_loops(e_upper, de_upper, eps_upper, upper, top, top_gradient, p, layer.loops)
+                e_lower = _with_loops(e_lower, de_lower, eps_lower, lower, top, top_gradient, p, layer.loops)
             steps.h[k] = h
             steps.g[k] = 0.5 * (g_upper + g_lower)
             steps.e[k] = 0.5 * (e_upper + e_lower)

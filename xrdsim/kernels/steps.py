@@ -38,13 +38,15 @@ class Layer(NamedTuple):
     """The strained layer: how strain enters a, and whether there is damage.
 
     g(ε) = coupling·ε/(1 + ε) (``exact``) or coupling·ε; ``damaged``: the last two parameters are those of the damage,
-    whose factor E is that of the profile to the power ``power``.
+    whose factor E is that of the profile to the power ``power``; ``loops`` >= 0: the parameter of this number is L of
+    loops where the strain is largest, whose factor is exp(−L ε/ε_max).
     """
 
     coupling: float
     exact: bool
     damaged: bool
     power: float
+    loops: int = -1
 
 
 class Steps(NamedTuple):
@@ -69,6 +71,12 @@ def shift(eps, layer):
 def damaged_to(e, layer):
     """The static Debye–Waller factor of this reflection, E to its power."""
     return e if layer.power == 1.0 else e**layer.power
+
+
+@jit
+def varies(layer):
+    """Whether the static Debye–Waller factor changes with depth."""
+    return layer.damaged or layer.loops >= 0
 
 
 @jit
@@ -124,6 +132,9 @@ def _fill(k, h, upper, lower, p, top, profile, layer, steps):
     if layer.damaged:
         e_upper = damaged_to(factor(profile, upper, top, p), layer)
         e_lower = damaged_to(factor(profile, lower, top, p), layer)
+    if layer.loops >= 0:
+        e_upper *= math.exp(-p[layer.loops] * upper / top)
+        e_lower *= math.exp(-p[layer.loops] * lower / top)
     weight = GAUSS * h * h
     steps.h[k] = h
     steps.g[k] = 0.5 * (g_upper + g_lower)
@@ -135,7 +146,7 @@ def _fill(k, h, upper, lower, p, top, profile, layer, steps):
 @jit
 def fill_steps(p, profile, layer, accuracy, counts, steps):
     """Fill the steps of one sample from the surface down; returns their number."""
-    top = strain(profile, peak(profile, p), p) if layer.damaged else 1.0
+    top = strain(profile, peak(profile, p), p) if varies(layer) else 1.0
     if accuracy.layers > 0.0:
         parts = math.ceil(accuracy.layers / accuracy.thickest)
         for k in range(counts[0]):

@@ -1,0 +1,1 @@
+"""Kernels of diffuse scattering; the formulas are in ``xrdsim.forward.diffuse``."""
