@@ -314,3 +314,12 @@ def seen(angle, reflectivity, at, made, own):
     """∫ K(t) R(x − t) dt at angles x by the trapezoidal rule over a fine grid."""
     table = None if made.kernel is None else (made.kernel.angle, made.kernel.weight)
     return np.array([np.trapezoid(instrument(made.family, own, x - angle, table) * reflectivity, angle) for x in at])
+
+
+def negative_binomial_deviance(counts, mean, tolerance):
+    """Twice the difference of the log likelihoods of counts about themselves and about a mean."""
+    from scipy.stats import nbinom
+
+    k = 1.0 / tolerance**2
+    own = nbinom.logpmf(counts, k, k / (k + np.maximum(counts, 1e-300)))
+    return 2.0 * np.sum(own - nbinom.logpmf(counts, k, k / (k + mean)))

@@ -29,7 +29,8 @@ _FINE = 8  # frequencies for each cycle over the range of the points
 _SURE = 12.0  # ln of how unlikely a periodicity must be by chance, beside ln of the frequencies tried
 _OFF, _EDITED = 0.06, 0.1  # counts by which a point is no multiple; part of the points that may be edited
 _DIFFERENCE = np.array([1.0, -4.0, 6.0, -4.0, 1.0]) / math.sqrt(70.0)  # noise of unit variance remains, curves do not
-_BINS = 14
+_BINS, _ROUNDS = 14, 6
+_PLAIN = 0.85  # of the rest without a constant: by less it is not believed
 _MEDIAN = 0.4549  # of χ² of one degree of freedom
 _ERRORS = 6.0  # times 1/√n, by which the median of so many may miss it
 _LEAST_SCATTER, _MOST_SCATTER = 0.4, 4.0  # variance of counts in parts of that of Poisson, for multiples of a quantum
@@ -156,15 +157,12 @@ def _scattered(y: Array) -> Noise:
     bins = np.array_split(weak, max(1, min(_BINS, len(weak) // 8)))
     mean = np.array([float(np.mean(level[part])) for part in bins])
     variance = np.array([float((1.4826 * np.median(noise[part])) ** 2) for part in bins])
-    weight = 1.0 / np.maximum(variance, 1e-6 * variance.max() + 1e-300)
     dark = bool((y < 0.0).any())
     columns = np.column_stack([np.maximum(mean, 0.0), mean**2, np.full(len(mean), 1.0 if dark else -1.0)])
-    unit = np.maximum(np.abs(columns).max(axis=0), 1e-300)
-    found, _ = nnls(columns / unit * weight[:, None], variance * weight)
-    quantum, _, constant = (float(each) for each in found / unit)
-    if not dark and constant > quantum * float(y.min()):  # no count would be left
-        found, _ = nnls((columns / unit * weight[:, None])[:, :2], variance * weight)
-        quantum, constant = float(found[0] / unit[0]), 0.0
+    (quantum, _, constant), rest = _described(columns, variance)
+    plain, rest_of_plain = _described(columns[:, :2], variance)
+    if not dark and rest > _PLAIN * rest_of_plain:
+        quantum, constant = float(plain[0]), 0.0
     quantum = max(quantum, 1e-9 * float(np.abs(y).max()))
     words = f"The noise is estimated from the scatter: that of counts of {quantum:.3g} each"
     if dark:
@@ -174,6 +172,20 @@ def _scattered(y: Array) -> Noise:
         offset = min(constant / quantum**2, max(float(y.min()) / quantum - 1.0, 0.0))
         words += f", {offset:.3g} of which were added" if offset > 1.0 else ""
     return Noise(quantum, offset, estimated=True, words=f"{words}.")
+
+
+def _described(columns: Array, variance: Array) -> tuple[Array, float]:
+    """Factors, not negative, of columns (n, k) that describe variances (n,) of equal relative errors, and the rest."""
+    unit = np.maximum(np.abs(columns).max(axis=0), 1e-300)
+    model = np.maximum(columns[:, 0], 1e-12 * columns[:, 0].max() + 1e-300) * float(
+        variance.sum() / columns[:, 0].sum()
+    )
+    rest = math.inf
+    for _ in range(_ROUNDS):
+        found, rest = nnls(columns / unit / model[:, None], variance / model)
+        fitted = columns / unit @ found
+        model = np.maximum(fitted, 1e-3 * model)
+    return np.asarray(found / unit), float(rest)
 
 
 def _lowest(y: Array) -> NDArray[np.int64]:
@@ -201,7 +213,7 @@ def _weak(y: Array) -> tuple[Array, Array]:
     """Means (m,) of the weaker part of intensities, away from what curves, and their noise."""
     level = np.convolve(y, np.full(5, 0.2), mode="valid")
     noise = np.convolve(y, _DIFFERENCE, mode="valid")
-    weak = level <= np.quantile(level, 0.6)
+    weak = level <= np.quantile(level, 0.35)
     return level[weak], noise[weak]
 
 
@@ -215,10 +227,11 @@ def _added(counts: Array) -> float | None:
     error = _ERRORS / math.sqrt(len(level))
     if abs(excess(0.0) - 1.0) <= error:
         return 0.0
-    low, high = -float(level.max()), float(counts.min())
-    if excess(0.0) > 1.0 or excess(high) < 1.0 - error:
+    low, high = 0.0, float(counts.min())
+    if high < 0.0:  # a dark count was taken off
+        low, high = -10.0 * float(np.abs(noise).max()) ** 2, high
+    elif excess(0.0) > 1.0 or excess(high) < 1.0 - error:
         return 0.0 if _LEAST_SCATTER <= excess(0.0) <= _MOST_SCATTER else None
-    low = 0.0
     for _ in range(40):
         middle = 0.5 * (low + high)
         low, high = (middle, high) if excess(middle) < 1.0 else (low, middle)

@@ -2,8 +2,10 @@
 
 Residuals of a right model are independent, of variance 1. Two sums tell when they are not: that over neighbours,
 √n·ρ₁ with ρ₁ = Σ rᵢrᵢ₊₁/Σ rᵢ² (the statistic of J. Durbin and G. S. Watson, Biometrika 37, 409, 1950, in other units),
-and the largest of all sums Σ kᵢ₋ⱼ rᵢ over windows k with Σ k² = 1, of several widths at all places, a smooth deviation
-that stands out of white noise (a scan statistic). Both are about normal for white noise.
+and the sums sⱼ = Σ kᵢ₋ⱼ rᵢ over windows k with Σ k² = 1, of several widths at all places: the largest of them, a smooth
+deviation that stands out of white noise, and the mean of sⱼ², a smooth deviation all along the curve, whose sum is
+about χ² of as many degrees of freedom as windows fit in (E. B. Wilson and M. M. Hilferty, PNAS 17, 684, 1931, make it
+normal).
 """
 
 from dataclasses import dataclass
@@ -22,6 +24,9 @@ CORRELATED = 5.0
 SMOOTH = 5.5
 """Deviations of the largest smooth sum beyond which they are not: white noise of 1000 points reaches 4.5 in 0.3 %."""
 
+ALONG = 5.0
+"""Deviations of the mean of the squared sums."""
+
 _WIDTHS = (1.5, 3.0, 6.0, 12.0, 24.0)  # standard deviations of the windows, in points
 _PEAK, _FOOT = 50.0, 150.0  # ends of the substrate peak and of its foot [arcsec] of GGG 444
 _NAMED = 0.25  # of the excess, for a part to be named
@@ -33,25 +38,26 @@ class Structure:
 
     Attributes
     ----------
-    correlation, smooth : the two statistics of the module, in standard deviations.
+    correlation, smooth, along : the statistics of the module, in standard deviations.
     where : angle [arcsec] of the largest smooth deviation.
     """
 
     correlation: float
     smooth: float
+    along: float
     where: float
 
     @property
     def noise(self) -> bool:
         """Whether it may be noise."""
-        return self.correlation <= CORRELATED and self.smooth <= SMOOTH
+        return self.correlation <= CORRELATED and self.smooth <= SMOOTH and self.along <= ALONG
 
 
 def structure_of(residual: Array, angle: Array) -> Structure:
     """Of residuals (n,) of unit variance at angles (n,)."""
     square = float((residual**2).sum())
     correlation = float((residual[1:] * residual[:-1]).sum()) / max(square, 1e-300) * np.sqrt(len(residual))
-    largest, where = 0.0, float(angle[0])
+    largest, where, along = 0.0, float(angle[0]), 0.0
     for width in _WIDTHS:
         if 8.0 * width > len(residual):
             break
@@ -59,10 +65,13 @@ def structure_of(residual: Array, angle: Array) -> Structure:
         share[len(residual) // 2] = 1.0
         unit = np.sqrt((gaussian_filter1d(share, width, mode="constant") ** 2).sum())
         sums = np.abs(gaussian_filter1d(residual, width, mode="constant")) / unit
+        windows = len(residual) / (np.sqrt(2.0 * np.pi) * width)
+        share_of = 2.0 / (9.0 * windows)
+        along = max(along, float((np.cbrt((sums**2).mean()) - (1.0 - share_of)) / np.sqrt(share_of)))
         at = int(sums.argmax())
         if sums[at] > largest:
             largest, where = float(sums[at]), float(angle[at])
-    return Structure(float(correlation), largest, where)
+    return Structure(float(correlation), largest, along, where)
 
 
 def parts_of(measured: Measurement, largest_strain: float) -> dict[str, tuple[float, float]]:
