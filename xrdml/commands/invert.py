@@ -23,6 +23,7 @@ from xrdml.commands.options import (
 from xrdsim.commands.options import DamageOption, ReflectionOptions, belongs, command, outputs, space_of
 
 if TYPE_CHECKING:
+    from xrdml.inference.starts import NetworkStarts
     from xrdsim.fit.result import Fit
     from xrdsim.fit.series import Choices
 
@@ -198,11 +199,7 @@ def _fit_together(
         raise ParameterError("a TOML file lists all curves of a sample; give it alone")
     sample = sample_of(curves, *measured, unknown.damage, together)
     space = space_of(unknown.space, unknown.around, unknown.width)
-    starts = None
-    if search.model != "none":
-        from xrdml.inference.starts import NetworkStarts
-
-        starts = NetworkStarts(search.model)
+    starts = _starts_of(search.model)
     with searching() as progress:
         fitted = fit_sample(
             sample,
@@ -236,11 +233,7 @@ def _fit(curves: list[Path], choices: "Choices", wanted: Output, model: str | No
     outputs(folder=output)
     _check_jobs(jobs)
     begun = time.perf_counter()  # loading the network is part of the budget
-    starts = None
-    if model != "none":
-        from xrdml.inference.starts import NetworkStarts
-
-        starts = NetworkStarts(model)
+    starts = _starts_of(model)
     if len(curves) == 1:
         with searching() as progress:
             fitted = fit_file(curves[0], choices, starts=starts, begun=begun, progress=progress)
@@ -267,6 +260,15 @@ def _fit(curves: list[Path], choices: "Choices", wanted: Output, model: str | No
         raise typer.Exit(1)
     if wanted.strict and any(fitted.verdict != Verdict.SOLVED for fitted in done.values()):
         raise typer.Exit(2)
+
+
+def _starts_of(model: str | None) -> "NetworkStarts | None":
+    """What proposes starts; None where no network is wanted."""
+    if model == "none":
+        return None
+    from xrdml.inference.starts import NetworkStarts
+
+    return NetworkStarts(model)
 
 
 def _check_jobs(jobs: int) -> None:

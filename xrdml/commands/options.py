@@ -19,6 +19,7 @@ from xrdsim.commands.options import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from xrdsim.fit.judgement.stated import Claim
     from xrdsim.fit.sample import Sample
     from xrdsim.fit.series import Choices
     from xrdsim.limits import Json
@@ -232,9 +233,8 @@ def choices_of(
     start: Path | None = None,
 ) -> "Choices":
     """Choices of a fit: options, else what the result says from which is begun, else the defaults."""
-    from xrdsim.commands.terminal import say, warn
+    from xrdsim.commands.terminal import say
     from xrdsim.errors import ParameterError
-    from xrdsim.fit.judgement.stated import Claim
     from xrdsim.fit.preparation import WHOLE
     from xrdsim.fit.problem import Unknowns
     from xrdsim.fit.series import Choices
@@ -264,14 +264,7 @@ def choices_of(
     described = {"convention": chosen.pop("convention")} if "convention" in chosen else {}
     earlier_one = chosen.pop("reflection", None)
     tables = reflection.tables() or (None if earlier_one is None else [earlier_one.to_dict()])
-    claim = Claim(
-        table=None if tables is None else tables[0],
-        where="" if reflection.reflection is None else str(reflection.reflection),
-        described=described,
-        despite=reflection.despite_file,
-    )
-    if claim.reflection.warning:
-        warn(claim.reflection.warning)
+    claim = claim_of(reflection, None if tables is None else tables[0], described)
     ranges = chosen.pop("space", None) or ParameterSpace()
     chosen = WHOLE | chosen
     names = ("fwhm", "zero", "scale", "background", "priors", "instrument", "limits")
@@ -298,10 +291,8 @@ def sample_of(
     together: Together,
 ) -> "Sample":
     """The sample whose curves are given, or listed in one TOML file."""
-    from xrdsim.commands.terminal import warn
     from xrdsim.errors import ParameterError
     from xrdsim.experiment.setup import DAMAGE_EXPONENT
-    from xrdsim.fit.judgement.stated import Claim
     from xrdsim.fit.preparation import WHOLE
     from xrdsim.fit.sample import Entry, Sample, read_sample_toml
 
@@ -330,7 +321,6 @@ def sample_of(
         return replace(made, entries=kept, damage=made.damage or damage, **changed)
     paths = [*curves, *(path for path in apart if path not in curves)]
     tables: Sequence[Json | None] = reflection.tables(len(paths)) or [None] * len(paths)
-    where = "" if reflection.reflection is None else str(reflection.reflection)
     described: dict[str, Any] = {} if instrument.convention is None else {"convention": instrument.convention}
     given = instrument.limits() | points.chosen()
     preparing = WHOLE | {name: value for name, value in given.items() if value is not None}
@@ -338,12 +328,21 @@ def sample_of(
         preparing["limits"] = preparing.get("limits", {}) | {"fwhm": preparing.pop("fwhm")}
     entries = []
     for path, table in zip(paths, tables, strict=True):
-        claim = Claim(table=table, where=where, described=described, despite=reflection.despite_file)
-        if claim.reflection.warning:
-            warn(claim.reflection.warning)
-        curve, experiment = claim.read(path, **file.reading())
+        curve, experiment = claim_of(reflection, table, described).read(path, **file.reading())
         entries.append(Entry(curve=curve, experiment=experiment, preparing=preparing, fitted=path not in apart))
     return Sample(entries=tuple(entries), damage=damage, damage_exponent=exponent)
+
+
+def claim_of(reflection: ReflectionOptions, table: "Json | None", described: dict[str, Any]) -> "Claim":
+    """What options claim of a curve, its table being one of theirs; what is to be said of the reflection is said."""
+    from xrdsim.commands.terminal import warn
+    from xrdsim.fit.judgement.stated import Claim
+
+    where = "" if reflection.reflection is None else str(reflection.reflection)
+    claim = Claim(table=table, where=where, described=described, despite=reflection.despite_file)
+    if claim.reflection.warning:
+        warn(claim.reflection.warning)
+    return claim
 
 
 def limits_of(name: str, text: str) -> tuple[float, float]:

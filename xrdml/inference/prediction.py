@@ -21,7 +21,7 @@ from xrdsim.dataset.simulation import BASE_FWHM
 from xrdsim.errors import CheckpointError, CurveError
 from xrdsim.experiment.reflection import Reflection
 from xrdsim.fit.fitting import describe, fit_curve
-from xrdsim.fit.judgement.stated import SAME_WAVELENGTH, contradictions, expected_angles
+from xrdsim.fit.judgement.stated import contradictions, expected_angles, other_wavelength
 from xrdsim.fit.posterior import Posterior
 from xrdsim.fit.preparation import within_reach
 from xrdsim.fit.problem import Problem, Unknowns, problem
@@ -88,12 +88,11 @@ def predict(
             f"{trained.path} was trained for {trained.experiment.reflection.title}, not {reflection.title}; `xrd fit` "
             "needs no network, or train one for this reflection (`xrd gen` and `xrd train`) and name it with --model"
         )
-    if not isinstance(curve, Curve):
-        curve = read_curve(curve, expected=expected_angles(trained.experiment.reflection), **reading)
     known = trained.experiment.reflection
+    if not isinstance(curve, Curve):
+        curve = read_curve(curve, expected=expected_angles(known), **reading)
     against = contradictions(curve.stated, known, said=reflection is not None)
-    light = curve.stated.wavelength
-    if light is not None and abs(light / known.wavelength - 1.0) > SAME_WAVELENGTH:
+    if (light := other_wavelength(curve.stated, known)) is not None:
         against.append(f"it was measured with {light:g} Å, and the network knows {known.wavelength:g} Å")
     if against and not despite:
         raise CurveError(f"{curve.source or 'the curve'}: {'; '.join(against)}; --despite-file takes it nevertheless")

@@ -13,7 +13,7 @@ MIN_POINTS = 50
 """Points of a curve."""
 
 _MAX_GAP = 10.0  # largest step, in those around it
-SATURATED = 3  # equal highest points of a flat top
+_SATURATED = 3  # equal highest points of a flat top
 _LISTED = 8  # points named in a message
 
 
@@ -77,8 +77,14 @@ def irregularities(angle: Floats, y: Floats, top: int) -> list[str]:
     remarks = [f"step {np.median(steps):.6g} arcsec"]
     if steps.max() > 1.5 * np.median(steps):
         remarks.append(f"irregular, with steps of {steps.min():.4g} … {steps.max():.4g} arcsec")
-    other = np.flatnonzero(y != y[top])
-    flat = other[other > top].min(initial=y.size) - other[other < top].max(initial=-1) - 1
-    if y[top] == y.max() and flat >= SATURATED:
-        remarks.append(f"the peak flat over {flat} points, as of a saturated detector")
+    if (flat := flat_top(y, top)) is not None:
+        points = flat[1] - flat[0] + 1
+        remarks.append(f"the peak flat over {points} points, as of a saturated detector")
     return remarks
+
+
+def flat_top(y: Floats, top: int) -> tuple[int, int] | None:
+    """First and last of the equal highest points about one, where they are as many as a saturated detector makes."""
+    other = np.flatnonzero(y != y[top])
+    first, last = int(other[other < top].max(initial=-1)) + 1, int(other[other > top].min(initial=y.size)) - 1
+    return (first, last) if y[top] == y.max() and last - first + 1 >= _SATURATED else None

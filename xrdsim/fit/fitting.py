@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from xrdsim.fit.judgement.verdict import (
     unique,
 )
 from xrdsim.fit.likelihood import profile_likelihood
-from xrdsim.fit.measurement import Measurement
+from xrdsim.fit.measurement import Measurement, Scoring
 from xrdsim.fit.mirror import mirrored
 from xrdsim.fit.posterior import LEVEL, Posterior, laplace, posterior
 from xrdsim.fit.problem import Problem, problem
@@ -129,21 +130,8 @@ def fit_curve(
             x, objective = x[order], objective[order]
         x, objective = valleys(given, x, objective)
     last = max(ends[1], time.perf_counter() + _LEAST)
-    before, searched = given, [each.instrument for each in given.measurements]
-    given, x = best_instruments(given, x, last)
-    refined = METHODS[method](given, x[:1], max_iter=max_iter, rtol_dex=FINAL, until=last)
-    given = likeliest_tolerances(given, refined.x, refined.linear)
-    if given.tolerances != before.tolerances:
-        refined = METHODS[method](given, refined.x, max_iter=max_iter, rtol_dex=FINAL, until=last)
-    if len(x) > 1 and (given.tolerances != before.tolerances or searched != [e.instrument for e in given.measurements]):
-        count, steps = _NEARLY[-1]
-        nearly = refine(given, x[1:count], max_iter=steps, rtol_dex=_GOOD, until=last)
-        x, objective = np.concatenate([x[:1], nearly.x]), np.append(objective[:1], nearly.objective)
-        if len(nearly.x) and nearly.objective.min() < refined.objective[0] - _GAINED:
-            at = 1 + int(nearly.objective.argmin())
-            x[[0, at]], objective[[0, at]] = x[[at, 0]], (nearly.objective.min(), refined.objective[0])
-            x[at] = refined.x[0]
-            refined = METHODS[method](given, x[:1], max_iter=max_iter, rtol_dex=FINAL, until=last)
+    final = partial(METHODS[method], max_iter=max_iter, rtol_dex=FINAL, until=last)
+    given, refined, x, objective = _by_evidence(given, x, objective, final, last)
     if time.perf_counter() > ends[1]:
         ended = Ending.BUDGET
     x = np.concatenate([refined.x, x[1:]])
@@ -163,6 +151,37 @@ def fit_curve(
         each = tuple(profile_likelihood(given, x[alike], name, intervals[name], level=LEVEL) for name in likelihood)
         fit = replace(fit, likelihoods=each)
     return replace(fit, seconds=time.perf_counter() - begun, settings=fit.settings | chosen)
+
+
+def _by_evidence(
+    given: Problem, x: Array, objective: Array, final: Callable[[Problem, Array], Refined], until: float
+) -> tuple[Problem, Refined, Array, Array]:
+    """The problem with the instruments and tolerances that the curves show, the refined minimum, and all with their Φ.
+
+    Parameters
+    ----------
+    given : the problem of the search.
+    x, objective : its minima (m, k), the best first, and Φ (m,).
+    final : the last refinement.
+    until : time of ``time.perf_counter`` at which the others are cut off.
+    """
+    searched = given
+    given, x = best_instruments(given, x, until)
+    changed = given is not searched
+    refined = final(given, x[:1])
+    given = likeliest_tolerances(given, refined.x, refined.linear)
+    if given.tolerances != searched.tolerances:
+        changed, refined = True, final(given, refined.x)
+    if len(x) == 1 or not changed:
+        return given, refined, x, objective
+    count, steps = _NEARLY[-1]
+    nearly = refine(given, x[1:count], max_iter=steps, rtol_dex=_GOOD, until=until)
+    x, objective = np.concatenate([refined.x, nearly.x]), np.append(refined.objective, nearly.objective)
+    best = int(objective.argmin())
+    if objective[best] < objective[0] - _GAINED:
+        x[[0, best]], objective[[0, best]] = x[[best, 0]], objective[[best, 0]]
+        refined = final(given, x[:1])
+    return given, refined, x, objective
 
 
 def _with_mirror(given: Problem, x: Array, objective: Array, until: float) -> tuple[Array, Array]:
@@ -263,12 +282,13 @@ def _result(
         for i, row in enumerate(values)
     ]
     strongest = float(largest_strain(params, given.space.profile)[0])
-    of_measurements = tuple(_of_measurements(given, x[:1], linear, estimates))
+    state = given.evaluate(x[:1], None, FINAL)
+    of_measurements = tuple(_of_measurements(given, state, linear, estimates))
     curves = [
         replace(each, measurement=own)
         for each, own in zip(compare(given, values[:1], linear, given.freedom, chi2[0]), of_measurements, strict=True)
     ]
-    verdict, reason = judge(given, curves, strongest, estimates[:size], beyond_limits(given, x[:1]))
+    verdict, reason = judge(given, curves, strongest, estimates[:size], beyond_limits(given, x[:1], state))
     if verdict is Verdict.SOLVED and (others := unique(given, values[:, :size], objective)):
         verdict, reason = Verdict.NOT_UNIQUE, f"{reason} {others}"
     depth, strain, band = _profile(given, params[0], sampled)
@@ -299,10 +319,10 @@ def _result(
 
 
 def _of_measurements(
-    given: Problem, x: Array, linear: Array, estimates: list[Estimate]
+    given: Problem, state: Scoring, linear: Array, estimates: list[Estimate]
 ) -> Iterator[tuple[Estimate, ...]]:
     """Scale, background, zero and instrument of each measurement in turn."""
-    spread = linear_std(given, x)
+    spread = linear_std(given, state)
     for each, own, scales in zip(given.measurements, given.layout.instruments, given.layout.scales, strict=True):
         numbers = each.in_unit_of_file(linear[:, scales])[0].tolist(), (spread[scales] * each.per_count).tolist()
         found = []
@@ -332,9 +352,9 @@ def derived_estimates(given: Problem, params: Array, sampled: Posterior) -> tupl
     )
 
 
-def linear_std(given: Problem, x: Array) -> Array:
-    """Standard deviations (l,) of scales and backgrounds at coordinates (1, k), the other unknowns free too."""
-    state, kept = given.evaluate(x, None, FINAL), given.layout.solved
+def linear_std(given: Problem, state: Scoring) -> Array:
+    """Standard deviations (l,) of scales and backgrounds at one place, the other unknowns free too."""
+    kept = given.layout.solved
     h = state.hessian[0][np.ix_(kept, kept)]
     factor = given.inflation(float(state.objective[0]))
     length = np.sqrt(np.maximum(np.diag(h), 1e-300))

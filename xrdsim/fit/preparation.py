@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xrdsim.curves.cleaning import SATURATED
+from xrdsim.curves.cleaning import flat_top
 from xrdsim.curves.curve import Curve
 from xrdsim.errors import CurveError, ParameterError
 from xrdsim.experiment.instrument import GAUSSIAN, Instrument, InstrumentParameter, dispersion, suited, zero_of
@@ -34,7 +34,16 @@ BEYOND = 600.0
 RESOLVED = 8.0
 """Points that the narrowest instrument's FWHM is worth; denser ones are summed."""
 
-WHOLE: dict[str, Any] = {"mask": 0.0, "both_sides": True, "tolerance": 0.02, "find_noise": True, "instrument": AUTO}
+TOLERANCE = 0.02
+"""Largest part of the intensity that the model is taken to be wrong by: susceptibilities, steps, a beam that drifts."""
+
+WHOLE: dict[str, Any] = {
+    "mask": 0.0,
+    "both_sides": True,
+    "tolerance": TOLERANCE,
+    "find_noise": True,
+    "instrument": AUTO,
+}
 """Arguments of ``measurement_of`` for the whole curve, peak and compressed side: what fits of files begin with."""
 
 _FEWEST = 50  # points below which nothing can be said
@@ -191,14 +200,8 @@ def _within(parameter: InstrumentParameter, limits: Limits | None) -> Instrument
 
 def saturated(curve: Curve) -> tuple[Limits, ...]:
     """Angles of the flat top of a substrate peak, as of a saturated detector."""
-    top = curve.intensity[curve.peak_index]
-    if top < curve.intensity.max():
-        return ()
-    flat = np.flatnonzero(curve.intensity == top)
-    run = [each for each in np.split(flat, 1 + np.flatnonzero(np.diff(flat) > 1)) if curve.peak_index in each]
-    if not run or len(run[0]) < SATURATED:
-        return ()
-    return ((float(curve.angle[run[0][0]]), float(curve.angle[run[0][-1]])),)
+    flat = flat_top(np.asarray(curve.intensity), curve.peak_index)
+    return () if flat is None else ((float(curve.angle[flat[0]]), float(curve.angle[flat[1]])),)
 
 
 def within_reach(curve: Curve, space: ParameterSpace, reflection: Reflection) -> Curve:

@@ -172,7 +172,6 @@ def _entry(table: Json, common: Json, path: Path, number: int) -> Entry:
     )
     exclude = table.pop("exclude", [])
     claim = Claim(table=_together(common, table), where=str(path), described=described, despite=despite)
-    claim.reflection  # noqa: B018 - whether it has a meaning
     try:
         ends = {key: (float(low), float(high)) for key, (low, high) in limits.items()}
         preparing = WHOLE | {**values, "exclude": tuple((float(low), float(high)) for low, high in exclude)}

@@ -20,8 +20,8 @@ from xrdsim.errors import ParameterError, XrdError
 from xrdsim.experiment.instrument import Instrument
 from xrdsim.experiment.setup import DAMAGE_EXPONENT, Experiment
 from xrdsim.fit.fitting import BUDGET, fit_curve
-from xrdsim.fit.judgement.evidence import TOLERANCE
 from xrdsim.fit.judgement.stated import Claim
+from xrdsim.fit.preparation import TOLERANCE
 from xrdsim.fit.problem import Problem, Unknowns, problem
 from xrdsim.fit.refinement import refine
 from xrdsim.fit.result import Estimate, Fit

@@ -16,7 +16,7 @@ from scipy import fft
 from xrdsim.experiment.instrument import GAUSSIAN, Family, Instrument
 from xrdsim.experiment.reflection import stretch
 from xrdsim.experiment.scan import Scan
-from xrdsim.forward.simulator import NUISANCES, Seen, Simulator
+from xrdsim.forward.simulator import Seen, Simulator
 from xrdsim.observation.tails import WITH_CORE, core_of, multiplier
 
 Array = NDArray[np.float64]
@@ -85,7 +85,6 @@ class Observer:
         seen, size = Seen.unscaled(core, own[:, 0]), rows.shape[1]
         plain = self.instrument.family is Family.GAUSSIAN
         names = ("zero", "fwhm") if self.instrument.family in WITH_CORE else ("zero",)
-        assert set(names) <= set(NUISANCES)
         if plain:
             _, intensity, slope = self.simulator.linearize(rows, seen, names)
             return intensity, slope

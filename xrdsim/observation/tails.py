@@ -70,19 +70,12 @@ def multiplier(instrument: Instrument, own: Array, step: float, length: int) -> 
         value, slope[:, 1] = _lorentz(own[:, 1:2], step, length)
         return value, slope
     if family is Family.PEDESTAL:
-        share, wide = own[:, 1:2], own[:, 2:3]
-        foot = _gauss(wide, nu)
-        slope[:, 1] = foot - 1.0
-        slope[:, 2] = -2.0 * _GAUSS * wide * nu**2 * share * foot
-        return (1.0 + share * (foot - 1.0)).astype(np.complex128), slope
+        both, slope[:, 1], slope[:, 2] = _pedestal(own[:, 1:2], own[:, 2:3], nu)
+        return both.astype(np.complex128), slope
     if family is Family.VOIGT_PEDESTAL:
         tail, over_width = _lorentz(own[:, 1:2], step, length)
-        share, wide = own[:, 2:3], own[:, 3:4]
-        foot = _gauss(wide, nu)
-        both = 1.0 + share * (foot - 1.0)
-        slope[:, 1] = over_width * both
-        slope[:, 2] = tail * (foot - 1.0)
-        slope[:, 3] = tail * (-2.0 * _GAUSS * wide * nu**2 * share * foot)
+        both, over_share, over_foot = _pedestal(own[:, 2:3], own[:, 3:4], nu)
+        slope[:, 1], slope[:, 2], slope[:, 3] = over_width * both, tail * over_share, tail * over_foot
         return tail * both, slope
     if family is Family.MONOCHROMATOR:
         return np.tile(np.conj(_transform(_kernel(instrument), step, length)), (len(own), 1)), slope
@@ -101,6 +94,12 @@ def multiplier(instrument: Instrument, own: Array, step: float, length: int) -> 
 
 def _gauss(width: NDArray[Any], nu: NDArray[Any]) -> Array:
     return np.asarray(np.exp(-_GAUSS * (width * nu) ** 2))
+
+
+def _pedestal(share: Array, wide: Array, nu: NDArray[Any]) -> tuple[Array, Array, Array]:
+    """1 − f + f·Ĝ of shares and widths (m, 1), and its derivatives over both, (m, f) each."""
+    foot = _gauss(wide, nu)
+    return 1.0 + share * (foot - 1.0), foot - 1.0, -2.0 * _GAUSS * wide * nu**2 * share * foot
 
 
 def _lorentz(width: Array, step: float, length: int) -> tuple[Complex, Complex]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from xrdsim.curves.columns import Columns, Floats, Scans, as_measured, refuse
 from xrdsim.curves.formats.containers import Record, take
-from xrdsim.curves.formats.values import EXPORT, each_scan, goniometer, kind_of, seconds
+from xrdsim.curves.formats.values import EXPORT, each_scan, goniometer, kind_of, seconds, taken_from
 from xrdsim.curves.stated import Stated, wavelength_of
 
 _MOST_SCANS = 10_000
@@ -128,7 +128,7 @@ def scan_of(
         x,
         y,
         np.arange(1, y.size + 1),
-        f"scan {number} ({name}) of a RAW file" if name else f"scan {number} of a RAW file",
+        taken_from("a RAW", number, name),
         "point",
         number,
         name,

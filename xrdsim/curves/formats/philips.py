@@ -17,6 +17,7 @@ from xrdsim.curves.formats.values import (
     plain_name,
     scanned,
     seconds,
+    taken_from,
 )
 from xrdsim.curves.stated import Stated, wavelength_of
 from xrdsim.curves.text.decoding import decoded, lines_of
@@ -125,7 +126,7 @@ def _csv_scan(rows: list[tuple[int, list[str]]], keys: Keys, number: int, source
         x,
         y,
         np.array([line for line, _ in rows[1:]], dtype=np.int64),
-        f"scan {number} ({name}) of a PANalytical CSV file" if name else f"scan {number} of a PANalytical CSV file",
+        taken_from("a PANalytical CSV", number, name),
         "line",
         number,
         name,

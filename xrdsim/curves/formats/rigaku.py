@@ -20,6 +20,7 @@ from xrdsim.curves.formats.values import (
     numbers,
     plain_name,
     seconds,
+    taken_from,
     unit_of,
 )
 from xrdsim.curves.stated import Stated, wavelength_of
@@ -76,7 +77,7 @@ def scan_of(rows: Rows, header: Header, number: int, form: str, source: str) -> 
         x,
         stored,
         np.array([line for line, _ in rows], dtype=np.int64),
-        f"scan {number} ({name}) of a {form} file" if name else f"scan {number} of a {form} file",
+        taken_from(f"a {form}", number, name),
         "line",
         number,
         name,

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 
 from xrdsim.curves.columns import Columns, Scans, as_measured, refuse
-from xrdsim.curves.formats.values import each_scan, goniometer, number_of, numbers, seconds
+from xrdsim.curves.formats.values import each_scan, goniometer, number_of, numbers, seconds, taken_from
 from xrdsim.curves.stated import Stated, wavelength_of
 from xrdsim.curves.text.decoding import decoded, lines_of
 
@@ -72,7 +72,7 @@ def _scan(rows: list[tuple[int, str]], keys: Keys, axes: dict[str, Keys], number
         x,
         y,
         np.array([line for line, _ in rows], dtype=np.int64),
-        f"scan {number} ({name}) of an NJA file" if name else f"scan {number} of an NJA file",
+        taken_from("an NJA", number, name),
         "line",
         number,
         name,

@@ -15,6 +15,7 @@ from xrdsim.curves.formats.values import (
     numbers,
     plain_name,
     seconds,
+    taken_from,
 )
 from xrdsim.curves.stated import Stated, wavelength_of
 from xrdsim.curves.text.decoding import decoded, lines_of
@@ -81,7 +82,7 @@ def _scan(rows: list[tuple[int, str]], keys: Keys, found: re.Match[str], at: int
         x,
         y,
         np.array(lines, dtype=np.int64),
-        f"scan {number} ({name}) of a UXD file" if name else f"scan {number} of a UXD file",
+        taken_from("a UXD", number, name),
         "line",
         number,
         name,

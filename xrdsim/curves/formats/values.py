@@ -147,3 +147,8 @@ def is_rate(unit: str, where: str) -> bool:
     if plain not in ("counts", "cps", "countss", "countssec"):
         refuse(where, f"the unit of the intensities is {unit!r}; {EXPORT}")
     return plain != "counts"
+
+
+def taken_from(form: str, number: int, name: str) -> str:
+    """What a scan was taken from, for a sentence; the form of the file has its article."""
+    return f"scan {number} ({name}) of {form} file" if name else f"scan {number} of {form} file"

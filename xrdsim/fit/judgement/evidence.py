@@ -6,12 +6,10 @@ Stat. 6, 461, 1978). The tolerance of a measurement, by which the model may be w
 
 import math
 
+from xrdsim.fit.preparation import TOLERANCE
 from xrdsim.fit.problem import Problem
 from xrdsim.fit.refinement import refine
 from xrdsim.fit.unknowns import Array
-
-TOLERANCE = 0.02
-"""Largest part of the intensity that the model is taken to be wrong by: susceptibilities, steps, a beam that drifts."""
 
 _EVALUATIONS = 25  # of the refinement of each shape
 _RTOL = 1e-3  # accuracy of the model [dex]

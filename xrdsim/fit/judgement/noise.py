@@ -101,7 +101,7 @@ def quantum_of(y: Array) -> float | None:
     digits, span = _digits(y), float(np.ptp(low))
     grain = 10.0 ** (math.floor(math.log10(low.max())) - digits + 1) if digits <= 8 else 0.0
     finest = max(1.05 * grain, float(np.median(low)) / _MOST)
-    scatter = 1.4826 * float(np.median(np.abs(_weak(y)[1])))  # of the curve: slower changes are no quantum
+    scatter = _spread(_weak(y)[1])  # of the curve: slower changes are no quantum
     coarsest = max(scatter / 0.8, 1e-300)
     if not (span > 0.0 and coarsest > finest):
         return None
@@ -150,13 +150,12 @@ def _refined(y: Array, quantum: float) -> float:
 
 def _scattered(y: Array) -> Noise:
     """Of intensities (n,), by their scatter."""
-    level = np.convolve(y, np.full(5, 0.2), mode="valid")
-    noise = np.abs(np.convolve(y, _DIFFERENCE, mode="valid"))
+    level, noise = _levels(y)
     order = np.argsort(level)
     weak = order[: int(0.9 * len(order))]
     bins = np.array_split(weak, max(1, min(_BINS, len(weak) // 8)))
     mean = np.array([float(np.mean(level[part])) for part in bins])
-    variance = np.array([float((1.4826 * np.median(noise[part])) ** 2) for part in bins])
+    variance = np.array([_spread(noise[part]) ** 2 for part in bins])
     dark = bool((y < 0.0).any())
     columns = np.column_stack([np.maximum(mean, 0.0), mean**2, np.full(len(mean), 1.0 if dark else -1.0)])
     (quantum, _, constant), rest = _described(columns, variance)
@@ -192,10 +191,9 @@ def _lowest(y: Array) -> NDArray[np.int64]:
     """Indices of the lowest positive intensities."""
     order = np.argsort(y, kind="stable")
     order = order[y[order] > 0.0]
-    if len(order) and _digits(y) <= _COARSE:  # those alone that are written finely enough
-        scatter = 1.4826 * float(np.median(np.abs(_weak(y)[1])))
-        grain = 10.0 ** (np.floor(np.log10(y[order])) - _digits(y) + 1)
-        order = order[grain <= max(0.25 * scatter, float(grain[0]))]
+    if len(order) and (digits := _digits(y)) <= _COARSE:  # those alone that are written finely enough
+        grain = 10.0 ** (np.floor(np.log10(y[order])) - digits + 1)
+        order = order[grain <= max(0.25 * _spread(_weak(y)[1]), float(grain[0]))]
     return np.asarray(order[:_LOW][y[order[:_LOW]] <= 20.0 * y[order[0]]] if len(order) else order)
 
 
@@ -209,10 +207,19 @@ def _digits(y: Array) -> int:
     return 9
 
 
+def _levels(y: Array) -> tuple[Array, Array]:
+    """Means of five neighbours of intensities, and their noise, which what curves leaves alone, (n − 4,) each."""
+    return np.convolve(y, np.full(5, 0.2), mode="valid"), np.convolve(y, _DIFFERENCE, mode="valid")
+
+
+def _spread(noise: Array) -> float:
+    """Standard deviation by the median."""
+    return 1.4826 * float(np.median(np.abs(noise)))
+
+
 def _weak(y: Array) -> tuple[Array, Array]:
-    """Means (m,) of the weaker part of intensities, away from what curves, and their noise."""
-    level = np.convolve(y, np.full(5, 0.2), mode="valid")
-    noise = np.convolve(y, _DIFFERENCE, mode="valid")
+    """The same of the weaker part of intensities."""
+    level, noise = _levels(y)
     weak = level <= np.quantile(level, 0.35)
     return level[weak], noise[weak]
 

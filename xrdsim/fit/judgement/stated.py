@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from os import PathLike
 from typing import Any
 
@@ -46,7 +47,7 @@ class Claim:
     described: Mapping[str, Any] = field(default_factory=dict)
     despite: bool = False
 
-    @property
+    @cached_property
     def reflection(self) -> Reflection:
         """As it is claimed."""
         return GGG_444 if self.table is None else Reflection.from_dict(self.table, self.where)
@@ -76,8 +77,8 @@ class Claim:
 
     def _at_wavelength_of(self, curve: Curve) -> tuple[Reflection, list[str]]:
         """The reflection with the wavelength of the file."""
-        claimed, light = self.reflection, curve.stated.wavelength
-        if light is None or abs(light / claimed.wavelength - 1.0) <= SAME_WAVELENGTH:
+        claimed, light = self.reflection, other_wavelength(curve.stated, self.reflection)
+        if light is None:
             return claimed, []
         table = {"crystal": "GGG", "hkl": [4, 4, 4]} if self.table is None else self.table
         if "chi0" in table:
@@ -89,6 +90,12 @@ class Claim:
         if "wavelength" in table:
             note += f", and not {claimed.wavelength:g} Å, as was said"
         return Reflection.from_dict({**table, "wavelength": light}, self.where), [f"{note}."]
+
+
+def other_wavelength(stated: Stated, reflection: Reflection) -> float | None:
+    """The wavelength [Å] that a file states, where it is not that of a reflection."""
+    light = stated.wavelength
+    return light if light is not None and abs(light / reflection.wavelength - 1.0) > SAME_WAVELENGTH else None
 
 
 def contradictions(stated: Stated, reflection: Reflection, *, said: bool) -> list[str]:

@@ -9,7 +9,7 @@ import numpy as np
 from xrdsim.curves.curve import DEFAULT_STEP
 from xrdsim.experiment.reflection import strain_to_angle, stretch
 from xrdsim.fit.judgement.residuals import rest_of, structure_of
-from xrdsim.fit.measurement import Measurement
+from xrdsim.fit.measurement import Measurement, Scoring
 from xrdsim.fit.problem import Problem
 from xrdsim.fit.result import CurveFit, Estimate, FittedCurve, Verdict
 from xrdsim.fit.search import acceptable
@@ -200,12 +200,13 @@ def unique(given: Problem, params: Array, objective: Array) -> str:
     )
 
 
-def beyond_limits(given: Problem, x: Array) -> list[str]:
+def beyond_limits(given: Problem, x: Array, state: Scoring) -> list[str]:
     """Unknowns at a limit (1, k) beyond which the curve would be described better by more than three deviations.
 
-    Limits that are those of the physics, 0 of a share, of a width of a tail or of the damage, are none of the ranges.
+    ``state`` is that of these coordinates. Limits that are those of the physics, 0 of a share, of a width of a tail or
+    of the damage, are none of the ranges.
     """
-    state, layout = given.evaluate(x, None, FINAL), given.layout
+    layout = given.layout
     factor = given.inflation(float(state.objective[0]))
     found = []
     for j, unknown in enumerate(layout.unknowns):
