@@ -18,8 +18,8 @@ from xrdml.commands.options import (
     UnknownAround,
     choices_of,
     sample_of,
-    seconds_of,
 )
+from xrdml.commands.parsing import seconds_of
 from xrdsim.commands.options import DamageOption, ReflectionOptions, belongs, command, outputs, space_of
 
 if TYPE_CHECKING:

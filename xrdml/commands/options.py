@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import typer
 
+from xrdml.commands.parsing import background_of, columns_of, limits_of, prior_of, shape_of
 from xrdsim.commands.options import (
     AroundOption,
     ConventionOption,
@@ -130,7 +131,14 @@ class Instrument:
         typer.Option(help=f"Angle of the substrate peak in arcsec, LOW:HIGH; {_FIXED}; default: -20:20."),
     ] = None
     scale: Annotated[float | None, typer.Option(help="Fix the scale: intensity at reflectivity 1.")] = None
-    background: Annotated[float | None, typer.Option(help="Fix the background, in the unit of the intensity.")] = None
+    background: Annotated[
+        str | None,
+        typer.Option(
+            help="constant, linear in the angle, or a value to fix, in the unit of the intensity; default: constant, "
+            "or linear where the curve shows that.",
+            metavar="constant|linear|VALUE",
+        ),
+    ] = None
     convention: ConventionOption = None
 
     def limits(self) -> dict[str, Any]:
@@ -139,7 +147,7 @@ class Instrument:
             "fwhm": None if self.fwhm is None else limits_of("fwhm", self.fwhm),
             "zero": None if self.zero is None else limits_of("zero", self.zero),
             "scale": self.scale,
-            "background": self.background,
+            "background": None if self.background is None else background_of(self.background),
             "instrument": self.instrument,
             "limits": dict(shape_of(text) for text in self.shape) if self.shape else None,
             "tolerance": self.tolerance,
@@ -343,53 +351,3 @@ def claim_of(reflection: ReflectionOptions, table: "Json | None", described: dic
     if claim.reflection.warning:
         warn(claim.reflection.warning)
     return claim
-
-
-def limits_of(name: str, text: str) -> tuple[float, float]:
-    """LOW:HIGH, or one value for both."""
-    from xrdsim.errors import ParameterError
-
-    low, _, high = text.partition(":")
-    try:
-        return float(low), float(high or low)
-    except ValueError:
-        raise ParameterError(f"--{name} {text!r} must be LOW:HIGH or one number") from None
-
-
-def shape_of(text: str) -> tuple[str, tuple[float, float]]:
-    """NAME=LOW:HIGH."""
-    name, _, limits = text.partition("=")
-    return name.strip(), limits_of(f"shape {name.strip()}", limits)
-
-
-def columns_of(text: str) -> tuple[int, ...]:
-    """ANGLE,INTENSITY, or the intensity alone."""
-    from xrdsim.errors import ParameterError
-
-    try:
-        return tuple(int(each) for each in text.split(","))
-    except ValueError:
-        raise ParameterError(f"--columns {text!r} must be ANGLE,INTENSITY, such as 1,3") from None
-
-
-def prior_of(text: str) -> tuple[str, tuple[float, float]]:
-    """NAME=MEAN:STD."""
-    from xrdsim.errors import ParameterError
-
-    name, _, numbers = text.partition("=")
-    mean, _, std = numbers.partition(":")
-    try:
-        return name.strip(), (float(mean), float(std))
-    except ValueError:
-        raise ParameterError(f"--prior {text!r} must be NAME=MEAN:STD") from None
-
-
-def seconds_of(text: str) -> float:
-    """``10s``, ``2min`` or a number of seconds."""
-    from xrdsim.errors import ParameterError
-
-    number, unit = text.strip().rstrip("smin "), text.strip().lstrip("0123456789. ")
-    try:
-        return float(number) * {"": 1.0, "s": 1.0, "min": 60.0, "m": 60.0}[unit]
-    except (ValueError, KeyError):
-        raise ParameterError(f"--budget {text!r} must be a time such as 10s or 2min") from None

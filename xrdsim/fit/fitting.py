@@ -10,7 +10,7 @@ import numpy as np
 
 from xrdsim.curves.curve import Curve
 from xrdsim.errors import ParameterError
-from xrdsim.fit.judgement.evidence import best_instruments, likeliest_tolerances
+from xrdsim.fit.judgement.evidence import best_backgrounds, best_instruments, likeliest_tolerances
 from xrdsim.fit.judgement.verdict import (
     FINAL,
     as_good,
@@ -156,7 +156,7 @@ def fit_curve(
 def _by_evidence(
     given: Problem, x: Array, objective: Array, final: Callable[[Problem, Array], Refined], until: float
 ) -> tuple[Problem, Refined, Array, Array]:
-    """The problem with the instruments and tolerances that the curves show, the refined minimum, and all with their Φ.
+    """The problem as the curves show instruments, backgrounds and tolerances, the refined minimum, and all with Φ.
 
     Parameters
     ----------
@@ -166,7 +166,7 @@ def _by_evidence(
     until : time of ``time.perf_counter`` at which the others are cut off.
     """
     searched = given
-    given, x = best_instruments(given, x, until)
+    given, x = best_instruments(*best_backgrounds(given, x, until), until)
     changed = given is not searched
     refined = final(given, x[:1])
     given = likeliest_tolerances(given, refined.x, refined.linear)
@@ -228,12 +228,12 @@ def describe(given: Problem, x: Array, sampled: Posterior | None = None) -> Fit:
 
 
 def _without_outliers(measured: Measurement, curves: Array) -> Array:
-    """Scale and background (1, 2) of an unscaled curve (1, n), from the points that it comes near to."""
+    """Scale and background (1, l) of an unscaled curve (1, n), from the points that it comes near to."""
     linear = measured.scaled(curves)
     for _ in range(_TRIMMED):
         away = np.abs(measured.difference(measured.expected(curves, linear)[0]))
         near = away <= 3.0 * np.median(away) + 1e-12
-        some = replace(measured, data=measured.data[near], exposure=measured.exposure[near])
+        some = replace(measured, data=measured.data[near], angle=measured.angle[near], exposure=measured.exposure[near])
         linear = some.scaled(curves[:, near])
     return linear
 

@@ -21,9 +21,10 @@ from xrdsim.experiment.instrument import GAUSSIAN, Instrument, InstrumentParamet
 from xrdsim.experiment.reflection import Reflection, strain_to_angle, stretch
 from xrdsim.experiment.setup import Experiment
 from xrdsim.fit.judgement.noise import LEAST, noise_of
-from xrdsim.fit.measurement import Measurement, equidistant
-from xrdsim.fit.unknowns import Array, Limits
+from xrdsim.fit.measurement import Measurement
+from xrdsim.fit.unknowns import Array, Background, Limits, background_of
 from xrdsim.forward.simulator import Simulator
+from xrdsim.observation.grids import equidistant
 from xrdsim.observation.resample import PEAK_MASK
 from xrdsim.observation.shapes import AUTO, shapes_of
 from xrdsim.profiles.space import ParameterSpace
@@ -43,6 +44,7 @@ WHOLE: dict[str, Any] = {
     "tolerance": TOLERANCE,
     "find_noise": True,
     "instrument": AUTO,
+    "background": Background.AUTO,
 }
 """Arguments of ``measurement_of`` for the whole curve, peak and compressed side: what fits of files begin with."""
 
@@ -58,7 +60,7 @@ def measurement_of(
     zero: Limits | None = None,
     limits: Mapping[str, Limits] | None = None,
     scale: float | None = None,
-    background: float | None = None,
+    background: float | str | None = None,
     per_count: float | None = None,
     offset: float | None = None,
     mask: float | None = None,
@@ -76,7 +78,8 @@ def measurement_of(
     space : of the profiles that are tried on it.
     instrument : itself, or as ``xrdsim.observation.shapes.shapes_of`` takes it; the limits of its table are made to
         suit the reflection.
-    zero, scale, background : see ``Measurement``.
+    zero, scale : see ``Measurement``.
+    background : the value at which it is fixed, in the unit of the file, or one of ``Background``; None for a constant.
     limits : others, of its parameters by name.
     per_count, offset : intensity = per_count·(counts + offset); None takes what the curve says. If nothing is known,
         log10 intensities are compared.
@@ -116,6 +119,7 @@ def measurement_of(
         replace(each, parameters=tuple(_within(one, given.get(one.name)) for one in each.parameters))
         for each in alternatives
     )
+    fixed, ground = background_of(background)
     curve = within_reach(curve, space, reflection)
     seen = noise_of(read) if find_noise and per_count is None and read.per_count is None else None
     if seen is not None:
@@ -189,7 +193,8 @@ def measurement_of(
         zero=zero,
         limits=ends,
         scale=scale,
-        background=background,
+        background=fixed,
+        ground=ground,
     )
 
 

@@ -20,7 +20,15 @@ from xrdsim.experiment.instrument import GAUSSIAN, ZERO, Instrument
 from xrdsim.experiment.reflection import GGG_444
 from xrdsim.fit.measurement import Measurement, Scoring
 from xrdsim.fit.preparation import measurement_of
-from xrdsim.fit.unknowns import Array, Layout, Limits, measurement_unknowns, profile_unknowns
+from xrdsim.fit.unknowns import (
+    Array,
+    Background,
+    Layout,
+    Limits,
+    background_of,
+    measurement_unknowns,
+    profile_unknowns,
+)
 from xrdsim.observation.shapes import shapes_of
 from xrdsim.profiles.space import ParameterSpace
 
@@ -190,6 +198,11 @@ class Problem:
         whole = np.column_stack([x[:, : old.start], rows, x[:, old.stop :]])
         return made, np.asarray(np.clip(whole, made.layout.low, made.layout.high))
 
+    def over(self, number: int, ground: Background) -> "Problem":
+        """The same with one measurement (from 0) over another background; its coordinates are the same."""
+        some = [each.over(ground) if i == number else each for i, each in enumerate(self.measurements)]
+        return replace(self, measurements=tuple(some))
+
     @property
     def tolerances(self) -> tuple[float, ...]:
         """Of its measurements."""
@@ -232,7 +245,7 @@ class Unknowns:
     fwhm, zero : limits [arcsec]; None for those that suit the reflection.
     instrument : through which it was measured, itself or as ``measurement_of`` takes it.
     limits : of further parameters of the instrument, by name.
-    scale, background : None, or a value to fix.
+    scale, background : None, or a value to fix; a background may be one of ``Background`` instead.
     priors : (mean, standard deviation) of any of them, normal.
 
     Raises
@@ -245,7 +258,7 @@ class Unknowns:
     fwhm: Limits | None = None
     zero: Limits | None = None
     scale: float | None = None
-    background: float | None = None
+    background: float | str | None = None
     priors: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     instrument: str | Path | Instrument = GAUSSIAN
     limits: Mapping[str, Limits] = field(default_factory=dict)
@@ -253,7 +266,8 @@ class Unknowns:
     def __post_init__(self) -> None:
         instrument, _ = shapes_of(self.instrument, GGG_444)
         limits = tuple(self.ends.get(each.name, each.limits) for each in instrument.parameters)
-        measured = measurement_unknowns(instrument, self.zero or ZERO.limits, limits, self.scale, self.background)
+        fixed, _ = background_of(self.background)
+        measured = measurement_unknowns(instrument, self.zero or ZERO.limits, limits, self.scale, fixed)
         Layout.of(profile_unknowns(self.space), [measured], self.priors)
         object.__setattr__(self, "space", self.space.ordered())
 

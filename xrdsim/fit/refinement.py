@@ -85,7 +85,9 @@ def refine(
     for _ in range(max_iter - 1):
         if not len(active) or time.perf_counter() > until:
             break
-        step, predicted = _step(state.gradient[active], state.hessian[active], damp[active], x[active], low, high, free)
+        step, predicted = next_step(
+            state.gradient[active], state.hessian[active], damp[active], x[active], low, high, free
+        )
         trial = np.clip(x[active] + step[:, :k], low, high)
         new = problem.evaluate(trial, state.linear[active] + step[:, k:], rtol_dex)
         iterations[active] += 1
@@ -119,7 +121,7 @@ def refine_all(problems: Sequence[Problem], starts: Sequence[Array], **choices: 
         return list(pool.map(partial(refine, **choices), problems, starts, chunksize=8))
 
 
-def _step(
+def next_step(
     gradient: Array, hessian: Array, damp: Array, x: Array, low: Array, high: Array, free: NDArray[np.bool_]
 ) -> tuple[Array, Array]:
     """Steps (m, k + l) of the unknowns not held by limits, and the decrease of Φ that the quadratic model promises."""
@@ -272,7 +274,7 @@ def _residuals(problem: Problem, x: Array, rtol_dex: float) -> tuple[Array, Arra
         local = np.eye(len(slope[0]))
         local[profile, profile] = change
         columns = linear[0, 0] * (local.T @ slope[0]) * weight
-        solved = np.stack([curves[0], each.exposure])[[each.scale is None, each.background is None]] * weight
+        solved = np.concatenate([curves, each.shares])[each.fitted] * weight
         if len(solved):
             columns = columns - (columns @ solved.T) @ np.linalg.pinv(solved @ solved.T) @ solved
         whole = np.zeros((len(x), len(each)))

@@ -19,7 +19,7 @@ from xrdsim.errors import ParameterError, XrdError
 from xrdsim.experiment.files import refuse_unknown
 from xrdsim.experiment.notation import written
 from xrdsim.experiment.setup import DAMAGE_EXPONENT, Experiment, damage_power
-from xrdsim.fit.judgement.evidence import best_instruments
+from xrdsim.fit.judgement.evidence import best_backgrounds, best_instruments
 from xrdsim.fit.judgement.stated import Claim
 from xrdsim.fit.judgement.verdict import FINAL, compare
 from xrdsim.fit.measurement import Measurement
@@ -247,7 +247,8 @@ def foretold(fit: Fit, given: Problem, entries: Sequence[Entry], damage_exponent
         held = replace(given.space, low=tuple(values), high=tuple(values), ties=())
         measured = entry.measurement(given.space, _power(entry, first, damage_exponent))
         alone = Problem(held, (measured,))
-        alone, start = best_instruments(alone, alone.coordinates(values[None]), math.inf)
+        alone, start = best_backgrounds(alone, alone.coordinates(values[None]), math.inf)
+        alone, start = best_instruments(alone, start, math.inf)
         end = refine(alone, start[:1], rtol_dex=FINAL)
         found.append(_compared(alone, end.x, end.linear))
     return replace(fit, curves=(*fit.curves, *found))

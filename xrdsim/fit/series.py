@@ -26,7 +26,7 @@ from xrdsim.fit.problem import Problem, Unknowns, problem
 from xrdsim.fit.refinement import refine
 from xrdsim.fit.result import Estimate, Fit
 from xrdsim.fit.sample import Keywords, Sample, foretold, joint_problem
-from xrdsim.fit.unknowns import Array
+from xrdsim.fit.unknowns import Array, Background
 from xrdsim.observation.shapes import AUTO
 from xrdsim.profiles.space import ParameterSpace
 
@@ -67,7 +67,7 @@ def fit(
     fwhm: tuple[float, float] | None = None,
     zero: tuple[float, float] | None = None,
     scale: float | None = None,
-    background: float | None = None,
+    background: float | str = Background.AUTO,
     prior: Mapping[str, tuple[float, float]] | None = None,
     instrument: str | Path | Instrument = AUTO,
     shape: Mapping[str, tuple[float, float]] | None = None,
@@ -96,7 +96,7 @@ def fit(
     tolerance : the largest part of the intensity that the model may be wrong by, where counts are known.
     fwhm, zero : limits of the instrument and of the angle of the substrate peak [arcsec]; equal ones fix it,
         and None takes those that suit the reflection.
-    scale, background : values to fix, in the unit of the intensity.
+    scale, background : values to fix, in the unit of the intensity; the latter may be ``constant`` or ``linear``.
     prior : (mean, standard deviation) of parameters, zero or fwhm, normal.
     mask, both_sides, exclude : which points are fitted, see ``xrdsim.fit.preparation.measurement_of``.
     experiment : what was measured; None for GGG 444 with Cu Kα1, unless the file says otherwise.

@@ -74,12 +74,15 @@ def assumed(given: Problem) -> str:
 def _described(measured: Measurement) -> str:
     """Reflection, radiation and instrument."""
     reflection, instrument = measured.experiment.reflection, measured.instrument
+    over = ", a background that is linear in the angle" if measured.sloping else ""
     limits = []
     for parameter, (low, high) in zip(instrument.parameters, measured.limits, strict=True):
         unit = "″" if parameter.unit == "arcsec" else ""
         span = f"{low:g} … {high:g}{unit}" if low < high else f"{low:g}{unit}"
         limits.append(f"{parameter.label} {span}")
-    return f"{reflection.title}, {reflection.wavelength:g} Å, a {instrument.name} instrument of {', '.join(limits)}"
+    return (
+        f"{reflection.title}, {reflection.wavelength:g} Å, a {instrument.name} instrument of {', '.join(limits)}{over}"
+    )
 
 
 def settings_to_dict(given: Problem) -> Json:
@@ -103,7 +106,8 @@ def _limits(measured: Measurement) -> Json:
     names = zip(measured.names, (measured.zero, *measured.limits), strict=True)
     limits = {name: list(limits) for name, limits in names}
     usual = {name: limits.pop(name, None) for name in _LIMITS}
-    fixed = {"scale": measured.scale, "background": measured.background}
+    ground = "linear" if measured.sloping else None
+    fixed = {"scale": measured.scale, "background": ground if measured.background is None else measured.background}
     return usual | fixed | {"instrument": measured.instrument.to_dict(), "limits": limits}
 
 

@@ -14,6 +14,7 @@ scale and background, which are solved for; the matrix of the scoring step has t
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from functools import cached_property
 from itertools import pairwise
 
@@ -32,8 +33,36 @@ Limits = tuple[float, float]
 LINEAR = ("scale", "background")
 """In which the intensity is linear."""
 
+END = "background_end"
+"""The background at the last angle of a curve where it is linear; ``background`` is that at the first one then."""
+
 INTENSITY = "intensity"
 """Unit of these, that of the file."""
+
+
+class Background(StrEnum):
+    """Shapes of a background: the same at all angles, linear in the angle, or as the curve says."""
+
+    CONSTANT = "constant"
+    LINEAR = "linear"
+    AUTO = "auto"
+
+
+def background_of(given: float | str | None) -> tuple[float | None, Background]:
+    """The value at which a background is fixed, or None, and its shape; of nothing a constant one.
+
+    Raises
+    ------
+    ParameterError
+        A text that is no shape.
+    """
+    if given is None or isinstance(given, int | float):
+        return given, Background.CONSTANT
+    try:
+        return None, Background(given)
+    except ValueError:
+        raise ParameterError(f"background {given!r} is unknown; choose {', '.join(Background)}, or a value") from None
+
 
 _FAR = 10.0  # widths of a prior, or of the range, that its mean may be away from the range
 
@@ -90,6 +119,11 @@ class Unknown:
         """Whether it is fitted: neither fixed nor tied."""
         return not (self.fixed or self.tied_to)
 
+    @property
+    def linear(self) -> bool:
+        """Whether the intensity is linear in it."""
+        return self.unit == INTENSITY
+
 
 def profile_unknowns(space: ParameterSpace) -> tuple[Unknown, ...]:
     """The unknowns of a profile, in the order of its columns."""
@@ -108,6 +142,7 @@ def measurement_unknowns(
     scale: float | None,
     background: float | None,
     number: int = 0,
+    sloping: bool = False,
 ) -> tuple[Unknown, ...]:
     """The unknowns of a measurement: zero and the instrument's parameters, then scale and background.
 
@@ -117,6 +152,7 @@ def measurement_unknowns(
     zero : limits [arcsec].
     scale, background : None, or the value at which it is fixed.
     number : of the measurement, from 0.
+    sloping : whether the background is linear in the angle.
 
     Raises
     ------
@@ -134,6 +170,8 @@ def measurement_unknowns(
             raise ParameterError(f"{name} = {value:g} must be a number within {least:g} … {most:g}")
         low, high = (0.0, math.inf) if value is None else (value, value)
         unknowns.append(Unknown(name + suffix, INTENSITY, low, high, owner=number))
+    if sloping:
+        unknowns.append(Unknown(END + suffix, INTENSITY, 0.0, math.inf, owner=number))
     return tuple(unknowns)
 
 
@@ -170,20 +208,22 @@ class Layout:
         ParameterError
             A prior of what is not fitted, or without meaning.
         """
-        count = len(LINEAR)
-        unknowns = [*profile, *(each for measured in measurements for each in measured[:-count])]
+        coordinates = [[each for each in measured if not each.linear] for measured in measurements]
+        linear = [[each for each in measured if each.linear] for measured in measurements]
+        unknowns = [*profile, *(each for some in coordinates for each in some)]
         names = [each.name for each in unknowns]
         for name, prior in priors.items():
             if name not in names:
                 raise ParameterError(f"there is no prior of {name}; choose among {', '.join(names)}")
             unknowns[names.index(name)] = replace(unknowns[names.index(name)], prior=prior)
-        ends = np.cumsum([len(profile), *(len(measured) - count for measured in measurements)]).tolist()
+        ends = np.cumsum([len(profile), *map(len, coordinates)]).tolist()
+        of_scales = np.cumsum([0, *map(len, linear)]).tolist()
         return cls(
             unknowns=tuple(unknowns),
-            linear=tuple(each for measured in measurements for each in measured[-count:]),
+            linear=tuple(each for some in linear for each in some),
             profile=slice(0, len(profile)),
             instruments=tuple(slice(first, last) for first, last in pairwise(ends)),
-            scales=tuple(slice(count * i, count * (i + 1)) for i in range(len(measurements))),
+            scales=tuple(slice(first, last) for first, last in pairwise(of_scales)),
         )
 
     def __len__(self) -> int:
