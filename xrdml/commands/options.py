@@ -160,6 +160,14 @@ class Unknown:
 
     panel: ClassVar[str] = "Unknowns"
     damage: DamageOption = False
+    defects: Annotated[
+        str | None,
+        typer.Option(
+            help="Also dislocation loops, their densities and radii: layer, layer+substrate, or a TOML file with "
+            "\\[defects] to begin with; default: none.",
+            metavar="layer|layer+substrate|FILE",
+        ),
+    ] = None
     space: SpaceOption = None
     prior: Annotated[
         list[str] | None,
@@ -257,6 +265,7 @@ def choices_of(
         "space": space_of(unknown.space, *around),
         **instrument.limits(),
         "priors": unknown.priors(),
+        "defects": unknown.defects,
         **points.chosen(),
         "convention": instrument.convention,
         "per_count": reading.pop("per_count", None),
@@ -275,7 +284,7 @@ def choices_of(
     claim = claim_of(reflection, None if tables is None else tables[0], described)
     ranges = chosen.pop("space", None) or ParameterSpace()
     chosen = WHOLE | chosen
-    names = ("fwhm", "zero", "scale", "background", "priors", "instrument", "limits")
+    names = ("fwhm", "zero", "scale", "background", "priors", "instrument", "limits", "defects")
     chosen["unknowns"] = unknowns = Unknowns(
         space=ranges.with_damage() if unknown.damage else ranges,
         **{name: chosen.pop(name) for name in names if name in chosen},
@@ -295,7 +304,7 @@ def sample_of(
     points: Points,
     instrument: Instrument,
     reflection: ReflectionOptions,
-    damage: bool,
+    unknown: Unknown,
     together: Together,
 ) -> "Sample":
     """The sample whose curves are given, or listed in one TOML file."""
@@ -303,8 +312,10 @@ def sample_of(
     from xrdsim.experiment.setup import DAMAGE_EXPONENT
     from xrdsim.fit.preparation import WHOLE
     from xrdsim.fit.sample import Entry, Sample, read_sample_toml
+    from xrdsim.fit.unknowns import UnknownDefects
 
     apart = together.predict_only or []
+    loops = None if unknown.defects is None else UnknownDefects.of(unknown.defects)
     exponent: float | tuple[float, float] = DAMAGE_EXPONENT
     if together.damage_exponent is not None:
         ends = limits_of("damage-exponent", together.damage_exponent)
@@ -325,8 +336,9 @@ def sample_of(
             replace(each, fitted=each.fitted and path not in aside)
             for each, path in zip(made.entries, files, strict=True)
         )
-        changed = {} if together.damage_exponent is None else {"damage_exponent": exponent}
-        return replace(made, entries=kept, damage=made.damage or damage, **changed)
+        changed: dict[str, Any] = {} if together.damage_exponent is None else {"damage_exponent": exponent}
+        changed |= {} if loops is None else {"defects": loops}
+        return replace(made, entries=kept, damage=made.damage or unknown.damage, **changed)
     paths = [*curves, *(path for path in apart if path not in curves)]
     tables: Sequence[Json | None] = reflection.tables(len(paths)) or [None] * len(paths)
     described: dict[str, Any] = {} if instrument.convention is None else {"convention": instrument.convention}
@@ -338,7 +350,7 @@ def sample_of(
     for path, table in zip(paths, tables, strict=True):
         curve, experiment = claim_of(reflection, table, described).read(path, **file.reading())
         entries.append(Entry(curve=curve, experiment=experiment, preparing=preparing, fitted=path not in apart))
-    return Sample(entries=tuple(entries), damage=damage, damage_exponent=exponent)
+    return Sample(entries=tuple(entries), damage=unknown.damage, damage_exponent=exponent, defects=loops)
 
 
 def claim_of(reflection: ReflectionOptions, table: "Json | None", described: dict[str, Any]) -> "Claim":

@@ -14,3 +14,4 @@ from .series import fit as fit
 from .series import fit_file as fit_file
 from .series import fit_files as fit_files
 from .unknowns import Unknown as Unknown
+from .unknowns import UnknownDefects as UnknownDefects

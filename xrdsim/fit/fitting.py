@@ -28,8 +28,8 @@ from xrdsim.fit.mirror import mirrored
 from xrdsim.fit.posterior import LEVEL, Posterior, laplace, posterior
 from xrdsim.fit.problem import Problem, problem
 from xrdsim.fit.refinement import METHODS, Refined, refine
-from xrdsim.fit.result import Estimate, Fit, Minimum, Verdict
-from xrdsim.fit.search import Ending, distinct, search, valleys
+from xrdsim.fit.result import Estimate, Fit, Minimum, Verdict, logarithm, natural
+from xrdsim.fit.search import Ending, distinct, search, valleys, with_loops
 from xrdsim.fit.settings import assumed, settings_to_dict
 from xrdsim.fit.unknowns import INTENSITY, Array
 from xrdsim.forward.derived import UNITS, depth_end, derived, largest_strain, strain_profile
@@ -112,6 +112,9 @@ def fit_curve(
     first = None if starts is None else given.coordinates(given.space.check(starts))
     if begin is not None:
         first = begin if first is None else np.concatenate([first, begin])
+    wanted = given
+    if given.defects is not None and not only_refine:  # loops are added to what is found without
+        given, first = given.among(None), None if first is None else first[:, : given.layout.shared.start]
     if only_refine:
         if first is None:
             raise ParameterError("a refinement needs a start")
@@ -129,6 +132,9 @@ def fit_curve(
             order = np.argsort(objective, kind="stable")
             x, objective = x[order], objective[order]
         x, objective = valleys(given, x, objective)
+    if given is not wanted:
+        given = wanted
+        x, objective = with_loops(given, x[: _NEARLY[-1][0]], ends[1])
     last = max(ends[1], time.perf_counter() + _LEAST)
     final = partial(METHODS[method], max_iter=max_iter, rtol_dex=FINAL, until=last)
     given, refined, x, objective = _by_evidence(given, x, objective, final, last)
@@ -147,7 +153,8 @@ def fit_curve(
         cut = f" The budget of {budget:g} s cut the search off: another run may end elsewhere. Give a larger --budget."
         fit = replace(fit, reason=fit.reason + cut)
     if likelihood:
-        intervals = {each.name: (each.low, each.high) for each in (*fit.parameters, *fit.measurement)}
+        estimates = (*fit.parameters, *fit.measurement, *map(logarithm, fit.defects))
+        intervals = {each.name: (each.low, each.high) for each in estimates}
         each = tuple(profile_likelihood(given, x[alike], name, intervals[name], level=LEVEL) for name in likelihood)
         fit = replace(fit, likelihoods=each)
     return replace(fit, seconds=time.perf_counter() - begun, settings=fit.settings | chosen)
@@ -312,7 +319,8 @@ def _result(
         seconds=0.0,
         evaluations=evaluations,
         ended=str(ended),
-        settings=settings_to_dict(given),
+        settings=settings_to_dict(given.settled(x[:1])),
+        defects=tuple(natural(each) for each in estimates[layout.shared]),
         derived=derived_estimates(given, params, sampled),
         assumed=assumed(given),
     )

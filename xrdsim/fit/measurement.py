@@ -24,6 +24,7 @@ from scipy.sparse import csr_array
 from scipy.special import gammaln
 
 from xrdsim.curves.curve import Curve
+from xrdsim.experiment.defects import Defects
 from xrdsim.experiment.instrument import GAUSSIAN, ZERO, Instrument, InstrumentParameter
 from xrdsim.experiment.setup import Experiment
 from xrdsim.fit.unknowns import Array, Background, Limits, Unknown, measurement_unknowns
@@ -176,6 +177,11 @@ class Measurement:
         """The same over another background."""
         return replace(self, ground=ground)
 
+    def among(self, defects: Defects | None) -> "Measurement":
+        """The same of a sample with other dislocation loops, or without any."""
+        experiment = replace(self.experiment, defects=defects)
+        return replace(self, simulator=replace(self.simulator, experiment=experiment))
+
     def tolerating(self, tolerance: float) -> "Measurement":
         """The same with another tolerance."""
         return replace(self, tolerance=tolerance) if self.counting else self
@@ -203,11 +209,11 @@ class Measurement:
         return len(self.data)
 
     def curves(self, params: Array, own: Array, rtol_dex: float = 1e-3) -> Array:
-        """Unscaled curves (m, n) of parameters (m, p) with values (m, q) of zero and instrument."""
+        """Unscaled curves (m, n) of parameters (m, p) with values (m, q) of zero, instrument and what all share."""
         return self._pick(self.observer.within(rtol_dex).curves(self._checked(params), own))
 
     def linearize(self, params: Array, own: Array, rtol_dex: float = 1e-3) -> tuple[Array, Array]:
-        """The same, and their derivatives (m, p + q, n) over parameters, zero and instrument."""
+        """The same, and their derivatives (m, p + q, n) over parameters, zero, instrument and what all share."""
         intensity, slope = self.observer.within(rtol_dex).linearize(self._checked(params), own)
         return self._pick(intensity), self._pick(slope)
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
@@ -88,6 +88,25 @@ class Estimate:
         return "; ".join(filter(None, (f"tied to {self.tied_to}" if self.tied_to else "", text)))
 
 
+LOG = "ln_"
+"""Begins the name of the logarithm of a quantity, of densities and radii of loops."""
+
+_UNITS = {"density": "1/cm³", "radius": "Å"}
+
+
+def natural(each: Estimate) -> Estimate:
+    """The quantity whose logarithm was estimated, with the unit of densities and radii."""
+    name, value = each.name.removeprefix(LOG), math.exp(each.value)
+    made = replace(each, name=name, unit=_UNITS[name.split("_")[0]], value=value, std=value * each.std)
+    return replace(made, low=math.exp(each.low), high=math.exp(each.high))
+
+
+def logarithm(each: Estimate) -> Estimate:
+    """Inverse of ``natural``."""
+    made = replace(each, name=LOG + each.name, unit="1", value=math.log(each.value), std=each.std / each.value)
+    return replace(made, low=math.log(each.low), high=math.log(each.high))
+
+
 @dataclass(frozen=True)
 class Minimum:
     """One of the distinct solutions.
@@ -95,7 +114,7 @@ class Minimum:
     Attributes
     ----------
     values : of the parameters.
-    instrument : zero and parameters of the instrument of each measurement, by name.
+    instrument : zero and parameters of the instrument of each measurement, and logarithms of loops, by name.
     reduced_chi2, rms_dex : its misfit, as of ``Fit``.
     acceptable : whether it is statistically as good as the best one.
     """
@@ -184,6 +203,7 @@ class Fit:
     measurement : estimates of scale, background, zero and FWHM of each measurement in turn, in the unit of the file
         and in arcsec; the names of those of the second one end in _2.
     derived : estimates of what follows from the profile, see ``xrdsim.forward.derived``.
+    defects : estimates of densities and radii of dislocation loops, where they are fitted.
     notes : what else a reader should know, in sentences.
     assumed : what was taken for granted, in a sentence: reflection, radiation, instrument.
     reduced_chi2 : deviance by degrees of freedom; None if the noise is unknown.
@@ -224,10 +244,12 @@ class Fit:
     derived: tuple[Estimate, ...] = ()
     assumed: str = ""
     notes: tuple[str, ...] = ()
+    defects: tuple[Estimate, ...] = ()
 
     def __getitem__(self, name: str) -> Estimate:
-        """The estimate of a parameter, of the measurement or of a derived quantity."""
-        for each in (*self.parameters, *self.measurement, *self.derived):
+        """The estimate of a parameter, of the measurement, of loops or their logarithms, or of a derived quantity."""
+        loops = (*self.defects, *map(logarithm, self.defects))
+        for each in (*self.parameters, *self.measurement, *self.derived, *loops):
             if each.name == name:
                 return each
         raise KeyError(name)
@@ -288,6 +310,7 @@ class Fit:
             "notes": list(self.notes),
             "parameters": {each.name: _plain(each) for each in self.parameters},
             "derived": {each.name: _plain(each) for each in self.derived},
+            **({"defects": {each.name: _plain(each) for each in self.defects}} if self.defects else {}),
             "measurement": {name: each.value for name, each in of_measurement.items()},
             "measurement_std": {name: each.std for name, each in of_measurement.items()},
             "misfit": _misfit(self),

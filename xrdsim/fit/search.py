@@ -41,6 +41,8 @@ _VALLEYS = 120
 _MEANT = 12.0  # Φ above the lowest one up to which a valley may hold the truth, before it is refined to its end
 _APART = 15.0  # rise of Φ from one valley to the next, by the scoring matrix of the better
 _COARSE = 1e-2  # accuracy of the model during the search [dex]
+_NEARLY = 1e-3  # … when loops are added
+_FEWER = 3.4  # by which ln n of few loops is less: a factor of 30
 _SMOOTH = 40.0  # standard deviation [arcsec] of the filter of the comparison, for GGG 444
 _SAME = 0.01  # coordinates of one minimum differ by less
 _LIFTED = 4  # minima without damage from which the search with damage begins, beside new starts
@@ -288,6 +290,28 @@ def _lifted(x: Array, problem: Problem, rng: np.random.Generator) -> Array:
     unit = np.repeat(x[:, :size], 3, axis=0)
     damage = rng.random((len(unit), 2)) * [1.0, 0.4] + [0.0, 0.02]
     return np.column_stack([unit, damage, np.repeat(x[:, size:], 3, axis=0)])
+
+
+def with_loops(problem: Problem, x: Array, until: float) -> tuple[Array, Array]:
+    """Minima (m, k), and Φ, of a problem with dislocation loops from those (m, k − d) without, the best first.
+
+    Diffuse scattering adds to all of them about alike, so it is added to what the search found: to the best with few
+    loops and with many, and to the others with what these became.
+    """
+    assert problem.defects is not None
+    many = np.array(problem.defects.values)
+    few = many - _FEWER * np.array([name.startswith("density") for name in problem.defects.start.names])
+    few = np.clip(few, *(each[problem.layout.shared] for each in (problem.layout.low, problem.layout.high)))
+    first = np.column_stack([np.repeat(x[:1], 2, axis=0), np.stack([many, few])])
+    begun = refine(problem, first, max_iter=_ITERATIONS, rtol_dex=_NEARLY, until=until)
+    at = int(begun.objective.argmin())
+    loops = begun.x[at, problem.layout.shared]
+    rest = np.column_stack([x[1:], np.tile(loops, (len(x) - 1, 1))])
+    ends = refine(problem, rest, max_iter=_ITERATIONS, rtol_dex=_NEARLY, until=until) if len(rest) else None
+    found = begun.x[at : at + 1] if ends is None else np.concatenate([begun.x[at : at + 1], ends.x])
+    objective = begun.objective[at : at + 1] if ends is None else np.append(begun.objective[at], ends.objective)
+    order = np.argsort(objective, kind="stable")
+    return found[order], objective[order]
 
 
 @lru_cache(maxsize=4)

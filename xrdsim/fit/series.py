@@ -26,7 +26,7 @@ from xrdsim.fit.problem import Problem, Unknowns, problem
 from xrdsim.fit.refinement import refine
 from xrdsim.fit.result import Estimate, Fit
 from xrdsim.fit.sample import Keywords, Sample, foretold, joint_problem
-from xrdsim.fit.unknowns import Array, Background
+from xrdsim.fit.unknowns import Array, Background, UnknownDefects
 from xrdsim.observation.shapes import AUTO
 from xrdsim.profiles.space import ParameterSpace
 
@@ -64,6 +64,7 @@ def fit(
     *,
     space: ParameterSpace | None = None,
     damage: bool = False,
+    defects: UnknownDefects | str | Path | None = None,
     fwhm: tuple[float, float] | None = None,
     zero: tuple[float, float] | None = None,
     scale: float | None = None,
@@ -92,6 +93,7 @@ def fit(
     curve : a file for ``read_curve``, or a curve that was read.
     space : ranges of the parameters; None for the default ones.
     damage : with the static Debye–Waller damage kappa, p.
+    defects : also dislocation loops: ``layer``, ``layer+substrate``, a file, or ``xrdsim.fit.UnknownDefects``.
     instrument, shape : see ``xrdsim.observation.shapes.shapes_of``, and limits of its parameters by name.
     tolerance : the largest part of the intensity that the model may be wrong by, where counts are known.
     fwhm, zero : limits of the instrument and of the angle of the substrate peak [arcsec]; equal ones fix it,
@@ -121,6 +123,7 @@ def fit(
         scale=scale,
         background=background,
         priors=dict(prior or {}),
+        defects=defects,
     )
     points = {"mask": mask, "both_sides": both_sides, "exclude": exclude, "tolerance": tolerance, "find_noise": True}
     posing = {"unknowns": unknowns, **points, "experiment": experiment}
@@ -197,7 +200,7 @@ def fit_sample(
     exponent = min(max(DAMAGE_EXPONENT, low), high)
 
     def problem_of(q: float) -> Problem:
-        return joint_problem(sample.entries, ranges, damage_exponent=q, priors=priors)
+        return joint_problem(sample.entries, ranges, damage_exponent=q, priors=priors, defects=sample.defects)
 
     given = problem_of(exponent)
     begun += _compile(given)

@@ -3,18 +3,20 @@
 from pathlib import Path
 
 from xrdsim.errors import ParameterError
+from xrdsim.experiment.defects import Defects
 from xrdsim.experiment.instrument import GAUSSIAN, ZERO, Instrument
 from xrdsim.experiment.reflection import Reflection
 from xrdsim.fit.measurement import Measurement
 from xrdsim.fit.problem import Problem
 from xrdsim.fit.result import Verdict
+from xrdsim.fit.unknowns import UnknownDefects
 from xrdsim.limits import Json, read_json
 from xrdsim.profiles.space import ParameterSpace, profile_of
 
 _LIMITS = (ZERO.name, *GAUSSIAN.names)
 PLAIN = (*_LIMITS, "scale", "background", "priors", "per_count", "offset", "mask", "both_sides", "tolerance")
 """Settings that are taken as they stand; beside them ``exclude``, ``space``, ``convention``, ``reflection``,
-``instrument`` and the ``limits`` of its further parameters."""
+``instrument``, the ``limits`` of its further parameters and ``defects``."""
 
 
 def settings_of(path: str | Path) -> Json:
@@ -48,6 +50,9 @@ def settings_of(path: str | Path) -> Json:
             found["priors"] = {name: (float(mean), float(std)) for name, (mean, std) in found["priors"].items()}
         if "excluded" in settings:
             found["exclude"] = tuple((float(low), float(high)) for low, high in settings["excluded"])
+        if "fixed_defects" in settings:
+            start, fixed = Defects.from_dict(settings["defects"], str(path)), tuple(settings["fixed_defects"])
+            found["defects"] = UnknownDefects(start=start, fixed=fixed)
         if "instrument" in settings:
             found["instrument"] = Instrument.from_dict(settings["instrument"])
         if "limits" in settings:
@@ -68,7 +73,8 @@ def settings_of(path: str | Path) -> Json:
 def assumed(given: Problem) -> str:
     """What a fit takes for granted, in a sentence."""
     each = "; ".join(_described(measured) for measured in given.measurements)
-    return f"Assumed: {each}, {'with' if given.space.damage else 'without'} lattice damage."
+    loops = "" if given.defects is None else ", with dislocation loops"
+    return f"Assumed: {each}, {'with' if given.space.damage else 'without'} lattice damage{loops}."
 
 
 def _described(measured: Measurement) -> str:
@@ -98,6 +104,8 @@ def settings_to_dict(given: Problem) -> Json:
         "ties": dict(space.ties),
         **_experiment(first),
     }
+    if given.defects is not None:
+        settings["fixed_defects"] = list(given.defects.fixed)
     further = [_limits(each) | _points(each) | _experiment(each) for each in others]
     return settings | ({"others": further} if further else {})
 

@@ -78,9 +78,7 @@ def best_backgrounds(given: Problem, x: Array, until: float) -> tuple[Problem, A
 
 def _expected(given: Problem, state: Scoring, x: Array) -> float:
     """Φ after the next step from coordinates (1, k), by its quadratic form there."""
-    layout = given.layout
-    damped = np.array([_DAMPED]), x, layout.low, layout.high, layout.free
-    _, gain = next_step(state.gradient, state.hessian, *damped)
+    _, gain = next_step((state.gradient, state.hessian), np.array([_DAMPED]), x, state.linear, given.layout)
     return float(state.objective[0] - gain[0])
 
 

@@ -259,7 +259,7 @@ def compare(given: Problem, values: Array, linear: Array, freedom: float, chi2: 
     expected = given.expected(values, linear, FINAL)
     largest = float(largest_strain(values[:, given.layout.profile], given.space.profile)[0])
     for i, each in enumerate(given.measurements):
-        own, scales = given.layout.instruments[i], given.layout.scales[i]
+        own, scales = given.layout.own[i], given.layout.scales[i]
         mu = expected[i]
         away = each.difference(mu[0])
         share = freedom * len(each) / len(given)
