@@ -230,6 +230,10 @@ def test_options_that_do_not_fit(folder, monkeypatch):
     monkeypatch.chdir(folder)
     both = ["fit", "444.xy", "888.xy", "--joint"]
     assert "has 3 values for 2 curves" in refused(*both, "--hkl", "444,888,880")
+    assert "one curve; give one, or fit several curves of one sample with --joint" in refused(
+        "fit", "444.xy", "888.xy", "--hkl", "444,888"
+    )
+    assert "nowhere.toml cannot be read: No such file or directory; check the path" in refused("fit", "nowhere.toml")
     assert "give Miller indices with --hkl" in refused(*both, "--crystal", "GGG")
     assert "would have different surfaces" in refused(*both, "--crystal", "GGG", "--hkl", "444,880")
     assert "error: GGG 880 is inclined" in refused(*both, "--hkl", "444,880", "--surface", "111")

@@ -7,6 +7,8 @@ import typer
 
 from xrdsim.commands.options import command, outputs
 
+_UNITS = {"lattice": "Å", "d": "Å", "wavelength": "Å", "extinction_length": "Å", "darwin_width": "″"}
+
 
 @command()
 def crystal(
@@ -74,7 +76,7 @@ def crystal(
     if json_:
         typer.echo(json.dumps(found, ensure_ascii=False))
     else:
-        show_table(("", ""), [(name, _shown(value)) for name, value in found.items() if name != "note"])
+        show_table(("", ""), [_line(name, value) for name, value in found.items() if name != "note"])
     if toml is not None:
         with replacing(toml) as temporary:
             temporary.write_text(to_toml(made), encoding="utf-8")
@@ -83,6 +85,11 @@ def crystal(
 
 def _facing(plane: tuple[int, int, int], face: str) -> tuple[int, int, int]:
     return plane if face == "A" else (-plane[0], -plane[1], -plane[2])
+
+
+def _line(name: str, value: object) -> tuple[str, str]:
+    unit = "Å, °" if name == "lattice" and isinstance(value, list) else _UNITS.get(name)
+    return f"{name} [{unit}]" if unit else name, _shown(value)
 
 
 def _shown(value: object) -> str:

@@ -183,8 +183,10 @@ def separate(text: str, count: int, option: str) -> list[str]:
     if len(parts) == 1:
         return parts * count
     if len(parts) != count:
-        curves = "one curve" if count == 1 else f"{count} curves"
-        raise ParameterError(f"--{option} {text!r} has {len(parts)} values for {curves}; give one for each, or one")
+        curves, remedy = "one curve", "give one, or fit several curves of one sample with --joint"
+        if count > 1:
+            curves, remedy = f"{count} curves", "give one for each, or one for all"
+        raise ParameterError(f"--{option} {text!r} has {len(parts)} values for {curves}; {remedy}")
     return parts
 
 

@@ -129,6 +129,8 @@ def fit_curve(
             order = np.argsort(objective, kind="stable")
             x, objective = x[order], objective[order]
         x, objective = valleys(given, x, objective)
+        if time.perf_counter() > ends[0]:
+            ended = Ending.BUDGET
     last = max(ends[1], time.perf_counter() + _LEAST)
     final = partial(METHODS[method], max_iter=max_iter, rtol_dex=FINAL, until=last)
     given, refined, x, objective = _by_evidence(given, x, objective, final, last)

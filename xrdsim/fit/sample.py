@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from xrdsim.curves.curve import Curve
-from xrdsim.errors import ParameterError, XrdError
+from xrdsim.errors import ParameterError, XrdError, unreadable
 from xrdsim.experiment.files import refuse_unknown
 from xrdsim.experiment.notation import written
 from xrdsim.experiment.setup import DAMAGE_EXPONENT, Experiment, damage_power
@@ -134,7 +134,7 @@ def read_sample_toml(path: str | Path) -> Sample:
     try:
         content = read_toml(path)
     except (OSError, ValueError) as error:
-        raise ParameterError(f"{path} cannot be read as TOML: {error}") from error
+        raise unreadable(path, "TOML", error) from error
     refuse_unknown(("damage", "damage_exponent", "reflection", "curves"), content, str(path))
     tables = content.get("curves")
     if not (isinstance(tables, list) and tables and all(isinstance(each, dict) for each in tables)):

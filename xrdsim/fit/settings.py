@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from xrdsim.errors import ParameterError
+from xrdsim.errors import ParameterError, unreadable
 from xrdsim.experiment.instrument import GAUSSIAN, ZERO, Instrument
 from xrdsim.experiment.reflection import Reflection
 from xrdsim.fit.measurement import Measurement
@@ -31,7 +31,7 @@ def settings_of(path: str | Path) -> Json:
     try:
         content = read_json(path)
     except (OSError, ValueError) as error:
-        raise ParameterError(f"{path} cannot be read as JSON: {error}") from error
+        raise unreadable(path, "JSON", error) from error
     settings = content.get("settings") if isinstance(content, dict) else None
     if settings is None:
         return {}

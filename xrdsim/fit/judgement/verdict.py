@@ -120,8 +120,8 @@ _NEXT = {
         "--seed, more --effort, --damage or another --instrument; take the intervals for too narrow."
     ),
     Verdict.NOT_DESCRIBED: (
-        "The model does not describe the curve, or a better minimum was not found: check crystal, reflection, axis and "
-        "step, and try more --effort."
+        "The model does not describe the curve, or a better minimum was not found: check crystal, reflection, surface, "
+        "axis and step, and try more --effort."
     ),
 }
 
