@@ -11,7 +11,8 @@ from xrdsim.files import check_figure, replacing
 
 Array = NDArray[np.float64]
 
-MEASURED, MODEL, SECOND, MASKED = "#6b7280", "#c2410c", "#1d4ed8", "#e5e7eb"
+MEASURED, MODEL, SECOND, MASKED = "#4b5563", "#c2410c", "#1d4ed8", "#e5e7eb"
+LEFT_OUT, BAND = "#9ca3af", "#dbeafe"
 PALETTE = ("#1d4ed8", "#c2410c", "#047857", "#7c3aed", "#b45309", "#0e7490", "#be185d", "#4d7c0f")
 
 
@@ -51,4 +52,4 @@ def shade(axes: Axes, angle: Array, masked: NDArray[np.bool_]) -> None:
     """Grey where points are left out."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], masked.astype(int), [0]])))
     for first, stop in edges.reshape(-1, 2):
-        axes.axvspan(angle[first], angle[stop - 1], color=MASKED, lw=0)
+        axes.axvspan(angle[first], angle[stop - 1], color=MASKED, alpha=0.5, lw=0, zorder=0.5)

@@ -28,11 +28,11 @@ from xrdsim.fit.mirror import mirrored
 from xrdsim.fit.posterior import LEVEL, Posterior, laplace, posterior
 from xrdsim.fit.problem import Problem, problem
 from xrdsim.fit.refinement import METHODS, Refined, refine
-from xrdsim.fit.result import Estimate, Fit, Minimum, Verdict
+from xrdsim.fit.result import Estimate, Fit, FittedProfile, Minimum, Verdict
 from xrdsim.fit.search import Ending, distinct, search, valleys
 from xrdsim.fit.settings import assumed, settings_to_dict
 from xrdsim.fit.unknowns import INTENSITY, Array
-from xrdsim.forward.derived import UNITS, depth_end, derived, largest_strain, strain_profile
+from xrdsim.forward.derived import UNITS, damage_profile, depth_end, derived, largest_strain, strain_profile
 
 BUDGET = 30.0
 """Seconds after which a fit is cut off; on an idle core the work of a search takes about a quarter of it."""
@@ -43,6 +43,7 @@ _GOOD = 1e-3  # accuracy of the model when valleys are compared [dex]
 _NEARLY = ((120, 6), (8, 20))  # how many valleys are refined so far, by how many evaluations at most
 _GAINED = 1.0  # of Φ by which another valley must be lower to become the best one
 _DEPTHS = 400
+_QUANTILES = (0.025, 0.16, 0.84, 0.975)  # of profiles
 _MIRRORED = 40  # evaluations of the refinement of a mirrored profile
 _TRIMMED = 4  # times that outliers are left out of the scale of an estimate
 
@@ -291,7 +292,6 @@ def _result(
     verdict, reason = judge(given, curves, strongest, estimates[:size], beyond_limits(given, x[:1], state))
     if verdict is Verdict.SOLVED and (others := unique(given, values[:, :size], objective)):
         verdict, reason = Verdict.NOT_UNIQUE, f"{reason} {others}"
-    depth, strain, band = _profile(given, params[0], sampled)
     return Fit(
         source=first.curve.source,
         note=first.curve.note,
@@ -306,9 +306,7 @@ def _result(
         correlation=sampled.correlation,
         uncertainty={"method": sampled.method, "effective_samples": sampled.effective, "level": LEVEL},
         curves=tuple(curves),
-        depth=depth,
-        strain=strain,
-        band=band,
+        **_profile(given, params[0], sampled)._asdict(),
         seconds=0.0,
         evaluations=evaluations,
         ended=str(ended),
@@ -364,13 +362,16 @@ def linear_std(given: Problem, state: Scoring) -> Array:
     return std[len(given.layout) :]
 
 
-def _profile(given: Problem, params: Array, sampled: Posterior) -> tuple[Array, Array, Array]:
-    """Depth [Å], strain and its quantiles."""
+def _profile(given: Problem, params: Array, sampled: Posterior) -> FittedProfile:
+    """Strain and damage over depth, and their quantiles."""
     size, space = len(params), given.space
     some = slice(None, None, max(1, len(sampled.samples) // 1000))  # as many of each minimum as of all
     rows, weights = sampled.samples[some, :size], sampled.weights[some]
     drawn = Posterior(sampled.names, rows, weights / weights.sum(), sampled.effective, sampled.method)
     deepest = float(drawn.quantiles((0.975,), depth_end(rows, space=space))[0])
     depth = np.linspace(0.0, 1.02 * max(float(depth_end(params[None], space=space)[0]), deepest), _DEPTHS)
-    band = drawn.quantiles((0.025, 0.16, 0.84, 0.975), strain_profile(rows, depth, space=space))
-    return depth, strain_profile(params[None], depth, space=space)[0], band
+    found = []
+    for profile in (strain_profile, damage_profile)[: 1 + space.damage]:
+        band = drawn.quantiles(_QUANTILES, profile(rows, depth, space=space))
+        found += [profile(params[None], depth, space=space)[0], band]
+    return FittedProfile(depth, *found)

@@ -8,10 +8,11 @@ import numpy as np
 
 from xrdsim.curves.curve import DEFAULT_STEP
 from xrdsim.experiment.reflection import strain_to_angle, stretch
+from xrdsim.fit.judgement.points import aside_of, points_of
 from xrdsim.fit.judgement.residuals import rest_of, structure_of
 from xrdsim.fit.measurement import Measurement, Scoring
 from xrdsim.fit.problem import Problem
-from xrdsim.fit.result import CurveFit, Estimate, FittedCurve, Verdict
+from xrdsim.fit.result import CurveFit, Estimate, Verdict
 from xrdsim.fit.search import acceptable
 from xrdsim.fit.unknowns import Array, Unknown
 from xrdsim.forward.derived import depth_end, largest_strain, strain_profile
@@ -282,7 +283,9 @@ def compare(given: Problem, values: Array, linear: Array, freedom: float, chi2: 
                 reduced_chi2=reduced,
                 mean_abs_log10=float(np.abs(away[tail]).mean()) if tail.any() else math.nan,
                 rms_dex=rms,
-                shown=FittedCurve(each.curve.angle, each.curve.intensity, model, each.used),
+                shown=points_of(each, model),
+                aside=aside_of(each),
+                estimated=each.estimated,
             )
         )
     return found

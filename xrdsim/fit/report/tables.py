@@ -9,7 +9,7 @@ from typing import Any
 
 from xrdsim.experiment.instrument import INSTRUMENTS, ZERO
 from xrdsim.files import replacing
-from xrdsim.fit.result import Estimate, Fit
+from xrdsim.fit.result import CurveFit, Estimate, Fit, Verdict
 
 Row = tuple[str, ...]
 
@@ -75,6 +75,11 @@ def curve_rows(fit: Fit) -> tuple[Row, list[Row]]:
         misfit = _short(each.reduced_chi2), _short(each.mean_abs_log10)
         rows.append((Path(each.source).name, each.reflection, verdict, *misfit, *numbers))
     return columns, rows
+
+
+def foretold_as(curve: CurveFit) -> str:
+    """Whether a curve that was not fitted is as the others say."""
+    return "as the others foretell" if curve.verdict == Verdict.SOLVED else str(curve.verdict)
 
 
 def _own(name: str) -> str:
