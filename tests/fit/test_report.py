@@ -15,6 +15,7 @@ from xrdsim.errors import OutputError
 from xrdsim.experiment.scan import Scan
 from xrdsim.fit.fitting import fit_curve
 from xrdsim.fit.problem import Unknowns, problem
+from xrdsim.fit.report.columns import curve_files, write_curve, write_profile
 from xrdsim.fit.report.figures import draw, draw_series
 from xrdsim.fit.report.page import figure, page, series_figure, series_rows, table, write_series
 from xrdsim.fit.report.tables import minima_table, rounded
@@ -158,6 +159,36 @@ def test_why_points_are_left_out_is_shown(demonstration, tmp_path):
     assert {each.removeprefix("left out: ") for each in words[2:]} == {
         "saturated", "mask", "excluded", "compressed side", "single point that stands out",
     }  # fmt: skip
+
+
+def test_columns_are_read_by_names(fit, tmp_path):
+    aside = ((1e5, 0.25, LeftOut.REACH), (-1e5, -1.0, LeftOut.NEGATIVE))
+    path = write_curve(replace(fit.curves[0], aside=aside), tmp_path / "curve.csv")
+    assert path.read_text().splitlines()[1].startswith("# arcsec,intensity,intensity,")
+    table = np.genfromtxt(path, delimiter=",", names=True, dtype=None, encoding="utf-8")
+    assert table.dtype.names == (
+        "angle", "measured", "model", "sigma", "residual", "log10_ratio", "used", "left_out",
+    )  # fmt: skip
+    assert table["left_out"][[0, 1, -1]].tolist() == ["negative", "compressed side", "beyond the reach of strain"]
+    assert np.isnan(table["model"][[0, -1]]).all()
+    inside = table[1:-1]
+    for name in ("angle", "measured", "model", "sigma", "residual", "used"):
+        np.testing.assert_allclose(inside[name], getattr(fit.curve, name), rtol=1e-9)
+    np.testing.assert_allclose(10.0 ** inside["log10_ratio"], inside["measured"] / inside["model"])
+    profile = np.genfromtxt(write_profile(fit, tmp_path / "profile.csv"), delimiter=",", names=True)
+    np.testing.assert_allclose(profile["depth"], fit.depth, rtol=1e-9)
+    for name, row in zip(("strain_low95", "strain_low68", "strain_high68", "strain_high95"), fit.band, strict=True):
+        np.testing.assert_allclose(profile[name], row, rtol=1e-9)
+    np.testing.assert_array_equal(profile["E"], 1.0)
+
+
+def test_curves_that_are_called_alike_have_files_of_their_own(fit):
+    sources = ("a/one.xy", "b/one.xy", NASTY, "c/two.xy")
+    several = replace(fit, curves=tuple(replace(fit.curves[0], source=each) for each in sources))
+    names = curve_files(several)
+    assert (names[0], names[1], names[3]) == ("curve_1_one.csv", "curve_2_one.csv", "curve_two.csv")
+    assert re.fullmatch(r"curve_[\w.+-]+\.csv", names[2])
+    assert curve_files(fit) == ["curve.csv"]
 
 
 def test_a_damaged_profile_has_a_panel_of_its_own(demonstration, fit):
@@ -320,4 +351,4 @@ def test_other_minima_of_a_curve_denser_than_the_fit_are_drawn(fit, tmp_path):
     rest = {"used": np.isnan(unknown), "sigma": unknown, "residual": unknown, "left_out": np.full(len(angle), "mask")}
     shown = fit.curve._replace(angle=angle, **rest, **dense)
     drawn = replace(fit, curves=(replace(fit.curves[0], shown=shown),), minima=(best, other))
-    assert [path.name for path in drawn.save(tmp_path)] == ["result.json", "fit.png"]
+    assert [path.name for path in drawn.save(tmp_path)] == ["result.json", "fit.png", "profile.csv", "curve.csv"]

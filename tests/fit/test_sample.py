@@ -142,7 +142,9 @@ def test_a_curve_that_was_not_fitted_is_foretold(fitted):
 
 
 def test_results_list_the_curves(fitted, tmp_path):
-    assert [path.name for path in fitted.save(tmp_path, html=True)] == ["result.json", "fit.png", "fit.html"]
+    assert [path.name for path in fitted.save(tmp_path, html=True)] == [
+        "result.json", "fit.png", "profile.csv", "curve_444.csv", "curve_888.csv", "curve_880.csv", "fit.html",
+    ]  # fmt: skip
     result = json.loads((tmp_path / "result.json").read_text())
     assert {"verdict", "parameters", "measurement", "misfit", "minima", "profile", "curve"} <= set(result)
     assert [each["reflection"] for each in result["curves"]] == ["GGG 444", "GGG 888", "GGG 880, grazing-incidence"]

@@ -293,8 +293,14 @@ class Fit:
         """The profiles of strain and damage, and their bands."""
         return FittedProfile(self.depth, self.strain, self.band, self.damage, self.damage_band)
 
-    def save(self, folder: str | Path, *, html: bool = False) -> list[Path]:
-        """Write ``result.json``, ``fit.png`` and with ``html`` also ``fit.html`` into a folder.
+    def save(self, folder: str | Path, *, html: bool = False, figures: str = "png") -> list[Path]:
+        """Write ``result.json``, ``fit.png``, ``profile.csv`` and ``curve.csv`` into a folder, as ``xrd fit`` does.
+
+        Parameters
+        ----------
+        folder : is made where there is none.
+        html : also write ``fit.html``.
+        figures : their format: png, svg or pdf.
 
         Raises
         ------
@@ -303,7 +309,7 @@ class Fit:
         """
         from xrdsim.fit.report.page import write
 
-        return write(self, Path(folder), with_page=html)
+        return write(self, Path(folder), with_page=html, figures=figures)
 
     def to_dict(self) -> Json:
         """Plain values for JSON."""

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from xrdsim.files import save_json
+from xrdsim.fit.report.columns import write_columns
 from xrdsim.fit.report.figures import draw, figure, likelihood_figure, name, quietly, series_figure
 from xrdsim.fit.report.tables import (
     NONE,
@@ -75,16 +76,24 @@ pre { background: var(--card); padding: .75rem 1rem; overflow-x: auto; font-size
 """
 
 
-def write(fit: Fit, folder: Path, with_page: bool = False) -> list[Path]:
-    """Write all that a fit says into a folder: ``result.json``, figures and, if asked for, the page.
+def write(fit: Fit, folder: Path, with_page: bool = False, figures: str = "png") -> list[Path]:
+    """Write all that a fit says into a folder: ``result.json``, figures, columns and, if asked for, the page.
+
+    Parameters
+    ----------
+    fit : a result.
+    folder : is made where there is none.
+    with_page : also write ``fit.html``.
+    figures : their format: png, svg or pdf.
 
     Raises
     ------
     OutputError
         A file cannot be written.
     """
-    files = [save_json(folder / "result.json", fit.to_dict()), figure(fit, folder / "fit.png")]
-    files += [likelihood_figure(fit, folder / "likelihood.png")] if fit.likelihoods else []
+    files = [save_json(folder / "result.json", fit.to_dict()), figure(fit, folder / f"fit.{figures}")]
+    files += [likelihood_figure(fit, folder / f"likelihood.{figures}")] if fit.likelihoods else []
+    files += write_columns(fit, folder)
     return files + ([page(fit, folder / "fit.html")] if with_page else [])
 
 
