@@ -1,5 +1,7 @@
 """Colours, axes and files that all figures share."""
 
+import base64
+import io
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +31,13 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
     with replacing(target) as temporary:
         figure.savefig(temporary, dpi=160)
     return target
+
+
+def embedded(figure: Figure, dpi: int = 160) -> str:
+    """A figure as the address of a picture that holds it, for a page that needs nothing else."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=dpi)
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
 
 
 def profile_axes(axes: Axes) -> None:

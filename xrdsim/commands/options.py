@@ -61,6 +61,7 @@ LayersOption = Annotated[
 DamageOption = Annotated[
     bool, typer.Option("--damage", help="With static Debye–Waller damage: its parameters kappa and p, too.")
 ]
+FormatOption = Annotated[Literal["png", "svg", "pdf"], typer.Option("--format", help="Format of the figures.")]
 VerifyOption = Annotated[
     bool, typer.Option("--verify/--no-verify", help="Compare what is read with the checksums of its blocks.")
 ]
