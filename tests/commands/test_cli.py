@@ -57,7 +57,8 @@ def test_help_of_every_command_has_examples():
 
 def files_of(command):
     """What a command has and a function has not: files instead of records, outputs, and how it prints."""
-    return {"output", "plot", "text", "html", "strict", "reflection", "scan", "space", "around", "width", "defects"}
+    written = {"output", "plot", "text", "html", "figures", "strict"}
+    return written | {"reflection", "scan", "space", "around", "width", "defects"}
 
 
 TOGETHER = {each.name for each in fields(Together)}  # make a sample
@@ -103,7 +104,7 @@ def test_options_are_the_arguments_of_the_functions(name):
             continue
         assert option in theirs, f"--{option} is no argument of {', '.join(each.__name__ for each in functions)}"
         default = theirs[option].default
-        if parameter.default not in (None, "30s") and default is not inspect.Parameter.empty:  # None: the function's
+        if parameter.default is not None and default is not inspect.Parameter.empty:  # None: the function's
             assert parameter.default == default or (parameter.default is False and not default), option
 
 

@@ -100,6 +100,7 @@ def test_fits_of_two_curves_of_which_one_is_broken(here, curve):
     assert [row["file"] for row in rows] == ["good.xy"]
     assert float(rows[0]["Dmax1"]) > 0.0
     assert Path("out/series.png").exists()
+    assert "good.xy: Assumed: GGG 444, 1.54056 Å (Cu Kα₁), " in result.stdout
 
 
 def test_refine_from_known_parameters(here, curve):
@@ -108,7 +109,10 @@ def test_refine_from_known_parameters(here, curve):
     assert record["ended"] == "refined"
     assert record["settings"]["budget"] is None
     assert Path("result/fit.html").exists()
-    again = fitted("refine", "curve.xy", *PER_COUNT, "--start", "result/result.json", "--damage", "--method", "trf")
+    assert not Path("result/fit.svg").exists()
+    arguments = ("--start", "result/result.json", "--damage", "--method", "trf", "--format", "svg")
+    again = fitted("refine", "curve.xy", *PER_COUNT, *arguments)
+    assert "<svg" in Path("result/fit.svg").read_text()
     assert tuple(again["parameters"]) == (*NAMES, "kappa", "p")
     assert again["misfit"]["reduced_chi2"] < 1.15
 

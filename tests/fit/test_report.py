@@ -13,12 +13,13 @@ from xrdsim.curves.curve import Curve, read_curve
 from xrdsim.curves.record import LeftOut
 from xrdsim.errors import OutputError
 from xrdsim.experiment.scan import Scan
+from xrdsim.fit import fitting
 from xrdsim.fit.fitting import fit_curve
 from xrdsim.fit.problem import Unknowns, problem
 from xrdsim.fit.report.columns import curve_files, write_curve, write_profile
 from xrdsim.fit.report.figures import draw, draw_series
 from xrdsim.fit.report.page import figure, page, series_figure, series_rows, table, write_series
-from xrdsim.fit.report.tables import minima_table, rounded
+from xrdsim.fit.report.tables import curve_rows, minima_table, rounded
 from xrdsim.fit.result import Estimate, Minimum
 from xrdsim.forward.model import simulate
 from xrdsim.plotting import LEFT_OUT, MEASURED
@@ -204,6 +205,41 @@ def test_a_damaged_profile_has_a_panel_of_its_own(demonstration, fit):
     assert fit.damage is None
 
 
+def test_curves_behind_different_instruments_have_a_column_for_each_parameter(fit):
+    own = fit.curves[0].measurement
+    other = replace(
+        fit.curves[0],
+        measurement=(
+            *(replace(each, name=f"{each.name}_2") for each in own[:3]),
+            Estimate("lorentz_2", "arcsec", 7.0, 1.0, 5.0, 9.0, True),
+        ),
+        fitted=False,
+    )
+    columns, (first, second) = curve_rows(replace(fit, curves=(fit.curves[0], other)))
+    assert len(columns) == len(set(columns)) == len(first) == len(second)
+    at = dict(zip(columns, zip(first, second, strict=True), strict=True))
+    assert at["Lorentzian FWHM [″]"] == ("—", "7.0(1.0)")
+    assert at["FWHM [″]"][1] == "—"
+    assert at["verdict"] == ("solved", "not fitted: as the others foretell")
+    assert at["reduced χ²"] == (f"{fit.reduced_chi2:.3g}",) * 2
+
+
+def test_a_fit_has_time_for_each_of_its_curves(fit, monkeypatch):
+    given = problem(Curve(fit.angle, fit.measured, int(fit.measured.argmax()), per_count=1.0 / 2e5))
+    two = replace(given, measurements=given.measurements * 2)
+    begun = {}
+
+    def stopped(given, *, until, **_):
+        begun["until"] = until
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fitting, "search", stopped)
+    for each, seconds in ((given, 60.0), (two, 120.0)):
+        with pytest.raises(KeyboardInterrupt):
+            fit_curve(each, begun=1000.0)
+        assert begun["until"] == pytest.approx(1000.0 + 0.7 * seconds)
+
+
 def test_points_without_counts_are_shown(fit):
     measured = fit.measured.copy()
     measured[-3:] = 0.0
@@ -275,6 +311,13 @@ def test_a_page_escapes(second, tmp_path):
 )
 def test_digits(value, std, shown):
     assert rounded(value, std) == shown
+
+
+@pytest.mark.parametrize(("value", "std", "shown"), [(-0.0, 0.0, "0"), (-0.3, 12.0, "0"), (-1e-9, 0.1, "0.00")])
+def test_no_value_is_written_as_minus_zero(value, std, shown):
+    assert rounded(value, std)[0] == shown
+    at = Estimate("Rp2", "Å", -0.0, 1.0, -40.0, 0.0, True, open_high=True, at_limit=True)
+    assert "at its limit 0;" in at.remark
 
 
 def test_the_table_of_a_fit(fit, second):

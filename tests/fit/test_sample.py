@@ -224,7 +224,12 @@ def test_the_command(folder, monkeypatch):
     assert done.exit_code == 0, done.output
     result = json.loads((folder / "both" / "result.json").read_text())
     assert [each["reflection"] for each in result["curves"]][2] == "GGG 880, grazing-incidence"
-    assert "not fitted" in done.output
+    words = " ".join(done.output.split())
+    for each, before in zip(result["curves"], ("444.xy", "888.xy", "880.xy (not fitted)"), strict=True):
+        assert f"{before}: Assumed: {each['assumed']}." in words
+        assert f"{each['reflection']}, 1.54056 Å (Cu Kα₁), a " in each["assumed"]
+        assert each["assumed"] in result["assumed"]
+    assert f"880.xy: not fitted, but compared with what the others say of it. {result['curves'][2]['reason']}" in words
     assert "from 120.5, 429.1″ on" in done.output
 
 

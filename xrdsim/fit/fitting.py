@@ -34,8 +34,8 @@ from xrdsim.fit.settings import assumed, settings_to_dict
 from xrdsim.fit.unknowns import INTENSITY, Array
 from xrdsim.forward.derived import UNITS, damage_profile, depth_end, derived, largest_strain, strain_profile
 
-BUDGET = 30.0
-"""Seconds after which a fit is cut off; on an idle core the work of a search takes about a quarter of it."""
+BUDGET = 60.0
+"""Seconds for each curve after which a fit is cut off; on an idle core the search takes about an eighth of it."""
 
 _SHARES = (0.7, 0.85, 1.0)  # parts of the budget after which the search, its comparison, its refinement are cut off
 _LEAST = 0.3  # s that the last refinement has in any case
@@ -53,7 +53,7 @@ def fit_curve(
     *,
     starts: Array | None = None,
     begin: Array | None = None,
-    budget: float = BUDGET,
+    budget: float | None = None,
     effort: float = 1.0,
     seed: int = 0,
     method: str = "lm",
@@ -72,7 +72,7 @@ def fit_curve(
     starts : (m, 7 or 9) parameters to begin with.
     begin : (m, k) coordinates of the unknowns to begin with, beside them.
     budget : seconds after which search and refinement are cut off, wherever they are; the result then says so, and
-        depends on the speed of the machine. Otherwise it depends on what was given alone.
+        depends on the speed of the machine. Otherwise it depends on what was given alone. None: BUDGET for each curve.
     effort : work of the search, in parts of the usual one.
     seed : of everything random.
     method : of the last refinement: ``lm``, ``slsqp`` or ``trf``, see ``xrdsim.fit.refinement``.
@@ -94,6 +94,7 @@ def fit_curve(
     given = problem(curve) if isinstance(curve, Curve) else curve
     if method not in METHODS:
         raise ParameterError(f"method {method!r} is unknown; choose {', '.join(METHODS)}")
+    budget = BUDGET * len(given.measurements) if budget is None else budget
     if not (math.isfinite(budget) and budget > 0.0):
         raise ParameterError(f"budget = {budget:g} s must be positive")
     if seed < 0:
@@ -312,7 +313,7 @@ def _result(
         ended=str(ended),
         settings=settings_to_dict(given),
         derived=derived_estimates(given, params, sampled),
-        assumed=assumed(given),
+        assumed=assumed(curves),
     )
 
 

@@ -67,7 +67,7 @@ class Estimate:
     @property
     def remark(self) -> str:
         """What a reader should know of it, or nothing."""
-        return self.words(lambda value: f"{value:.4g}")
+        return self.words(lambda value: f"{value + 0.0:.4g}")
 
     def words(self, number: Callable[[float], str]) -> str:
         """The remark, with its numbers as ``number`` writes them."""
@@ -145,6 +145,7 @@ class CurveFit:
     Attributes
     ----------
     source, note, reflection : the file, what it was taken for, and crystal with indices.
+    assumed : what was taken for granted: reflection, radiation, instrument and damage.
     verdict, reason : ``solved`` where the model describes this curve, else ``not described``; a sentence.
     remark : what else is to be said of it, or nothing.
     reduced_chi2, mean_abs_log10, rms_dex : as of ``Fit``, of this curve.
@@ -165,6 +166,7 @@ class CurveFit:
     mean_abs_log10: float
     rms_dex: float
     shown: FittedCurve
+    assumed: str = ""
     aside: tuple[Aside, ...] = ()
     estimated: bool = False
     remark: str = ""
@@ -174,7 +176,7 @@ class CurveFit:
 
     def to_dict(self) -> Json:
         """Plain values for JSON."""
-        values: Json = {name: getattr(self, name) for name in ("source", "note", "reflection", "fitted")}
+        values: Json = {name: getattr(self, name) for name in ("source", "note", "reflection", "assumed", "fitted")}
         of_measurement = {each.name + _suffix(each): each for each in self.measurement}
         return {
             **values,

@@ -14,6 +14,7 @@ from xrdsim.fit.measurement import Measurement, Scoring
 from xrdsim.fit.problem import Problem
 from xrdsim.fit.result import CurveFit, Estimate, Verdict
 from xrdsim.fit.search import acceptable
+from xrdsim.fit.settings import taken_for_granted
 from xrdsim.fit.unknowns import Array, Unknown
 from xrdsim.forward.derived import depth_end, largest_strain, strain_profile
 
@@ -275,6 +276,7 @@ def compare(given: Problem, values: Array, linear: Array, freedom: float, chi2: 
             CurveFit(
                 source=each.curve.source,
                 note=each.curve.note,
+                assumed=taken_for_granted(each),
                 reflection=each.experiment.reflection.title,
                 verdict=verdict,
                 reason=reason,

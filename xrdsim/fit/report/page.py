@@ -1,11 +1,10 @@
 """What a fit found, to look at: figures, tables, and one page that holds all of it and needs nothing else."""
 
-import base64
 import html
-import io
 import json
 import math
 import platform
+from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,17 +15,20 @@ from xrdsim.fit.report.tables import (
     NONE,
     SHOWN,
     Row,
+    compared,
     curve_rows,
     likelihood_rows,
     minima_table,
     misfits,
     series_rows,
     table,
+    taken_for,
     words,
     write_series,
 )
 from xrdsim.fit.result import Fit
 from xrdsim.html import html_table, section, write_page
+from xrdsim.plotting import embedded
 
 __all__ = [
     "figure",
@@ -56,7 +58,8 @@ h1 { font-size: 1.5rem; margin: 0 0 .5rem; overflow-wrap: anywhere; }
 h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; break-after: avoid; }
 .soft { color: var(--soft); }
 .verdict { padding: .75rem 1rem; border-left: .4rem solid; background: var(--card); }
-.solved { border-color: #047857; } .undetermined { border-color: #b45309; } .not-described { border-color: #be185d; }
+.verdict { border-color: #b45309; } .solved { border-color: #047857; }
+.not-described, .not-this-material-or-reflection { border-color: #be185d; }
 img { width: 100%; height: auto; background: #ffffff; border-radius: .4rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; break-inside: avoid; }
@@ -108,7 +111,7 @@ def page(fit: Fit, path: str | Path) -> Path:
     parts = [
         _heading(fit),
         f'<figure style="margin:1.5rem 0"><img alt="Measured curve and model, their difference, and the strain '
-        f'profile with its bands" src="data:image/png;base64,{_picture(fit)}"></figure>',
+        f'profile with its bands" src="{_picture(fit)}"></figure>',
         *([section("Curves", html_table(*curve_rows(fit), words=(1, 2)))] if len(fit.curves) > 1 else []),
         section("Parameters", html_table(*table(fit), words=(4,))),
         f'<p class="soft">{html.escape(_intervals(fit))}</p>',
@@ -122,12 +125,18 @@ def page(fit: Fit, path: str | Path) -> Path:
 
 
 def _heading(fit: Fit) -> str:
-    kind = fit.verdict.replace(" ", "-")
+    kind = fit.verdict.replace(",", "").replace(" ", "-")
+    said = html_lines(taken_for(fit))
     return (
-        f'<h1>{html.escape(name(fit))}</h1><p class="soft">{html.escape(f"{fit.note} {fit.assumed}".strip())}</p>'
+        f'<h1>{html.escape(name(fit))}</h1><p class="soft">{said}</p>'
         f'<p class="verdict {html.escape(kind)}"><strong>{html.escape(fit.verdict)}.</strong> '
-        f"{html.escape(fit.reason)}</p>"
+        f"{html.escape(fit.reason)}</p>" + "".join(f"<p>{html.escape(line)}</p>" for line in compared(fit))
     )
+
+
+def html_lines(lines: Iterable[str]) -> str:
+    """Lines below each other."""
+    return "<br>".join(map(html.escape, lines))
 
 
 def _minima(fit: Fit) -> str:
@@ -136,11 +145,9 @@ def _minima(fit: Fit) -> str:
 
 
 def _picture(fit: Fit) -> str:
-    """The figure as PNG in base64."""
-    file = io.BytesIO()
+    """The address of the figure."""
     with quietly():
-        draw(fit).savefig(file, format="png", dpi=200)
-    return base64.b64encode(file.getvalue()).decode("ascii")
+        return embedded(draw(fit), 200)
 
 
 def _intervals(fit: Fit) -> str:
