@@ -24,7 +24,7 @@ from xrdsim.benchmark import throughput as bench
 from xrdsim.benchmark.throughput import measure_throughput
 from xrdsim.commands import dataset, installation
 from xrdsim.commands import simulate as simulation
-from xrdsim.commands.options import ReflectionOptions
+from xrdsim.commands.options import MeasuredReflection, ReflectionOptions
 from xrdsim.curves.curve import read_curve
 from xrdsim.dataset.fresh import profiles_of
 from xrdsim.dataset.samplers import make_plan
@@ -90,7 +90,7 @@ COMMANDS = {
 }
 
 
-REFLECTION = {each.name for each in fields(ReflectionOptions)}  # all of them make one record
+REFLECTION = {each.name for each in fields(MeasuredReflection)}  # all of them make one record
 
 
 @pytest.mark.parametrize("name", COMMANDS)

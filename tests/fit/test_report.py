@@ -234,7 +234,7 @@ def test_a_fit_has_time_for_each_of_its_curves(fit, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(fitting, "search", stopped)
-    for each, seconds in ((given, 60.0), (two, 120.0)):
+    for each, seconds in ((given, 180.0), (two, 360.0)):
         with pytest.raises(KeyboardInterrupt):
             fit_curve(each, begun=1000.0)
         assert begun["until"] == pytest.approx(1000.0 + 0.7 * seconds)

@@ -20,7 +20,7 @@ from xrdml.commands.options import (
     sample_of,
 )
 from xrdml.commands.parsing import seconds_of
-from xrdsim.commands.options import DamageOption, FormatOption, ReflectionOptions, belongs, command, outputs, space_of
+from xrdsim.commands.options import DamageOption, FormatOption, MeasuredReflection, belongs, command, outputs, space_of
 
 if TYPE_CHECKING:
     from xrdml.inference.starts import NetworkStarts
@@ -35,7 +35,7 @@ def fit(
     file: File,
     points: Points,
     instrument: Instrument,
-    reflection: ReflectionOptions,
+    reflection: MeasuredReflection,
     unknown: UnknownAround,
     together: Together,
     search: Search,
@@ -90,7 +90,7 @@ def refine(
     file: File,
     points: Points,
     instrument: Instrument,
-    reflection: ReflectionOptions,
+    reflection: MeasuredReflection,
     unknown: Unknown,
     output: Output,
 ) -> None:
@@ -126,9 +126,11 @@ def predict(
     figures: FormatOption = "png",
     *,
     file: File,
-    reflection: ReflectionOptions,
+    reflection: MeasuredReflection,
 ) -> None:
-    """Estimate the strain profile of a measured curve.
+    """Estimate the strain profile of a measured curve by a trained network, in seconds.
+
+    The network that comes with the program knows GGG 444 at Cu Kα1. Of other reflections use `xrd fit`, which searches.
 
     Examples:
 
@@ -185,7 +187,7 @@ def _tell(fitted: "Fit", files: list[Path]) -> None:
 
 def _fit_together(
     curves: list[Path],
-    measured: tuple[File, Points, Instrument, ReflectionOptions],
+    measured: tuple[File, Points, Instrument, MeasuredReflection],
     unknown: UnknownAround,
     together: Together,
     search: Search,

@@ -12,7 +12,7 @@ from xrdsim.commands.options import (
     ConventionOption,
     DamageOption,
     FormatOption,
-    ReflectionOptions,
+    MeasuredReflection,
     SpaceOption,
     WidthOption,
     space_of,
@@ -35,7 +35,10 @@ class File:
 
     panel: ClassVar[str] = "File"
     per_count: Annotated[
-        float | None, typer.Option(help="Intensity of one count; default: what the file says, else log10 is compared.")
+        float | None,
+        typer.Option(
+            help="Intensity of one count; default: what the file says, else found in the intensities or their scatter."
+        ),
     ] = None
     offset: Annotated[
         float | None, typer.Option(help="Counts that were added: intensity = per count·(N + offset); default: 0.")
@@ -206,7 +209,7 @@ class Search:
     ] = None
     budget: Annotated[
         str | None,
-        typer.Option(help="Time after which a fit is cut off, as 90s or 5min; default: 60s for each curve of a fit."),
+        typer.Option(help="Time after which a fit is cut off, as 90s or 5min; default: 3min for each curve of a fit."),
     ] = None
     effort: Annotated[float, typer.Option(help="Work of the search relative to the usual one.")] = 1.0
     jobs: Annotated[int, typer.Option(help="Curves at once; the cores are shared among them.")] = 1
@@ -233,7 +236,7 @@ def choices_of(
     file: File,
     points: Points,
     instrument: Instrument,
-    reflection: ReflectionOptions,
+    reflection: MeasuredReflection,
     unknown: Unknown,
     fitting: dict[str, Any],
     start: Path | None = None,
@@ -292,7 +295,7 @@ def sample_of(
     file: File,
     points: Points,
     instrument: Instrument,
-    reflection: ReflectionOptions,
+    reflection: MeasuredReflection,
     damage: bool,
     together: Together,
 ) -> "Sample":
@@ -339,7 +342,7 @@ def sample_of(
     return Sample(entries=tuple(entries), damage=damage, damage_exponent=exponent)
 
 
-def claim_of(reflection: ReflectionOptions, table: "Json | None", described: dict[str, Any]) -> "Claim":
+def claim_of(reflection: MeasuredReflection, table: "Json | None", described: dict[str, Any]) -> "Claim":
     """What options claim of a curve, its table being one of theirs; what is to be said of the reflection is said."""
     from xrdsim.commands.terminal import warn
     from xrdsim.fit.judgement.stated import Claim

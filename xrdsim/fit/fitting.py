@@ -34,8 +34,8 @@ from xrdsim.fit.settings import assumed, settings_to_dict
 from xrdsim.fit.unknowns import INTENSITY, Array
 from xrdsim.forward.derived import UNITS, damage_profile, depth_end, derived, largest_strain, strain_profile
 
-BUDGET = 60.0
-"""Seconds for each curve after which a fit is cut off; on an idle core the search takes about an eighth of it."""
+BUDGET = 180.0
+"""Seconds for each curve after which a fit is cut off; on an idle core a search takes some ten of them."""
 
 _SHARES = (0.7, 0.85, 1.0)  # parts of the budget after which the search, its comparison, its refinement are cut off
 _LEAST = 0.3  # s that the last refinement has in any case

@@ -83,7 +83,7 @@ def taken_for_granted(measured: Measurement) -> str:
     limits = []
     for parameter, (low, high) in zip(instrument.parameters, measured.limits, strict=True):
         unit = "″" if parameter.unit == "arcsec" else ""
-        span = f"{low:g} … {high:g}{unit}" if low < high else f"{low:g}{unit}"
+        span = f"{low:.4g} … {high:.4g}{unit}" if low < high else f"{low:.4g}{unit}"
         limits.append(f"{parameter.label} {span}")
     leaning = f", miscut by {reflection.miscut:g}°" if reflection.miscut else ""
     behind = f" of {', '.join(limits)}" if limits else ""

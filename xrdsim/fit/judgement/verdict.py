@@ -108,7 +108,7 @@ def described(
         return Verdict.SOLVED, text
     if good:
         poor = (
-            f"{text.split(':')[0]}, but what is left is no noise: residuals of neighbours are alike by "
+            f"{text.split(':')[0].rstrip('.')}, but what is left is no noise: residuals of neighbours are alike by "
             f"{found.correlation:.2g} standard deviations, and near {found.where:.4g}″ they stand out by "
             f"{found.smooth:.2g}."
         )
