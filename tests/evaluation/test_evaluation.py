@@ -168,6 +168,8 @@ def test_rows_without_damage_say_nothing_about_damage(tmp_path):
     files = {path.name for path in write(found, tmp_path)}
     drawn = {f"{name}.png" for name in ("accuracy", "estimates", "calibration", "ranks", "outside")}
     assert files == drawn | {"evaluation.json", "evaluation.html"}
+    assert (tmp_path / "svg" / "ranks.svg") in write(found, tmp_path / "svg", "svg")
+    assert "data:image/png;base64," in (tmp_path / "svg" / "evaluation.html").read_text()
     plain = json.loads((tmp_path / "evaluation.json").read_text())
     assert plain["refined"]["rows"] == 2
     assert plain["accuracy"][0]["parameters"]["L1"]["skill"] > 0.99

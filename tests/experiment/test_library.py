@@ -287,5 +287,18 @@ def test_the_command(tmp_path, monkeypatch):
     )
     assert inclined.exit_code == 0, inclined.output
     assert "surface = [-1, -1, -1]" in (tmp_path / "b.toml").read_text()
+    level, tilted = (
+        json.loads(
+            xrd("crystal", "GGG", "880", "--surface", "111", "--geometry", "grazing-exit", "--json", *rest).stdout
+        )
+        for rest in ([], ["--miscut", "0.5", "--azimuth", "180"])
+    )
+    assert tilted["incidence_deg"] - level["incidence_deg"] == pytest.approx(0.5, abs=1e-6)
+    assert (tilted["miscut_deg"], tilted["azimuth_deg"]) == (0.5, 180.0)
+    assert "miscut_deg" not in level
+    assert "--azimuth belongs to --miscut" in refused("crystal", "GGG", "444", "--azimuth", "90")
+    shown = xrd("crystal", "GGG", "444", "--miscut", "0.5").stdout
+    for name in ("d [Å]", "miscut [°]", "incidence [°]", "darwin_width [″]", "chih (real, imaginary)"):
+        assert name in shown
     assert "did you mean LiNbO3?" in refused("crystal", "LiNb03", "006")
     assert "displacements of In, P are not known" in " ".join(xrd("crystal", "InP", "004").stderr.split())

@@ -72,7 +72,13 @@ def test_fit_of_one_curve_ends_with_the_best_so_far(here, curve):
     assert record["settings"]["per_count"] == pytest.approx(1.0 / COUNTS)
     assert Path("result/fit.png").read_bytes().startswith(b"\x89PNG")
     assert Path("result/fit.html").read_text().lstrip().lower().startswith("<!doctype html")
-    assert sorted(path.name for path in Path("result").iterdir()) == ["fit.html", "fit.png", "result.json"]
+    assert sorted(path.name for path in Path("result").iterdir()) == [
+        "curve.csv",
+        "fit.html",
+        "fit.png",
+        "profile.csv",
+        "result.json",
+    ]
 
 
 def test_fits_of_two_curves_of_which_one_is_broken(here, curve):
@@ -82,13 +88,19 @@ def test_fits_of_two_curves_of_which_one_is_broken(here, curve):
     assert result.exit_code == 1, result.output
     assert "Traceback" not in result.output
     assert "broken.xy" in result.stderr
-    assert sorted(path.name for path in Path("out/good").iterdir()) == ["fit.png", "result.json"]
+    assert sorted(path.name for path in Path("out/good").iterdir()) == [
+        "curve.csv",
+        "fit.png",
+        "profile.csv",
+        "result.json",
+    ]
     assert not Path("out/broken").exists()
     with Path("out/series.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["file"] for row in rows] == ["good.xy"]
     assert float(rows[0]["Dmax1"]) > 0.0
     assert Path("out/series.png").exists()
+    assert "good.xy: Assumed: GGG 444, 1.54056 Å (Cu Kα₁), " in result.stdout
 
 
 def test_refine_from_known_parameters(here, curve):
@@ -97,7 +109,10 @@ def test_refine_from_known_parameters(here, curve):
     assert record["ended"] == "refined"
     assert record["settings"]["budget"] is None
     assert Path("result/fit.html").exists()
-    again = fitted("refine", "curve.xy", *PER_COUNT, "--start", "result/result.json", "--damage", "--method", "trf")
+    assert not Path("result/fit.svg").exists()
+    arguments = ("--start", "result/result.json", "--damage", "--method", "trf", "--format", "svg")
+    again = fitted("refine", "curve.xy", *PER_COUNT, *arguments)
+    assert "<svg" in Path("result/fit.svg").read_text()
     assert tuple(again["parameters"]) == (*NAMES, "kappa", "p")
     assert again["misfit"]["reduced_chi2"] < 1.15
 

@@ -169,7 +169,7 @@ def test_refined_values_have_intervals_of_their_own(demonstration):
     np.testing.assert_array_equal(refined.used, curve.angle >= 48.0)  # the compressed side is not fitted
     np.testing.assert_array_equal(raw.used, np.abs(curve.angle) >= 48.0)
     for found in (raw, refined):
-        assert found.assumed.startswith("Assumed: GGG 444, 1.54056 Å, a Gaussian instrument of FWHM ")
+        assert found.assumed.startswith("Assumed: GGG 444, 1.54056 Å (Cu Kα₁), a Gaussian instrument of FWHM ")
         assert found.to_dict()["assumed"] == found.assumed
 
 

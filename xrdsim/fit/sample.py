@@ -27,6 +27,7 @@ from xrdsim.fit.preparation import WHOLE, measurement_of
 from xrdsim.fit.problem import Problem
 from xrdsim.fit.refinement import refine
 from xrdsim.fit.result import CurveFit, Estimate, Fit
+from xrdsim.fit.settings import assumed
 from xrdsim.fit.unknowns import Array
 from xrdsim.limits import Json, read_toml
 from xrdsim.profiles.space import ParameterSpace
@@ -250,7 +251,8 @@ def foretold(fit: Fit, given: Problem, entries: Sequence[Entry], damage_exponent
         alone, start = best_instruments(alone, alone.coordinates(values[None]), math.inf)
         end = refine(alone, start[:1], rtol_dex=FINAL)
         found.append(_compared(alone, end.x, end.linear))
-    return replace(fit, curves=(*fit.curves, *found))
+    curves = (*fit.curves, *found)
+    return replace(fit, curves=curves, assumed=assumed(curves))
 
 
 def _compared(alone: Problem, x: Array, linear: Array) -> CurveFit:

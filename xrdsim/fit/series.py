@@ -19,7 +19,7 @@ from xrdsim.curves.curve import Curve, read_curve
 from xrdsim.errors import ParameterError, XrdError
 from xrdsim.experiment.instrument import Instrument
 from xrdsim.experiment.setup import DAMAGE_EXPONENT, Experiment
-from xrdsim.fit.fitting import BUDGET, fit_curve
+from xrdsim.fit.fitting import fit_curve
 from xrdsim.fit.judgement.stated import Claim
 from xrdsim.fit.preparation import TOLERANCE
 from xrdsim.fit.problem import Problem, Unknowns, problem
@@ -77,7 +77,7 @@ def fit(
     exclude: tuple[tuple[float, float], ...] = (),
     experiment: Experiment | None = None,
     starts: Starts | None = None,
-    budget: float = BUDGET,
+    budget: float | None = None,
     effort: float = 1.0,
     seed: int = 0,
     chains: bool = False,
