@@ -13,9 +13,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 import xrdsim
-from xrdsim.errors import DeviceError, StoreError
+from xrdsim.dataset.fresh import fresh_curves
+from xrdsim.dataset.simulation import Simulation
+from xrdsim.errors import DeviceError, ParameterError, StoreError
 from xrdsim.experiment.reflection import GGG_444, YIG_ON_GGG_444
 from xrdsim.experiment.scan import Scan
 from xrdsim.forward import card
@@ -80,6 +83,22 @@ def slopes(name, where):
     return xrdsim.linearize(rows, space=space, device=where, **{"scan": COARSE} | options)
 
 
+def kept(where):
+    """Curves and derivatives as tensors, which stay where they are computed."""
+    rows, options = CURVES["with and without instrument"]
+    found = xrdsim.simulate(rows, space=thin(), device=where, scan=COARSE, output="torch", **options)
+    rows, options = JACOBIANS["slopes, instrument"]
+    told = xrdsim.linearize(rows, space=thin(), device=where, scan=COARSE, output="torch", **options)
+    logarithmic = xrdsim.jacobian(rows, space=thin(), device=where, scan=COARSE, output="torch", **options)
+    learned = Simulation(thin(), COARSE, margin=50.0, base_fwhm=60.0, mantissa_bits=12, device=where)
+    values = {name: getattr(found, name) for name in ("params", "angle", "reflectivity", "intensity")}
+    values |= {"linearized": told.curves.intensity, "slope": told.slope, "log slope": logarithmic}
+    values["learned"] = fresh_curves(rows.astype(np.float32), learned, output="torch")
+    assert all(isinstance(value, torch.Tensor) for value in values.values())
+    assert values["learned"].dtype == torch.float32
+    return {f"kept {name}": value.numpy() for name, value in values.items()}
+
+
 def adjoint(where):
     rows, options = JACOBIANS["slopes, instrument"]
     cotangent = np.random.default_rng(6).normal(size=(len(rows), COARSE.points))
@@ -124,13 +143,40 @@ def test_the_adjoint_is_that_of_the_processor(simulated):
     np.testing.assert_allclose(simulated["adjoint"], expected, rtol=1e-8, atol=1e-8 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize("capability", [(7, 5), (9, 0)])
+def test_tensors_are_those_of_the_processor(simulated):
+    for name, values in kept("cpu").items():
+        precision = 5e-4 if name == "kept learned" else 1e-8  # of 12 bits of a mantissa one may differ
+        np.testing.assert_allclose(simulated[name], values, rtol=precision, atol=1e-8 * np.abs(values).max())
+
+
+def test_tensors_hold_what_arrays_do(demonstration):
+    arrays, tensors = (xrdsim.simulate(demonstration, output=output) for output in ("numpy", "torch"))
+    np.testing.assert_array_equal(tensors.intensity.numpy(), arrays.intensity)
+    arrays, tensors = (xrdsim.linearize(demonstration, output=output) for output in ("numpy", "torch"))
+    np.testing.assert_array_equal(tensors.slope.numpy(), arrays.slope)
+    np.testing.assert_array_equal(tensors.log_slope.numpy(), arrays.log_slope)
+
+
+def test_outputs_are_named(demonstration):
+    with pytest.raises(ParameterError, match="output 'cupy' is unknown; choose numpy or torch"):
+        xrdsim.simulate(demonstration, output="cupy")
+
+
+def test_tensors_on_the_card_need_torch_there(monkeypatch, demonstration):
+    monkeypatch.setattr(card, "missing", lambda: None)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for function in (xrdsim.simulate, xrdsim.jacobian):
+        with pytest.raises(DeviceError, match="needs a PyTorch that sees the card"):
+            function(demonstration, device="cuda", output="torch")
+
+
+@pytest.mark.parametrize("capability", [(7, 5), (8, 0), (9, 0)])
 def test_the_kernels_compile(monkeypatch, capability):
     pytest.importorskip("numba_cuda")
     from numba import cuda, typeof, types
     from numba.cuda import dispatcher
 
-    from xrdsim.kernels.cuda import count, fill, observe, reflect
+    from xrdsim.kernels.cuda import count, fill, observe, place, reflect
     from xrdsim.kernels.cuda_jacobian import fill as fill_slopes
     from xrdsim.kernels.cuda_jacobian import linearize
 
@@ -144,6 +190,7 @@ def test_the_kernels_compile(monkeypatch, capability):
     counts, coarse = types.Array(types.int64, 2, "C"), types.Array(types.complex128, 4, "C")
     for kernel, signature in (
         (observe, (real[3], nodes, *[real[1]] * 4, types.int64, real[2], real[3], types.int64)),
+        (place, (real[2], types.Array(types.int64, 1, "C"), types.Array(types.float32, 2, "C"))),
         (count, (real[2], profile, layer, accuracy, types.int64, counts)),
         (fill, (real[2], profile, layer, accuracy, counts, real[3])),
         (reflect, (counts, real[3], optics, real[3], real[2])),
@@ -226,6 +273,7 @@ def main(path):
         results[name + ", R"] = told.curves.reflectivity
         results[name + ", I"] = told.curves.intensity
     results["adjoint"] = adjoint("cuda")
+    results |= kept("cuda")
     results["one by one"] = curves("exact", "cuda").reflectivity
     np.savez(path, **results)
 

@@ -185,6 +185,15 @@ def reflect(counts, steps, optics, coarse, out):
 
 
 @on_card
+def place(values, index, out):
+    """Copy rows (m, points) to the rows ``index`` of ``out`` (n, points), of either precision: a block a row."""
+    row = cuda.blockIdx.x
+    to = out[index[row]]
+    for j in range(cuda.threadIdx.x, values.shape[1], cuda.blockDim.x):
+        to[j] = values[row, j]
+
+
+@on_card
 def observe(curves, nodes, sigma, zero, scale, background, order, weights, out, place):
     """Curves (n, m, nodes) as the instrument sees them, into ``out`` (n, any, points) from [:, place] on.
 
