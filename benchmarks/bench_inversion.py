@@ -65,16 +65,17 @@ def estimates(model):
         for covered in (1.0, 0.0):
             prior = Measurement(covered=covered)
             batch = make_batch(
-                Minibatch(rows.reflectivity, rows.params, rows.density),
+                Minibatch.of(rows.reflectivity, rows.params, rows.density, simulation),
                 simulation,
                 prior,
                 stream(TEST_SEED, 2, int(covered)),
             )
-            point = trained.estimate(batch.input, batch.ranges)
+            inputs = batch.input.numpy()
+            point = trained.estimate(inputs, batch.ranges)
             error = 100.0 * np.abs(point - rows.params) / span
             p = len(names)
-            values = np.column_stack([rows.params, batch.ranges.values(torch.from_numpy(batch.unit)).numpy()[:, p:]])
-            drawn = trained.draw(batch.input, DRAWS, batch.ranges, seed=3).values
+            values = np.column_stack([rows.params, batch.ranges.values(batch.unit).numpy()[:, p:]])
+            drawn = trained.draw(inputs, DRAWS, batch.ranges, seed=3).values
             rank = (drawn < values[:, None]).sum(axis=1)
             inside = (rank >= 10) & (rank < 190)
             contraction = 1.0 - drawn.var(axis=1) / np.maximum(values.var(axis=0), 1e-30)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xrdml.data.measurement import COVER, Measurement
+from xrdml.data.drawing import COVER
+from xrdml.data.measurement import Measurement
 from xrdsim import GGG_444, ParameterSpace, Scan, draw_prior, simulate
 from xrdsim.curves.curve import Curve
 from xrdsim.experiment.reflection import strain_to_angle

@@ -376,8 +376,8 @@ def test_a_flow_learns_from_fresh_curves_and_resumes(tmp_path):
     assert drawn.log_prob.shape == (3, 20)
     assert loaded.space.contains(drawn.values[:, :, :9].reshape(-1, 9)).all()
     np.testing.assert_array_equal(drawn.values, loaded.draw(seen, 20).values)
-    known = Ranges(loaded.ranges.low.copy(), loaded.ranges.high.copy(), loaded.space.strain_sum)
-    known.low[0, 7:9] = known.high[0, 7:9] = 0.0, 1.0
+    known = Ranges(loaded.ranges.low.clone(), loaded.ranges.high.clone(), loaded.space.strain_sum)
+    known.low[0, 7:9] = known.high[0, 7:9] = torch.tensor([0.0, 1.0]).double()
     assert not loaded.draw(seen, 20, known).values[:, :, 7].any()
 
 

@@ -125,7 +125,7 @@ def _posed(curve: Curve, trained: TrainedModel, space: ParameterSpace, *, both_s
     return problem(
         curve,
         unknowns=Unknowns(space, fwhm=(narrowest_fwhm(trained.window, BASE_FWHM), WIDEST_FWHM)),
-        mask=trained.measurement.peak_mask,
+        mask=trained.measurement.always_masked,
         both_sides=both_sides,
         experiment=trained.experiment,
     )

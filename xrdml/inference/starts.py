@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from xrdml.data.measurement import network_input
@@ -54,7 +55,7 @@ def seen(curve: Curve, trained: TrainedModel) -> NDArray[np.float32]:
     """
     window = trained.window
     measured = to_window(
-        curve.angle, curve.intensity, [0, len(curve.angle)], window, peak_mask=trained.measurement.peak_mask
+        curve.angle, curve.intensity, [0, len(curve.angle)], window, peak_mask=trained.measurement.always_masked
     )
     if measured.valid.sum() < _FEWEST:
         raise CurveError(
@@ -71,11 +72,12 @@ def allowed(wanted: Ranges, trained: TrainedModel) -> Ranges:
     size, own = wanted.parameters, whole.parameters
     low, high = wanted.low, wanted.high
     if TWO_GAUSSIANS.holds_damage(own) and size == SIZE:  # no damage
-        low, high = (np.insert(limits, [SIZE, SIZE], [0.0, 1.0], axis=1) for limits in (low, high))
+        none = low.new_tensor([[0.0, 1.0]]).expand(len(low), -1)
+        low, high = (torch.cat([each[:, :KAPPA], none, each[:, KAPPA:]], dim=1) for each in (low, high))
     if own == SIZE and TWO_GAUSSIANS.holds_damage(size):
-        low, high = (np.delete(limits, [KAPPA, P], axis=1) for limits in (low, high))
+        low, high = (torch.cat([each[:, :KAPPA], each[:, P + 1 :]], dim=1) for each in (low, high))
     sum_ = min(wanted.strain_sum, whole.strain_sum)
-    return Ranges(np.clip(low, whole.low, whole.high), np.clip(high, whole.low, whole.high), sum_)
+    return Ranges(low.clamp(whole.low, whole.high), high.clamp(whole.low, whole.high), sum_)
 
 
 def candidates(given: Problem, trained: TrainedModel, draws: int = DRAWS, seed: int = 0) -> Array:
@@ -93,7 +95,7 @@ def candidates(given: Problem, trained: TrainedModel, draws: int = DRAWS, seed: 
         scatter = np.random.default_rng(seed).standard_normal((draws, estimate.shape[1]))
         scatter[0] = 0.0
         rows = estimate + _SPREAD * trained.space.span * scatter
-        middle = 0.5 * (ranges.low + ranges.high)[0, ranges.parameters :]
+        middle = 0.5 * (ranges.low + ranges.high)[0, ranges.parameters :].numpy()
         values = np.column_stack([rows, np.tile(middle, (draws, 1))])
     rows, instrument = values[:, : ranges.parameters], values[:, ranges.parameters :]
     own = instrument.T if "fwhm" in first.instrument.names else instrument.T[:1]

@@ -113,7 +113,7 @@ def make_set(name: str, simulation: Simulation, n: int, rng: np.random.Generator
         changes: Json = {"low-counts": {"counts": (1e3, 1e4)}, "wide-fwhm": {"fwhm": (60.0, 80.0)}}
         prior = replace(prior, **changes.get(name, {}))
     curves = stored_curves(params, simulation)
-    inputs = measure(curves, params, simulation, prior, rng).inputs(simulation.scan, prior.peak_mask)
+    inputs = measure(curves, params, simulation, prior, rng).inputs(simulation.scan)
     return Held(params, inputs, groups)
 
 
