@@ -369,7 +369,7 @@ def test_a_flow_learns_from_fresh_curves_and_resumes(tmp_path):
     assert resumed.metrics == whole.metrics
     loaded = load_model(whole.path)
     assert loaded.card["training"]["narrowing"]["share"] == 0.3
-    seen = np.zeros((3, 2, 701), np.float32)
+    seen = np.zeros((3, 2, loaded.window.points), np.float32)
     assert loaded.space.contains(loaded.estimate(seen)).all()
     drawn = loaded.draw(seen, 20)
     assert drawn.values.shape == (3, 20, 11)
