@@ -36,6 +36,7 @@ class Measured:
     angle, counts : flat, angles [arcsec] and numbers of counts.
     offsets : (n + 1,) where each curve begins in them.
     zero, fwhm, scale, background, per_count : (n,) [arcsec, arcsec, intensity at R = 1, intensity, intensity].
+    tails : (n, 3) of the instrument: FWHM of the Lorentzian [arcsec], share and FWHM [arcsec] of the pedestal.
     mask : (n,) half-width [arcsec] about the substrate peak that is not used.
     covers : (n,) whether the scan goes on to the angle at which the largest strain diffracts.
     """
@@ -49,6 +50,7 @@ class Measured:
     scale: Array
     background: Array
     per_count: Array
+    tails: Array
     mask: Array
     covers: NDArray[np.bool_]
 
@@ -111,6 +113,7 @@ def measure(
         scale=s.scale.numpy(),
         background=s.background.numpy(),
         per_count=1.0 / s.per_intensity.numpy(),
+        tails=torch.stack([s.lorentz, s.tail_share, s.tail_fwhm], dim=1).numpy(),
         mask=s.mask.numpy(),
         covers=s.covers.numpy(),
     )
