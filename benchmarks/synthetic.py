@@ -11,8 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xrdml.data.drawing import COVER
-from xrdml.data.prior import Measurement
 from xrdsim import GGG_444, ParameterSpace, Scan, draw_prior
 from xrdsim.curves.curve import Curve
 from xrdsim.experiment.instrument import GAUSSIAN, PEDESTAL, VOIGT, Instrument
