@@ -33,7 +33,7 @@ from xrdsim.limits import Json, read_json
 from xrdsim.profiles.space import ParameterSpace
 from xrdsim.profiles.two_gaussians import TABLE
 
-FORMAT, FORMAT_VERSION = "xrdml-model", 2
+FORMAT, FORMAT_VERSION = "xrdml-model", 3
 WEIGHTS, CARD, STATE = "model.safetensors", "model.json", "state.pt"
 
 PRETRAINED = Path(__file__).parents[1] / "pretrained"
