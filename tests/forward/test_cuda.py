@@ -176,9 +176,8 @@ def test_the_kernels_compile(monkeypatch, capability):
     from numba import cuda, typeof, types
     from numba.cuda import dispatcher
 
-    from xrdsim.kernels.cuda import count, fill, observe, place, reflect
-    from xrdsim.kernels.cuda_jacobian import fill as fill_slopes
-    from xrdsim.kernels.cuda_jacobian import linearize
+    from xrdsim.kernels import cuda_jacobian as slopes_of
+    from xrdsim.kernels.cuda import advance_all, count, fill, observe, place, reflect
 
     if not card.has_compiler():
         pytest.skip("the compiler of the CUDA toolkit is not installed")
@@ -187,15 +186,17 @@ def test_the_kernels_compile(monkeypatch, capability):
     profile, layer, accuracy, optics = map(typeof, (model.profile, model.layer, model.accuracy, model.optics))
     nodes = typeof(instrument_nodes(COARSE, GGG_444, narrowest=30.0, widest=30.0, zero=0.0, thickness=1000.0))
     real = [types.Array(types.float64, rank, "C") for rank in range(5)]
-    counts, coarse = types.Array(types.int64, 2, "C"), types.Array(types.complex128, 4, "C")
+    counts, unit = types.Array(types.int64, 2, "C"), types.UniTuple(types.float64, 7)
     for kernel, signature in (
         (observe, (real[3], nodes, *[real[1]] * 4, types.int64, real[2], real[3], types.int64)),
         (place, (real[2], types.Array(types.int64, 1, "C"), types.Array(types.float32, 2, "C"))),
         (count, (real[2], profile, layer, accuracy, types.int64, counts)),
         (fill, (real[2], profile, layer, accuracy, counts, real[3])),
+        (advance_all, (counts, real[3], optics, real[3])),
         (reflect, (counts, real[3], optics, real[3], real[2])),
-        (fill_slopes, (real[2], profile, layer, counts, real[3], real[4], real[2], real[3])),
-        (linearize, (layer, counts, real[3], real[4], real[2], optics, coarse, real[2], real[3])),
+        (slopes_of.fill, (real[2], profile, layer, counts, real[3], real[4], real[2], real[3])),
+        (slopes_of.advance_all, (unit, layer, counts, real[3], real[4], real[2], optics, real[4])),
+        (slopes_of.linearize, (optics, real[4], real[2], real[3])),
     ):
         code, _ = cuda.compile_ptx(kernel.py_func, signature, cc=capability)
         assert f"sm_{capability[0]}{capability[1]}" in code
