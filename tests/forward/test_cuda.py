@@ -18,10 +18,11 @@ import torch
 import xrdsim
 from xrdsim.dataset.fresh import fresh_curves
 from xrdsim.dataset.simulation import Simulation
+from xrdsim.dataset.store import round_curves
 from xrdsim.errors import DeviceError, ParameterError, StoreError
 from xrdsim.experiment.reflection import GGG_444, YIG_ON_GGG_444
 from xrdsim.experiment.scan import Scan
-from xrdsim.forward import card
+from xrdsim.forward import card, tensors
 from xrdsim.forward import cuda as device
 from xrdsim.forward.derivatives import pull_back
 from xrdsim.forward.nodes import nodes as instrument_nodes
@@ -150,11 +151,18 @@ def test_tensors_are_those_of_the_processor(simulated):
 
 
 def test_tensors_hold_what_arrays_do(demonstration):
-    arrays, tensors = (xrdsim.simulate(demonstration, output=output) for output in ("numpy", "torch"))
-    np.testing.assert_array_equal(tensors.intensity.numpy(), arrays.intensity)
-    arrays, tensors = (xrdsim.linearize(demonstration, output=output) for output in ("numpy", "torch"))
-    np.testing.assert_array_equal(tensors.slope.numpy(), arrays.slope)
-    np.testing.assert_array_equal(tensors.log_slope.numpy(), arrays.log_slope)
+    arrays, found = (xrdsim.simulate(demonstration, output=output) for output in ("numpy", "torch"))
+    np.testing.assert_array_equal(found.intensity.numpy(), arrays.intensity)
+    arrays, found = (xrdsim.linearize(demonstration, output=output) for output in ("numpy", "torch"))
+    np.testing.assert_array_equal(found.slope.numpy(), arrays.slope)
+    np.testing.assert_array_equal(found.log_slope.numpy(), arrays.log_slope)
+
+
+@pytest.mark.parametrize("bits", [1, 12, 22, 23])
+def test_tensors_are_rounded_as_arrays_are(bits):
+    curves = np.random.default_rng(1).lognormal(-8.0, 4.0, (40, 50)).astype(np.float32)
+    found = tensors.rounded(torch.from_numpy(curves.copy()), bits)
+    np.testing.assert_array_equal(found.numpy(), round_curves(curves, bits))
 
 
 def test_outputs_are_named(demonstration):
@@ -240,6 +248,46 @@ def test_one_thread_talks_to_the_card(monkeypatch):
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(device.curves, [[]] * 12))
     assert len(names) == 12
+    assert len(set(names)) == 1
+    assert threading.current_thread().name not in names
+
+
+def test_kernels_of_another_card_are_not_loaded(monkeypatch):
+    """Numba's index of cached kernels names the compute capability."""
+    pytest.importorskip("numba_cuda")
+    from numba.cuda import codegen
+
+    from xrdsim.kernels.cuda import count
+
+    keys = set()
+    for capability in ((8, 0), (9, 0)):
+        context = SimpleNamespace(device=SimpleNamespace(compute_capability=capability))
+        monkeypatch.setattr(codegen.devices, "get_context", lambda context=context: context)
+        monkeypatch.setattr(codegen.runtime.runtime, "get_version", lambda: (12, 9))
+        library = codegen.JITCUDACodegen("cached")
+        keys.add(count._cache._index_key((), library))
+    assert len(keys) == 2
+
+
+def test_one_thread_starts_the_driver(monkeypatch):
+    """The driver is asked for its device by the owner alone, however many threads want curves."""
+    pytest.importorskip("numba_cuda")
+    from numba import cuda
+
+    names = []
+
+    def asked():
+        names.append(threading.current_thread().name)
+        return SimpleNamespace(id=0, name=b"a card")
+
+    monkeypatch.setattr(card, "missing", lambda: None)
+    monkeypatch.setattr(cuda, "get_current_device", asked)
+    card.number.cache_clear()
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda _: (card.describe(), card.number()), range(8)))
+    finally:
+        card.number.cache_clear()
     assert len(set(names)) == 1
     assert threading.current_thread().name not in names
 

@@ -20,7 +20,7 @@ from xrdsim.profiles.damage import KAPPA, P
 from xrdsim.profiles.space import ParameterSpace
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from xrdsim.forward.tensors import Tensor
 
 Array = NDArray[np.float64]
 
@@ -60,7 +60,7 @@ def fresh_curves(params: store.Floats, simulation: Simulation, output: str = "nu
         bad = ~curves.isfinite().all(dim=1)
         if bool(bad.any()):
             raise _failed(params[bad.cpu().numpy()][0])
-        return _rounded(curves, simulation.mantissa_bits)
+        return tensors.rounded(curves, simulation.mantissa_bits)
     size = _PART if simulation.device == "cpu" else len(params)
     parts = [params[first : first + size] for first in range(0, len(params), size)]
     whole = np.concatenate([stored_curves(part, simulation) for part in parts])
@@ -96,17 +96,6 @@ def stored_curves(params: ArrayLike, simulation: Simulation) -> store.Floats:
     if bad.any():
         raise _failed(np.asarray(params)[bad][0])
     return store.round_curves(curves, simulation.mantissa_bits)
-
-
-def _rounded(curves: "Tensor", bits: int) -> "Tensor":
-    """A tensor of single precision, in its place as ``store.round_curves`` rounds arrays."""
-    import torch
-
-    if dropped := 23 - bits:
-        words = curves.view(torch.int32)
-        words += ((1 << (dropped - 1)) - 1) + ((words >> dropped) & 1)
-        words &= ~((1 << dropped) - 1)
-    return curves
 
 
 def _failed(row: NDArray[Any]) -> XrdError:
