@@ -20,14 +20,18 @@ from xrdsim.dataset.fresh import fresh_curves
 from xrdsim.dataset.simulation import Simulation
 from xrdsim.dataset.store import round_curves
 from xrdsim.errors import DeviceError, ParameterError, StoreError
+from xrdsim.experiment.instrument import Family, Instrument
 from xrdsim.experiment.reflection import GGG_444, YIG_ON_GGG_444
 from xrdsim.experiment.scan import Scan
+from xrdsim.experiment.setup import Experiment
 from xrdsim.forward import card, tensors
 from xrdsim.forward import cuda as device
 from xrdsim.forward.derivatives import pull_back
 from xrdsim.forward.nodes import nodes as instrument_nodes
 from xrdsim.forward.prepare import prepare
-from xrdsim.forward.simulator import NUISANCES
+from xrdsim.forward.simulator import NUISANCES, Simulator
+from xrdsim.observation.observer import Observer
+from xrdsim.observation.tensors import curves as observed
 from xrdsim.profiles.two_gaussians import L1, L2
 
 ROWS = np.array(
@@ -100,6 +104,21 @@ def kept(where):
     return {f"kept {name}": value.numpy() for name, value in values.items()}
 
 
+def behind(where):
+    """Curves and derivatives behind instruments with tails."""
+    values = {}
+    for name, instrument, own in (
+        ("voigt", Instrument("voigt", (), Family.VOIGT), [[3.0, 70.0, 12.0], [-2.0, 90.0, 5.0]]),
+        ("pseudo-voigt", Instrument("pseudo-voigt", (), Family.PSEUDO_VOIGT), [[3.0, 300.0, 0.3], [0.0, 300.0, 0.6]]),
+    ):
+        simulator = Simulator(Experiment(), COARSE, thin(), where)
+        observer, parameters = Observer(simulator, instrument), np.array(own)
+        intensity, slope = observer.linearize(ROWS, parameters)
+        values |= {name: observer.curves(ROWS, parameters), f"{name} linearized": intensity, f"{name} slope": slope}
+        values[f"{name} kept"] = observed(observer, ROWS, parameters).numpy()
+    return values
+
+
 def adjoint(where):
     rows, options = JACOBIANS["slopes, instrument"]
     cotangent = np.random.default_rng(6).normal(size=(len(rows), COARSE.points))
@@ -156,6 +175,11 @@ def test_tensors_hold_what_arrays_do(demonstration):
     arrays, found = (xrdsim.linearize(demonstration, output=output) for output in ("numpy", "torch"))
     np.testing.assert_array_equal(found.slope.numpy(), arrays.slope)
     np.testing.assert_array_equal(found.log_slope.numpy(), arrays.log_slope)
+
+
+def test_instruments_with_tails(simulated):
+    for name, values in behind("cpu").items():
+        np.testing.assert_allclose(simulated[name], values, rtol=1e-8, atol=1e-9 * np.abs(values).max())
 
 
 @pytest.mark.parametrize("bits", [1, 12, 22, 23])
@@ -323,6 +347,7 @@ def main(path):
         results[name + ", I"] = told.curves.intensity
     results["adjoint"] = adjoint("cuda")
     results |= kept("cuda")
+    results |= behind("cuda")
     results["one by one"] = curves("exact", "cuda").reflectivity
     np.savez(path, **results)
 
