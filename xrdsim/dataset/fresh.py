@@ -20,7 +20,7 @@ from xrdsim.profiles.damage import KAPPA, P
 from xrdsim.profiles.space import ParameterSpace
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from xrdsim.forward.tensors import Tensor
 
 Array = NDArray[np.float64]
 
@@ -56,51 +56,46 @@ def fresh_curves(params: store.Floats, simulation: Simulation, output: str = "nu
     """
     tensors.check_output(output, simulation.device)
     if output == "torch" and simulation.device == "cuda":
-        return _curves_on_card(params, simulation)
-    parts = [params[first : first + _PART] for first in range(0, len(params), _PART)]
-    curves = np.concatenate([stored_curves(part, simulation) for part in parts])
-    return tensors.tensor(curves, "cpu") if output == "torch" else curves
+        curves = tensors.intensity(*_prepared(params, simulation))
+        bad = ~curves.isfinite().all(dim=1)
+        if bool(bad.any()):
+            raise _failed(params[bad.cpu().numpy()][0])
+        return tensors.rounded(curves, simulation.mantissa_bits)
+    size = _PART if simulation.device == "cpu" else len(params)
+    parts = [params[first : first + size] for first in range(0, len(params), size)]
+    whole = np.concatenate([stored_curves(part, simulation) for part in parts])
+    return tensors.tensor(whole, "cpu") if output == "torch" else whole
 
 
-def _curves_on_card(params: store.Floats, simulation: Simulation) -> "Tensor":
+def _prepared(params: ArrayLike, simulation: Simulation) -> tuple[Simulator, Array, Seen]:
+    """A simulator on the card, checked rows and how they are seen."""
     check_device("cuda", ("cuda",))
-    experiment, scan, n = simulation.experiment, simulation.stored_scan, len(params)
-    check_defects("cuda", experiment)
+    check_defects("cuda", simulation.experiment)
     rows = simulation.space.check(params)
-    check_film(rows, simulation.space.profile, experiment.reflection)
-    seen = Seen.unscaled(np.full(n, simulation.base_fwhm), np.zeros(n))
-    curves = tensors.intensity(Simulator(experiment, scan, simulation.space, "cuda"), rows, seen)
-    bad = ~curves.isfinite().all(dim=1)
-    if bool(bad.any()):
-        raise _failed(params[bad.cpu().numpy()][0])
-    return _rounded(curves, simulation.mantissa_bits)
+    check_film(rows, simulation.space.profile, simulation.experiment.reflection)
+    seen = Seen.unscaled(np.full(len(rows), simulation.base_fwhm), np.zeros(len(rows)))
+    return Simulator(simulation.experiment, simulation.stored_scan, simulation.space, "cuda"), rows, seen
 
 
 def stored_curves(params: ArrayLike, simulation: Simulation) -> store.Floats:
     """The curves (n, angle) that a dataset holds of parameters (n, 7 or 9)."""
-    curves = simulate(
-        params,
-        experiment=simulation.experiment,
-        scan=simulation.stored_scan,
-        fwhm=simulation.base_fwhm,
-        device=simulation.device,
-        space=simulation.space,
-    ).intensity
+    curves: NDArray[Any]
+    if simulation.device == "cuda":  # without reflectivity, in single precision: half of the way back
+        simulator, rows, seen = _prepared(params, simulation)
+        curves = np.empty((len(rows), simulator.scan.points), np.float32)
+        simulator.fill(rows, seen, None, curves)
+    else:
+        curves = simulate(
+            params,
+            experiment=simulation.experiment,
+            scan=simulation.stored_scan,
+            fwhm=simulation.base_fwhm,
+            space=simulation.space,
+        ).intensity
     bad = ~np.isfinite(curves).all(axis=1)
     if bad.any():
         raise _failed(np.asarray(params)[bad][0])
     return store.round_curves(curves, simulation.mantissa_bits)
-
-
-def _rounded(curves: "Tensor", bits: int) -> "Tensor":
-    """A tensor of single precision, in its place as ``store.round_curves`` rounds arrays."""
-    import torch
-
-    if dropped := 23 - bits:
-        words = curves.view(torch.int32)
-        words += ((1 << (dropped - 1)) - 1) + ((words >> dropped) & 1)
-        words &= ~((1 << dropped) - 1)
-    return curves
 
 
 def _failed(row: NDArray[Any]) -> XrdError:

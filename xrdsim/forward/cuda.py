@@ -21,7 +21,7 @@ from xrdsim.forward.card import OnCard, by_owner, kernel_array, simulated
 from xrdsim.forward.prepare import Task
 from xrdsim.kernels import batch
 from xrdsim.kernels.convolve import SCALE, WIDTH, ZERO
-from xrdsim.kernels.reflectivity import BLOCK, MATRIX
+from xrdsim.kernels.reflectivity import MATRIX, PHASES, Optics
 from xrdsim.kernels.slopes import LEAST
 
 Array = NDArray[np.float64]
@@ -228,18 +228,18 @@ def _work(tasks: Sequence[Task], least: int, numbers_of: Callable[[Task, int], i
 
 def _curves(tasks: Sequence[Task], wanted: list[tuple[Out, bool]]) -> None:
     """Fill arrays, seen through the instrument or not."""
-    from xrdsim.kernels.cuda import THREADS, fill, observe, reflect
+    from xrdsim.kernels.cuda import THREADS, advance_all, fill, observe, reflect
 
     model, points = tasks[0].model, tasks[0].nodes.points
     outs = [kernel_array(out) for out, _ in wanted]
 
     def numbers(task: Task, most: int) -> int:
-        nodes, angles = task.nodes, len(task.model.optics.table) * BLOCK
+        nodes, angles = task.nodes, task.model.optics.coarse
         return 5 * most + 2 * MATRIX * angles + len(nodes.angle) + 2 * nodes.first + 1 + points * len(wanted) + 7
 
     for part in _work(tasks, 0, numbers, points * _travelling(outs)):
         n, slot, nodes, size = len(part.index), part.slot, part.nodes, len(part.nodes.angle)
-        angles = part.optics.table.shape[0] * BLOCK
+        angles = part.optics.coarse
         steps, coarse, at_nodes, weights, how, *results = slot.work.arrays(
             (n, 5, part.most),
             (n, 2 * MATRIX, angles),
@@ -252,7 +252,9 @@ def _curves(tasks: Sequence[Task], wanted: list[tuple[Out, bool]]) -> None:
         sigma, zero, scale, background, none, one, index = (how[i] for i in range(7))
         grid = -(-n // THREADS)
         _launch(fill, grid, slot, part.rows, model.profile, model.layer, model.accuracy, part.counts, steps)
-        _launch(reflect, n, slot, part.counts, steps, part.optics, coarse, at_nodes.reshape(n, size))
+        _launch(advance_all, -(-n * angles // THREADS), slot, part.counts, steps, part.optics, coarse)
+        grid = -(-n * _threads(part.optics, size) // THREADS)
+        _launch(reflect, grid, slot, part.counts, steps, part.optics, coarse, at_nodes.reshape(n, size))
         for result, (_, through) in zip(results, wanted, strict=True):
             see = (sigma, zero, scale, background) if through else (none, none, one, none)
             _launch(observe, n, slot, at_nodes, nodes, *see, 0, weights, result, 0)
@@ -269,19 +271,19 @@ def _linearize(tasks: Sequence[Task], nuisance: NDArray[np.int64], wanted: tuple
     outs = [kernel_array(out.reshape(len(out), -1)) for out in wanted]
 
     def numbers(task: Task, most: int) -> int:
-        nodes, angles = task.nodes, len(task.model.optics.table) * BLOCK
+        nodes, angles = task.nodes, task.model.optics.coarse
         each = 2 * MATRIX * angles + len(nodes.angle) + 2 * nodes.first + 1
         return int((5 + 4 * p) * most + 6 * p + (1 + p) * each + (2 + k) * points + 7)
 
     for part in _work(tasks, LEAST, numbers, (2 + k) * points if _travelling(outs) else 0):
         n, slot, nodes, size = len(part.index), part.slot, part.nodes, len(part.nodes.angle)
-        angles = part.optics.table.shape[0] * BLOCK
+        angles = part.optics.coarse
         steps, slopes, end, work, coarse, at_nodes, gradient, weights, how, plain, blurred, changes = slot.work.arrays(
             (n, 5, part.most),
             (n, 4, part.most, p),
             (n, p),
             (n, 5, p),
-            (n, 1 + p, MATRIX, 2 * angles),
+            (n, 1 + p, 2 * MATRIX, angles),
             (n, 1, size),
             (n, p, size),
             (n * p, 2 * nodes.first + 1),
@@ -294,8 +296,10 @@ def _linearize(tasks: Sequence[Task], nuisance: NDArray[np.int64], wanted: tuple
         sigma, zero, scale, _, none, one, index = (how[i] for i in range(7))
         first = (part.rows, model.profile, model.layer, part.counts, steps, slopes, end, work)
         _launch(cuda_jacobian.fill, -(-n // THREADS), slot, *first)
-        then = (model.layer, part.counts, steps, slopes, end, part.optics, coarse.view(np.complex128))
-        _launch(cuda_jacobian.linearize, n, slot, *then, at_nodes.reshape(n, size), gradient)
+        then = ((0.0,) * p, model.layer, part.counts, steps, slopes, end, part.optics, coarse)
+        _launch(cuda_jacobian.advance_all, -(-2 * n * angles // THREADS), slot, *then)
+        grid = -(-n * _threads(part.optics, size) // THREADS)
+        _launch(cuda_jacobian.linearize, grid, slot, part.optics, coarse, at_nodes.reshape(n, size), gradient)
         _launch(observe, n, slot, at_nodes, nodes, none, none, one, none, 0, weights, plain, 0)
         _launch(observe, n, slot, at_nodes, nodes, sigma, zero, one, none, 0, weights, blurred, 0)
         _launch(observe, n * p, slot, gradient, nodes, sigma, zero, scale, none, 0, weights, changes, 0)
@@ -311,6 +315,11 @@ def _travelling(outs: Sequence[OnCard]) -> int:
     return sum(isinstance(out, np.ndarray) for out in outs)
 
 
+def _threads(optics: Optics, nodes: int) -> int:
+    """Threads that interpolate to all nodes of a sample, as ``kernels.cuda.nodes_of`` numbers them."""
+    return -(-optics.ratio // PHASES) * -(-optics.grid // optics.ratio) + nodes - optics.grid
+
+
 def _parts(n: int, numbers: int, travel: int) -> list[slice]:
     """Parts of n samples that need so many numbers of double precision each, of which some travel back."""
     from numba import cuda
@@ -322,6 +331,13 @@ def _parts(n: int, numbers: int, travel: int) -> list[slice]:
     return [slice(a, b) for a, b in pairwise(ends)]
 
 
+def _kind(argument: OnCard) -> object:
+    """What of the type of an argument may differ between launches of one kernel."""
+    if isinstance(argument, tuple):
+        return type(argument), len(argument)
+    return getattr(argument, "dtype", None)
+
+
 _COMPILED: dict[tuple[object, ...], OnCard] = {}
 
 
@@ -329,7 +345,7 @@ def _launch(kernel: OnCard, blocks: int, slot: _Slot, *arguments: object) -> Non
     """Launch a kernel in the stream of a slot; from the second time on without looking at the types of arguments."""
     from xrdsim.kernels.cuda import THREADS
 
-    key = kernel, *(getattr(argument, "dtype", type(argument)) for argument in arguments)
+    key = kernel, *map(_kind, arguments)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*Grid size")  # few samples cannot fill a card
         launch = kernel[blocks, THREADS, slot.stream]

@@ -19,7 +19,7 @@ from xrdsim.profiles.profile import Profile
 from xrdsim.profiles.space import ParameterSpace
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from xrdsim.forward.tensors import Tensor
 
 Array = NDArray[np.float64]
 

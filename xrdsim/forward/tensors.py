@@ -17,7 +17,7 @@ from xrdsim.forward.simulator import NUISANCES, Seen, Simulator
 from xrdsim.units import FWHM_TO_SIGMA
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor as Tensor
 
 Array = NDArray[np.float64]
 
@@ -79,6 +79,17 @@ def linearize(
         slope[:, size + nuisances.index("fwhm")] *= FWHM_TO_SIGMA
     scale, background = (tensor(each[:, None], "cuda") for each in (seen.scale, seen.background))
     return reflectivity, scale * unscaled + background, slope
+
+
+def rounded(curves: "Tensor", bits: int) -> "Tensor":
+    """Curves of single precision with these bits of the mantissa, 1 to 23, in their place."""
+    import torch
+
+    if dropped := 23 - bits:
+        words = curves.view(torch.int32)
+        words += ((1 << (dropped - 1)) - 1) + ((words >> dropped) & 1)  # to even
+        words &= ~((1 << dropped) - 1)
+    return curves
 
 
 def tensor(values: NDArray[Any], device: str) -> "Tensor":
