@@ -320,7 +320,7 @@ def test_load_refuses_edited_weights(run, tmp_path):
         (lambda d: d["parameters"]["high"].__setitem__(0, 0.02), "was edited"),
         (lambda d: d["parameters"]["names"].reverse(), "was edited"),
         (lambda d: d["architecture"].__setitem__("hidden", 10**6), "was edited"),
-        (lambda d: d.__setitem__("version", 99), "version 99, this program reads up to 2; update"),
+        (lambda d: d.__setitem__("version", 99), "version 99, this program reads up to 3; update"),
     ],
 )
 def test_load_refuses_edited_and_newer_cards(run, tmp_path, change, message):
