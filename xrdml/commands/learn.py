@@ -53,7 +53,7 @@ def train(
         Path | None, typer.Option("--output", "-o", help="Folder for the trained model; default: runs/MODEL.")
     ] = None,
     epochs: Annotated[int, typer.Option(help="Passes over the training rows.")] = 16,
-    batch_size: Annotated[int, typer.Option(help="Curves in one step of the optimiser.")] = 128,
+    batch_size: Annotated[int | None, typer.Option(help="Curves in one step; default: 128, on a card 2048.")] = None,
     lr: Annotated[float | None, typer.Option(help="Largest learning rate; default: 2e-3, tuning 3e-4.")] = None,
     fine: Annotated[
         str | None, typer.Option(help="Parameters that the hierarchical model corrects; default: the most sensitive.")
