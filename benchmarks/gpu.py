@@ -110,6 +110,13 @@ def check() -> None:
         largest = (norm * span).max(axis=1)[:, None]
         print(f"| {name}, of the norm of each | {(apart / norm)[norm > 0.0].max():.1e} |")
         print(f"| {name}, of the largest | {(apart * span / largest).max():.1e} |", flush=True)
+    curves = [
+        xrdsim.simulate(rows, fwhm=0.0, rtol_dex=1e-3, device=device, precision=precision).reflectivity
+        for device, precision in (("cpu", "double"), ("cpu", "single"), ("cuda", "single"))
+    ]
+    large = curves[0] > 1e-7
+    apart = [np.sqrt(np.mean(np.log10(each / curves[0])[large] ** 2)) for each in curves[1:]]
+    print(f"| rounding of single precision, dex RMS: processor, card | {apart[0]:.1e}, {apart[1]:.1e} |", flush=True)
     options = {"fwhm": 30.0, "device": "cuda"}
     host, kept = (xrdsim.simulate(rows, output=output, **options) for output in ("numpy", "torch"))
     xrdsim.simulate(rows[::-1], output="torch", **options)  # leaves the first ones alone
@@ -130,6 +137,7 @@ def curves() -> None:
         row(f"torch, fwhm {fwhm:g}", MANY, lambda f=fwhm: kept(rows, f), 5, work, peak)
         row(f"host, fwhm {fwhm:g}", MANY, lambda f=fwhm: xrdsim.simulate(rows, fwhm=f, device="cuda"), 5, work, peak)
     row("fresh curves of a training, torch", MANY, lambda: learned(rows), 5)
+    row("single precision, torch, fwhm 0", MANY, lambda: kept(rows, 0.0, "single"), 5)
     for n in (2048, 1024, 1):
         row(
             "host, fwhm 30",
@@ -294,9 +302,9 @@ def kernels(rows: np.ndarray, fwhm: float) -> None:
     card.by_owner(wait)
 
 
-def kept(rows: np.ndarray, fwhm: float) -> None:
+def kept(rows: np.ndarray, fwhm: float, precision: str = "double") -> None:
     """Curves as tensors on the card."""
-    xrdsim.simulate(rows, fwhm=fwhm, device="cuda", output="torch")
+    xrdsim.simulate(rows, fwhm=fwhm, device="cuda", precision=precision, output="torch")
 
 
 def learned(rows: np.ndarray) -> None:
