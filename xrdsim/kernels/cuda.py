@@ -39,7 +39,7 @@ PAIR = 2 * MATRIX  # the matrices of both polarisations
 QUAD = PHASES * MATRIX  # matrices of one polarisation at nodes that are interpolated to together
 
 THREADS = 128
-"""Threads of a block: 96 are as fast on an H100, 64 and 160 are slower."""
+"""Threads of a block."""
 
 
 def on_card(function):
