@@ -94,6 +94,13 @@ def check() -> None:
         "linear, layers": (rows, {"convention": "linear", "layers": 20.0, "fwhm": 30.0}),
         "film": (thin, {"fwhm": 30.0, "reflection": YIG_ON_GGG_444}),
     }
+    wrong = []
+
+    def said(name: str, apart: float, most: float) -> None:
+        print(f"| {name} | {apart:.1e} |", flush=True)
+        if not apart <= most:
+            wrong.append(name)
+
     print("\n| curves | largest relative difference from the processor |\n|---|---|")
     for name, (params, options) in cases.items():
         here, there = (xrdsim.simulate(params, device=device, **options) for device in ("cpu", "cuda"))
@@ -101,21 +108,30 @@ def check() -> None:
             np.abs(a / b - 1.0).max()
             for a, b in ((there.reflectivity, here.reflectivity), (there.intensity, here.intensity))
         )
-        print(f"| {name} | {apart:.1e} |", flush=True)
+        said(name, apart, 1e-8)
     for name, params in (("derivatives", rows), ("derivatives, damage", damaged)):
         options = {"fwhm": rng.uniform(15.0, 100.0, FEW), **seen, "nuisances": ("zero", "fwhm", "scale", "background")}
         here, there = (xrdsim.linearize(params, device=device, **options).slope for device in ("cpu", "cuda"))
         norm, apart = (np.linalg.norm(each, axis=1) for each in (here, there - here))
         span = np.append(xrdsim.ParameterSpace().with_damage().span[: params.shape[1]], np.ones(4))
         largest = (norm * span).max(axis=1)[:, None]
-        print(f"| {name}, of the norm of each | {(apart / norm)[norm > 0.0].max():.1e} |")
-        print(f"| {name}, of the largest | {(apart * span / largest).max():.1e} |", flush=True)
+        said(f"{name}, of the norm of each", (apart / norm)[norm > 0.0].max(), 1e-5)
+        said(f"{name}, of the largest", (apart * span / largest).max(), 1e-8)
+    exact, *rough = (
+        xrdsim.simulate(rows, fwhm=0.0, rtol_dex=1e-3, device=device, precision=precision).reflectivity
+        for device, precision in (("cpu", "double"), ("cpu", "single"), ("cuda", "single"))
+    )
+    for name, found in zip(("processor", "card"), rough, strict=True):
+        apart = np.log10(found / exact)[exact > 1e-7]
+        said(f"rounding of single precision, {name}, dex RMS", np.sqrt(np.mean(apart**2)), 1e-5)
     options = {"fwhm": 30.0, "device": "cuda"}
     host, kept = (xrdsim.simulate(rows, output=output, **options) for output in ("numpy", "torch"))
     xrdsim.simulate(rows[::-1], output="torch", **options)  # leaves the first ones alone
-    print(f"| torch and host | {np.abs(kept.intensity.cpu().numpy() / host.intensity - 1.0).max():.1e} |")
+    said("torch and host", np.abs(kept.intensity.cpu().numpy() / host.intensity - 1.0).max(), 1e-12)
     host, kept = (xrdsim.linearize(rows, output=output, **options).slope for output in ("numpy", "torch"))
-    print(f"| derivatives, torch and host | {np.abs(kept.cpu().numpy() - host).max() / np.abs(host).max():.1e} |")
+    said("derivatives, torch and host", np.abs(kept.cpu().numpy() - host).max() / np.abs(host).max(), 1e-12)
+    if wrong:
+        raise AssertionError(f"too far apart: {', '.join(wrong)}")
 
 
 def curves() -> None:
@@ -130,6 +146,7 @@ def curves() -> None:
         row(f"torch, fwhm {fwhm:g}", MANY, lambda f=fwhm: kept(rows, f), 5, work, peak)
         row(f"host, fwhm {fwhm:g}", MANY, lambda f=fwhm: xrdsim.simulate(rows, fwhm=f, device="cuda"), 5, work, peak)
     row("fresh curves of a training, torch", MANY, lambda: learned(rows), 5)
+    row("single precision, torch, fwhm 0", MANY, lambda: kept(rows, 0.0, "single"), 5)
     for n in (2048, 1024, 1):
         row(
             "host, fwhm 30",
@@ -294,9 +311,9 @@ def kernels(rows: np.ndarray, fwhm: float) -> None:
     card.by_owner(wait)
 
 
-def kept(rows: np.ndarray, fwhm: float) -> None:
+def kept(rows: np.ndarray, fwhm: float, precision: str = "double") -> None:
     """Curves as tensors on the card."""
-    xrdsim.simulate(rows, fwhm=fwhm, device="cuda", output="torch")
+    xrdsim.simulate(rows, fwhm=fwhm, device="cuda", precision=precision, output="torch")
 
 
 def learned(rows: np.ndarray) -> None:

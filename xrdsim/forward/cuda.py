@@ -14,7 +14,7 @@ from itertools import cycle, pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from xrdsim.errors import DeviceError
 from xrdsim.forward.card import OnCard, by_owner, kernel_array, simulated
@@ -152,8 +152,8 @@ class _Room:
         """In bytes."""
         return 0 if self.flat is None else 8 * int(self.flat.size)
 
-    def arrays(self, *shapes: tuple[int, ...]) -> list[OnCard]:
-        """Arrays of double precision of these shapes, not initialised."""
+    def arrays(self, *shapes: tuple[int, ...], kind: DTypeLike = np.float64, small: int = 0) -> list[OnCard]:
+        """Arrays of these shapes, not initialised: the first ``small`` of a kind, the others of double precision."""
         from numba import cuda
 
         sizes = [math.prod(shape) for shape in shapes]
@@ -161,8 +161,10 @@ class _Room:
         if 8 * starts[-1] > self.size:
             self.flat = None  # given back first
             self.flat = cuda.device_array(starts[-1], np.float64)
-        parts = zip(starts[:-1], sizes, shapes, strict=True)
-        return [self.flat[start : start + size].reshape(shape) for start, size, shape in parts]
+        parts = [self.flat[start : start + size] for start, size in zip(starts[:-1], sizes, strict=True)]
+        if np.dtype(kind) != np.float64:
+            parts[:small] = [part.view(kind)[: part.size] for part in parts[:small]]
+        return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
 
 
 @lru_cache(1)
@@ -247,6 +249,8 @@ def _curves(tasks: Sequence[Task], wanted: list[tuple[Out, bool]]) -> None:
             (n, 2 * nodes.first + 1),
             (7, n),
             *[(n, 1, points)] * len(wanted),
+            kind=model.optics.table.dtype,
+            small=2,
         )
         slot.load(part.how, how)
         sigma, zero, scale, background, none, one, index = (how[i] for i in range(7))
@@ -334,7 +338,7 @@ def _parts(n: int, numbers: int, travel: int) -> list[slice]:
 def _kind(argument: OnCard) -> object:
     """What of the type of an argument may differ between launches of one kernel."""
     if isinstance(argument, tuple):
-        return type(argument), len(argument)
+        return type(argument), len(argument), getattr(argument[0], "dtype", None)
     return getattr(argument, "dtype", None)
 
 

@@ -93,7 +93,7 @@ def simulate(
     reflection, scan : what is measured, and at which angles.
     experiment : reflection, convention, monochromator, layers and accuracy in one record, instead of these.
     device : ``cpu``, or ``cuda`` for a graphics card.
-    precision : ``double``, or ``single`` for half the time (CPU only): where R > 1e-7, errors up to 3e-4 dex RMS
+    precision : ``double``, or ``single``, on a processor for half the time: where R > 1e-7, errors up to 3e-4 dex RMS
         of a curve and 2e-3 at a single angle.
     space : the profile, and ranges that its parameters must keep; ``None`` takes two Gaussians in default ranges.
     output : ``numpy``, or ``torch`` for curves as tensors, which stay on the card where ``device`` is one.
@@ -113,8 +113,6 @@ def simulate(
     check_device(device, ("cpu", "cuda"))
     tensors.check_output(output, device)
     check_defects(device, experiment)
-    if precision == "single" and device != "cpu":
-        raise ParameterError("precision single is for device cpu; leave one of the two out")
     chosen = space or ParameterSpace()
     rows = chosen.check(params)
     check_film(rows, chosen.profile, experiment.reflection)

@@ -261,6 +261,7 @@ class Simulator:
                 profile=profile,
                 damaged=damaged,
                 thickness=thickness,
+                precision="double" if derivatives else self.precision,
             )
             sigma, how = seen.fwhm[index] * FWHM_TO_SIGMA, seen.of(index)
             yield Task(self._columns(rows[index]), model, nodes, sigma, how.zero, how.scale, how.background, index)

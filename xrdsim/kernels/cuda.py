@@ -1,4 +1,4 @@
-"""The reflectivity on a graphics card, in double precision.
+"""The reflectivity on a graphics card. Steps and coarse angles are of the precision of the optics, the rest is double.
 
 The scalar functions are those of the processor: numba-cuda compiles the same lines for the card. Two things differ.
 There a vector of angles, here a thread has one coarse angle and keeps its transfer matrices in registers; and each
@@ -38,10 +38,8 @@ from xrdsim.kernels.steps import Steps, count_steps, fill_steps
 PAIR = 2 * MATRIX  # the matrices of both polarisations
 QUAD = PHASES * MATRIX  # matrices of one polarisation at nodes that are interpolated to together
 
-UNITY = (1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0)  # a transfer matrix of no steps
-
 THREADS = 128
-"""Threads of a block: 96 are as fast on an H100, 64 and 160 are slower."""
+"""Threads of a block."""
 
 
 def on_card(function):
@@ -66,12 +64,20 @@ def on_card(function):
 
 
 @jit
+def unity(like):
+    """A transfer matrix of no steps, of a precision."""
+    one, zero = type(like)(1.0), type(like)(0.0)
+    return one, zero, zero, zero, zero, zero, one, zero
+
+
+@jit
 def halvings(a_re, h):
     """How often φ = a·h must be halved for the polynomials in φ² to hold, and h² then."""
+    real = type(h)
     number = 0
     hh = h * h
-    while a_re * a_re * hh > REACH:
-        hh *= 0.25
+    while a_re * a_re * hh > real(REACH):
+        hh *= real(0.25)
         number += 1
     return number, hh
 
@@ -100,7 +106,7 @@ def transfer(optics, j, steps, count):
     f_re, f_im = optics[F_RE + j], optics[F_IM + j]
     sigma = optics[POLARISATION + j :]
     pi = optics[POLARISATION + 4 * BLOCK + j :]
-    m_sigma = m_pi = UNITY
+    m_sigma = m_pi = unity(f_re)
     for k in range(count - 1, -1, -1):
         h, g, e, alpha, beta = steps[0, k], steps[1, k], steps[2, k], steps[3, k], steps[4, k]
         number, hh = halvings(f_re - g, h)
@@ -212,7 +218,7 @@ def reflect(counts, steps, optics, coarse, out):
     if number < 1:
         return
     weight = optics.cluster_weight if in_cluster else optics.weight
-    element = cuda.local.array(QUAD, float64)
+    element = cuda.local.array(QUAD, coarse.dtype)
     seen = cuda.local.array(PHASES, float64)
     for k in range(PHASES):
         seen[k] = 0.0

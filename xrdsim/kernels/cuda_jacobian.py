@@ -8,7 +8,7 @@ factors would be multiplied with a zero, too.
 from numba import cuda, float64
 
 from xrdsim._jit import jit
-from xrdsim.kernels.cuda import QUAD, UNITY, advance, halvings, interpolate, nodes_of, of_grid, on_card
+from xrdsim.kernels.cuda import QUAD, advance, halvings, interpolate, nodes_of, of_grid, on_card, unity
 from xrdsim.kernels.reflectivity import (
     BLOCK,
     F_IM,
@@ -49,7 +49,7 @@ def transfer_tangents(unit, optics, at, j, steps, slopes, end, damaged, count, t
     f_re, f_im = optics[F_RE + j], optics[F_IM + j]
     s_re, s_im = optics[at + S_RE + j], optics[at + S_IM + j]
     s2_re, s2_im = optics[at + S2_RE + j], optics[at + S2_IM + j]
-    m = UNITY
+    m = unity(f_re)
     for i in range(K * len(unit)):
         total[i] = 0.0
     for k in range(count - 1, -1, -1):
