@@ -8,10 +8,11 @@ Of the minutes, which count from the start of the program, each round gets its s
 from the speed of a short trial, and the learning rate falls to its end within it. What is finished is on disk after
 every epoch: a round that is cut off by the clock is packed as far as it came.
 
-The first round computes in bfloat16 where that is faster; the last one in full precision (TF32 on a card): a posterior
-takes rounding for noise. Dmax1, to which curves are by far the most sensitive, has four times the weight in the
-estimate. Fresh curves in every epoch, half of them without damage; the ranges of three in ten are narrowed, so that the
-network learns to use what is known. The measurement model is that of whole curves. Everything is drawn from the seeds.
+Both compute in full precision (TF32 on a card): a posterior takes rounding for noise, and bfloat16 is no faster, since
+a card waits for the launches of its kernels. Dmax1, to which curves are by far the most sensitive, has four times the
+weight in the estimate. Fresh curves in every epoch, half of them without damage; the ranges of three in ten are
+narrowed, so that the network learns to use what is known. The measurement model is that of whole curves. Everything is
+drawn from the seeds.
 """
 
 import argparse
@@ -46,7 +47,7 @@ class Round(NamedTuple):
     full_precision: bool = False
 
 
-ROUNDS = {"first": Round(11, 0.78, 4e-3), "last": Round(12, 0.22, 8e-4, full_precision=True)}
+ROUNDS = {"first": Round(11, 0.78, 4e-3, full_precision=True), "last": Round(12, 0.22, 8e-4, full_precision=True)}
 
 ABOUT = {
     "purpose": "where a fit of a rocking curve of ion-implanted GGG 444, Cu Ka1, begins; posterior of its parameters",
