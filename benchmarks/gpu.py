@@ -199,8 +199,7 @@ def variants() -> None:
             row(f"curves, blocks of {threads} threads", MANY, curves_again, 5)
             row(f"slopes, blocks of {threads} threads", SOME, slopes_again, 3)
     for module, name, function, n, options in (
-        (plain, "advance_all", curves_again, MANY, {"max_registers": 96}),
-        (plain, "advance_all", curves_again, MANY, {"max_registers": 80}),
+        (plain, "reflect", curves_again, MANY, {"max_registers": 128}),
         (plain, "reflect", curves_again, MANY, {"max_registers": 96}),
         (slopes, "advance_all", slopes_again, SOME, {"max_registers": 168}),
         (slopes, "advance_all", slopes_again, SOME, {"max_registers": 128}),

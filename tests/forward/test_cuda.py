@@ -229,7 +229,7 @@ def test_the_kernels_compile(monkeypatch, capability):
     from numba.cuda import dispatcher
 
     from xrdsim.kernels import cuda_jacobian as slopes_of
-    from xrdsim.kernels.cuda import advance_all, count, fill, observe, place, reflect
+    from xrdsim.kernels.cuda import count, fill, observe, place, reflect, transfer
 
     if not card.has_compiler():
         pytest.skip("the compiler of the CUDA toolkit is not installed")
@@ -244,7 +244,6 @@ def test_the_kernels_compile(monkeypatch, capability):
         (place, (real[2], types.Array(types.int64, 1, "C"), types.Array(types.float32, 2, "C"))),
         (count, (real[2], profile, layer, accuracy, types.int64, counts)),
         (fill, (real[2], profile, layer, accuracy, counts, real[3])),
-        (advance_all, (counts, real[3], optics, real[3])),
         (reflect, (counts, real[3], optics, real[3], real[2])),
         (slopes_of.fill, (real[2], profile, layer, counts, real[3], real[4], real[2], real[3])),
         (slopes_of.advance_all, (unit, layer, counts, real[3], real[4], real[2], optics, real[4])),
@@ -256,13 +255,15 @@ def test_the_kernels_compile(monkeypatch, capability):
     optics = typeof(prepare(COARSE, precision="single").optics)
     for kernel, signature in (
         (fill, (real[2], profile, layer, accuracy, counts, small[3])),
-        (advance_all, (counts, small[3], optics, small[3])),
         (reflect, (counts, small[3], optics, small[3], real[2])),
     ):
         code, _ = cuda.compile_ptx(kernel.py_func, signature, cc=capability)
-        if kernel is advance_all:
-            assert "mul.f64" not in code
-            assert "fma.rn.f64" not in code
+        assert f"sm_{capability[0]}{capability[1]}" in code
+    signature = (small[1], types.int64, small[2], types.int64)
+    code, _ = cuda.compile_ptx(transfer.py_func, signature, device=True, cc=capability)
+    assert "fma.rn.f32" in code
+    assert "mul.f64" not in code
+    assert "fma.rn.f64" not in code
 
 
 def test_the_extra_is_named(monkeypatch, demonstration):

@@ -230,7 +230,7 @@ def _work(tasks: Sequence[Task], least: int, numbers_of: Callable[[Task, int], i
 
 def _curves(tasks: Sequence[Task], wanted: list[tuple[Out, bool]]) -> None:
     """Fill arrays, seen through the instrument or not."""
-    from xrdsim.kernels.cuda import THREADS, advance_all, fill, observe, reflect
+    from xrdsim.kernels.cuda import THREADS, fill, observe, reflect
 
     model, points = tasks[0].model, tasks[0].nodes.points
     outs = [kernel_array(out) for out, _ in wanted]
@@ -256,9 +256,7 @@ def _curves(tasks: Sequence[Task], wanted: list[tuple[Out, bool]]) -> None:
         sigma, zero, scale, background, none, one, index = (how[i] for i in range(7))
         grid = -(-n // THREADS)
         _launch(fill, grid, slot, part.rows, model.profile, model.layer, model.accuracy, part.counts, steps)
-        _launch(advance_all, -(-n * angles // THREADS), slot, part.counts, steps, part.optics, coarse)
-        grid = -(-n * _threads(part.optics, size) // THREADS)
-        _launch(reflect, grid, slot, part.counts, steps, part.optics, coarse, at_nodes.reshape(n, size))
+        _launch(reflect, n, slot, part.counts, steps, part.optics, coarse, at_nodes.reshape(n, size))
         for result, (_, through) in zip(results, wanted, strict=True):
             see = (sigma, zero, scale, background) if through else (none, none, one, none)
             _launch(observe, n, slot, at_nodes, nodes, *see, 0, weights, result, 0)

@@ -4,9 +4,6 @@ The scalar functions are those of the processor: numba-cuda compiles the same li
 There a vector of angles, here a thread has one coarse angle and keeps its transfer matrices in registers; and each
 thread halves the argument of cos φ as often as its own angle needs, not as often as that of a whole block.
 
-Threads are numbered through all samples, so that none is idle where a sample has not as many angles as a block has
-threads; what one of them computes does not depend on the others.
-
 Threads that work on neighbouring angles read and write neighbouring numbers: a quantity is a row over the angles.
 """
 
@@ -29,7 +26,7 @@ from xrdsim.kernels.reflectivity import (
     S2_RE,
     S_IM,
     S_RE,
-    ratio_squared,
+    intensity,
 )
 from xrdsim.kernels.slopes import at_least
 from xrdsim.kernels.step import REACH, double, even_functions, matrix_of_step
@@ -127,6 +124,15 @@ def transfer(optics, j, steps, count):
 
 
 @jit
+def taps(optics, node):
+    """First coarse angle of a node, and whether its weights are those of the cluster, and which."""
+    if node < optics.grid:
+        phase = node % optics.ratio
+        return optics.first[phase // PHASES] + node // optics.ratio, False, phase
+    return optics.cluster_first[node - optics.grid], True, node - optics.grid
+
+
+@jit
 def of_grid(optics):
     """How many threads interpolate to the nodes of the grid, and how many of them in a row use the same weights."""
     columns = -(-optics.grid // optics.ratio)
@@ -191,58 +197,46 @@ def fill(params, profile, layer, accuracy, counts, steps):
 
 
 @on_card
-def advance_all(counts, steps, optics, coarse):
-    """Transfer matrices (n, PAIR, coarse angles) of both polarisations: a thread a sample and a coarse angle."""
-    i = cuda.grid(1)
-    angles = coarse.shape[2]
-    sample, angle = i // angles, i % angles
-    if sample < len(coarse):
-        number = 0
-        for s in range(counts.shape[1]):
-            number += counts[sample, s]
-        sigma, pi = transfer(optics.table[angle // BLOCK], angle % BLOCK, steps[sample], number)
-        for row in range(MATRIX):
-            coarse[sample, row, angle] = sigma[row]
-            coarse[sample, MATRIX + row, angle] = pi[row]
-
-
-@on_card
 def reflect(counts, steps, optics, coarse, out):
-    """Reflectivity (n, nodes) from the transfer matrices: a thread a sample and the nodes of ``nodes_of``."""
-    i = cuda.grid(1)
-    threads = of_grid(optics)[0] + out.shape[1] - optics.grid
-    sample = i // threads
-    if sample >= len(out):
-        return
-    node, number, first, in_cluster, row = nodes_of(optics, i % threads)
-    if number < 1:
-        return
-    weight = optics.cluster_weight if in_cluster else optics.weight
-    element = cuda.local.array(QUAD, coarse.dtype)
-    seen = cuda.local.array(PHASES, float64)
-    for k in range(PHASES):
-        seen[k] = 0.0
+    """Reflectivity (n, nodes): a block a sample, threads first over coarse angles, then over nodes.
+
+    ``coarse`` (n, PAIR, coarse angles) is workspace. A block writes and reads its own part of it, which stays in the
+    caches: with a launch of its own for the transfer matrices they travel through the memory of the card, and curves
+    take half as long again.
+    """
+    sample = cuda.blockIdx.x
+    element = cuda.local.array(PAIR, float64)
+    below = cuda.local.array((1, 4), float64)
+    rows = coarse[sample]
+    number = 0
+    for s in range(counts.shape[1]):
+        number += counts[sample, s]
+    for i in range(cuda.threadIdx.x, rows.shape[1], cuda.blockDim.x):
+        sigma, pi = transfer(optics.table[i // BLOCK], i % BLOCK, steps[sample], number)
+        for row in range(MATRIX):
+            rows[row, i] = sigma[row]
+            rows[MATRIX + row, i] = pi[row]
+    cuda.syncthreads()
     rest = optics.film_thickness
-    if rest > 0.0:
-        total = 0
-        for s in range(counts.shape[1]):
-            total += counts[sample, s]
-        for k in range(total):
-            rest -= steps[sample, 0, k]
+    for k in range(number):
+        rest -= steps[sample, 0, k]
     share = 1.0 / (1.0 + optics.monochromator)
-    for p in range(2):
-        interpolate(coarse[sample], MATRIX * p, first, weight, row, number, element)
-        for k in range(PHASES):
-            if k < number:
-                a_re, a_im = optics.substrate[node + k, 2 * p], optics.substrate[node + k, 2 * p + 1]
-                if optics.film_thickness > 0.0:
-                    above = on_film(optics, node + k, p, rest)
-                    a_re, a_im = above.real, above.imag
-                seen[k] += share * ratio_squared(element, MATRIX * k, a_re, a_im)
-        share = 1.0 - share
-    for k in range(PHASES):
-        if k < number:
-            out[sample, node + k] = optics.factor[node + k] * seen[k]
+    for node in range(cuda.threadIdx.x, out.shape[1], cuda.blockDim.x):
+        first, in_cluster, which = taps(optics, node)
+        weight = optics.cluster_weight[which] if in_cluster else optics.weight[which]
+        for row in range(PAIR):
+            element[row] = 0.0
+        for t in range(len(weight)):
+            for row in range(PAIR):
+                element[row] += weight[t] * rows[row, first + t]
+        if optics.film_thickness > 0.0:
+            for p in range(2):
+                above = on_film(optics, node, p, rest)
+                below[0, 2 * p] = above.real
+                below[0, 2 * p + 1] = above.imag
+            out[sample, node] = optics.factor[node] * intensity(element, 0, below, 0, share)
+        else:
+            out[sample, node] = optics.factor[node] * intensity(element, 0, optics.substrate, node, share)
 
 
 @on_card
