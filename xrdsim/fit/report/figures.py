@@ -127,7 +127,7 @@ def draw_series(fits: Sequence[Fit]) -> Figure:
     drawn = Figure(figsize=(12, min(5.0 + 0.35 * count, 16.0)), layout="constrained")
     left, right = drawn.subplots(1, 2, width_ratios=[1.6, 1])
     colors = matplotlib.colormaps["viridis"](np.linspace(0.0, 0.85, count))
-    decades = _decades(fits)
+    decades, furthest = _decades(fits), max(float(fit.angle[-1]) for fit in fits)
     for i, (fit, color) in enumerate(zip(fits, colors, strict=True)):
         shift = 10.0 ** (-decades * i) / np.nanmax(fit.measured)
         shown = np.where(fit.measured > 0.0, shift * fit.measured, np.nan)
@@ -136,7 +136,7 @@ def draw_series(fits: Sequence[Fit]) -> Figure:
         end = shift * np.median(fit.model[-max(len(fit.model) // 40, 1) :])
         left.annotate(
             _label(fit, i),
-            (fit.angle[-1], end),
+            (furthest, end),  # beside all curves, also where another one is longer
             xytext=(4, 0),
             textcoords="offset points",
             va="center",
