@@ -11,7 +11,8 @@ from xrdsim.commands.options import (
     AroundOption,
     ConventionOption,
     DamageOption,
-    ReflectionOptions,
+    FormatOption,
+    MeasuredReflection,
     SpaceOption,
     WidthOption,
     space_of,
@@ -34,7 +35,10 @@ class File:
 
     panel: ClassVar[str] = "File"
     per_count: Annotated[
-        float | None, typer.Option(help="Intensity of one count; default: what the file says, else log10 is compared.")
+        float | None,
+        typer.Option(
+            help="Intensity of one count; default: what the file says, else found in the intensities or their scatter."
+        ),
     ] = None
     offset: Annotated[
         float | None, typer.Option(help="Counts that were added: intensity = per count·(N + offset); default: 0.")
@@ -218,7 +222,10 @@ class Search:
     model: Annotated[
         str | None, typer.Option(help="Trained network that proposes starts, or 'none'; default: the pretrained one.")
     ] = None
-    budget: Annotated[str, typer.Option(help="Time after which the fit of a curve is cut off.")] = "30s"
+    budget: Annotated[
+        str | None,
+        typer.Option(help="Time after which a fit is cut off, as 90s or 5min; default: 3min for each curve of a fit."),
+    ] = None
     effort: Annotated[float, typer.Option(help="Work of the search relative to the usual one.")] = 1.0
     jobs: Annotated[int, typer.Option(help="Curves at once; the cores are shared among them.")] = 1
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0
@@ -236,6 +243,7 @@ class Output:
         typer.Option(help="Also the profile likelihood of this parameter, zero or fwhm (repeatable)."),
     ] = None
     html: Annotated[bool, typer.Option("--html", help="Also write a page that shows everything.")] = False
+    figures: FormatOption = "png"
     strict: Annotated[bool, typer.Option("--strict", help="Exit code 2 unless every curve is solved.")] = False
 
 
@@ -243,7 +251,7 @@ def choices_of(
     file: File,
     points: Points,
     instrument: Instrument,
-    reflection: ReflectionOptions,
+    reflection: MeasuredReflection,
     unknown: Unknown,
     fitting: dict[str, Any],
     start: Path | None = None,
@@ -303,7 +311,7 @@ def sample_of(
     file: File,
     points: Points,
     instrument: Instrument,
-    reflection: ReflectionOptions,
+    reflection: MeasuredReflection,
     unknown: Unknown,
     together: Together,
 ) -> "Sample":
@@ -353,7 +361,7 @@ def sample_of(
     return Sample(entries=tuple(entries), damage=unknown.damage, damage_exponent=exponent, defects=loops)
 
 
-def claim_of(reflection: ReflectionOptions, table: "Json | None", described: dict[str, Any]) -> "Claim":
+def claim_of(reflection: MeasuredReflection, table: "Json | None", described: dict[str, Any]) -> "Claim":
     """What options claim of a curve, its table being one of theirs; what is to be said of the reflection is said."""
     from xrdsim.commands.terminal import warn
     from xrdsim.fit.judgement.stated import Claim

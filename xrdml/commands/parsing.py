@@ -48,10 +48,12 @@ def prior_of(text: str) -> tuple[str, tuple[float, float]]:
         raise ParameterError(f"--prior {text!r} must be NAME=MEAN:STD") from None
 
 
-def seconds_of(text: str) -> float:
+def seconds_of(text: str | None) -> float | None:
     """``10s``, ``2min`` or a number of seconds."""
     from xrdsim.errors import ParameterError
 
+    if text is None:
+        return None
     number, unit = text.strip().rstrip("smin "), text.strip().lstrip("0123456789. ")
     try:
         return float(number) * {"": 1.0, "s": 1.0, "min": 60.0, "m": 60.0}[unit]

@@ -1,12 +1,12 @@
 from .fitting import describe as describe
 from .fitting import fit_curve as fit_curve
+from .judgement.estimate import Estimate as Estimate
 from .measurement import Measurement as Measurement
 from .preparation import measurement_of as measurement_of
 from .problem import Problem as Problem
 from .problem import Unknowns as Unknowns
 from .refinement import Refined as Refined
 from .refinement import refine as refine
-from .result import Estimate as Estimate
 from .result import Fit as Fit
 from .result import Minimum as Minimum
 from .result import Verdict as Verdict

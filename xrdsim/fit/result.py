@@ -1,8 +1,8 @@
 """What a fit says about a measured curve, as records and as plain values."""
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
@@ -10,6 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from xrdsim.curves.record import Aside
+from xrdsim.fit.judgement.estimate import Estimate, logarithm
 from xrdsim.fit.likelihood import Likelihood
 from xrdsim.fit.unknowns import Array
 from xrdsim.limits import Json
@@ -40,74 +42,6 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """A parameter: its value at the best minimum, standard deviation and interval of 90 % probability.
-
-    The interval is placed so that the value is as near to its middle as the posterior allows. A parameter that is tied
-    has the numbers of the one that it follows. ``open_low`` and ``open_high`` say that the interval reaches a limit of
-    the range, ``at_limit`` that the value does; ``kind`` is that of the profile's table. Where nothing says how certain
-    it is, std, low and high are NaN.
-    """
-
-    name: str
-    unit: str
-    value: float
-    std: float
-    low: float
-    high: float
-    determined: bool
-    fixed: bool = False
-    open_low: bool = False
-    open_high: bool = False
-    at_limit: bool = False
-    tied_to: str = ""
-    kind: str = ""
-
-    @property
-    def remark(self) -> str:
-        """What a reader should know of it, or nothing."""
-        return self.words(lambda value: f"{value:.4g}")
-
-    def words(self, number: Callable[[float], str]) -> str:
-        """The remark, with its numbers as ``number`` writes them."""
-        if self.fixed:
-            return "fixed"
-        if math.isnan(self.std):
-            return "no interval"
-        text = ""
-        if self.open_low and self.open_high and not self.determined:
-            text = "any value of its range fits"
-        elif self.open_low:
-            text = f"any value below {number(self.high)} fits"
-        elif self.open_high:
-            text = f"any value above {number(self.low)} fits"
-        if not self.determined:
-            text = f"not determined: {text}" if text else "not determined"
-        if self.at_limit:
-            text = f"at its limit {number(self.value)}; {text or 'one-sided'}"
-        return "; ".join(filter(None, (f"tied to {self.tied_to}" if self.tied_to else "", text)))
-
-
-LOG = "ln_"
-"""Begins the name of the logarithm of a quantity, of densities and radii of loops."""
-
-_UNITS = {"density": "1/cm³", "radius": "Å"}
-
-
-def natural(each: Estimate) -> Estimate:
-    """The quantity whose logarithm was estimated, with the unit of densities and radii."""
-    name, value = each.name.removeprefix(LOG), math.exp(each.value)
-    made = replace(each, name=name, unit=_UNITS[name.split("_")[0]], value=value, std=value * each.std)
-    return replace(made, low=math.exp(each.low), high=math.exp(each.high))
-
-
-def logarithm(each: Estimate) -> Estimate:
-    """Inverse of ``natural``."""
-    made = replace(each, name=LOG + each.name, unit="1", value=math.log(each.value), std=each.std / each.value)
-    return replace(made, low=math.log(each.low), high=math.log(each.high))
-
-
-@dataclass(frozen=True)
 class Minimum:
     """One of the distinct solutions.
 
@@ -127,12 +61,33 @@ class Minimum:
 
 
 class FittedCurve(NamedTuple):
-    """Angle [arcsec], measured and model intensity in the unit of the file, and whether a point was fitted, (n,)."""
+    """The points (n,) of a curve and what the model makes of them.
+
+    Attributes
+    ----------
+    angle : from the substrate peak [arcsec].
+    measured, model : intensity in the unit of the file.
+    used : whether a point was fitted.
+    sigma : standard deviation of the measured intensity about the model: noise, and what the model may be wrong by;
+        NaN where the noise is unknown.
+    residual : signed root of what the point adds to χ², positive where more was measured; in standard deviations. But
+        for few counts that is (measured − model)/sigma.
+    left_out : why a point was not fitted, a ``xrdsim.curves.record.LeftOut``; empty where it was.
+    """
 
     angle: Array
     measured: Array
     model: Array
     used: NDArray[np.bool_]
+    sigma: Array
+    residual: Array
+    left_out: NDArray[np.str_]
+
+    @property
+    def log_ratio(self) -> Array:
+        """log10 measured/model (n,), NaN where nothing was measured."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(np.log10(np.where(self.measured > 0.0, self.measured, np.nan) / self.model))
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,11 +97,14 @@ class CurveFit:
     Attributes
     ----------
     source, note, reflection : the file, what it was taken for, and crystal with indices.
+    assumed : what was taken for granted: reflection, radiation, instrument and damage.
     verdict, reason : ``solved`` where the model describes this curve, else ``not described``; a sentence.
     remark : what else is to be said of it, or nothing.
     reduced_chi2, mean_abs_log10, rms_dex : as of ``Fit``, of this curve.
     misfit_from : angle [arcsec] from which on the mean |log10| is taken.
     shown : its points and the model.
+    aside : points of its file that the model is not compared with, and why.
+    estimated : whether its noise is estimated from the scatter of its points.
     fitted : whether it was; a curve that was not has its own scale, background, zero and instrument only.
     measurement : its scale, background, zero and instrument.
     """
@@ -160,6 +118,9 @@ class CurveFit:
     mean_abs_log10: float
     rms_dex: float
     shown: FittedCurve
+    assumed: str = ""
+    aside: tuple[Aside, ...] = ()
+    estimated: bool = False
     remark: str = ""
     misfit_from: float = math.nan
     fitted: bool = True
@@ -167,7 +128,7 @@ class CurveFit:
 
     def to_dict(self) -> Json:
         """Plain values for JSON."""
-        values: Json = {name: getattr(self, name) for name in ("source", "note", "reflection", "fitted")}
+        values: Json = {name: getattr(self, name) for name in ("source", "note", "reflection", "assumed", "fitted")}
         of_measurement = {each.name + _suffix(each): each for each in self.measurement}
         return {
             **values,
@@ -183,11 +144,13 @@ class CurveFit:
 
 
 class FittedProfile(NamedTuple):
-    """Depth [Å] and strain, (d,), and its 2.5, 16, 84 and 97.5 % quantiles, (4, d)."""
+    """Depth [Å] and strain, (d,), and its 2.5, 16, 84 and 97.5 % quantiles, (4, d); with damage also these of E."""
 
     depth: Array
     strain: Array
     band: Array
+    damage: Array | None = None
+    damage_band: Array | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,6 +178,7 @@ class Fit:
     uncertainty : method and effective sample size of the intervals.
     curves : what it makes of each of its curves, and of those that were only compared.
     depth, strain, band : (d,) [Å], (d,) and (4, d): 2.5, 16, 84 and 97.5 % quantiles of the strain.
+    damage, damage_band : (d,) and (4, d), the static Debye–Waller factor E; None without damage.
     seconds, evaluations, ended : of the search.
     settings : what it takes to repeat it.
     likelihoods : profile likelihoods that were asked for.
@@ -245,6 +209,8 @@ class Fit:
     assumed: str = ""
     notes: tuple[str, ...] = ()
     defects: tuple[Estimate, ...] = ()
+    damage: Array | None = None
+    damage_band: Array | None = None
 
     def __getitem__(self, name: str) -> Estimate:
         """The estimate of a parameter, of the measurement, of loops or their logarithms, or of a derived quantity."""
@@ -281,11 +247,17 @@ class Fit:
 
     @property
     def profile(self) -> FittedProfile:
-        """The strain profile and its bands."""
-        return FittedProfile(self.depth, self.strain, self.band)
+        """The profiles of strain and damage, and their bands."""
+        return FittedProfile(self.depth, self.strain, self.band, self.damage, self.damage_band)
 
-    def save(self, folder: str | Path, *, html: bool = False) -> list[Path]:
-        """Write ``result.json``, ``fit.png`` and with ``html`` also ``fit.html`` into a folder.
+    def save(self, folder: str | Path, *, html: bool = False, figures: str = "png") -> list[Path]:
+        """Write ``result.json``, ``fit.png``, ``profile.csv`` and ``curve.csv`` into a folder, as ``xrd fit`` does.
+
+        Parameters
+        ----------
+        folder : is made where there is none.
+        html : also write ``fit.html``.
+        figures : their format: png, svg or pdf.
 
         Raises
         ------
@@ -294,7 +266,7 @@ class Fit:
         """
         from xrdsim.fit.report.page import write
 
-        return write(self, Path(folder), with_page=html)
+        return write(self, Path(folder), with_page=html, figures=figures)
 
     def to_dict(self) -> Json:
         """Plain values for JSON."""
@@ -336,7 +308,7 @@ class Fit:
             "settings": self.settings,
             "curve": _points(self.curve),
             **({"curves": [each.to_dict() for each in self.curves]} if len(self.curves) > 1 else {}),
-            "profile": {name: getattr(self, name).tolist() for name in ("depth", "strain", "band")},
+            "profile": {name: values.tolist() for name, values in self.profile._asdict().items() if values is not None},
         }
 
 
@@ -351,7 +323,7 @@ def _misfit(of: Fit | CurveFit) -> Json:
 
 
 def _points(shown: FittedCurve) -> Json:
-    return {name: values.tolist() for name, values in shown._asdict().items()}
+    return {name: getattr(shown, name).tolist() for name in ("angle", "measured", "model", "used")}
 
 
 def _likelihood(each: Likelihood) -> Json:

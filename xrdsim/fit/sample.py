@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 
 from xrdsim.curves.curve import Curve
-from xrdsim.errors import ParameterError, XrdError
+from xrdsim.errors import ParameterError, XrdError, unreadable
 from xrdsim.experiment.defects import USUAL
 from xrdsim.experiment.files import refuse_unknown
 from xrdsim.experiment.notation import written
 from xrdsim.experiment.setup import DAMAGE_EXPONENT, Experiment, damage_power
+from xrdsim.fit.judgement.estimate import Estimate
 from xrdsim.fit.judgement.evidence import best_backgrounds, best_instruments
 from xrdsim.fit.judgement.stated import Claim
 from xrdsim.fit.judgement.verdict import FINAL, compare
@@ -27,7 +28,8 @@ from xrdsim.fit.measurement import Measurement
 from xrdsim.fit.preparation import WHOLE, measurement_of
 from xrdsim.fit.problem import Problem
 from xrdsim.fit.refinement import refine
-from xrdsim.fit.result import CurveFit, Estimate, Fit
+from xrdsim.fit.result import CurveFit, Fit
+from xrdsim.fit.settings import assumed
 from xrdsim.fit.unknowns import Array, UnknownDefects
 from xrdsim.limits import Json, read_toml
 from xrdsim.profiles.space import ParameterSpace
@@ -138,7 +140,7 @@ def read_sample_toml(path: str | Path) -> Sample:
     try:
         content = read_toml(path)
     except (OSError, ValueError) as error:
-        raise ParameterError(f"{path} cannot be read as TOML: {error}") from error
+        raise unreadable(path, "TOML", error) from error
     refuse_unknown(("damage", "damage_exponent", "defects", "reflection", "curves"), content, str(path))
     tables = content.get("curves")
     if not (isinstance(tables, list) and tables and all(isinstance(each, dict) for each in tables)):
@@ -269,7 +271,8 @@ def foretold(fit: Fit, given: Problem, entries: Sequence[Entry], damage_exponent
         alone, start = best_instruments(alone, start, math.inf)
         end = refine(alone, start[:1], rtol_dex=FINAL)
         found.append(_compared(alone, end.x, end.linear))
-    return replace(fit, curves=(*fit.curves, *found))
+    curves = (*fit.curves, *found)
+    return replace(fit, curves=curves, assumed=assumed(curves))
 
 
 def _compared(alone: Problem, x: Array, linear: Array) -> CurveFit:

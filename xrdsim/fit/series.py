@@ -19,12 +19,13 @@ from xrdsim.curves.curve import Curve, read_curve
 from xrdsim.errors import ParameterError, XrdError
 from xrdsim.experiment.instrument import Instrument
 from xrdsim.experiment.setup import DAMAGE_EXPONENT, Experiment
-from xrdsim.fit.fitting import BUDGET, fit_curve
+from xrdsim.fit.fitting import fit_curve
+from xrdsim.fit.judgement.estimate import Estimate
 from xrdsim.fit.judgement.stated import Claim
 from xrdsim.fit.preparation import TOLERANCE
 from xrdsim.fit.problem import Problem, Unknowns, problem
 from xrdsim.fit.refinement import refine
-from xrdsim.fit.result import Estimate, Fit
+from xrdsim.fit.result import Fit
 from xrdsim.fit.sample import Keywords, Sample, foretold, joint_problem
 from xrdsim.fit.unknowns import Array, Background, UnknownDefects
 from xrdsim.observation.shapes import AUTO
@@ -78,7 +79,7 @@ def fit(
     exclude: tuple[tuple[float, float], ...] = (),
     experiment: Experiment | None = None,
     starts: Starts | None = None,
-    budget: float = BUDGET,
+    budget: float | None = None,
     effort: float = 1.0,
     seed: int = 0,
     chains: bool = False,

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xrdsim.errors import ParameterError
+from xrdsim.errors import ParameterError, unreadable
 from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
 from xrdsim.experiment.setup import Experiment
 from xrdsim.forward.diffuse.beams import exponents
@@ -209,7 +209,7 @@ def _columns(path: str | Path, needed: tuple[str, ...], optional: tuple[str, ...
     try:
         rows = list(csv.reader(io.StringIO(read_bytes(path, LARGEST_TABLE).decode("utf-8-sig"), newline="")))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ParameterError(f"{path} cannot be read as CSV: {error}") from error
+        raise unreadable(path, "CSV", error) from error
     names = [name.strip() for name in rows[0]] if rows else []
     if missing := [name for name in needed if name not in names]:
         raise ParameterError(f"{path} needs a header with the columns {', '.join(needed)}; {missing[0]} is missing")

@@ -136,7 +136,7 @@ def _coarse(angle_bytes: bytes, spacing: float, wave_of_angle: float) -> Coarse:
     low, high = float(angle.min()), float(angle.max())
     if spacing <= 0.0 or (high - low) / spacing + TAPS >= len(angle):
         return Coarse(angle * wave_of_angle, np.arange(len(angle)), np.ones((len(angle), 1)))
-    start = low - (TAPS // 2) * spacing
+    start = (math.floor(low / spacing) - TAPS // 2) * spacing  # a grid that does not move with the nodes
     place = (angle - start) / spacing
     first = np.floor(place).astype(np.int64) - (TAPS // 2 - 1)
     points = int(first.max()) + TAPS
