@@ -90,8 +90,9 @@ def test_loops_are_recovered_within_their_errors(curve):
     assert bare.layout.names == given.layout.names[:-2]
     assert not bare.priors
     without = refine(bare, bare.coordinates(PROFILES[:1]))
-    x, _ = with_loops(given, without.x, math.inf)
-    found = refine(given, x[:1])
+    starts = with_loops(given, without.x, math.inf)
+    assert starts.shape == (2, len(given.layout))  # and its mirrored partner
+    found = refine(given, starts[:1])
     assert found.objective[0] < 0.5 * (given.freedom + 4.0 * math.sqrt(2.0 * given.freedom)) < without.objective[0]
     fit = fit_curve(given, begin=found.x, only_refine=True)
     assert fit.verdict == Verdict.SOLVED
@@ -164,3 +165,13 @@ def test_a_file_says_with_what_to_begin_and_what_stays(tmp_path):
 def test_loops_that_are_refused(tmp_path, make, words):
     with pytest.raises(ParameterError, match=re.escape(words)):
         make(tmp_path / "loops.toml")
+
+
+def test_so_many_loops_that_the_substrate_diffracts_nothing(curve):
+    """A step of the fit may go there: curve and derivatives are finite, and nothing overflows."""
+    given = posed(curve, "layer+substrate")
+    x = given.coordinates(PROFILES[:1])
+    x[:, -2:] = given.layout.high[-2:]
+    state = given.evaluate(x)
+    assert np.isfinite(state.gradient).all()
+    assert np.isfinite(state.hessian).all()

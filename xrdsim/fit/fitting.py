@@ -30,7 +30,7 @@ from xrdsim.fit.posterior import LEVEL, Posterior, laplace, posterior
 from xrdsim.fit.problem import Problem, problem
 from xrdsim.fit.refinement import METHODS, Refined, refine
 from xrdsim.fit.result import Fit, FittedProfile, Minimum, Verdict
-from xrdsim.fit.search import Ending, distinct, search, valleys, with_loops
+from xrdsim.fit.search import Ending, distinct, search, valleys
 from xrdsim.fit.settings import assumed, settings_to_dict
 from xrdsim.fit.unknowns import INTENSITY, Array
 from xrdsim.forward.derived import UNITS, damage_profile, depth_end, derived, largest_strain, strain_profile
@@ -115,9 +115,6 @@ def fit_curve(
     first = None if starts is None else given.coordinates(given.space.check(starts))
     if begin is not None:
         first = begin if first is None else np.concatenate([first, begin])
-    wanted = given
-    if given.defects is not None and not only_refine:  # loops are added to what is found without
-        given, first = given.among(None), None if first is None else first[:, : given.layout.shared.start]
     if only_refine:
         if first is None:
             raise ParameterError("a refinement needs a start")
@@ -137,18 +134,18 @@ def fit_curve(
         x, objective = valleys(given, x, objective)
         if time.perf_counter() > ends[0]:
             ended = Ending.BUDGET
-    if given is not wanted:
-        given = wanted
-        x, objective = with_loops(given, x[: _NEARLY[-1][0]], ends[1])
     last = max(ends[1], time.perf_counter() + _LEAST)
     final = partial(METHODS[method], max_iter=max_iter, rtol_dex=FINAL, until=last)
-    given, refined, x, objective = _by_evidence(given, x, objective, final, last)
-    if time.perf_counter() > ends[1]:
-        ended = Ending.BUDGET
-    x = np.concatenate([refined.x, x[1:]])
-    objective = np.append(refined.objective, objective[1:])
+    searched = given
+    given, refined, x, objective = _by_evidence(searched, x, objective, final, last)
     if not only_refine:
         x, objective = _with_mirror(given, x, objective, last)
+        best = int(objective.argmin())
+        if objective[best] < objective[0] - _GAINED:  # the mirrored one, to which other evidence may lead
+            x[[0, best]], objective[[0, best]] = x[[best, 0]], objective[[best, 0]]
+            given, refined, x, objective = _by_evidence(searched, x, objective, final, last)
+    if time.perf_counter() > ends[1]:
+        ended = Ending.BUDGET
     alike = np.array([as_good(given, float(value), float(objective[0])) for value in objective])
     sampled = (posterior if chains else laplace)(given, x[alike], seed=seed)
     chosen = {"method": method, "seed": seed, "chains": chains}
@@ -185,7 +182,7 @@ def _by_evidence(
     if given.tolerances != searched.tolerances:
         changed, refined = True, final(given, refined.x)
     if len(x) == 1 or not changed:
-        return given, refined, x, objective
+        return given, refined, np.concatenate([refined.x, x[1:]]), np.append(refined.objective, objective[1:])
     count, steps = _NEARLY[-1]
     nearly = refine(given, x[1:count], max_iter=steps, rtol_dex=_GOOD, until=until)
     x, objective = np.concatenate([refined.x, nearly.x]), np.append(refined.objective, nearly.objective)
@@ -193,6 +190,7 @@ def _by_evidence(
     if objective[best] < objective[0] - _GAINED:
         x[[0, best]], objective[[0, best]] = x[[best, 0]], objective[[best, 0]]
         refined = final(given, x[:1])
+        x[0], objective[0] = refined.x[0], refined.objective[0]
     return given, refined, x, objective
 
 

@@ -93,7 +93,7 @@ def taken_for_granted(measured: Measurement) -> str:
         limits.append(f"{parameter.label} {span}")
     leaning = f", miscut by {reflection.miscut:g}°" if reflection.miscut else ""
     behind = f" of {', '.join(limits)}" if limits else ""
-    loops = " and dislocation loops" if measured.experiment.defects else ""
+    loops = ", with dislocation loops" if measured.experiment.defects else ""
     return (
         f"{reflection.title}{leaning}, {light(reflection.wavelength)}, a {instrument.name} instrument{behind}{over}, "
         f"{'with' if measured.simulator.space.damage else 'without'} lattice damage{loops}"
