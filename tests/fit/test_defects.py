@@ -1,13 +1,15 @@
 """Dislocation loops as unknowns of a fit: derivatives, recovery, where they come from, and what is said of them."""
 
+import json
 import math
 import re
 
 import numpy as np
 import pytest
+from command_line import xrd
 from noisy import PROFILES
 
-from xrdsim.curves.curve import Curve
+from xrdsim.curves.curve import Curve, write_curve
 from xrdsim.errors import ParameterError
 from xrdsim.experiment.defects import USUAL, Defects, Loops, read_fitted
 from xrdsim.experiment.instrument import PEDESTAL, VOIGT
@@ -19,12 +21,14 @@ from xrdsim.fit.preparation import measurement_of
 from xrdsim.fit.problem import Problem, Unknowns, problem
 from xrdsim.fit.refinement import refine
 from xrdsim.fit.result import Verdict
+from xrdsim.fit.sample import read_sample_toml
 from xrdsim.fit.search import with_loops
 from xrdsim.fit.settings import settings_of
 from xrdsim.fit.unknowns import UnknownDefects
 from xrdsim.forward.simulator import Simulator
 from xrdsim.observation.observer import Observer
 from xrdsim.profiles.space import ParameterSpace
+from xrdsim.profiles.two_gaussians import NAMES
 
 SPACE = ParameterSpace()
 SCAN = Scan(-280.0, 5.0, 400)
@@ -175,3 +179,30 @@ def test_so_many_loops_that_the_substrate_diffracts_nothing(curve):
     state = given.evaluate(x)
     assert np.isfinite(state.gradient).all()
     assert np.isfinite(state.hessian).all()
+
+
+def test_the_command_and_a_list_of_curves(curve, tmp_path, monkeypatch):
+    """What the loops ended with goes on in the next refinement; a list of curves names them once."""
+    monkeypatch.chdir(tmp_path)
+    write_curve("curve.xy", curve.angle, curve.intensity)
+    start = tmp_path / "start.json"
+    start.write_text(json.dumps(dict(zip(NAMES, PROFILES[0].tolist(), strict=True))))
+    result = xrd("refine", "curve.xy", "--per-count", 1.0, "--start", start, "--defects", "layer")
+    assert result.exit_code == 0, result.output
+    assert "loops of the layer" in result.output
+    first = json.loads((tmp_path / "result" / "result.json").read_text())
+    assert first["assumed"].endswith("with dislocation loops.")
+    again = xrd("refine", "curve.xy", "--start", "result/result.json", "-o", "again")
+    assert again.exit_code == 0, again.output
+    second = json.loads((tmp_path / "again" / "result.json").read_text())
+    assert second["defects"]["radius_layer"]["value"] == pytest.approx(
+        first["defects"]["radius_layer"]["value"], rel=0.02
+    )
+    listed = tmp_path / "sample.toml"
+    of_curve = 'file = "curve.xy"\ncrystal = "GGG"\nhkl = [4, 4, 4]\nper_count = 1.0\n'
+    listed.write_text(f'defects = "loops.toml"\n[[curves]]\n{of_curve}')
+    (tmp_path / "loops.toml").write_text(FILE)
+    assert read_sample_toml(listed).defects == UnknownDefects.of(tmp_path / "loops.toml")
+    listed.write_text(listed.read_text().replace('"loops.toml"', "3"))
+    with pytest.raises(ParameterError, match="defects = 3 must be a name or a file"):
+        read_sample_toml(listed)

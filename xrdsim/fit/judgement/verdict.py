@@ -120,7 +120,7 @@ def described(
 _NEXT = {
     Verdict.ROUGH: (
         "The model lacks something there, or a better minimum was not found: look at the residuals, try another "
-        "--seed, more --effort, --damage or another --instrument; take the intervals for too narrow."
+        "--seed, more --effort, --damage, --defects or another --instrument; take the intervals for too narrow."
     ),
     Verdict.NOT_DESCRIBED: (
         "The model does not describe the curve, or a better minimum was not found: check crystal, reflection, surface, "
