@@ -143,10 +143,15 @@ class Instrument:
             metavar="constant|linear|VALUE",
         ),
     ] = None
+    kalpha2: Annotated[
+        bool, typer.Option("--kalpha2", help="Kα2 is in the beam, half as strong as Kα1; default: Kα1 alone.")
+    ] = False
     convention: ConventionOption = None
 
     def limits(self) -> dict[str, Any]:
         """Limits and values of the measurement's unknowns, None where nothing was given."""
+        from xrdsim.observation.shapes import KALPHA2_RATIO
+
         return {
             "fwhm": None if self.fwhm is None else limits_of("fwhm", self.fwhm),
             "zero": None if self.zero is None else limits_of("zero", self.zero),
@@ -155,6 +160,7 @@ class Instrument:
             "instrument": self.instrument,
             "limits": dict(shape_of(text) for text in self.shape) if self.shape else None,
             "tolerance": self.tolerance,
+            "kalpha2": KALPHA2_RATIO if self.kalpha2 else None,
         }
 
 

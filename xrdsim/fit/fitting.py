@@ -10,6 +10,7 @@ import numpy as np
 
 from xrdsim.curves.curve import Curve
 from xrdsim.errors import ParameterError
+from xrdsim.fit.judgement.doublet import seen_doublet
 from xrdsim.fit.judgement.estimate import Estimate, logarithm, natural
 from xrdsim.fit.judgement.evidence import best_backgrounds, best_instruments, likeliest_tolerances
 from xrdsim.fit.judgement.verdict import (
@@ -151,6 +152,8 @@ def fit_curve(
     chosen = {"method": method, "seed": seed, "chains": chains}
     chosen |= {"budget": None if only_refine else budget, "effort": None if only_refine else effort}
     fit = _result(given, refined, (x, objective), sampled, evaluations, ended)
+    if fit.verdict in (Verdict.ROUGH, Verdict.NOT_DESCRIBED, Verdict.AT_LIMITS):
+        fit = replace(fit, reason=fit.reason + seen_doublet(given, x, last))
     if ended is Ending.BUDGET:
         cut = f" The budget of {budget:g} s cut the search off: another run may end elsewhere. Give a larger --budget."
         fit = replace(fit, reason=fit.reason + cut)

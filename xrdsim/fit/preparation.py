@@ -17,7 +17,14 @@ from numpy.typing import NDArray
 from xrdsim.curves.cleaning import flat_top
 from xrdsim.curves.curve import Curve
 from xrdsim.errors import CurveError, ParameterError
-from xrdsim.experiment.instrument import GAUSSIAN, Instrument, InstrumentParameter, dispersion, suited, zero_of
+from xrdsim.experiment.instrument import (
+    GAUSSIAN,
+    Instrument,
+    InstrumentParameter,
+    dispersion,
+    suited,
+    zero_of,
+)
 from xrdsim.experiment.reflection import Reflection, strain_to_angle, stretch
 from xrdsim.experiment.setup import Experiment
 from xrdsim.fit.judgement.noise import LEAST, noise_of
@@ -26,7 +33,7 @@ from xrdsim.fit.unknowns import Array, Background, Limits, background_of
 from xrdsim.forward.simulator import Simulator
 from xrdsim.observation.grids import equidistant
 from xrdsim.observation.resample import PEAK_MASK
-from xrdsim.observation.shapes import AUTO, shapes_of
+from xrdsim.observation.shapes import AUTO, doublet_of, shapes_of
 from xrdsim.profiles.space import ParameterSpace
 
 BEYOND = 600.0
@@ -68,6 +75,7 @@ def measurement_of(
     exclude: tuple[tuple[float, float], ...] = (),
     tolerance: float = 0.0,
     find_noise: bool = False,
+    kalpha2: float | None = None,
     experiment: Experiment | None = None,
 ) -> Measurement:
     """Prepare a measured curve.
@@ -91,6 +99,7 @@ def measurement_of(
     tolerance : what the model itself may be wrong by, in parts of the intensity; of counts alone.
     find_noise : find out what one count is where nobody says it, or estimate the noise from the scatter; points about
         the peak that were edited are not used then.
+    kalpha2 : intensity of Kα2 by that of Kα1 where both are in the beam; None for what the instrument says.
     experiment : what was measured, and how it is described; None for GGG 444 with Cu Kα1.
 
     Raises
@@ -108,6 +117,8 @@ def measurement_of(
     if not mask >= 0.0:
         raise ParameterError(f"mask = {mask:g} must be at least 0 arcsec")
     shape, others = shapes_of(instrument, reflection)
+    doublet = shape.doublet if kalpha2 is None else doublet_of(reflection, kalpha2)
+    shape, others = replace(shape, doublet=doublet), tuple(replace(each, doublet=doublet) for each in others)
     instrument, alternatives = suited(shape, reflection), tuple(suited(each, reflection) for each in others)
     given = dict(limits or {})
     known = {name for each in (instrument, *alternatives) for name in each.names}

@@ -123,6 +123,7 @@ def read_sample_toml(path: str | Path) -> Sample:
         geometry = "grazing-incidence"
         fwhm = [40, 200]                   # limits, as of zero, lorentz, tail_share, tail_fwhm and eta
         instrument = "voigt"               # and scale, background, mask, both_sides, tolerance: as the options
+        kalpha2 = 0.5                      # as much Kα2 by Kα1 is in the beam; default: none
         per_count = 1.0                    # and offset, number, step, axis, unit, peak: how the file is read
         fit = false                        # is only compared with what the others say
 
@@ -163,7 +164,7 @@ def read_sample_toml(path: str | Path) -> Sample:
 
 _READING = ("per_count", "offset", "number", "step", "axis", "unit", "peak", "columns", "drop_negative")
 _LIMITS = ("fwhm", "zero", "lorentz", "tail_share", "tail_fwhm", "eta")
-_VALUES = ("scale", "background", "mask", "both_sides", "tolerance", "instrument")
+_VALUES = ("scale", "background", "mask", "both_sides", "tolerance", "instrument", "kalpha2")
 _OF_EXPERIMENT = ("convention", "monochromator")
 
 

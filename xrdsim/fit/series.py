@@ -74,6 +74,7 @@ def fit(
     instrument: str | Path | Instrument = AUTO,
     shape: Mapping[str, tuple[float, float]] | None = None,
     tolerance: float = TOLERANCE,
+    kalpha2: float | None = None,
     mask: float = 0.0,
     both_sides: bool = True,
     exclude: tuple[tuple[float, float], ...] = (),
@@ -97,6 +98,7 @@ def fit(
     defects : also dislocation loops: ``layer``, ``layer+substrate``, a file, or ``xrdsim.fit.UnknownDefects``.
     instrument, shape : see ``xrdsim.observation.shapes.shapes_of``, and limits of its parameters by name.
     tolerance : the largest part of the intensity that the model may be wrong by, where counts are known.
+    kalpha2 : intensity of Kα2 by that of Kα1 where both are in the beam, as 0.5; None for Kα1 alone.
     fwhm, zero : limits of the instrument and of the angle of the substrate peak [arcsec]; equal ones fix it,
         and None takes those that suit the reflection.
     scale, background : values to fix, in the unit of the intensity; the latter may be ``constant`` or ``linear``.
@@ -127,6 +129,7 @@ def fit(
         defects=defects,
     )
     points = {"mask": mask, "both_sides": both_sides, "exclude": exclude, "tolerance": tolerance, "find_noise": True}
+    points["kalpha2"] = kalpha2
     posing = {"unknowns": unknowns, **points, "experiment": experiment}
     fitting = {"budget": budget, "effort": effort, "seed": seed, "chains": chains, "likelihood": tuple(likelihood)}
     claim = Claim() if experiment is None else None

@@ -18,7 +18,7 @@ from xrdsim.profiles.space import ParameterSpace, profile_of
 _LIMITS = (ZERO.name, *GAUSSIAN.names)
 PLAIN = (*_LIMITS, "scale", "background", "priors", "per_count", "offset", "mask", "both_sides", "tolerance")
 """Settings that are taken as they stand; beside them ``exclude``, ``space``, ``convention``, ``reflection``,
-``instrument``, the ``limits`` of its further parameters and ``defects``."""
+``instrument``, the ``limits`` of its further parameters, its ``kalpha2`` and ``defects``."""
 
 
 def settings_of(path: str | Path) -> Json:
@@ -57,6 +57,8 @@ def settings_of(path: str | Path) -> Json:
             found["defects"] = UnknownDefects(start=start, fixed=fixed)
         if "instrument" in settings:
             found["instrument"] = Instrument.from_dict(settings["instrument"])
+            doublet = found["instrument"].doublet
+            found |= {} if doublet is None else {"kalpha2": doublet.ratio}
         if "limits" in settings:
             found["limits"] = {name: (float(low), float(high)) for name, (low, high) in settings["limits"].items()}
         if "ranges" in settings:
@@ -93,10 +95,12 @@ def taken_for_granted(measured: Measurement) -> str:
         limits.append(f"{parameter.label} {span}")
     leaning = f", miscut by {reflection.miscut:g}°" if reflection.miscut else ""
     behind = f" of {', '.join(limits)}" if limits else ""
+    beside = "" if instrument.doublet is None else f" with {instrument.doublet.ratio:g} times as much Kα₂"
     loops = ", with dislocation loops" if measured.experiment.defects else ""
+    damage = "with" if measured.simulator.space.damage else "without"
     return (
-        f"{reflection.title}{leaning}, {light(reflection.wavelength)}, a {instrument.name} instrument{behind}{over}, "
-        f"{'with' if measured.simulator.space.damage else 'without'} lattice damage{loops}"
+        f"{reflection.title}{leaning}, {light(reflection.wavelength)}{beside}, a {instrument.name} instrument{behind}"
+        f"{over}, {damage} lattice damage{loops}"
     )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from xrdsim.experiment.instrument import GAUSSIAN, Family, Instrument
+from xrdsim.experiment.instrument import GAUSSIAN, Instrument
 from xrdsim.experiment.reflection import stretch
 from xrdsim.experiment.scan import Scan
 from xrdsim.forward.simulator import Seen, Simulator
@@ -86,7 +86,7 @@ class Observer:
         own, loops = self._apart(own)
         core = core_of(self.instrument, own[:, 1:])
         seen = Seen.unscaled(core, own[:, 0])
-        if self.instrument.family is Family.GAUSSIAN:
+        if self.instrument.plain:
             return _curves(self.simulator, rows, seen, loops)
         grid = self.grid(float(core.min()))
         smooth = _curves(replace(self.simulator, scan=grid.scan), rows, seen, loops)
@@ -104,9 +104,8 @@ class Observer:
         own, loops = self._apart(own)
         core = core_of(self.instrument, own[:, 1:])
         seen, size = Seen.unscaled(core, own[:, 0]), rows.shape[1]
-        plain = self.instrument.family is Family.GAUSSIAN
         names = ("zero", "fwhm") if self.instrument.family in WITH_CORE else ("zero",)
-        if plain:
+        if self.instrument.plain:
             return _linearized(self.simulator, rows, seen, names, loops)
         grid = self.grid(float(core.min()))
         smooth, slope = _linearized(replace(self.simulator, scan=grid.scan), rows, seen, names, loops)
@@ -134,6 +133,8 @@ class Observer:
         fine = _FOR_CORE if self.instrument.family in WITH_CORE else _FOR_PART
         stride = max(1, math.ceil(fine * scan.step / core - 1e-9))
         step, margin = scan.step / stride, MARGIN * far
+        if self.instrument.doublet is not None:
+            margin += self.instrument.doublet.shift
         below = margin + max(scan.start, 0.0)  # to beyond the peak
         above = margin + max(-scan.last, 0.0)
         first = math.ceil(below / step)
