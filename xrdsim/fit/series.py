@@ -20,13 +20,14 @@ from xrdsim.errors import ParameterError, XrdError
 from xrdsim.experiment.instrument import Instrument
 from xrdsim.experiment.setup import DAMAGE_EXPONENT, Experiment
 from xrdsim.fit.fitting import fit_curve
+from xrdsim.fit.judgement.estimate import Estimate
 from xrdsim.fit.judgement.stated import Claim
 from xrdsim.fit.preparation import TOLERANCE
 from xrdsim.fit.problem import Problem, Unknowns, problem
 from xrdsim.fit.refinement import refine
-from xrdsim.fit.result import Estimate, Fit
+from xrdsim.fit.result import Fit
 from xrdsim.fit.sample import Keywords, Sample, foretold, joint_problem
-from xrdsim.fit.unknowns import Array
+from xrdsim.fit.unknowns import Array, Background, UnknownDefects
 from xrdsim.observation.shapes import AUTO
 from xrdsim.profiles.space import ParameterSpace
 
@@ -64,14 +65,16 @@ def fit(
     *,
     space: ParameterSpace | None = None,
     damage: bool = False,
+    defects: UnknownDefects | str | Path | None = None,
     fwhm: tuple[float, float] | None = None,
     zero: tuple[float, float] | None = None,
     scale: float | None = None,
-    background: float | None = None,
+    background: float | str = Background.AUTO,
     prior: Mapping[str, tuple[float, float]] | None = None,
     instrument: str | Path | Instrument = AUTO,
     shape: Mapping[str, tuple[float, float]] | None = None,
     tolerance: float = TOLERANCE,
+    kalpha2: float | None = None,
     mask: float = 0.0,
     both_sides: bool = True,
     exclude: tuple[tuple[float, float], ...] = (),
@@ -92,11 +95,13 @@ def fit(
     curve : a file for ``read_curve``, or a curve that was read.
     space : ranges of the parameters; None for the default ones.
     damage : with the static Debye–Waller damage kappa, p.
+    defects : also dislocation loops: ``layer``, ``layer+substrate``, a file, or ``xrdsim.fit.UnknownDefects``.
     instrument, shape : see ``xrdsim.observation.shapes.shapes_of``, and limits of its parameters by name.
     tolerance : the largest part of the intensity that the model may be wrong by, where counts are known.
+    kalpha2 : intensity of Kα2 by that of Kα1 where both are in the beam, as 0.5; None for Kα1 alone.
     fwhm, zero : limits of the instrument and of the angle of the substrate peak [arcsec]; equal ones fix it,
         and None takes those that suit the reflection.
-    scale, background : values to fix, in the unit of the intensity.
+    scale, background : values to fix, in the unit of the intensity; the latter may be ``constant`` or ``linear``.
     prior : (mean, standard deviation) of parameters, zero or fwhm, normal.
     mask, both_sides, exclude : which points are fitted, see ``xrdsim.fit.preparation.measurement_of``.
     experiment : what was measured; None for GGG 444 with Cu Kα1, unless the file says otherwise.
@@ -121,8 +126,10 @@ def fit(
         scale=scale,
         background=background,
         priors=dict(prior or {}),
+        defects=defects,
     )
     points = {"mask": mask, "both_sides": both_sides, "exclude": exclude, "tolerance": tolerance, "find_noise": True}
+    points["kalpha2"] = kalpha2
     posing = {"unknowns": unknowns, **points, "experiment": experiment}
     fitting = {"budget": budget, "effort": effort, "seed": seed, "chains": chains, "likelihood": tuple(likelihood)}
     claim = Claim() if experiment is None else None
@@ -197,7 +204,7 @@ def fit_sample(
     exponent = min(max(DAMAGE_EXPONENT, low), high)
 
     def problem_of(q: float) -> Problem:
-        return joint_problem(sample.entries, ranges, damage_exponent=q, priors=priors)
+        return joint_problem(sample.entries, ranges, damage_exponent=q, priors=priors, defects=sample.defects)
 
     given = problem_of(exponent)
     begun += _compile(given)
