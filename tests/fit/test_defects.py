@@ -110,8 +110,16 @@ def test_loops_are_recovered_within_their_errors(curve):
     assert [each.name for each in fit.defects] == ["density_layer", "radius_layer"]
 
 
+def test_a_search_without_a_start(curve):
+    """Without loops it ends in a mirrored profile, from which they lead to the right one."""
+    fit = fit_curve(posed(curve), effort=0.25)
+    assert fit.verdict == Verdict.SOLVED
+    for name, truth in zip(("Dmax1", "L1", "Rp1", "radius_layer"), (*PROFILES[0][[0, 2, 3]], 90.0), strict=True):
+        assert abs(fit[name].value - truth) < 4.0 * fit[name].std, name
+
+
 def test_a_whole_fit_with_loops_and_its_result(curve, tmp_path):
-    """The search is without them; the settings of the result begin a refinement where it ended."""
+    """The search is without them first; the settings of the result begin a refinement where it ended."""
     fit = fit_curve(posed(curve), starts=PROFILES[:1], effort=0.02, likelihood=("ln_radius_layer",))
     assert abs(fit["ln_radius_layer"].value - math.log(90.0)) < 3.0 * fit["ln_radius_layer"].std
     (followed,) = fit.likelihoods
