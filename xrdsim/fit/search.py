@@ -53,7 +53,7 @@ _STALE = 5  # generations without progress after which new parents are drawn
 _STANDSTILL = 30  # … and after which the search ends
 _SURE = 2  # generations at the noise without a better minimum after which it looks for other valleys
 _SPREAD = 8  # generations that do, at most
-_IDLE = 2  # … of them without a new valley, after which no more are looked for
+_IDLE = 1  # … of them without a new valley, after which no more are looked for
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,6 +143,7 @@ def _search(
     visited = [] if plain else [(x, objective)]
     aside: list[tuple[Array, Array]] = []
     best, stale, standstill, sure, reason = np.inf, 0, 0, 0, Ending.BUDGET
+    enough = _SURE if starts is None or objective.min() > goal else 0  # starts that lead to the noise know the valley
     turn = time.perf_counter()
     while True:
         last_turn, turn = turn, time.perf_counter()
@@ -151,7 +152,7 @@ def _search(
             progress(time.perf_counter() - begun, 2.0 * objective[0] / problem.freedom)
         better = objective[0] < best * (1.0 - 1e-3)
         sure = 0 if better or plain or objective[0] > goal else sure + 1
-        if sure == _SURE:
+        if sure >= enough and not plain and objective[0] <= goal:
             evaluations += _spread(problem, visited, rng, until)
             reason = Ending.NOISE if time.perf_counter() < until else Ending.BUDGET
             break
@@ -201,11 +202,11 @@ def _spread(problem: Problem, visited: list[tuple[Array, Array]], rng: np.random
     """Look for further valleys as good as those visited, which it adds; all are parents alike. Evaluations it took."""
     evaluations, known, idle = 0, 0, 0
     for _ in range(_SPREAD):
-        if idle == _IDLE or time.perf_counter() > until:
-            break
         x, objective = (np.concatenate(each) for each in zip(*visited, strict=True))
         number = len(valleys(problem, x, objective)[0])
         known, idle = max(known, number), 0 if number > known else idle + 1
+        if idle == _IDLE or time.perf_counter() > until:
+            break
         x, objective = distinct(problem, x, objective, _VALLEYS)
         x = x[objective <= objective[0] + _MEANT]
         children, their, more = _refined(problem, _children(rng.permutation(x), problem, rng), until)
