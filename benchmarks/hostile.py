@@ -56,7 +56,7 @@ def film(**changes):
 
 def archive(members):
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as file:
         for name, content in members.items():
             with file.open(name, "w", force_zip64=True) as member:
                 for part in content:

@@ -54,9 +54,9 @@ def _ordered(column: Floats) -> bool:
 def _intensity(table: Floats, free: list[int], angle: int, width: int, source: str, line: int) -> int:
     """The one column that varies as an intensity does; errors and rates follow from it."""
     after = [i for i in free if i > angle] or free
-    varying = [
-        i for i in after if np.isfinite(table[:, i]).all() and np.ptp(table[:, i]) > 0.0 and not _ordered(table[:, i])
-    ]
+    with np.errstate(invalid="ignore"):
+        varies = np.isfinite(table).all(axis=0) & (np.ptp(table, axis=0) > 0.0)  # all at once: a row may hold millions
+    varying = [i for i in after if varies[i] and not _ordered(table[:, i])]
     if not varying or width == 3:
         return (varying or after)[0]
     first = table[:, varying[0]]
