@@ -228,10 +228,13 @@ def joint_problem(
     return Problem(space, tuple(measured), dict(priors or {}))
 
 
-def foretold(fit: Fit, given: Problem, entries: Sequence[Entry], damage_exponent: float = DAMAGE_EXPONENT) -> Fit:
+def foretold(
+    fit: Fit, space: ParameterSpace, entries: Sequence[Entry], damage_exponent: float = DAMAGE_EXPONENT
+) -> Fit:
     """The same with the curves that were not fitted, compared with what its profile makes of them.
 
-    Scale, background, zero and instrument of such a curve are refined; the profile and its damage are not.
+    Scale, background, zero and instrument of such a curve are refined; the profile in this space and its
+    damage are not.
 
     Raises
     ------
@@ -244,8 +247,8 @@ def foretold(fit: Fit, given: Problem, entries: Sequence[Entry], damage_exponent
     for entry in entries:
         if entry.fitted:
             continue
-        held = replace(given.space, low=tuple(values), high=tuple(values), ties=())
-        measured = entry.measurement(given.space, _power(entry, first, damage_exponent))
+        held = replace(space, low=tuple(values), high=tuple(values), ties=())
+        measured = entry.measurement(space, _power(entry, first, damage_exponent))
         alone = Problem(held, (measured,))
         alone, start = best_instruments(alone, alone.coordinates(values[None]), math.inf)
         end = refine(alone, start[:1], rtol_dex=FINAL)

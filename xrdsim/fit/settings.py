@@ -65,6 +65,12 @@ def settings_of(path: str | Path) -> Json:
         raise ParameterError(f"{path}: its settings are malformed ({error}); give the parameters alone") from error
 
 
+def fitted_space(settings: Json) -> ParameterSpace:
+    """Ranges of the profile that was fitted, of the settings of a fit."""
+    low, high = zip(*settings["ranges"].values(), strict=True)
+    return ParameterSpace(low, high, settings["strain_sum"], tuple(settings["ties"].items()), profile_of(settings))
+
+
 def assumed(given: Problem) -> str:
     """What a fit takes for granted, in a sentence."""
     each = "; ".join(_described(measured) for measured in given.measurements)

@@ -1,0 +1,279 @@
+"""The search for the shape of a profile: from another profile, its mirror image, shapes of many kinds, and mixtures.
+
+Splines are refined from the profile that was found before, from its mirror image, from profiles near either, and from
+those shapes of other families whose smoothed curves are nearest to the measured one. While none of them describes the
+curve, the best ones are the parents of others: changed by smooth waves, with a hump more or less, turned upside down,
+or joined at some depth to another one.
+"""
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+from xrdsim.errors import ParameterError
+from xrdsim.experiment.instrument import Instrument
+from xrdsim.experiment.reflection import stretch
+from xrdsim.fit.freeform.starts import mirrored, nearly_projected, perturbed, projected, shapes
+from xrdsim.fit.problem import Problem
+from xrdsim.fit.refinement import Refined, refine
+from xrdsim.fit.result import Fit
+from xrdsim.fit.search import acceptable
+from xrdsim.fit.unknowns import Array
+from xrdsim.forward.derived import depth_end, strain_profile
+from xrdsim.profiles.space import LARGEST, MOST_STRAIN
+from xrdsim.profiles.spline import DEPTH, FEWEST, End, spline, spline_space
+
+EXPLORED = 15
+"""Coefficients while shapes are looked for."""
+
+_BEYOND = 1.08  # of the depth that was found before, where a spline with a smooth end begins to look for its own
+_DEEPER, _SHALLOWER = 1.35, 0.6  # of it, within which L is looked for
+_STRONGER = 2.0  # of the largest strain, up to which coefficients go
+_NEAR = (0.04, 0.08, 0.12, 0.2)  # sizes of perturbations of a profile and of its mirror image
+_SHAPES, _TRIED = 600, 16  # shapes of other families that are compared, and refined
+_GENERATIONS, _CHILDREN, _PARENTS = 12, 16, 6
+_STALE = 4  # generations without progress after which the search ends
+_PROGRESS = 0.01  # part of Φ
+_COARSE, _FINE = 1e-2, 1e-3  # accuracies of the model [dex]
+_SHORT, _LONG = 15, 80  # evaluations
+_SOME = 8  # minima that are refined to the end
+_SMOOTH = 40.0  # arcsec of GGG 444: filter of the comparison
+_APART = 0.03  # of ∫|ε|, by which solutions differ
+_DEPTHS = 300
+_VISIBLE = 0.02  # of the largest strain: what is below it is not turned upside down
+
+
+@dataclass(frozen=True, kw_only=True)
+class Freeform:
+    """What splines are tried.
+
+    Attributes
+    ----------
+    coefficients : how many; None for as many as the curve has evidence for.
+    end : ``smooth`` or ``abrupt``.
+    signed : whether the lattice may be compressed.
+    depth : L [Å] where it is known.
+    """
+
+    coefficients: int | None = None
+    end: End = "smooth"
+    signed: bool = False
+    depth: float | None = None
+
+    def __post_init__(self) -> None:
+        spline(FEWEST if self.coefficients is None else self.coefficients, self.end)
+        if self.depth is not None and not 0.0 < self.depth <= LARGEST["Å"]:
+            raise ParameterError(f"depth = {self.depth:g} Å must be positive, at most {LARGEST['Å']:g}")
+
+
+@dataclass(frozen=True, eq=False)
+class Before:
+    """What a fit of another profile says.
+
+    Attributes
+    ----------
+    given : its problem, with the instruments and tolerances that were found.
+    depth, strain, end : the profile (d,) at depths [Å], and where it ends.
+    damage : kappa and p, where it has them.
+    own : zero and instrument of each measurement in turn.
+    priors : (mean, standard deviation) of unknowns by name.
+    """
+
+    given: Problem
+    depth: Array
+    strain: Array
+    end: float
+    damage: Array
+    own: Array
+    priors: Mapping[str, tuple[float, float]]
+
+    @classmethod
+    def of(cls, given: Problem, first: Fit) -> "Before":
+        """Of a problem and its fit."""
+        settings = (first.settings, *first.settings.get("others", ()))
+        measured = tuple(
+            each.behind(Instrument.from_dict(told["instrument"])).tolerating(told["tolerance"])
+            for each, told in zip(given.measurements, settings, strict=True)
+        )
+        params = np.array([first.minima[0].values])
+        end = float(depth_end(params, space=given.space)[0])
+        depth = np.linspace(0.0, 1.5 * end, _DEPTHS)
+        strain = strain_profile(params, depth, space=given.space)[0]
+        own = np.array(list(first.minima[0].instrument.values()))
+        bare = replace(given, measurements=measured, priors={})
+        return cls(bare, depth, strain, end, params[0, -2:], own, dict(given.priors))
+
+
+@dataclass(frozen=True, eq=False)
+class Explored:
+    """Coordinates (m, k) of distinct minima, the best first, Φ (m,), and how often the model was evaluated."""
+
+    x: Array
+    objective: Array
+    evaluations: int
+
+
+def problem_of(before: Before, choice: Freeform, number: int) -> Problem:
+    """That of a spline of so many coefficients, for the same measurements."""
+    most = min(MOST_STRAIN, _STRONGER * float(before.strain.max()))
+    ends = _SHALLOWER * before.end, _DEEPER * before.end
+    if choice.depth is not None:
+        ends = choice.depth, choice.depth
+    space, old = (
+        spline_space(number, choice.end, depth=ends, strain=(-most if choice.signed else 0.0, most)),
+        before.given.space,
+    )
+    if old.damage:
+        space = replace(space.with_damage(), low=(*space.low, *old.low[-2:]), high=(*space.high, *old.high[-2:]))
+    measured = tuple(
+        replace(each, simulator=replace(each.simulator, space=space)) for each in before.given.measurements
+    )
+    given = Problem(space, measured)
+    priors = {name: prior for name, prior in before.priors.items() if name in given.layout.names}
+    return replace(given, priors=priors)
+
+
+def moved(given: Problem, x: Array, other: Problem) -> Array:
+    """Coordinates (1, k) of the same profile among splines of another number of coefficients."""
+    end = float(given.params(x)[0, DEPTH])
+    depth = np.linspace(0.0, end, _DEPTHS)
+    return _at(other, depth, _strains(given, x, depth)[0], end, given, x)
+
+
+def explore(given: Problem, before: Before, rng: np.random.Generator, until: float) -> Explored:
+    """Minima from profiles of all shapes, with the prior of the problem."""
+    goal = acceptable(given)
+    first = projected(given, before.depth, before.strain, _BEYOND * before.end, before.damage, before.own)
+    direct = refine(given, first, max_iter=_LONG, rtol_dex=_FINE, until=until)
+    starts = [*_near(given, direct.x, before.depth, rng), *_screened(given, before, direct.x, rng)]
+    found = _together(direct, _coarse(given, np.concatenate(starts), until))
+    best, stale, evaluations = math.inf, 0, int(found.iterations.sum())
+    for _ in range(_GENERATIONS):
+        kept = _different(given, found, _PARENTS)
+        found = _some(found, kept)
+        lowest = float(found.objective[0])
+        stale = 0 if lowest < best * (1.0 - _PROGRESS) else stale + 1
+        best = min(best, lowest)
+        if lowest <= goal or stale == _STALE or time.perf_counter() > until:
+            break
+        children = _coarse(given, _children(given, found.x, before.depth, rng), until)
+        evaluations += int(children.iterations.sum())
+        found = _together(found, children)
+    fine = refine(given, found.x[:_PARENTS], max_iter=_LONG, rtol_dex=_FINE, until=until)
+    kept = _different(given, fine, _PARENTS)
+    return Explored(fine.x[kept], fine.objective[kept], evaluations + int(fine.iterations.sum()))
+
+
+def settle(
+    given: Problem, x: list[Array], before: Before, rng: np.random.Generator, until: float
+) -> tuple[Array, Array, float, int]:
+    """Distinct minima (m, k), the best first, and Φ (m,); Φ from the mirror image; evaluations of the model.
+
+    ``x`` are coordinates (1, k) from which they are near, the best first: what lies near it is tried, too.
+    """
+    near = _near(given, x[0], before.depth, rng)  # of which the first is the mirror image
+    coarse = _coarse(given, np.concatenate([*near, *x]), until)
+    some = np.unique([0, len(near), *_different(given, coarse, _SOME)])
+    fine = refine(given, coarse.x[some], max_iter=_LONG, rtol_dex=_FINE, until=until)
+    kept = _different(given, fine, _SOME)
+    evaluations = int(coarse.iterations.sum() + fine.iterations.sum())
+    return fine.x[kept], fine.objective[kept], float(fine.objective[0]), evaluations
+
+
+def _coarse(given: Problem, starts: Array, until: float) -> Refined:
+    return refine(given, starts, max_iter=_SHORT, rtol_dex=_COARSE, until=until)
+
+
+def _together(one: Refined, other: Refined) -> Refined:
+    return Refined(*(np.concatenate(pair) for pair in zip(vars(one).values(), vars(other).values(), strict=True)))
+
+
+def _some(found: Refined, kept: list[int]) -> Refined:
+    return Refined(*(values[kept] for values in vars(found).values()))
+
+
+def _strains(given: Problem, x: Array, depth: Array) -> Array:
+    return strain_profile(given.params(x), depth, space=given.space)
+
+
+def _at(other: Problem, depth: Array, strain: Array, end: float, given: Problem, x: Array) -> Array:
+    """Coordinates (1, k) of a profile with the damage and the instrument of other coordinates (1, k)."""
+    return projected(
+        other, depth, strain, end, given.params(x)[0, -2:], given.values(x)[0, given.layout.profile.stop :]
+    )
+
+
+def _near(given: Problem, x: Array, depth: Array, rng: np.random.Generator) -> list[Array]:
+    """The mirror image of a minimum (1, k), and profiles near either."""
+    strain, end = _strains(given, x, depth)[0], float(given.params(x)[0, DEPTH])
+    turned = _turned(strain, depth)
+    starts = [_at(given, depth, turned, end, given, x)]
+    for size in _NEAR:
+        for each in (strain, turned):
+            changed = perturbed(depth, each, end, size, rng)
+            starts.append(_at(given, depth, changed, end * (1.0 + size * rng.uniform(-1.0, 1.0)), given, x))
+    return starts
+
+
+def _turned(strain: Array, depth: Array) -> Array:
+    """A strain (d,) upside down, as deep as it can be seen."""
+    seen = np.flatnonzero(np.abs(strain) > _VISIBLE * max(float(np.abs(strain).max()), 1e-300))
+    return mirrored(depth, strain, float(depth[seen[-1]]) if len(seen) else float(depth[-1]))
+
+
+def _screened(given: Problem, before: Before, x: Array, rng: np.random.Generator) -> list[Array]:
+    """Starts of other families whose smoothed curves are nearest to the measured ones."""
+    end, largest = before.end * _BEYOND, float(np.abs(before.strain).max())
+    drawn = shapes(before.depth, largest, before.end, _SHAPES, rng)
+    own = given.values(x)[0, given.layout.profile.stop :]
+    starts = nearly_projected(given, before.depth, drawn, end, before.damage, own)
+    away = np.zeros(len(starts))
+    for each, mu in zip(given.measurements, given.expected(given.values(starts), None, _COARSE), strict=True):
+        width = _SMOOTH * stretch(each.experiment.reflection) / float(np.median(np.diff(each.angle)))
+        floor = 0.3 if each.counting else 0.0
+        measured, modelled = (
+            gaussian_filter1d(np.log10(np.maximum(one, floor)), width, axis=-1) for one in (each.data, mu)
+        )
+        away += ((measured - modelled) ** 2).sum(axis=1)
+    return [starts[i : i + 1] for i in np.argsort(away, kind="stable")[:_TRIED]]
+
+
+def _children(given: Problem, parents: Array, depth: Array, rng: np.random.Generator) -> Array:
+    """Starts (n, k) from minima (m, k), the best first."""
+    strains, count = _strains(given, parents, depth), len(parents)
+    starts = []
+    for _ in range(_CHILDREN):
+        one, other = int(min(rng.integers(0, count, 2))), int(rng.integers(count))
+        end = float(given.params(parents[one : one + 1])[0, DEPTH])
+        strain, kind = strains[one], rng.integers(4)
+        if kind == 0:
+            strain = perturbed(depth, strain, end, 10.0 ** rng.uniform(-1.7, -0.5), rng)
+        elif kind == 1:
+            at, width = rng.uniform(0.0, end), end * rng.uniform(0.04, 0.2)
+            strain = strain + rng.uniform(-0.6, 0.6) * strain.max() * np.exp(-(((depth - at) / width) ** 2))
+        elif kind == 2:
+            share = 1.0 / (1.0 + np.exp(np.clip((depth - rng.uniform(0.0, end)) / (0.05 * end), -50.0, 50.0)))
+            partner = strains[other] if other != one else _turned(strain, depth)
+            strain = share * strain + (1.0 - share) * partner
+        else:
+            strain = perturbed(depth, _turned(strain, depth), end, 0.1, rng)
+        starts.append(_at(given, depth, strain, end * rng.uniform(0.95, 1.05), given, parents[one : one + 1]))
+    return np.concatenate(starts)
+
+
+def _different(given: Problem, found: Refined, most: int) -> list[int]:
+    """The best minima whose strains differ, the best first, at most so many."""
+    depth = np.linspace(0.0, float(given.space.high[DEPTH]), _DEPTHS)
+    strain = _strains(given, found.x, depth)
+    kept: list[int] = []
+    for i in map(int, np.argsort(found.objective, kind="stable")):
+        size = np.abs(strain[i]).sum()
+        if all(np.abs(strain[i] - strain[j]).sum() > _APART * size for j in kept):
+            kept.append(i)
+        if len(kept) == most:
+            break
+    return kept
