@@ -135,9 +135,9 @@ def table(name: str) -> None:
             error, cover, took = (
                 np.array([float(row[key]) for row in some]) for key in ("error", "coverage", "seconds")
             )
-            among = np.mean([row["among"] == "True" for row in some])
+            among, worst = np.mean([row["among"] == "True" for row in some]), error.max()
             sys.stdout.write(
-                f"| {family} | {counts:.0e} | {len(some)} | {100 * np.median(error):.1f} % | {100 * error.max():.0f} % | "
+                f"| {family} | {counts:.0e} | {len(some)} | {100 * np.median(error):.1f} % | {100 * worst:.0f} % | "
                 f"{100 * cover.mean():.0f} % | {100 * among:.0f} % | {np.median(took):.1f} | {took.max():.1f} |\n"
             )
 
