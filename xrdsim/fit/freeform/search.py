@@ -1,9 +1,10 @@
 """The search for the shape of a profile: from another profile, its mirror image, shapes of many kinds, and mixtures.
 
 Splines are refined from the profile that was found before, from its mirror image, from profiles near either, and from
-those shapes of other families whose smoothed curves are nearest to the measured one. While none of them describes the
-curve, the best ones are the parents of others: changed by smooth waves, with a hump more or less, turned upside down,
-or joined at some depth to another one.
+shapes of other families, of several depths, whose smoothed curves are nearest to the measured one. While none of them
+describes the curve, the best ones are the parents of others: changed by smooth waves, with a hump more or less, turned
+upside down, or joined at some depth to another one. All this is with a large tolerance, which makes valleys wider; the
+best are then refined with the curve's own.
 """
 
 import math
@@ -31,11 +32,14 @@ EXPLORED = 15
 """Coefficients while shapes are looked for."""
 
 _BEYOND = 1.08  # of the depth that was found before, where a spline with a smooth end begins to look for its own
-_DEEPER, _SHALLOWER = 1.35, 0.6  # of it, within which L is looked for
+_DEEPER, _SHALLOWER = 1.4, 0.5  # of it, within which L is looked for
 _STRONGER = 2.0  # of the largest strain, up to which coefficients go
 _NEAR = (0.04, 0.08, 0.12, 0.2)  # sizes of perturbations of a profile and of its mirror image
-_SHAPES, _TRIED = 600, 16  # shapes of other families that are compared, and refined
-_GENERATIONS, _CHILDREN, _PARENTS = 12, 16, 6
+_SHAPES, _TRIED = 500, 8  # shapes of other families that are compared, and refined, for each depth
+_DEPTHS_TRIED = (0.75, 0.9, 1.08, 1.3)  # of that which was found before
+_TURNS = 3  # of new shapes, while nothing describes the curve
+_TOLERANT = 0.1  # τ while shapes are looked for: it widens the valleys
+_CHILDREN, _PARENTS = 16, 6
 _STALE = 4  # generations without progress after which the search ends
 _PROGRESS = 0.01  # part of Φ
 _COARSE, _FINE = 1e-2, 1e-3  # accuracies of the model [dex]
@@ -146,26 +150,31 @@ def moved(given: Problem, x: Array, other: Problem) -> Array:
 
 def explore(given: Problem, before: Before, rng: np.random.Generator, until: float) -> Explored:
     """Minima from profiles of all shapes, with the prior of the problem."""
-    goal = acceptable(given)
+    goal, easy = acceptable(given), given.tolerating([max(each, _TOLERANT) for each in given.tolerances])
     first = projected(given, before.depth, before.strain, _BEYOND * before.end, before.damage, before.own)
     direct = refine(given, first, max_iter=_LONG, rtol_dex=_FINE, until=until)
-    starts = [*_near(given, direct.x, before.depth, rng), *_screened(given, before, direct.x, rng)]
-    found = _together(direct, _coarse(given, np.concatenate(starts), until))
-    best, stale, evaluations = math.inf, 0, int(found.iterations.sum())
-    for _ in range(_GENERATIONS):
-        kept = _different(given, found, _PARENTS)
-        found = _some(found, kept)
-        lowest = float(found.objective[0])
-        stale = 0 if lowest < best * (1.0 - _PROGRESS) else stale + 1
-        best = min(best, lowest)
-        if lowest <= goal or stale == _STALE or time.perf_counter() > until:
+    best, evaluations = direct, int(direct.iterations.sum())
+    for turn in range(_TURNS):
+        starts = [direct.x, *_near(given, direct.x, before.depth, rng), *_screened(given, before, direct.x, rng)]
+        found = _coarse(easy, np.concatenate(starts[1:] if turn else starts), until)
+        evaluations += int(found.iterations.sum())
+        lowest, stale = math.inf, 0
+        while stale < _STALE and time.perf_counter() < until:
+            found = _some(found, _different(given, found, _PARENTS))
+            stale = 0 if found.objective[0] < lowest * (1.0 - _PROGRESS) else stale + 1
+            lowest = min(lowest, float(found.objective[0]))
+            if lowest <= acceptable(easy):
+                break
+            children = _coarse(easy, _children(given, found.x, before.depth, rng), until)
+            evaluations += int(children.iterations.sum())
+            found = _together(found, children)
+        fine = refine(given, found.x[:_PARENTS], max_iter=_LONG, rtol_dex=_FINE, until=until)
+        evaluations += int(fine.iterations.sum())
+        best = _together(best, fine)
+        best = _some(best, _different(given, best, _PARENTS))
+        if best.objective[0] <= goal or time.perf_counter() > until:
             break
-        children = _coarse(given, _children(given, found.x, before.depth, rng), until)
-        evaluations += int(children.iterations.sum())
-        found = _together(found, children)
-    fine = refine(given, found.x[:_PARENTS], max_iter=_LONG, rtol_dex=_FINE, until=until)
-    kept = _different(given, fine, _PARENTS)
-    return Explored(fine.x[kept], fine.objective[kept], evaluations + int(fine.iterations.sum()))
+    return Explored(best.x, best.objective, evaluations)
 
 
 def settle(
@@ -227,10 +236,17 @@ def _turned(strain: Array, depth: Array) -> Array:
 
 def _screened(given: Problem, before: Before, x: Array, rng: np.random.Generator) -> list[Array]:
     """Starts of other families whose smoothed curves are nearest to the measured ones."""
-    end, largest = before.end * _BEYOND, float(np.abs(before.strain).max())
-    drawn = shapes(before.depth, largest, before.end, _SHAPES, rng)
-    own = given.values(x)[0, given.layout.profile.stop :]
-    starts = nearly_projected(given, before.depth, drawn, end, before.damage, own)
+    largest, own = float(np.abs(before.strain).max()), given.values(x)[0, given.layout.profile.stop :]
+    kept = []
+    for part in _DEPTHS_TRIED:
+        end = part * before.end
+        drawn = shapes(before.depth, largest, 0.95 * end, _SHAPES, rng)
+        kept.append(_nearest(given, nearly_projected(given, before.depth, drawn, end, before.damage, own)))
+    return kept
+
+
+def _nearest(given: Problem, starts: Array) -> Array:
+    """Those of starts (m, k) whose smoothed curves are nearest to the measured ones."""
     away = np.zeros(len(starts))
     for each, mu in zip(given.measurements, given.expected(given.values(starts), None, _COARSE), strict=True):
         width = _SMOOTH * stretch(each.experiment.reflection) / float(np.median(np.diff(each.angle)))
@@ -239,7 +255,7 @@ def _screened(given: Problem, before: Before, x: Array, rng: np.random.Generator
             gaussian_filter1d(np.log10(np.maximum(one, floor)), width, axis=-1) for one in (each.data, mu)
         )
         away += ((measured - modelled) ** 2).sum(axis=1)
-    return [starts[i : i + 1] for i in np.argsort(away, kind="stable")[:_TRIED]]
+    return np.asarray(starts[np.argsort(away, kind="stable")[:_TRIED]])
 
 
 def _children(given: Problem, parents: Array, depth: Array, rng: np.random.Generator) -> Array:
