@@ -16,6 +16,7 @@ import statistics
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from functools import lru_cache, partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -37,7 +38,6 @@ from inversion import (
 )
 from synthetic import SOLVED
 
-from xrdml.data.measurement import Measurement
 from xrdml.data.ranges import Ranges
 from xrdml.data.source import Minibatch, make_batch, stream
 from xrdml.inference.prediction import predict
@@ -57,24 +57,25 @@ CASES = ("end anywhere", "cover the profile")
 def estimates(model):
     """Errors of the point estimate and coverage of the intervals; scans that cover the profile, and all."""
     trained = load_model(model)
-    simulation = Simulation(trained.space)
+    simulation = Simulation(trained.space, trained.window)
     span, names = trained.space.span, trained.space.names
     covered_all, lines = [], []
     for damage in (False, True):
         rows = fresh_rows(simulation, TEST_ROWS, stream(TEST_SEED, damage), 0.0 if damage else 1.0)
         for covered in (1.0, 0.0):
-            prior = Measurement(covered=covered)
+            prior = replace(trained.measurement, covered=covered)
             batch = make_batch(
-                Minibatch(rows.reflectivity, rows.params, rows.density),
+                Minibatch.of(rows.reflectivity, rows.params, rows.density, simulation),
                 simulation,
                 prior,
                 stream(TEST_SEED, 2, int(covered)),
             )
-            point = trained.estimate(batch.input, batch.ranges)
+            inputs = batch.input.numpy()
+            point = trained.estimate(inputs, batch.ranges)
             error = 100.0 * np.abs(point - rows.params) / span
             p = len(names)
-            values = np.column_stack([rows.params, batch.ranges.values(torch.from_numpy(batch.unit)).numpy()[:, p:]])
-            drawn = trained.draw(batch.input, DRAWS, batch.ranges, seed=3).values
+            values = np.column_stack([rows.params, batch.ranges.values(batch.unit).numpy()[:, p:]])
+            drawn = trained.draw(inputs, DRAWS, batch.ranges, seed=3).values
             rank = (drawn < values[:, None]).sum(axis=1)
             inside = (rank >= 10) & (rank < 190)
             contraction = 1.0 - drawn.var(axis=1) / np.maximum(values.var(axis=0), 1e-30)

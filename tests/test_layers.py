@@ -112,7 +112,8 @@ def test_folders_and_files_are_small():
 def test_the_simulator_knows_nothing_of_learning():
     for name, path in NAMES.items():
         if name.startswith("xrdsim"):
-            assert not {module.split(".")[0] for module, _ in imports(path)} & {"torch", "xrdml"}
+            learning = {module.split(".")[0] for module, _ in imports(path)} & {"torch", "xrdml"}
+            assert not learning or name.endswith(".tensors"), name  # which hands results over
 
 
 def test_only_commands_know_the_command_line():

@@ -20,6 +20,13 @@ class ParameterError(XrdError, ValueError):
     """Parameters of a profile or of a call that have no meaning: not finite, out of range, wrong shape."""
 
 
+def unreadable(path: object, form: str, error: Exception) -> ParameterError:
+    """What to raise where a file cannot be opened, or is not of this form."""
+    if isinstance(error, OSError) and error.strerror:
+        return ParameterError(f"{path} cannot be read: {error.strerror}; check the path and its permissions")
+    return ParameterError(f"{path} cannot be read as {form}: {error}")
+
+
 class CurveError(XrdError, ValueError):
     """A measured curve that cannot be read or used."""
 

@@ -1,5 +1,7 @@
 """Colours, axes and files that all figures share."""
 
+import base64
+import io
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,8 @@ from xrdsim.files import check_figure, replacing
 
 Array = NDArray[np.float64]
 
-MEASURED, MODEL, SECOND, MASKED = "#6b7280", "#c2410c", "#1d4ed8", "#e5e7eb"
+MEASURED, MODEL, SECOND, MASKED = "#4b5563", "#c2410c", "#1d4ed8", "#e5e7eb"
+LEFT_OUT, BAND = "#9ca3af", "#dbeafe"
 PALETTE = ("#1d4ed8", "#c2410c", "#047857", "#7c3aed", "#b45309", "#0e7490", "#be185d", "#4d7c0f")
 
 
@@ -28,6 +31,13 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
     with replacing(target) as temporary:
         figure.savefig(temporary, dpi=160)
     return target
+
+
+def embedded(figure: Figure, dpi: int = 160) -> str:
+    """A figure as the address of a picture that holds it, for a page that needs nothing else."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=dpi)
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
 
 
 def profile_axes(axes: Axes) -> None:
@@ -51,4 +61,4 @@ def shade(axes: Axes, angle: Array, masked: NDArray[np.bool_]) -> None:
     """Grey where points are left out."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], masked.astype(int), [0]])))
     for first, stop in edges.reshape(-1, 2):
-        axes.axvspan(angle[first], angle[stop - 1], color=MASKED, lw=0)
+        axes.axvspan(angle[first], angle[stop - 1], color=MASKED, alpha=0.5, lw=0, zorder=0.5)

@@ -24,7 +24,7 @@ from xrdsim.benchmark import throughput as bench
 from xrdsim.benchmark.throughput import measure_throughput
 from xrdsim.commands import dataset, installation
 from xrdsim.commands import simulate as simulation
-from xrdsim.commands.options import ReflectionOptions
+from xrdsim.commands.options import MeasuredReflection, ReflectionOptions
 from xrdsim.curves.curve import read_curve
 from xrdsim.dataset.fresh import profiles_of
 from xrdsim.dataset.samplers import make_plan
@@ -57,7 +57,8 @@ def test_help_of_every_command_has_examples():
 
 def files_of(command):
     """What a command has and a function has not: files instead of records, outputs, and how it prints."""
-    return {"output", "plot", "text", "html", "strict", "reflection", "scan", "space", "around", "width", "defects"}
+    written = {"output", "plot", "text", "html", "figures", "strict"}
+    return written | {"reflection", "scan", "space", "around", "width", "defects"}
 
 
 TOGETHER = {each.name for each in fields(Together)}  # make a sample
@@ -89,7 +90,7 @@ COMMANDS = {
 }
 
 
-REFLECTION = {each.name for each in fields(ReflectionOptions)}  # all of them make one record
+REFLECTION = {each.name for each in fields(MeasuredReflection)}  # all of them make one record
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -103,7 +104,7 @@ def test_options_are_the_arguments_of_the_functions(name):
             continue
         assert option in theirs, f"--{option} is no argument of {', '.join(each.__name__ for each in functions)}"
         default = theirs[option].default
-        if parameter.default not in (None, "30s") and default is not inspect.Parameter.empty:  # None: the function's
+        if parameter.default is not None and default is not inspect.Parameter.empty:  # None: the function's
             assert parameter.default == default or (parameter.default is False and not default), option
 
 

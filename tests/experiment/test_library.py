@@ -81,7 +81,7 @@ def test_files_beside_names(tmp_path, monkeypatch):
         (tmp_path / name).write_text(text)
     assert structure_of("own.cif").cell[0] == structure_of("without_suffix").cell[0] == 5.4
     assert structure_of("Si").cell[0] == pytest.approx(5.431, abs=1e-3)
-    with pytest.raises(ParameterError, match=r"nowhere\.cif cannot be read"):
+    with pytest.raises(ParameterError, match=r"nowhere\.cif cannot be read: No such file or directory; check the path"):
         structure_of("nowhere.cif")
 
 
@@ -127,7 +127,7 @@ def test_reference_data(shared_file):
         name, hkl = key[:-3], indices_of(key[-3:])
         cases = [(at_rest(name), rows[1], 3e-3)]
         if not structure_of(name).still:
-            cases.append((structure_of(name), rows[0], 1e-2))
+            cases.append((structure_of(name), rows[0], 6e-3))
         for made, row, close in cases:
             found = abs(susceptibilities(made, hkl, COPPER).coupling)
             assert found == pytest.approx(math.sqrt(abs(row[1] * row[2])), rel=close), key
@@ -149,7 +149,7 @@ def test_reference_data(shared_file):
     ],
 )
 def test_forbidden_reflections(name, forbidden):
-    with pytest.raises(ParameterError, match="is forbidden"):
+    with pytest.raises(ParameterError, match=r"is forbidden: .*; choose another reflection"):
         susceptibilities(structure_of(name), indices_of(forbidden), COPPER)
 
 
@@ -267,7 +267,9 @@ def test_the_command(tmp_path, monkeypatch):
     assert {"lattice", "d", "theta_deg", "chi0", "chih", "chimh", "source"} <= set(found)
     assert found["theta_deg"] == pytest.approx(math.degrees(math.asin(2.0 * COPPER / 5.431020511)))
     assert "M. Deutsch and M. Hart" in found["source"]
-    assert "Deutsch" in " ".join(xrd("crystal", "Si", "004").stdout.split())
+    shown = " ".join(xrd("crystal", "Si", "004").stdout.split())
+    assert "Deutsch" in shown
+    assert "lattice [Å] 5.431021" in shown
     molybdenum = json.loads(xrd("crystal", "Si", "004", "--wavelength", "MoKa1", "--json").stdout)
     assert molybdenum["theta_deg"] < 0.5 * found["theta_deg"]
 
@@ -285,5 +287,18 @@ def test_the_command(tmp_path, monkeypatch):
     )
     assert inclined.exit_code == 0, inclined.output
     assert "surface = [-1, -1, -1]" in (tmp_path / "b.toml").read_text()
+    level, tilted = (
+        json.loads(
+            xrd("crystal", "GGG", "880", "--surface", "111", "--geometry", "grazing-exit", "--json", *rest).stdout
+        )
+        for rest in ([], ["--miscut", "0.5", "--azimuth", "180"])
+    )
+    assert tilted["incidence_deg"] - level["incidence_deg"] == pytest.approx(0.5, abs=1e-6)
+    assert (tilted["miscut_deg"], tilted["azimuth_deg"]) == (0.5, 180.0)
+    assert "miscut_deg" not in level
+    assert "--azimuth belongs to --miscut" in refused("crystal", "GGG", "444", "--azimuth", "90")
+    shown = xrd("crystal", "GGG", "444", "--miscut", "0.5").stdout
+    for name in ("d [Å]", "miscut [°]", "incidence [°]", "darwin_width [″]", "chih (real, imaginary)"):
+        assert name in shown
     assert "did you mean LiNbO3?" in refused("crystal", "LiNb03", "006")
     assert "displacements of In, P are not known" in " ".join(xrd("crystal", "InP", "004").stderr.split())

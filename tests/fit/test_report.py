@@ -9,18 +9,24 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from xrdsim.curves.curve import Curve
+from xrdsim.curves.curve import Curve, read_curve
+from xrdsim.curves.record import LeftOut
 from xrdsim.errors import OutputError
 from xrdsim.experiment.scan import Scan
+from xrdsim.fit import fitting
 from xrdsim.fit.fitting import fit_curve
-from xrdsim.fit.problem import problem
+from xrdsim.fit.problem import Unknowns, problem
+from xrdsim.fit.report.columns import curve_files, write_curve, write_profile
 from xrdsim.fit.report.figures import draw, draw_series
 from xrdsim.fit.report.page import figure, page, series_figure, series_rows, table, write_series
-from xrdsim.fit.report.tables import minima_table, rounded
+from xrdsim.fit.report.tables import curve_rows, minima_table, rounded
 from xrdsim.fit.result import Estimate, Minimum
 from xrdsim.forward.model import simulate
+from xrdsim.plotting import LEFT_OUT, MEASURED
+from xrdsim.profiles.space import ParameterSpace
 
 NASTY = """<script>alert("1")</script> & $x_1^2$ 'e'\n曲.xy"""
+GREY = (MEASURED, LEFT_OUT)
 VOID = {"meta", "img", "br"}
 
 
@@ -93,16 +99,145 @@ def test_a_figure_is_written(fit, second, tmp_path, suffix):
 
 
 def test_a_figure_has_three_panels_and_only_what_differs(fit, second):
-    curve, profile, residual = draw(second).axes
+    curve, residual, profile = draw(second).axes
     assert [text.get_text() for text in curve.get_legend().texts].count("no. 2 of the minima, as good") == 1
     labels = [text.get_text() for text in profile.get_legend().texts]
     assert "no. 2 of the minima, as good" in labels
     assert "no. 3 of the minima, as good" not in labels
-    assert len(residual.lines[0].get_xdata()) == fit.used.sum()
+    drawn = {
+        color: sum(len(line.get_xdata()) for line in residual.lines if line.get_color() == color) for color in GREY
+    }
+    assert drawn == {MEASURED: fit.used.sum(), LEFT_OUT: (~fit.used).sum()}
     title = draw(fit).get_suptitle()
     assert "sample_2e15.xy" in title
     assert fit.verdict in title
     assert f"{fit.reduced_chi2:.3g}" in title
+
+
+def legend_of(axes):
+    return [text.get_text() for text in axes.get_legend().texts]
+
+
+def test_residuals_are_those_of_chi2_and_in_dex_where_the_noise_is_unknown(fit, demonstration):
+    shown = fit.curve
+    free = fit.used.sum() - np.sum(shown.residual[fit.used] ** 2) / fit.reduced_chi2
+    assert free == pytest.approx(sum(not each.fixed for each in (*fit.parameters, *fit.measurement)), abs=1e-3)
+    many = fit.measured > 300.0 * fit.measured[fit.measured > 0.0].min()
+    away = (shown.measured - shown.model) / shown.sigma
+    np.testing.assert_allclose(shown.residual[many], away[many], atol=0.2)
+    axes = draw(fit).axes[1]
+    assert axes.get_ylabel() == "residual\n[σ]"
+    assert [text.get_text() for text in axes.texts] == ["±2σ"]
+    unknown = Curve(shown.angle, shown.measured, fit.curve.measured.argmax())
+    other = fit_curve(problem(unknown), starts=demonstration[None], only_refine=True)
+    assert np.isnan(other.curve.sigma).all()
+    axes = draw(other).axes[1]
+    assert "log" in axes.get_ylabel()
+    assert not axes.texts
+
+
+def test_why_points_are_left_out_is_shown(demonstration, tmp_path):
+    """Saturated, masked, excluded; a single point that stands out; what no strain reaches."""
+    scan = Scan(-400.0, 12.0, 260)
+    counts = np.random.default_rng(1).poisson(1e4 * simulate(demonstration, scan=scan, background=1e-3).intensity[0])
+    counts = np.minimum(counts, counts.max() // 4)
+    counts[200] = 900
+    path = tmp_path / "all.xy"
+    path.write_text("".join(f"{x:g} {y}\n" for x, y in zip(scan.angle, counts, strict=True)))
+    curve = read_curve(path, axis="relative")
+    ((angle, intensity, why),) = curve.aside
+    assert (angle, intensity, why) == (pytest.approx(2000.0, abs=12.0), 900.0, LeftOut.OUTLIER)
+    given = problem(curve, mask=48.0, both_sides=False, exclude=((100.0, 140.0),))
+    fit = fit_curve(given, starts=demonstration[None], only_refine=True, max_iter=1)
+    shown = fit.curve
+    assert (shown.left_out == "").tolist() == shown.used.tolist()
+    at = dict(zip(np.round(shown.angle).tolist(), shown.left_out.tolist(), strict=True))
+    assert [at[round(curve.angle[curve.peak_index]) + x] for x in (0, 36, 120, -60, 60)] == [
+        "saturated", "mask", "excluded", "compressed side", "",
+    ]  # fmt: skip
+    words = legend_of(draw(fit).axes[0])
+    assert words[:2] == ["measured", "model"]
+    assert {each.removeprefix("left out: ") for each in words[2:]} == {
+        "saturated", "mask", "excluded", "compressed side", "single point that stands out",
+    }  # fmt: skip
+
+
+def test_columns_are_read_by_names(fit, tmp_path):
+    aside = ((1e5, 0.25, LeftOut.REACH), (-1e5, -1.0, LeftOut.NEGATIVE))
+    path = write_curve(replace(fit.curves[0], aside=aside), tmp_path / "curve.csv")
+    assert path.read_text().splitlines()[1].startswith("# arcsec,intensity,intensity,")
+    table = np.genfromtxt(path, delimiter=",", names=True, dtype=None, encoding="utf-8")
+    assert table.dtype.names == (
+        "angle", "measured", "model", "sigma", "residual", "log10_ratio", "used", "left_out",
+    )  # fmt: skip
+    assert table["left_out"][[0, 1, -1]].tolist() == ["negative", "compressed side", "beyond the reach of strain"]
+    assert np.isnan(table["model"][[0, -1]]).all()
+    inside = table[1:-1]
+    for name in ("angle", "measured", "model", "sigma", "residual", "used"):
+        np.testing.assert_allclose(inside[name], getattr(fit.curve, name), rtol=1e-9)
+    np.testing.assert_allclose(10.0 ** inside["log10_ratio"], inside["measured"] / inside["model"])
+    profile = np.genfromtxt(write_profile(fit, tmp_path / "profile.csv"), delimiter=",", names=True)
+    np.testing.assert_allclose(profile["depth"], fit.depth, rtol=1e-9)
+    for name, row in zip(("strain_low95", "strain_low68", "strain_high68", "strain_high95"), fit.band, strict=True):
+        np.testing.assert_allclose(profile[name], row, rtol=1e-9)
+    np.testing.assert_array_equal(profile["E"], 1.0)
+
+
+def test_curves_that_are_called_alike_have_files_of_their_own(fit):
+    sources = ("a/one.xy", "b/one.xy", NASTY, "c/two.xy")
+    several = replace(fit, curves=tuple(replace(fit.curves[0], source=each) for each in sources))
+    names = curve_files(several)
+    assert (names[0], names[1], names[3]) == ("curve_1_one.csv", "curve_2_one.csv", "curve_two.csv")
+    assert re.fullmatch(r"curve_[\w.+-]+\.csv", names[2])
+    assert curve_files(fit) == ["curve.csv"]
+
+
+def test_a_damaged_profile_has_a_panel_of_its_own(demonstration, fit):
+    curve = Curve(fit.angle, fit.measured, int(fit.measured.argmax()), per_count=1.0 / 2e5)
+    given = problem(curve, unknowns=Unknowns(ParameterSpace().with_damage()))
+    damaged = fit_curve(given, starts=np.array([[*demonstration, 0.2, 1.5]]), only_refine=True, max_iter=1)
+    e = 1.0 - damaged["kappa"].value * (damaged.strain / damaged["largest_strain"].value) ** damaged["p"].value
+    np.testing.assert_allclose(damaged.damage, e, atol=1e-6)
+    assert damaged.damage_band.shape == (4, len(damaged.depth))
+    assert np.all(np.diff(damaged.damage_band, axis=0) >= 0.0)
+    assert damaged.to_dict()["profile"]["damage"] == damaged.damage.tolist()
+    assert [axes.get_ylabel() for axes in draw(damaged).axes][-1] == "Debye–Waller\nfactor E"
+    assert fit.damage is None
+
+
+def test_curves_behind_different_instruments_have_a_column_for_each_parameter(fit):
+    own = fit.curves[0].measurement
+    other = replace(
+        fit.curves[0],
+        measurement=(
+            *(replace(each, name=f"{each.name}_2") for each in own[:3]),
+            Estimate("lorentz_2", "arcsec", 7.0, 1.0, 5.0, 9.0, True),
+        ),
+        fitted=False,
+    )
+    columns, (first, second) = curve_rows(replace(fit, curves=(fit.curves[0], other)))
+    assert len(columns) == len(set(columns)) == len(first) == len(second)
+    at = dict(zip(columns, zip(first, second, strict=True), strict=True))
+    assert at["Lorentzian FWHM [″]"] == ("—", "7.0(1.0)")
+    assert at["FWHM [″]"][1] == "—"
+    assert at["verdict"] == ("solved", "not fitted: as the others foretell")
+    assert at["reduced χ²"] == (f"{fit.reduced_chi2:.3g}",) * 2
+
+
+def test_a_fit_has_time_for_each_of_its_curves(fit, monkeypatch):
+    given = problem(Curve(fit.angle, fit.measured, int(fit.measured.argmax()), per_count=1.0 / 2e5))
+    two = replace(given, measurements=given.measurements * 2)
+    begun = {}
+
+    def stopped(given, *, until, **_):
+        begun["until"] = until
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fitting, "search", stopped)
+    for each, seconds in ((given, 180.0), (two, 360.0)):
+        with pytest.raises(KeyboardInterrupt):
+            fit_curve(each, begun=1000.0)
+        assert begun["until"] == pytest.approx(1000.0 + 0.7 * seconds)
 
 
 def test_points_without_counts_are_shown(fit):
@@ -178,6 +313,13 @@ def test_digits(value, std, shown):
     assert rounded(value, std) == shown
 
 
+@pytest.mark.parametrize(("value", "std", "shown"), [(-0.0, 0.0, "0"), (-0.3, 12.0, "0"), (-1e-9, 0.1, "0.00")])
+def test_no_value_is_written_as_minus_zero(value, std, shown):
+    assert rounded(value, std)[0] == shown
+    at = Estimate("Rp2", "Å", -0.0, 1.0, -40.0, 0.0, True, open_high=True, at_limit=True)
+    assert "at its limit 0;" in at.remark
+
+
 def test_the_table_of_a_fit(fit, second):
     columns, rows = table(second)
     assert columns == ("parameter", "value", "± std", "90 % interval", "remark")
@@ -248,6 +390,8 @@ def test_other_minima_of_a_curve_denser_than_the_fit_are_drawn(fit, tmp_path):
     dense = {name: np.interp(angle, fit.angle, getattr(fit, name)) for name in ("measured", "model")}
     best = fit.minima[0]
     other = replace(best, values=(0.9 * best.values[0], *best.values[1:]), acceptable=True)
-    shown = fit.curve._replace(angle=angle, used=np.ones(len(angle), bool), **dense)
+    unknown = np.full(len(angle), np.nan)
+    rest = {"used": np.isnan(unknown), "sigma": unknown, "residual": unknown, "left_out": np.full(len(angle), "mask")}
+    shown = fit.curve._replace(angle=angle, **rest, **dense)
     drawn = replace(fit, curves=(replace(fit.curves[0], shown=shown),), minima=(best, other))
-    assert [path.name for path in drawn.save(tmp_path)] == ["result.json", "fit.png"]
+    assert [path.name for path in drawn.save(tmp_path)] == ["result.json", "fit.png", "profile.csv", "curve.csv"]

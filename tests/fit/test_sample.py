@@ -142,7 +142,9 @@ def test_a_curve_that_was_not_fitted_is_foretold(fitted):
 
 
 def test_results_list_the_curves(fitted, tmp_path):
-    assert [path.name for path in fitted.save(tmp_path, html=True)] == ["result.json", "fit.png", "fit.html"]
+    assert [path.name for path in fitted.save(tmp_path, html=True)] == [
+        "result.json", "fit.png", "profile.csv", "curve_444.csv", "curve_888.csv", "curve_880.csv", "fit.html",
+    ]  # fmt: skip
     result = json.loads((tmp_path / "result.json").read_text())
     assert {"verdict", "parameters", "measurement", "misfit", "minima", "profile", "curve"} <= set(result)
     assert [each["reflection"] for each in result["curves"]] == ["GGG 444", "GGG 888", "GGG 880, grazing-incidence"]
@@ -222,7 +224,12 @@ def test_the_command(folder, monkeypatch):
     assert done.exit_code == 0, done.output
     result = json.loads((folder / "both" / "result.json").read_text())
     assert [each["reflection"] for each in result["curves"]][2] == "GGG 880, grazing-incidence"
-    assert "not fitted" in done.output
+    words = " ".join(done.output.split())
+    for each, before in zip(result["curves"], ("444.xy", "888.xy", "880.xy (not fitted)"), strict=True):
+        assert f"{before}: Assumed: {each['assumed']}." in words
+        assert f"{each['reflection']}, 1.54056 Å (Cu Kα₁), a " in each["assumed"]
+        assert each["assumed"] in result["assumed"]
+    assert f"880.xy: not fitted, but compared with what the others say of it. {result['curves'][2]['reason']}" in words
     assert "from 120.5, 429.1″ on" in done.output
 
 
@@ -230,6 +237,10 @@ def test_options_that_do_not_fit(folder, monkeypatch):
     monkeypatch.chdir(folder)
     both = ["fit", "444.xy", "888.xy", "--joint"]
     assert "has 3 values for 2 curves" in refused(*both, "--hkl", "444,888,880")
+    assert "one curve; give one, or fit several curves of one sample with --joint" in refused(
+        "fit", "444.xy", "888.xy", "--hkl", "444,888"
+    )
+    assert "nowhere.toml cannot be read: No such file or directory; check the path" in refused("fit", "nowhere.toml")
     assert "give Miller indices with --hkl" in refused(*both, "--crystal", "GGG")
     assert "would have different surfaces" in refused(*both, "--crystal", "GGG", "--hkl", "444,880")
     assert "error: GGG 880 is inclined" in refused(*both, "--hkl", "444,880", "--surface", "111")

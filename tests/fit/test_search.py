@@ -291,6 +291,6 @@ def test_the_band_of_the_profile_gives_each_minimum_its_share(refined):
     rows = np.repeat(np.column_stack([PROFILES[[0, 1, 1, 1, 1, 1]], np.full((6, 2), 40.0)]), 400, axis=0)
     weights = np.repeat([0.98] + 5 * [0.004], 400) / 400.0
     shares = Posterior(given.layout.names, rows, weights, 2400.0, "laplace")
-    depth, strain, band = fitting._profile(given, PROFILES[0], shares)
+    depth, strain, band, *_ = fitting._profile(given, PROFILES[0], shares)
     np.testing.assert_allclose(band, np.tile(strain, (4, 1)), rtol=1e-12)
     assert not np.allclose(strain, strain_profile(PROFILES[1][None], depth)[0])

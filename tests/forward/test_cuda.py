@@ -13,17 +13,26 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 import xrdsim
-from xrdsim.errors import DeviceError, StoreError
+from xrdsim.dataset import generation
+from xrdsim.dataset.fresh import fresh_curves
+from xrdsim.dataset.simulation import Simulation
+from xrdsim.dataset.store import round_curves
+from xrdsim.errors import DeviceError, ParameterError, StoreError
+from xrdsim.experiment.instrument import Family, Instrument
 from xrdsim.experiment.reflection import GGG_444, YIG_ON_GGG_444
 from xrdsim.experiment.scan import Scan
-from xrdsim.forward import card
+from xrdsim.experiment.setup import Experiment
+from xrdsim.forward import card, tensors
 from xrdsim.forward import cuda as device
 from xrdsim.forward.derivatives import pull_back
 from xrdsim.forward.nodes import nodes as instrument_nodes
 from xrdsim.forward.prepare import prepare
-from xrdsim.forward.simulator import NUISANCES
+from xrdsim.forward.simulator import NUISANCES, Simulator
+from xrdsim.observation.observer import Observer
+from xrdsim.observation.tensors import curves as observed
 from xrdsim.profiles.two_gaussians import L1, L2
 
 ROWS = np.array(
@@ -74,10 +83,47 @@ def curves(name, where):
     return xrdsim.simulate(rows, space=space, device=where, **{"scan": COARSE} | options)
 
 
+def rough(where, precision):
+    """Curves in single precision, with the same steps in double precision."""
+    options = {"scan": COARSE, "space": thin().with_damage(), "rtol_dex": 1e-3, "fwhm": [60.0, 0.0]}
+    return xrdsim.simulate(DAMAGED, device=where, precision=precision, **options)
+
+
 def slopes(name, where):
     rows, options = JACOBIANS[name]
     space = thin().with_damage() if rows.shape[1] == 9 else thin()
     return xrdsim.linearize(rows, space=space, device=where, **{"scan": COARSE} | options)
+
+
+def kept(where):
+    """Curves and derivatives as tensors, which stay where they are computed."""
+    rows, options = CURVES["with and without instrument"]
+    found = xrdsim.simulate(rows, space=thin(), device=where, scan=COARSE, output="torch", **options)
+    rows, options = JACOBIANS["slopes, instrument"]
+    told = xrdsim.linearize(rows, space=thin(), device=where, scan=COARSE, output="torch", **options)
+    logarithmic = xrdsim.jacobian(rows, space=thin(), device=where, scan=COARSE, output="torch", **options)
+    learned = Simulation(thin(), COARSE, margin=50.0, base_fwhm=60.0, mantissa_bits=12, device=where)
+    values = {name: getattr(found, name) for name in ("params", "angle", "reflectivity", "intensity")}
+    values |= {"linearized": told.curves.intensity, "slope": told.slope, "log slope": logarithmic}
+    values["learned"] = fresh_curves(rows.astype(np.float32), learned, output="torch")
+    assert all(isinstance(value, torch.Tensor) for value in values.values())
+    assert values["learned"].dtype == torch.float32
+    return {f"kept {name}": value.numpy() for name, value in values.items()}
+
+
+def behind(where):
+    """Curves and derivatives behind instruments with tails."""
+    values = {}
+    for name, instrument, own in (
+        ("voigt", Instrument("voigt", (), Family.VOIGT), [[3.0, 70.0, 12.0], [-2.0, 90.0, 5.0]]),
+        ("pseudo-voigt", Instrument("pseudo-voigt", (), Family.PSEUDO_VOIGT), [[3.0, 300.0, 0.3], [0.0, 300.0, 0.6]]),
+    ):
+        simulator = Simulator(Experiment(), COARSE, thin(), where)
+        observer, parameters = Observer(simulator, instrument), np.array(own)
+        intensity, slope = observer.linearize(ROWS, parameters)
+        values |= {name: observer.curves(ROWS, parameters), f"{name} linearized": intensity, f"{name} slope": slope}
+        values[f"{name} kept"] = observed(observer, ROWS, parameters).numpy()
+    return values
 
 
 def adjoint(where):
@@ -115,6 +161,19 @@ def test_derivatives_are_those_of_the_processor(simulated, name):
     assert np.all(apart <= 1e-8 * norm + 1e-20)  # D01 has no effect where Rp1 = 0
 
 
+def test_single_precision_is_that_of_the_processor(simulated):
+    """Their errors are alike: where R > 1e-7 at most 3e-4 dex RMS, of rounding alone 1e-5."""
+    there = simulated["single"], simulated["single seen"]
+    exact, here = (rough("cpu", precision) for precision in ("double", "single"))
+    for found, curve, single in zip(
+        there, (exact.reflectivity, exact.intensity), (here.reflectivity, here.intensity), strict=True
+    ):
+        large = curve > 1e-7
+        apart, usual = (np.abs(np.log10(each / curve))[large] for each in (found, single))
+        assert 0.0 < np.sqrt(np.mean(apart**2)) < 1e-5
+        assert apart.max() < 3.0 * usual.max()
+
+
 def test_blocks_do_not_matter(simulated):
     np.testing.assert_array_equal(simulated["one by one"], simulated["exact"])
 
@@ -124,15 +183,53 @@ def test_the_adjoint_is_that_of_the_processor(simulated):
     np.testing.assert_allclose(simulated["adjoint"], expected, rtol=1e-8, atol=1e-8 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize("capability", [(7, 5), (9, 0)])
+def test_tensors_are_those_of_the_processor(simulated):
+    for name, values in kept("cpu").items():
+        precision = 5e-4 if name == "kept learned" else 1e-8  # of 12 bits of a mantissa one may differ
+        np.testing.assert_allclose(simulated[name], values, rtol=precision, atol=1e-8 * np.abs(values).max())
+
+
+def test_tensors_hold_what_arrays_do(demonstration):
+    arrays, found = (xrdsim.simulate(demonstration, output=output) for output in ("numpy", "torch"))
+    np.testing.assert_array_equal(found.intensity.numpy(), arrays.intensity)
+    arrays, found = (xrdsim.linearize(demonstration, output=output) for output in ("numpy", "torch"))
+    np.testing.assert_array_equal(found.slope.numpy(), arrays.slope)
+    np.testing.assert_array_equal(found.log_slope.numpy(), arrays.log_slope)
+
+
+def test_instruments_with_tails(simulated):
+    for name, values in behind("cpu").items():
+        np.testing.assert_allclose(simulated[name], values, rtol=1e-8, atol=1e-9 * np.abs(values).max())
+
+
+@pytest.mark.parametrize("bits", [1, 12, 22, 23])
+def test_tensors_are_rounded_as_arrays_are(bits):
+    curves = np.random.default_rng(1).lognormal(-8.0, 4.0, (40, 50)).astype(np.float32)
+    found = tensors.rounded(torch.from_numpy(curves.copy()), bits)
+    np.testing.assert_array_equal(found.numpy(), round_curves(curves, bits))
+
+
+def test_outputs_are_named(demonstration):
+    with pytest.raises(ParameterError, match="output 'cupy' is unknown; choose numpy or torch"):
+        xrdsim.simulate(demonstration, output="cupy")
+
+
+def test_tensors_on_the_card_need_torch_there(monkeypatch, demonstration):
+    monkeypatch.setattr(card, "missing", lambda: None)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for function in (xrdsim.simulate, xrdsim.jacobian):
+        with pytest.raises(DeviceError, match="needs a PyTorch that sees the card"):
+            function(demonstration, device="cuda", output="torch")
+
+
+@pytest.mark.parametrize("capability", [(7, 5), (8, 0), (9, 0)])
 def test_the_kernels_compile(monkeypatch, capability):
     pytest.importorskip("numba_cuda")
     from numba import cuda, typeof, types
     from numba.cuda import dispatcher
 
-    from xrdsim.kernels.cuda import count, fill, observe, reflect
-    from xrdsim.kernels.cuda_jacobian import fill as fill_slopes
-    from xrdsim.kernels.cuda_jacobian import linearize
+    from xrdsim.kernels import cuda_jacobian as slopes_of
+    from xrdsim.kernels.cuda import count, fill, observe, place, reflect, transfer
 
     if not card.has_compiler():
         pytest.skip("the compiler of the CUDA toolkit is not installed")
@@ -141,17 +238,32 @@ def test_the_kernels_compile(monkeypatch, capability):
     profile, layer, accuracy, optics = map(typeof, (model.profile, model.layer, model.accuracy, model.optics))
     nodes = typeof(instrument_nodes(COARSE, GGG_444, narrowest=30.0, widest=30.0, zero=0.0, thickness=1000.0))
     real = [types.Array(types.float64, rank, "C") for rank in range(5)]
-    counts, coarse = types.Array(types.int64, 2, "C"), types.Array(types.complex128, 4, "C")
+    counts, unit = types.Array(types.int64, 2, "C"), types.UniTuple(types.float64, 7)
     for kernel, signature in (
         (observe, (real[3], nodes, *[real[1]] * 4, types.int64, real[2], real[3], types.int64)),
+        (place, (real[2], types.Array(types.int64, 1, "C"), types.Array(types.float32, 2, "C"))),
         (count, (real[2], profile, layer, accuracy, types.int64, counts)),
         (fill, (real[2], profile, layer, accuracy, counts, real[3])),
         (reflect, (counts, real[3], optics, real[3], real[2])),
-        (fill_slopes, (real[2], profile, layer, counts, real[3], real[4], real[2], real[3])),
-        (linearize, (layer, counts, real[3], real[4], real[2], optics, coarse, real[2], real[3])),
+        (slopes_of.fill, (real[2], profile, layer, counts, real[3], real[4], real[2], real[3])),
+        (slopes_of.advance_all, (unit, layer, counts, real[3], real[4], real[2], optics, real[4])),
+        (slopes_of.linearize, (optics, real[4], real[2], real[3])),
     ):
         code, _ = cuda.compile_ptx(kernel.py_func, signature, cc=capability)
         assert f"sm_{capability[0]}{capability[1]}" in code
+    small = [types.Array(types.float32, rank, "C") for rank in range(4)]
+    optics = typeof(prepare(COARSE, precision="single").optics)
+    for kernel, signature in (
+        (fill, (real[2], profile, layer, accuracy, counts, small[3])),
+        (reflect, (counts, small[3], optics, small[3], real[2])),
+    ):
+        code, _ = cuda.compile_ptx(kernel.py_func, signature, cc=capability)
+        assert f"sm_{capability[0]}{capability[1]}" in code
+    signature = (small[1], types.int64, small[2], types.int64)
+    code, _ = cuda.compile_ptx(transfer.py_func, signature, device=True, cc=capability)
+    assert "fma.rn.f32" in code
+    assert "mul.f64" not in code
+    assert "fma.rn.f64" not in code
 
 
 def test_the_extra_is_named(monkeypatch, demonstration):
@@ -186,12 +298,70 @@ def test_a_dataset_belongs_to_its_device(tmp_path, monkeypatch):
         xrdsim.generate(tmp_path / "d.zarr", resume=True, **settings)
 
 
+def test_blocks_are_simulated_together_and_written_apart(tmp_path, monkeypatch):
+    asked = []
+
+    def telling(tasks, reflectivity, intensity):
+        asked.append(sum(len(task.rows) for task in tasks))
+        for task in tasks:
+            intensity[task.index] = task.rows[:, :1]
+
+    monkeypatch.setattr(card, "missing", lambda: None)
+    monkeypatch.setattr(device, "curves", telling)
+    monkeypatch.setattr(generation, "_ON_CARD", 8)
+    settings = {"n": 11, "test_rows": 3, "block_size": 4, "sampler": "sobol", "scan": COARSE}
+    dataset = xrdsim.generate(tmp_path / "d.zarr", device="cuda", **settings)
+    assert sorted(asked) == [3, 3, 8]  # the test rows; two blocks of four, and the last one
+    rows = dataset.load()
+    np.testing.assert_allclose(rows.reflectivity[:, 0], rows.params[:, 0], rtol=2.0**-12)
+
+
 def test_one_thread_talks_to_the_card(monkeypatch):
     names = []
     monkeypatch.setattr(device, "_curves", lambda tasks, wanted: names.append(threading.current_thread().name))
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(device.curves, [[]] * 12))
     assert len(names) == 12
+    assert len(set(names)) == 1
+    assert threading.current_thread().name not in names
+
+
+def test_kernels_of_another_card_are_not_loaded(monkeypatch):
+    """Numba's index of cached kernels names the compute capability."""
+    pytest.importorskip("numba_cuda")
+    from numba.cuda import codegen
+
+    from xrdsim.kernels.cuda import count
+
+    keys = set()
+    for capability in ((8, 0), (9, 0)):
+        context = SimpleNamespace(device=SimpleNamespace(compute_capability=capability))
+        monkeypatch.setattr(codegen.devices, "get_context", lambda context=context: context)
+        monkeypatch.setattr(codegen.runtime.runtime, "get_version", lambda: (12, 9))
+        library = codegen.JITCUDACodegen("cached")
+        keys.add(count._cache._index_key((), library))
+    assert len(keys) == 2
+
+
+def test_one_thread_starts_the_driver(monkeypatch):
+    """The driver is asked for its device by the owner alone, however many threads want curves."""
+    pytest.importorskip("numba_cuda")
+    from numba import cuda
+
+    names = []
+
+    def asked():
+        names.append(threading.current_thread().name)
+        return SimpleNamespace(id=0, name=b"a card")
+
+    monkeypatch.setattr(card, "missing", lambda: None)
+    monkeypatch.setattr(cuda, "get_current_device", asked)
+    card.number.cache_clear()
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda _: (card.describe(), card.number()), range(8)))
+    finally:
+        card.number.cache_clear()
     assert len(set(names)) == 1
     assert threading.current_thread().name not in names
 
@@ -226,6 +396,10 @@ def main(path):
         results[name + ", R"] = told.curves.reflectivity
         results[name + ", I"] = told.curves.intensity
     results["adjoint"] = adjoint("cuda")
+    single = rough("cuda", "single")
+    results |= {"single": single.reflectivity, "single seen": single.intensity}
+    results |= kept("cuda")
+    results |= behind("cuda")
     results["one by one"] = curves("exact", "cuda").reflectivity
     np.savez(path, **results)
 

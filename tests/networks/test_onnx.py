@@ -34,7 +34,7 @@ def test_the_onnx_runtime_agrees(kind, tmp_path):
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     assert json.loads(session.get_modelmeta().custom_metadata_map["card"]) == {"definition": {"of": kind}}
     seen = np.random.default_rng(1).normal(size=(5, 2, 701)).astype(np.float32)
-    given = {"window": seen, "conditions": np.tile(model.ranges.conditions(model.ranges), (5, 1))}
+    given = {"window": seen, "conditions": np.tile(model.ranges.conditions(model.ranges).numpy(), (5, 1))}
     wanted = {each.name for each in session.get_inputs()}
     (unit,) = session.run(None, {name: value for name, value in given.items() if name in wanted})
     params = np.stack(model.space.from_unit(list(unit.T.astype(np.float64))), axis=1)

@@ -28,7 +28,7 @@ def rows():
 @pytest.fixture(scope="module")
 def batch(rows):
     weight = np.linspace(0.5, 1.5, 16, dtype=np.float32)
-    return make_batch(Minibatch(rows.reflectivity, rows.params, weight), CONFIG, PRIOR, stream(0, 1))
+    return make_batch(Minibatch.of(rows.reflectivity, rows.params, weight, CONFIG), CONFIG, PRIOR, stream(0, 1))
 
 
 def made(**choices):
@@ -55,7 +55,8 @@ def test_the_curve_loss_is_small_at_the_truth_and_descends_to_it(rows):
 
 def test_the_decoder_is_shown_what_the_network_would_see_without_noise(rows, batch):
     valid = batch.input[:, 1]
-    clean = clean_window(rows.reflectivity, valid, CONFIG)
+    clean = clean_window(torch.from_numpy(rows.reflectivity), valid, CONFIG).numpy()
+    valid = valid.numpy()
     assert clean.shape == valid.shape
     np.testing.assert_allclose((clean * valid).sum(axis=1), 0.0, atol=0.1)
     stored = np.log10(rows.reflectivity + BACKGROUND)
@@ -83,7 +84,7 @@ def test_the_losses_have_comparable_sizes(batch):
     with torch.no_grad():
         plain = float(made()(network(), batch))
         curve = float(made(curve=CurveLoss(1.0, 1.0))(network(), batch))
-        metric = float(made(metrics=Metrics(CONFIG, batch.params))(network(), batch))
+        metric = float(made(metrics=Metrics(CONFIG, batch.params.numpy()))(network(), batch))
     assert 0.3 < curve / plain < 3.0
     assert 0.3 < metric / plain < 3.0
 

@@ -17,6 +17,7 @@ from xrdml.training import objective
 from xrdml.training import rows as material
 from xrdsim import generate
 from xrdsim.errors import CheckpointError, ParameterError, StoreError, XrdError
+from xrdsim.experiment.scan import DEFAULT_SCAN
 from xrdsim.profiles.space import ParameterSpace
 
 FAST = {"epochs": 2, "batch_size": 64}
@@ -59,7 +60,7 @@ def check_resuming(source, folder, **options):
     assert resumed.metrics == whole.metrics
     assert all(np.isfinite([row["loss"], row["validation"]]).all() for row in whole.metrics["history"])
     model = load_model(whole.path)
-    estimated = model.estimate(np.random.default_rng(0).normal(size=(3, 2, 701)).astype(np.float32))
+    estimated = model.estimate(np.random.default_rng(0).normal(size=(3, 2, model.window.points)).astype(np.float32))
     assert model.space.contains(estimated).all()
     return model
 
@@ -105,11 +106,14 @@ def test_tuning_begins_with_trained_weights(dataset, trained, tmp_path):
             torch.testing.assert_close(tensor, before[name], atol=1e-6, rtol=1e-6)
 
 
-def test_tuning_refuses_what_is_missing_or_another_model(dataset, trained, tmp_path):
+def test_tuning_refuses_what_is_missing_or_another_model(dataset, trained, tmp_path, monkeypatch):
     with pytest.raises(CheckpointError, match=r"nowhere holds no trained model"):
         train(dataset, finetune=tmp_path / "nowhere", output=tmp_path / "a", **FAST)
     with pytest.raises(CheckpointError, match=r"weighted is a weighted network.*/b a flow network"):
         train(dataset, model="flow", finetune=trained, output=tmp_path / "b", **FAST)
+    with pytest.raises(CheckpointError, match=r"weighted has another window than the model for .*/w"):
+        train(None, simulate=64, finetune=trained, output=tmp_path / "w", **FAST)
+    monkeypatch.setattr("xrdml.training.rows.WHOLE_SCAN", DEFAULT_SCAN)
     with pytest.raises(CheckpointError, match=r"weighted has another network than the model for .*/c.*outputs=7"):
         train(None, simulate=64, space=ParameterSpace().with_damage(), finetune=trained, output=tmp_path / "c", **FAST)
     low = (0.002, *ParameterSpace().low[1:])

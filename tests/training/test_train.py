@@ -320,7 +320,7 @@ def test_load_refuses_edited_weights(run, tmp_path):
         (lambda d: d["parameters"]["high"].__setitem__(0, 0.02), "was edited"),
         (lambda d: d["parameters"]["names"].reverse(), "was edited"),
         (lambda d: d["architecture"].__setitem__("hidden", 10**6), "was edited"),
-        (lambda d: d.__setitem__("version", 99), "version 99, this program reads up to 2; update"),
+        (lambda d: d.__setitem__("version", 99), "version 99, this program reads up to 3; update"),
     ],
 )
 def test_load_refuses_edited_and_newer_cards(run, tmp_path, change, message):
@@ -369,15 +369,15 @@ def test_a_flow_learns_from_fresh_curves_and_resumes(tmp_path):
     assert resumed.metrics == whole.metrics
     loaded = load_model(whole.path)
     assert loaded.card["training"]["narrowing"]["share"] == 0.3
-    seen = np.zeros((3, 2, 701), np.float32)
+    seen = np.zeros((3, 2, loaded.window.points), np.float32)
     assert loaded.space.contains(loaded.estimate(seen)).all()
     drawn = loaded.draw(seen, 20)
     assert drawn.values.shape == (3, 20, 11)
     assert drawn.log_prob.shape == (3, 20)
     assert loaded.space.contains(drawn.values[:, :, :9].reshape(-1, 9)).all()
     np.testing.assert_array_equal(drawn.values, loaded.draw(seen, 20).values)
-    known = Ranges(loaded.ranges.low.copy(), loaded.ranges.high.copy(), loaded.space.strain_sum)
-    known.low[0, 7:9] = known.high[0, 7:9] = 0.0, 1.0
+    known = Ranges(loaded.ranges.low.clone(), loaded.ranges.high.clone(), loaded.space.strain_sum)
+    known.low[0, 7:9] = known.high[0, 7:9] = torch.tensor([0.0, 1.0]).double()
     assert not loaded.draw(seen, 20, known).values[:, :, 7].any()
 
 

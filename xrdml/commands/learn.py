@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from xrdsim.commands.options import SpaceOption, VerifyOption, command, names_of, outputs, space_of
+from xrdsim.commands.options import FormatOption, SpaceOption, VerifyOption, command, names_of, outputs, space_of
 
 
 @command(
@@ -53,7 +53,7 @@ def train(
         Path | None, typer.Option("--output", "-o", help="Folder for the trained model; default: runs/MODEL.")
     ] = None,
     epochs: Annotated[int, typer.Option(help="Passes over the training rows.")] = 16,
-    batch_size: Annotated[int, typer.Option(help="Curves in one step of the optimiser.")] = 128,
+    batch_size: Annotated[int | None, typer.Option(help="Curves in one step; default: 128, on a card 2048.")] = None,
     lr: Annotated[float | None, typer.Option(help="Largest learning rate; default: 2e-3, tuning 3e-4.")] = None,
     fine: Annotated[
         str | None, typer.Option(help="Parameters that the hierarchical model corrects; default: the most sensitive.")
@@ -72,6 +72,7 @@ def train(
         typer.Option("--full-precision", help="No bfloat16 in the network; for the end of a flow's training."),
     ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")] = False,
+    figures: FormatOption = "png",
 ) -> None:
     """Train a network that reads the parameters off a measured curve.
 
@@ -124,7 +125,7 @@ def train(
             verify=verify,
             progress=progress,
         )
-    figure = save_figure(training_figure(result.metrics["history"]), result.path / "loss.png")
+    figure = save_figure(training_figure(result.metrics["history"]), result.path / f"loss.{figures}")
     show_table(*accuracy_table(result.metrics["test"]))
     say(f"model → {result.path}, loss curve → {figure}")
 
@@ -151,6 +152,7 @@ def evaluate(
         Path | None,
         typer.Option("--output", "-o", help="Folder for the results; default: MODEL/evaluation, or evaluation."),
     ] = None,
+    figures: FormatOption = "png",
 ) -> None:
     """Try a trained model on curves that it has not seen: errors, calibration, solved curves, foreign curves, speed.
 
@@ -173,7 +175,7 @@ def evaluate(
     for title, header, lines in tables(found):
         say(title)
         show_table(header, lines)
-    say(f"→ {', '.join(map(str, write(found, where)))}")
+    say(f"→ {', '.join(map(str, write(found, where, figures)))}")
 
 
 @command("continue with the same command")
@@ -194,6 +196,7 @@ def compare(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder for the report; default: STUDY/report.")
     ] = None,
+    figures: FormatOption = "png",
 ) -> None:
     """Compare the methods of training on the same data, time and test curves: what helps, and how sure that is.
 
@@ -218,7 +221,7 @@ def compare(
     show_table(*verdict_rows(comparison))
     for line in (*comparison.failures, *comparison.exclusions):
         say(line)
-    files = ", ".join(map(str, write(comparison, found, output)))
+    files = ", ".join(map(str, write(comparison, found, output, figures)))
     say(f"→ {files}" + ("" if complete else "; not all runs are finished"))
 
 

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import typer
 
+from xrdml.commands.parsing import columns_of, limits_of, prior_of, shape_of
 from xrdsim.commands.options import (
     AroundOption,
     ConventionOption,
     DamageOption,
-    ReflectionOptions,
+    FormatOption,
+    MeasuredReflection,
     SpaceOption,
     WidthOption,
     space_of,
@@ -33,7 +35,10 @@ class File:
 
     panel: ClassVar[str] = "File"
     per_count: Annotated[
-        float | None, typer.Option(help="Intensity of one count; default: what the file says, else log10 is compared.")
+        float | None,
+        typer.Option(
+            help="Intensity of one count; default: what the file says, else found in the intensities or their scatter."
+        ),
     ] = None
     offset: Annotated[
         float | None, typer.Option(help="Counts that were added: intensity = per count·(N + offset); default: 0.")
@@ -202,7 +207,10 @@ class Search:
     model: Annotated[
         str | None, typer.Option(help="Trained network that proposes starts, or 'none'; default: the pretrained one.")
     ] = None
-    budget: Annotated[str, typer.Option(help="Time after which the fit of a curve is cut off.")] = "30s"
+    budget: Annotated[
+        str | None,
+        typer.Option(help="Time after which a fit is cut off, as 90s or 5min; default: 3min for each curve of a fit."),
+    ] = None
     effort: Annotated[float, typer.Option(help="Work of the search relative to the usual one.")] = 1.0
     jobs: Annotated[int, typer.Option(help="Curves at once; the cores are shared among them.")] = 1
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0
@@ -220,6 +228,7 @@ class Output:
         typer.Option(help="Also the profile likelihood of this parameter, zero or fwhm (repeatable)."),
     ] = None
     html: Annotated[bool, typer.Option("--html", help="Also write a page that shows everything.")] = False
+    figures: FormatOption = "png"
     strict: Annotated[bool, typer.Option("--strict", help="Exit code 2 unless every curve is solved.")] = False
 
 
@@ -227,7 +236,7 @@ def choices_of(
     file: File,
     points: Points,
     instrument: Instrument,
-    reflection: ReflectionOptions,
+    reflection: MeasuredReflection,
     unknown: Unknown,
     fitting: dict[str, Any],
     start: Path | None = None,
@@ -286,7 +295,7 @@ def sample_of(
     file: File,
     points: Points,
     instrument: Instrument,
-    reflection: ReflectionOptions,
+    reflection: MeasuredReflection,
     damage: bool,
     together: Together,
 ) -> "Sample":
@@ -333,7 +342,7 @@ def sample_of(
     return Sample(entries=tuple(entries), damage=damage, damage_exponent=exponent)
 
 
-def claim_of(reflection: ReflectionOptions, table: "Json | None", described: dict[str, Any]) -> "Claim":
+def claim_of(reflection: MeasuredReflection, table: "Json | None", described: dict[str, Any]) -> "Claim":
     """What options claim of a curve, its table being one of theirs; what is to be said of the reflection is said."""
     from xrdsim.commands.terminal import warn
     from xrdsim.fit.judgement.stated import Claim
@@ -343,53 +352,3 @@ def claim_of(reflection: ReflectionOptions, table: "Json | None", described: dic
     if claim.reflection.warning:
         warn(claim.reflection.warning)
     return claim
-
-
-def limits_of(name: str, text: str) -> tuple[float, float]:
-    """LOW:HIGH, or one value for both."""
-    from xrdsim.errors import ParameterError
-
-    low, _, high = text.partition(":")
-    try:
-        return float(low), float(high or low)
-    except ValueError:
-        raise ParameterError(f"--{name} {text!r} must be LOW:HIGH or one number") from None
-
-
-def shape_of(text: str) -> tuple[str, tuple[float, float]]:
-    """NAME=LOW:HIGH."""
-    name, _, limits = text.partition("=")
-    return name.strip(), limits_of(f"shape {name.strip()}", limits)
-
-
-def columns_of(text: str) -> tuple[int, ...]:
-    """ANGLE,INTENSITY, or the intensity alone."""
-    from xrdsim.errors import ParameterError
-
-    try:
-        return tuple(int(each) for each in text.split(","))
-    except ValueError:
-        raise ParameterError(f"--columns {text!r} must be ANGLE,INTENSITY, such as 1,3") from None
-
-
-def prior_of(text: str) -> tuple[str, tuple[float, float]]:
-    """NAME=MEAN:STD."""
-    from xrdsim.errors import ParameterError
-
-    name, _, numbers = text.partition("=")
-    mean, _, std = numbers.partition(":")
-    try:
-        return name.strip(), (float(mean), float(std))
-    except ValueError:
-        raise ParameterError(f"--prior {text!r} must be NAME=MEAN:STD") from None
-
-
-def seconds_of(text: str) -> float:
-    """``10s``, ``2min`` or a number of seconds."""
-    from xrdsim.errors import ParameterError
-
-    number, unit = text.strip().rstrip("smin "), text.strip().lstrip("0123456789. ")
-    try:
-        return float(number) * {"": 1.0, "s": 1.0, "min": 60.0, "m": 60.0}[unit]
-    except (ValueError, KeyError):
-        raise ParameterError(f"--budget {text!r} must be a time such as 10s or 2min") from None

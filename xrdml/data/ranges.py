@@ -8,12 +8,11 @@ unit cube (``xrdsim.profiles.bounds.from_unit``), which keep the constraints, th
 ranges.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Self
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from xrdsim.errors import ParameterError
@@ -21,8 +20,6 @@ from xrdsim.experiment.instrument import GAUSSIAN, ZERO
 from xrdsim.profiles.bounds import from_unit, to_unit
 from xrdsim.profiles.space import ParameterSpace
 from xrdsim.profiles.two_gaussians import BOUNDS, KAPPA, TWO_GAUSSIANS, P
-
-Array = NDArray[np.float64]
 
 INSTRUMENT = (ZERO.name, *GAUSSIAN.names)
 """What a network estimates beside the parameters, in this order."""
@@ -62,63 +59,85 @@ class Ranges:
 
     Attributes
     ----------
-    low, high : (n, k).
+    low, high : (n, k), float64, of one device.
     strain_sum : largest D01 + D02.
     """
 
-    low: Array
-    high: Array
+    low: Tensor
+    high: Tensor
     strain_sum: float
 
     @classmethod
-    def of(cls, space: ParameterSpace, zero: tuple[float, float], fwhm: tuple[float, float]) -> Self:
+    def of(
+        cls,
+        space: ParameterSpace,
+        zero: Sequence[float],
+        fwhm: Sequence[float],
+        device: str | torch.device = "cpu",
+    ) -> Self:
         """The ranges of a space and an instrument, n = 1."""
-        low = np.array([[*space.low, zero[0], fwhm[0]]])
-        return cls(low, np.array([[*space.high, zero[1], fwhm[1]]]), space.strain_sum)
+        ends = ([[*limits, zero[i], fwhm[i]]] for i, limits in enumerate((space.low, space.high)))
+        low, high = (torch.tensor(each, dtype=torch.float64, device=device) for each in ends)
+        return cls(low, high, space.strain_sum)
 
     @property
     def parameters(self) -> int:
         """Number of parameters, 7 or 9."""
         return int(self.low.shape[1]) - len(INSTRUMENT)
 
-    def narrowed(self, values: Array, narrowing: Narrowing | None, rng: np.random.Generator) -> "Ranges":
+    def rows(self, which: Tensor | slice) -> "Ranges":
+        """Those of some curves."""
+        return Ranges(self.low[which], self.high[which], self.strain_sum)
+
+    def to(self, device: str | torch.device) -> "Ranges":
+        """The same on another device."""
+        return Ranges(self.low.to(device), self.high.to(device), self.strain_sum)
+
+    def narrowed(self, values: Tensor, narrowing: Narrowing | None, generator: torch.Generator | None) -> "Ranges":
         """Ranges drawn around true values (n, k) of parameters, zero and FWHM, within these (1, k).
 
         A kappa of exactly 0 is a crystal known to have no damage: kappa and p are then fixed.
         """
-        n, k = values.shape
-        low, high = np.repeat(self.low, n, axis=0), np.repeat(self.high, n, axis=0)
+        low, high = self.low.expand_as(values), self.high.expand_as(values)
         if narrowing is not None:
-            chosen = (rng.random((n, 1)) < narrowing.share) & (rng.random((n, k)) < narrowing.each)
-            width = np.where(rng.random((n, k)) < narrowing.fixed, 0.0, narrowing.least ** rng.random((n, k)))
-            begin = values - rng.random((n, k)) * width * (high - low)
-            end = np.where(width > 0.0, begin + width * (high - low), values)
-            low, high = np.where(chosen, np.maximum(begin, low), low), np.where(chosen, np.minimum(end, high), high)
+            some, each, fixed, wide, begin = _uniform(5, values, generator)
+            chosen = (some[:, :1] < narrowing.share) & (each < narrowing.each)
+            width = torch.where(fixed < narrowing.fixed, 0.0, narrowing.least**wide) * (high - low)
+            first = values - begin * width
+            last = torch.where(width > 0.0, first + width, values)
+            low, high = (
+                torch.where(chosen, torch.maximum(first, low), low),
+                torch.where(chosen, torch.minimum(last, high), high),
+            )
         if TWO_GAUSSIANS.holds_damage(self.parameters):
-            bare = np.flatnonzero(values[:, KAPPA] == 0.0)
-            for limits in (low, high):
-                limits[bare, KAPPA : P + 1] = values[bare, KAPPA : P + 1]
+            column = torch.arange(values.shape[1], device=values.device)
+            known = (values[:, KAPPA : KAPPA + 1] == 0.0) & (column >= KAPPA) & (column <= P)
+            low, high = (torch.where(known, values, limits) for limits in (low, high))
         return Ranges(low, high, self.strain_sum)
 
-    def conditions(self, whole: "Ranges") -> NDArray[np.float32]:
-        """What a network is conditioned on (n, 2k): the limits in parts of the whole ranges (1, k)."""
-        span = np.maximum(whole.high - whole.low, 1e-300)
-        ends = [(limits - whole.low) / span for limits in (self.low, self.high)]
-        return np.concatenate(ends, axis=1).astype(np.float32)
+    def conditions(self, whole: "Ranges") -> Tensor:
+        """What a network is conditioned on (n, 2k), float32: the limits in parts of the whole ranges (1, k)."""
+        span = (whole.high - whole.low).clamp(min=1e-300)
+        return torch.cat([(limits - whole.low) / span for limits in (self.low, self.high)], dim=1).float()
 
-    def coordinates(self, values: Array, rng: np.random.Generator) -> NDArray[np.float32]:
-        """Coordinates (n, k) of values (n, k); those of ranges without width are drawn, since any place is right."""
+    def coordinates(self, values: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Coordinates (n, k), float32, of values (n, k); of ranges without width they are drawn: any place is right."""
         low, high, p = self.low, self.high, self.parameters
-        unit, _ = to_unit(list(values[:, :p].T), list(low[:, :p].T), list(high[:, :p].T), self.strain_sum, BOUNDS)
-        width = np.maximum(high[:, p:] - low[:, p:], 1e-300)
-        rows = np.column_stack([*unit, (values[:, p:] - low[:, p:]) / width])
-        rows = np.where(high > low, np.clip(rows, 0.0, 1.0), rng.random(rows.shape))
-        return rows.astype(np.float32)
+        unit, _ = to_unit(values[:, :p].unbind(1), low[:, :p].unbind(1), high[:, :p].unbind(1), self.strain_sum, BOUNDS)
+        width = (high[:, p:] - low[:, p:]).clamp(min=1e-300)
+        rows = torch.cat([torch.stack(unit, dim=1), (values[:, p:] - low[:, p:]) / width], dim=1)
+        anywhere = _uniform(1, values, generator)[0]
+        return torch.where(high > low, rows.clamp(0.0, 1.0), anywhere).float()
 
     def values(self, unit: Tensor) -> Tensor:
         """Parameters (n, p) of coordinates (n, p), or with zero and FWHM (n, k) of (n, k); differentiable."""
         p = self.parameters
-        low, high = (torch.as_tensor(limits, dtype=unit.dtype, device=unit.device) for limits in (self.low, self.high))
+        low, high = (limits.to(unit) for limits in (self.low, self.high))
         columns = from_unit(unit[:, :p].unbind(1), low[:, :p].unbind(1), high[:, :p].unbind(1), self.strain_sum, BOUNDS)
         instrument = low[:, p:] + unit[:, p:] * (high - low)[:, p:] if unit.shape[1] > p else unit[:, p:]
         return torch.cat([torch.stack(columns, dim=1), instrument], dim=1)
+
+
+def _uniform(number: int, values: Tensor, generator: torch.Generator | None) -> Tensor:
+    """So many draws from 0 … 1 for each of the values (n, k)."""
+    return torch.rand((number, *values.shape), dtype=values.dtype, device=values.device, generator=generator)

@@ -1,19 +1,25 @@
 """From stored curves to what a network learns from: rows in random order, measured anew in every batch.
 
-``shuffled`` gives the rows, ``make_batch`` measures them (``xrdml.data.measurement``) and draws what is known of them.
+``shuffled`` gives the rows, ``make_batch`` measures them (``xrdml.data.observing``) and draws what is known of them.
+All of it lies on the device of the training; on a card nothing of a batch was on the host but what names its rows.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
 import numba
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from xrdml.data.measurement import Measurement, measure
+from xrdml.data.measurement import Measurement, reach_of, seeded
+from xrdml.data.observing import count
 from xrdml.data.ranges import Narrowing, Ranges
+from xrdml.data.windows import window_input
 from xrdsim.dataset.configuration import Part
 from xrdsim.dataset.fresh import fresh_curves
 from xrdsim.dataset.reading import Dataset
@@ -28,8 +34,10 @@ MEMORY = 4e9
 BUFFER = 16384
 """Rows of a dataset that are shuffled together."""
 
-AHEAD = 2048
+AHEAD = {"cpu": 2048, "cuda": 32768}
 """Rows that are simulated together: they are in random order already, and a training waits for the first."""
+
+CPU = torch.device("cpu")
 
 _SPLIT, _EPOCH, _BLOCKS = 0, 1, 4  # random streams
 
@@ -73,48 +81,77 @@ class Source:
     ----------
     simulation : of the rows.
     params, density : (n, 7 or 9) and (n,), of all rows.
-    curves : (n, angle) of all rows, or None.
+    curves : (n, angle) of all rows on the device, or None.
     data : the dataset from which curves are read that are not in memory; None to simulate them.
     block_size : rows that are read together.
+    device : of what it gives.
     """
 
     simulation: Simulation
     params: Floats
     density: Floats
-    curves: Floats | None
+    curves: Tensor | None
     data: Dataset | None = None
     block_size: int = CHUNK_ROWS
+    device: torch.device = CPU
 
     @property
     def together(self) -> int:
         """Rows that are shuffled together."""
-        return AHEAD if self.curves is None and self.data is None else BUFFER
+        return AHEAD[self.device.type] if self.curves is None and self.data is None else BUFFER
 
-    def reflectivity(self, rows: NDArray[np.int64]) -> Floats:
+    def reflectivity(self, rows: NDArray[np.int64]) -> Tensor:
         """Curves of the numbered rows, in this order; from disk by whole blocks, each read once."""
         if self.curves is not None:
-            return self.curves[rows]
+            return self.curves[on(self.device, rows)]
         if self.data is None:
-            return fresh_curves(self.params[rows], self.simulation)
+            return fresh_curves(self.params[rows], self.simulation, "torch")
         size = self.block_size
         block = rows // size
         found = np.empty((len(rows), len(self.data.angle)), np.float32)
         for number in np.unique(block).tolist():
             here = np.flatnonzero(block == number)
             found[here] = self.data.block(Part.TRAIN, number).reflectivity[rows[here] - number * size]
-        return found
+        return on(self.device, found)
+
+
+def on(device: torch.device, values: NDArray[np.generic]) -> Tensor:
+    """An array on a device; its copy to a card is waited for by nobody."""
+    tensor = torch.from_numpy(np.ascontiguousarray(values))
+    return tensor if device.type == "cpu" else tensor.pin_memory().to(device, non_blocking=True)
 
 
 class Minibatch(NamedTuple):
-    """Rows to learn from: reflectivity (n, angle), params (n, 7 or 9) and weight (n,)."""
+    """Rows to learn from, on one device.
 
-    reflectivity: Floats
-    params: Floats
-    weight: Floats
+    Attributes
+    ----------
+    reflectivity : (n, angle).
+    params, weight : (n, 7 or 9) and (n,).
+    reach : (n,) where the largest strain diffracts [arcsec], float64.
+    """
+
+    reflectivity: Tensor
+    params: Tensor
+    weight: Tensor
+    reach: Tensor
+
+    @classmethod
+    def of(
+        cls,
+        reflectivity: Tensor | Floats,
+        params: Floats,
+        weight: Floats,
+        simulation: Simulation,
+        device: torch.device = CPU,
+    ) -> "Minibatch":
+        """Of arrays, and curves that may be on the device."""
+        curves = reflectivity if isinstance(reflectivity, Tensor) else on(device, reflectivity)
+        return cls(curves, on(device, params), on(device, weight), on(device, reach_of(params, simulation)))
 
 
-def open_source(data: Dataset, memory: float = MEMORY) -> Source:
-    """The training rows, with all curves in memory if they take no more than so many bytes.
+def open_source(data: Dataset, memory: float = MEMORY, device: torch.device = CPU) -> Source:
+    """The training rows, with all curves in the memory of the device if they take no more than so many bytes.
 
     Raises
     ------
@@ -124,14 +161,15 @@ def open_source(data: Dataset, memory: float = MEMORY) -> Source:
     simulation, size = data.config.simulation, data.config.block_size
     if data.reflectivity.nbytes <= memory:
         rows = data.load()
-        return Source(simulation, rows.params, rows.density, rows.reflectivity, data, size)
+        curves = torch.from_numpy(rows.reflectivity).to(device)
+        return Source(simulation, rows.params, rows.density, curves, data, size, device)
     if data.verify:  # all of it before a training begins; what is read in every epoch is compared again
         parts = [(rows.params, rows.density) for rows in data.blocks()]
         params, density = (np.concatenate(values) for values in zip(*parts, strict=True))
     else:
         params = data.unchecked("parameters")
         density = np.ones(len(params), np.float32) if data.density is None else data.unchecked("density")
-    return Source(simulation, params, density, None, data, size)
+    return Source(simulation, params, density, None, data, size, device)
 
 
 def importance(density: Floats, index: NDArray[np.int64]) -> Floats:
@@ -161,37 +199,39 @@ def shuffled(
     seed, epoch : name the random streams.
     """
 
-    def fill(rows: NDArray[np.int64]) -> list[Floats]:
-        return [source.reflectivity(rows), source.params[rows], weight[rows]]
+    def fill(rows: NDArray[np.int64]) -> Minibatch:
+        return Minibatch.of(
+            source.reflectivity(rows), source.params[rows], weight[rows], source.simulation, source.device
+        )
 
-    rest: list[Floats] = []
+    rest: Minibatch | None = None
     together = max(source.together // source.block_size, 1)
-    for filled in _ahead(fill, _buffers(index, source.block_size, together, seed, epoch)):
-        buffer = [np.concatenate(pair) for pair in zip(rest, filled, strict=True)] if rest else filled
-        full = len(buffer[0]) // size * size
+    for filled in _ahead(fill, _buffers(index, source.block_size, together, seed, epoch), source.device):
+        buffer = filled if rest is None else Minibatch(*map(torch.cat, zip(rest, filled, strict=True)))
+        full = len(buffer.weight) // size * size
         for start in range(0, full, size):
             yield Minibatch(*(values[start : start + size] for values in buffer))
-        rest = [values[full:] for values in buffer]
+        rest = Minibatch(*(values[full:] for values in buffer))
 
 
 class Batch(NamedTuple):
-    """Rows as a network learns from them.
+    """Rows as a network learns from them, on one device.
 
     Attributes
     ----------
-    input : (n, 2, points), see ``network_input``.
+    input : (n, 2, points), see ``xrdml.data.windows``.
     params, weight : (n, 7 or 9) and (n,).
     ranges : that the network is conditioned on.
     unit : (n, 9 or 11) coordinates of parameters, zero and FWHM inside the ranges.
     reflectivity : (n, angle) the noise-free curves.
     """
 
-    input: Floats
-    params: Floats
-    weight: Floats
+    input: Tensor
+    params: Tensor
+    weight: Tensor
     ranges: Ranges
-    unit: Floats
-    reflectivity: Floats
+    unit: Tensor
+    reflectivity: Tensor
 
 
 def batches(
@@ -206,15 +246,15 @@ def batches(
 ) -> Iterator[Batch]:
     """The shuffled rows, measured, with the ranges that the network is conditioned on.
 
-    Every batch has its own random stream, so an epoch does not depend on those before it. The next batch is measured in
-    a second thread while the caller works on the present one.
+    Every batch has its own random stream, so an epoch does not depend on those before it. On a processor the next batch
+    is measured in a second thread while the caller works on the present one; a card works off what it was given anyway.
     """
 
     def measure(batch: tuple[int, Minibatch]) -> Batch:
         number, rows = batch
         return make_batch(rows, source.simulation, measurement, stream(seed, _EPOCH, epoch, number), narrowing)
 
-    return _ahead(measure, enumerate(shuffled(source, index, weight, size, seed, epoch)))
+    return _ahead(measure, enumerate(shuffled(source, index, weight, size, seed, epoch)), source.device)
 
 
 def make_batch(
@@ -225,15 +265,20 @@ def make_batch(
     narrowing: Narrowing | None = None,
 ) -> Batch:
     """Measure rows once each; draw what is known of them."""
-    measured = measure(rows.reflectivity, rows.params, simulation, measurement, rng)
-    seen, values = measured.inputs(simulation.scan, measurement.peak_mask), measured.values
-    ranges = whole_ranges(simulation.space, measurement).narrowed(values, narrowing, rng)
-    return Batch(seen, rows.params, rows.weight, ranges, ranges.coordinates(values, rng), rows.reflectivity)
+    generator = seeded(rng, rows.weight.device)
+    measured = count(rows.reflectivity, rows.reach, simulation, measurement, generator)
+    seen = window_input(measured.counts, measured.settings, simulation.scan)
+    instrument = torch.stack([measured.settings.zero, measured.settings.fwhm], dim=1)
+    values = torch.cat([rows.params.double(), instrument], dim=1)
+    whole = whole_ranges(simulation.space, measurement, rows.weight.device)
+    ranges = whole.narrowed(values, narrowing, generator)
+    return Batch(seen, rows.params, rows.weight, ranges, ranges.coordinates(values, generator), rows.reflectivity)
 
 
-def whole_ranges(space: ParameterSpace, measurement: Measurement) -> Ranges:
+@lru_cache(maxsize=16)
+def whole_ranges(space: ParameterSpace, measurement: Measurement, device: torch.device = CPU) -> Ranges:
     """The ranges that a network knows: of its parameters, of zero and FWHM."""
-    return Ranges.of(space, measurement.zero, measurement.fwhm)
+    return Ranges.of(space, measurement.zero, measurement.fwhm, device)
 
 
 def draw_batch(
@@ -255,9 +300,10 @@ def draw_batch(
 
     Returns
     -------
-    input : (n, 2, simulation.scan.points), see ``network_input``.
+    input : (n, 2, simulation.scan.points), see ``xrdml.data.windows``.
     """
-    return measure(curves, params, simulation, measurement, rng).inputs(simulation.scan, measurement.peak_mask)
+    rows = Minibatch.of(curves, np.asarray(params, np.float32), np.ones(len(params), np.float32), simulation)
+    return np.asarray(make_batch(rows, simulation, measurement, rng).input.numpy())
 
 
 def _buffers(
@@ -271,11 +317,14 @@ def _buffers(
         yield rng.permutation(np.concatenate([blocks[block] for block in np.sort(order[first : first + together])]))
 
 
-def _ahead(function: Callable[[A], B], arguments: Iterable[A]) -> Iterator[B]:
-    """Results of a function; a second thread makes the next one while the caller works on the present one.
+def _ahead(function: Callable[[A], B], arguments: Iterable[A], device: torch.device) -> Iterator[B]:
+    """Results of a function; on a processor a second thread makes the next one while the caller works on the present.
 
     It leaves half of the cores to the caller, because the threads of Numba and of PyTorch do not know of each other.
     """
+    if device.type != "cpu":
+        yield from map(function, arguments)
+        return
     half = max(numba.get_num_threads() // 2, 1)
     with ThreadPoolExecutor(1, initializer=numba.set_num_threads, initargs=(half,)) as thread:
         waiting: Future[B] | None = None

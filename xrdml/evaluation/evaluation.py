@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -167,7 +167,7 @@ def evaluate(
     advance = _counter(sampled + few + len(foreign) * (few // 2), progress)
 
     ranges, inputs = ranges_of(measured, trained), inputs_of(measured, trained)
-    unknown = ranges.high > ranges.low
+    unknown = (ranges.high > ranges.low).numpy()
     estimate = trained.estimate(inputs, ranges)
     samples = sample(trained, inputs, ranges, draws, seed, advance) if trained.draws else None
     prior = _prior(trained, seed)
@@ -201,12 +201,12 @@ def evaluate(
 
 def ranges_of(measured: Measured, trained: TrainedModel) -> Ranges:
     """What a network is conditioned on, (n, k): its own ranges, and of crystals without damage that they have none."""
-    return trained.ranges.narrowed(measured.values, None, np.random.default_rng(0))
+    return trained.ranges.narrowed(torch.from_numpy(measured.values), None, None)
 
 
 def inputs_of(measured: Measured, trained: TrainedModel) -> NDArray[np.float32]:
     """What a network sees of measured curves, (n, 2, points)."""
-    return measured.inputs(trained.window, trained.measurement.peak_mask)
+    return measured.inputs(trained.window)
 
 
 def sample(
@@ -216,7 +216,7 @@ def sample(
     parts = []
     for first in range(0, len(inputs), _TOGETHER):
         here = slice(first, first + _TOGETHER)
-        conditions = replace(ranges, low=ranges.low[here], high=ranges.high[here])
+        conditions = ranges.rows(here)
         parts.append(trained.draw(inputs[here], draws, conditions, seed + first).values)
         advance(len(parts[-1]))
     return np.concatenate(parts)
@@ -290,7 +290,9 @@ def _calibration(
 ) -> Calibration:
     whole, names = trained.ranges, (*trained.space.names, *INSTRUMENT)
     rng = stream(seed, _TARP)
-    return calibrate(samples, measured.values, unknown, prior.var(axis=0), whole.low[0], whole.high[0], names, rng)
+    return calibrate(
+        samples, measured.values, unknown, prior.var(axis=0), whole.low[0].numpy(), whole.high[0].numpy(), names, rng
+    )
 
 
 def _detections(

@@ -1,9 +1,11 @@
 """What an evaluation found, to look at: tables, ``evaluation.json``, figures, and one page that holds all of it."""
 
-import base64
 import html
 import math
+from collections.abc import Mapping
 from pathlib import Path
+
+from matplotlib.figure import Figure
 
 from xrdml.evaluation.calibration import LEVELS
 from xrdml.evaluation.errors import Accuracy
@@ -14,7 +16,7 @@ from xrdml.evaluation.unlike import FALSE_ALARMS, SCORES
 from xrdml.inference.starts import SOLVED
 from xrdsim.files import save_json
 from xrdsim.html import html_table, section, write_page
-from xrdsim.plotting import save_figure
+from xrdsim.plotting import embedded, save_figure
 
 Row = tuple[str, ...]
 Table = tuple[str, Row, list[Row]]  # title, header, rows
@@ -106,8 +108,8 @@ def detection_table(found: Evaluation) -> Table:
     return f"Unlike curves recognised at {100.0 * FALSE_ALARMS:g} % false alarms", header, list(rows)
 
 
-def write(found: Evaluation, folder: str | Path) -> list[Path]:
-    """Write ``evaluation.json``, the figures and ``evaluation.html`` into a folder.
+def write(found: Evaluation, folder: str | Path, kind: str = "png") -> list[Path]:
+    """Write ``evaluation.json``, the figures (png, svg or pdf) and ``evaluation.html`` into a folder.
 
     Raises
     ------
@@ -116,12 +118,13 @@ def write(found: Evaluation, folder: str | Path) -> list[Path]:
     """
     target = Path(folder)
     plain = save_json(target / "evaluation.json", found.to_dict())
-    drawn = [save_figure(figure, target / f"{name}.png") for name, figure in figures(found).items()]
-    return [plain, *drawn, page(found, target / "evaluation.html", drawn)]
+    drawn = figures(found)
+    files = [save_figure(figure, target / f"{name}.{kind}") for name, figure in drawn.items()]
+    return [plain, *files, page(found, target / "evaluation.html", drawn)]
 
 
-def page(found: Evaluation, path: Path, drawn: list[Path]) -> Path:
-    """Write tables and figures (.png) as one HTML file that needs nothing else.
+def page(found: Evaluation, path: Path, drawn: Mapping[str, Figure]) -> Path:
+    """Write tables and figures by their names as one HTML file that needs nothing else.
 
     Raises
     ------
@@ -132,9 +135,9 @@ def page(found: Evaluation, path: Path, drawn: list[Path]) -> Path:
     title = f"Evaluation of {found.model}"
     parts = [f'<h1>{html.escape(title)}</h1><p class="soft">{html.escape(how)}</p>']
     parts += [section(name, html_table(header, rows)) for name, header, rows in tables(found)]
-    for file in drawn:
-        caption, data = _CAPTIONS[file.stem], base64.b64encode(file.read_bytes()).decode("ascii")
-        picture = f'<img alt="{caption}" src="data:image/png;base64,{data}">'
+    for name, figure in drawn.items():
+        caption = _CAPTIONS[name]
+        picture = f'<img alt="{caption}" src="{embedded(figure)}">'
         parts.append(section(caption, f"<figure>{picture}</figure>"))
     return write_page(path, title, _STYLE, parts)
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from xrdml.data.measurement import Measured
 from xrdml.inference import starts
 from xrdml.networks.checkpoint import TrainedModel
+from xrdsim.experiment.instrument import GAUSSIAN, VOIGT_PEDESTAL
 from xrdsim.fit.problem import Problem, Unknowns, problem
 from xrdsim.fit.refinement import refine
 from xrdsim.fit.unknowns import adapted
@@ -67,7 +68,8 @@ def solve(measured: Measured, row: int, trained: TrainedModel, candidates: Array
     size = measured.params.shape[1]
     given = posed(measured, row, trained)
     used = given.layout.profile.stop
-    truth = given.coordinates(measured.params[row : row + 1, :used], measured.zero[row], measured.fwhm[row])
+    own = (measured.zero[row], measured.fwhm[row], *([] if trained.measurement.gaussian else measured.tails[row]))
+    truth = given.coordinates(measured.params[row : row + 1, :used], *own)
     x = given.coordinates(adapted(candidates[:, :used], given.space), candidates[:, -2], candidates[:, -1])
     objective = given.misfit(given.values(x), _RTOL)
     order = np.argsort(objective, kind="stable")
@@ -96,13 +98,24 @@ def _contrast(linear: Array, known: tuple[float, float]) -> float:
 
 
 def posed(measured: Measured, row: int, trained: TrainedModel) -> Problem:
-    """One curve with the model's ranges, on both sides of the peak as a network sees it; damage only where there is."""
+    """One curve with the model's ranges, on both sides of the peak as a network sees it; damage only where there is.
+
+    Of instruments with tails it is one with both; a background that is not constant is not described.
+    """
     prior, space = trained.measurement, trained.space
     if space.damage and not measured.damaged[row]:
         space = space.without_damage()
-    unknowns = Unknowns(space, fwhm=prior.fwhm, zero=prior.zero)
+    tails = {name: getattr(prior, name) for name in ("lorentz", "tail_share", "tail_fwhm")}
+    instrument = GAUSSIAN if prior.gaussian else VOIGT_PEDESTAL
+    unknowns = Unknowns(
+        space, fwhm=prior.fwhm, zero=prior.zero, instrument=instrument, limits={} if prior.gaussian else tails
+    )
     return problem(
-        measured.curve(row), unknowns=unknowns, mask=prior.peak_mask, both_sides=True, experiment=trained.experiment
+        measured.curve(row),
+        unknowns=unknowns,
+        mask=float(measured.mask[row]),
+        both_sides=True,
+        experiment=trained.experiment,
     )
 
 

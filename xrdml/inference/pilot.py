@@ -56,11 +56,11 @@ def measure_errors(
     simulation = Simulation(chosen, trained.window, trained.experiment.within(FRESH.rtol_dex))
     drawn = fresh_rows(simulation, rows, stream(seed, _ROWS))
     batch = make_batch(
-        Minibatch(drawn.reflectivity, drawn.params, drawn.density),
+        Minibatch.of(drawn.reflectivity, drawn.params, drawn.density, simulation),
         simulation,
         trained.measurement,
         stream(seed, _MEASURED),
     )
     span = np.where(chosen.span > 0.0, chosen.span, np.inf)
-    error = np.abs(trained.estimate(batch.input) - drawn.params) / span
+    error = np.abs(trained.estimate(batch.input.numpy()) - drawn.params) / span
     return chosen, np.column_stack([drawn.params, error.mean(axis=1)])

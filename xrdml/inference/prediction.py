@@ -1,10 +1,12 @@
 """From a measured curve to parameters through a network: its estimate, or the best refinement of its samples.
 
 The way is that of a fit: the same problem, the same refinement, the same record of the result. Of an estimate that is
-not refined, zero and FWHM are those with which its curve comes nearest to the measured one, and the intervals are the
-network's; after a refinement they are those that the curve gives.
+not refined, zero and instrument are those with which its curve comes nearest to the measured one, of the shapes for
+which there is most evidence, and the intervals are the network's; after a refinement they are those that the curve
+gives.
 """
 
+import math
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -21,9 +23,10 @@ from xrdsim.dataset.simulation import BASE_FWHM
 from xrdsim.errors import CheckpointError, CurveError
 from xrdsim.experiment.reflection import Reflection
 from xrdsim.fit.fitting import describe, fit_curve
+from xrdsim.fit.judgement.evidence import best_instruments
 from xrdsim.fit.judgement.stated import contradictions, expected_angles, other_wavelength
 from xrdsim.fit.posterior import Posterior
-from xrdsim.fit.preparation import within_reach
+from xrdsim.fit.preparation import WHOLE, within_reach
 from xrdsim.fit.problem import Problem, Unknowns, problem
 from xrdsim.fit.refinement import refine as refine_on
 from xrdsim.fit.result import Fit
@@ -100,12 +103,13 @@ def predict(
         raise CheckpointError(f"{trained.path} has no damage; train a model with it, or try `xrd fit --damage`")
     space = trained.space if damage else trained.space.without_damage()
     curve = within_reach(curve, space, trained.experiment.reflection)
-    inputs = seen(curve, trained)
     given = _posed(curve, trained, space, both_sides=True)  # as the network sees the curve
+    inputs = seen(curve, trained, given.measurements[0].left_out)
     ranges = allowed(Ranges.of(space, trained.measurement.zero, trained.measurement.fwhm), trained)
     estimate = trained.estimate(inputs, ranges)[:, : len(space.low)]
-    sampled = None if refine or not trained.draws else _posterior(given, trained, inputs, ranges)
-    found = describe(given, _seen_at_best(given, estimate), sampled)
+    given, x = _seen_at_best(given, estimate)
+    sampled = None if refine or not trained.draws else _posterior(given, x, trained, inputs, ranges)
+    found = describe(given, x, sampled)
     notes = _notes(curve, trained)
     if refine:
         given = _posed(curve, trained, space, both_sides=False)
@@ -122,28 +126,41 @@ def predict(
 
 
 def _posed(curve: Curve, trained: TrainedModel, space: ParameterSpace, *, both_sides: bool) -> Problem:
+    """A curve as the network knows such: Gaussian instruments without the peak, or whole and of any instrument."""
+    prior, fwhm = trained.measurement, (narrowest_fwhm(trained.window, BASE_FWHM), WIDEST_FWHM)
+    if not prior.gaussian:
+        preparing = {name: value for name, value in WHOLE.items() if name != "instrument"}
+        preparing |= {"mask": prior.always_masked}
+        unknowns = Unknowns(space, fwhm=fwhm, instrument=WHOLE["instrument"])
+        return problem(curve, unknowns=unknowns, experiment=trained.experiment, **preparing)
     return problem(
         curve,
-        unknowns=Unknowns(space, fwhm=(narrowest_fwhm(trained.window, BASE_FWHM), WIDEST_FWHM)),
-        mask=trained.measurement.peak_mask,
+        unknowns=Unknowns(space, fwhm=fwhm),
+        mask=prior.always_masked,
         both_sides=both_sides,
         experiment=trained.experiment,
     )
 
 
-def _seen_at_best(given: Problem, params: Array) -> Array:
-    """Coordinates (1, k) of parameters (1, p) with the zero and the FWHM that come nearest to the curve."""
+def _seen_at_best(given: Problem, params: Array) -> tuple[Problem, Array]:
+    """The problem behind the best instrument, and coordinates (1, k) of parameters (1, p) seen through it."""
     row = tuple(params[0].tolist())
     held = replace(given, space=replace(given.space, low=row, high=row, ties=()))
-    found = refine_on(held, held.coordinates(params), max_iter=_ITERATIONS).x
-    return given.coordinates(params, *found[:, held.layout.profile.stop :].T)
+    held, start = best_instruments(held, held.coordinates(params), math.inf)
+    found = refine_on(held, start, max_iter=_ITERATIONS).x
+    given = replace(given, measurements=held.measurements)
+    return given, given.coordinates(params, *found[:, held.layout.profile.stop :].T)
 
 
-def _posterior(given: Problem, trained: TrainedModel, inputs: NDArray[np.float32], ranges: Ranges) -> Posterior:
-    """Samples of the network, of the unknowns of the problem."""
+def _posterior(
+    given: Problem, x: Array, trained: TrainedModel, inputs: NDArray[np.float32], ranges: Ranges
+) -> Posterior:
+    """Samples of the network, of the unknowns of the problem; tails, of which it says nothing, are those found, x."""
     values = trained.draw(inputs, DRAWS, ranges).values[0]
     params, instrument = values[:, : ranges.parameters], values[:, ranges.parameters :]
-    rows = np.column_stack([adapted(params, given.space), instrument])
+    rows = np.repeat(given.values(x), DRAWS, axis=0)
+    own = np.column_stack([adapted(params, given.space), instrument])
+    rows[:, : own.shape[1]] = own
     return Posterior(given.layout.names, rows, np.full(DRAWS, 1.0 / DRAWS), float(DRAWS), "network")
 
 

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from xrdml.data.measurement import network_input
@@ -20,7 +21,8 @@ from xrdsim.fit.problem import Problem
 from xrdsim.fit.refinement import Refined, refine
 from xrdsim.fit.search import acceptable
 from xrdsim.fit.unknowns import adapted
-from xrdsim.observation.resample import to_window
+from xrdsim.limits import Json
+from xrdsim.observation.resample import Windowed, to_window
 from xrdsim.profiles.two_gaussians import KAPPA, SIZE, TWO_GAUSSIANS, P
 
 Array = NDArray[np.float64]
@@ -44,18 +46,28 @@ _SETS, _GROUPS = 4, 3  # sets of samples, and groups of starts of each, as long 
 _GAIN = 1.0  # decrease of Φ below which a group of starts has found nothing better
 
 
-def seen(curve: Curve, trained: TrainedModel) -> NDArray[np.float32]:
+def seen(curve: Curve, trained: TrainedModel, left_out: Json | None = None) -> NDArray[np.float32]:
     """What a network sees of a curve, (1, 2, points).
+
+    Parameters
+    ----------
+    curve : as measured.
+    trained : the network; one that never saw a substrate peak is not shown any.
+    left_out : ``mask`` and ``excluded`` of a measurement of a fit, of which a network is told that nothing is there.
 
     Raises
     ------
     CurveError
         The curve has too few points in the window of the model.
     """
-    window = trained.window
+    window, left_out = trained.window, left_out or {}
+    masked = trained.measurement.always_masked
     measured = to_window(
-        curve.angle, curve.intensity, [0, len(curve.angle)], window, peak_mask=trained.measurement.peak_mask
+        curve.angle, curve.intensity, [0, len(curve.angle)], window, peak_mask=max(masked, left_out.get("mask", 0.0))
     )
+    for low, high in left_out.get("excluded", ()):
+        away = (window.angle < low) | (window.angle > high)
+        measured = Windowed(np.where(away, measured.log_intensity, 0.0), measured.valid & away)
     if measured.valid.sum() < _FEWEST:
         raise CurveError(
             f"{curve.source}: the curve covers {measured.valid.sum()} of the {window.points} points between "
@@ -71,11 +83,12 @@ def allowed(wanted: Ranges, trained: TrainedModel) -> Ranges:
     size, own = wanted.parameters, whole.parameters
     low, high = wanted.low, wanted.high
     if TWO_GAUSSIANS.holds_damage(own) and size == SIZE:  # no damage
-        low, high = (np.insert(limits, [SIZE, SIZE], [0.0, 1.0], axis=1) for limits in (low, high))
+        none = low.new_tensor([[0.0, 1.0]]).expand(len(low), -1)
+        low, high = (torch.cat([each[:, :KAPPA], none, each[:, KAPPA:]], dim=1) for each in (low, high))
     if own == SIZE and TWO_GAUSSIANS.holds_damage(size):
-        low, high = (np.delete(limits, [KAPPA, P], axis=1) for limits in (low, high))
+        low, high = (torch.cat([each[:, :KAPPA], each[:, P + 1 :]], dim=1) for each in (low, high))
     sum_ = min(wanted.strain_sum, whole.strain_sum)
-    return Ranges(np.clip(low, whole.low, whole.high), np.clip(high, whole.low, whole.high), sum_)
+    return Ranges(low.clamp(whole.low, whole.high), high.clamp(whole.low, whole.high), sum_)
 
 
 def candidates(given: Problem, trained: TrainedModel, draws: int = DRAWS, seed: int = 0) -> Array:
@@ -85,7 +98,10 @@ def candidates(given: Problem, trained: TrainedModel, draws: int = DRAWS, seed: 
     """
     first = given.measurements[0]
     width = dict(zip(first.instrument.names, first.limits, strict=True)).get("fwhm", trained.measurement.fwhm)
-    ranges, inputs = allowed(Ranges.of(given.space, first.zero, width), trained), seen(first.read, trained)
+    ranges, inputs = (
+        allowed(Ranges.of(given.space, first.zero, width), trained),
+        seen(first.read, trained, first.left_out),
+    )
     if trained.draws:
         values = trained.draw(inputs, draws, ranges, seed).values[0]
     else:
@@ -93,7 +109,7 @@ def candidates(given: Problem, trained: TrainedModel, draws: int = DRAWS, seed: 
         scatter = np.random.default_rng(seed).standard_normal((draws, estimate.shape[1]))
         scatter[0] = 0.0
         rows = estimate + _SPREAD * trained.space.span * scatter
-        middle = 0.5 * (ranges.low + ranges.high)[0, ranges.parameters :]
+        middle = 0.5 * (ranges.low + ranges.high)[0, ranges.parameters :].numpy()
         values = np.column_stack([rows, np.tile(middle, (draws, 1))])
     rows, instrument = values[:, : ranges.parameters], values[:, ranges.parameters :]
     own = instrument.T if "fwhm" in first.instrument.names else instrument.T[:1]

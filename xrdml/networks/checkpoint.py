@@ -33,7 +33,7 @@ from xrdsim.limits import Json, read_json
 from xrdsim.profiles.space import ParameterSpace
 from xrdsim.profiles.two_gaussians import TABLE
 
-FORMAT, FORMAT_VERSION = "xrdml-model", 2
+FORMAT, FORMAT_VERSION = "xrdml-model", 3
 WEIGHTS, CARD, STATE = "model.safetensors", "model.json", "state.pt"
 
 PRETRAINED = Path(__file__).parents[1] / "pretrained"
@@ -99,14 +99,14 @@ class TrainedModel:
                 f"{self.path} is a {kind} network, which gives no samples; train one with --model flow"
             )
         known, n = (ranges or self.ranges), len(inputs)
-        conditions = np.broadcast_to(known.conditions(self.ranges), (n, 2 * known.low.shape[1])).copy()
-        parts = zip(*(torch.split(torch.from_numpy(x), _TOGETHER) for x in (inputs, conditions)), strict=True)
+        conditions = known.conditions(self.ranges).expand(n, -1)
+        parts = zip(*(torch.split(x, _TOGETHER) for x in (torch.from_numpy(inputs), conditions)), strict=True)
         with torch.inference_mode(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             drawn = [self.net.posterior.sample(self.net.context(x, conditions), draws) for x, conditions in parts]
         unit, log_prob = (torch.cat(each).double() for each in zip(*drawn, strict=True))
-        repeat = draws if len(known.low) > 1 else 1
-        spread = Ranges(known.low.repeat(repeat, 0), known.high.repeat(repeat, 0), known.strain_sum)
+        each = torch.arange(len(known.low)).repeat_interleave(draws if len(known.low) > 1 else 1)
+        spread = known.rows(each)
         values = spread.values(unit.flatten(0, 1)).numpy().reshape(n, draws, -1)
         return Draws(self.space.tied(values), log_prob.numpy())
 
@@ -135,9 +135,7 @@ def estimate(net: nn.Module, inputs: NDArray[np.float32], ranges: Ranges, whole:
     ranges, whole : what it is conditioned on, and its own ranges.
     """
     device = next(net.parameters()).device
-    conditions = torch.from_numpy(
-        np.broadcast_to(ranges.conditions(whole), (len(inputs), 2 * whole.low.shape[1])).copy()
-    )
+    conditions = ranges.conditions(whole).expand(len(inputs), -1)
     parts = zip(torch.split(torch.from_numpy(inputs), 512), torch.split(conditions, 512), strict=True)
     with torch.inference_mode():
         unit = torch.cat([net(part.to(device), known.to(device)).double().cpu() for part, known in parts])

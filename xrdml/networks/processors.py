@@ -62,3 +62,10 @@ def fast_bfloat16() -> bool:
     """Whether this processor multiplies matrices of bfloat16 faster than those of float32: AMX or AVX-512 BF16."""
     names = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
     return any(getattr(torch.cpu, name, bool)() for name in names)
+
+
+def tensor_cores(device: torch.device) -> None:
+    """On a card, products of float32 in TF32 from here on: ten bits of each factor, sums in float32."""
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high")
+        torch.backends.cudnn.allow_tf32 = True

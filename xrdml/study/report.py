@@ -138,8 +138,8 @@ def run_errors(study: Study, path: Path, space: ParameterSpace, weights: Array) 
     return out
 
 
-def write(found: Comparison, study: Study, folder: str | Path = OUTPUT) -> list[Path]:
-    """Write the table of all differences, the text and the figure.
+def write(found: Comparison, study: Study, folder: str | Path = OUTPUT, kind: str = "png") -> list[Path]:
+    """Write the table of all differences, the text and the figure (png, svg or pdf).
 
     Raises
     ------
@@ -160,7 +160,7 @@ def write(found: Comparison, study: Study, folder: str | Path = OUTPUT) -> list[
     return [
         target / "comparison.csv",
         target / "comparison.md",
-        save_figure(figure(found), target / "comparison.png"),
+        save_figure(figure(found), target / f"comparison.{kind}"),
     ]
 
 

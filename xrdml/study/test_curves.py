@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from xrdml.data.measurement import Measurement, measure
+from xrdml.data.measurement import WHOLE_CURVE, measure
 from xrdml.data.source import stream
 from xrdml.evaluation.holdout import refuse_known
 from xrdml.training.metrics import BACKGROUND, FWHM, measure_metrics
@@ -100,7 +100,7 @@ def load_sets(folder: Path, simulation: Simulation, n: int) -> dict[str, Held]:
 
 def make_set(name: str, simulation: Simulation, n: int, rng: np.random.Generator) -> Held:
     """Draw and measure one test set of n rows; rng draws the measurement."""
-    prior, groups = Measurement(), np.arange(n)
+    prior, groups = WHOLE_CURVE, np.arange(n)
     if name == "twins":
         pairs = twins(simulation, n // 2)
         params, groups = pairs.reshape(2 * len(pairs), -1), np.arange(n) // 2
@@ -113,7 +113,7 @@ def make_set(name: str, simulation: Simulation, n: int, rng: np.random.Generator
         changes: Json = {"low-counts": {"counts": (1e3, 1e4)}, "wide-fwhm": {"fwhm": (60.0, 80.0)}}
         prior = replace(prior, **changes.get(name, {}))
     curves = stored_curves(params, simulation)
-    inputs = measure(curves, params, simulation, prior, rng).inputs(simulation.scan, prior.peak_mask)
+    inputs = measure(curves, params, simulation, prior, rng).inputs(simulation.scan)
     return Held(params, inputs, groups)
 
 

@@ -38,9 +38,8 @@ def starting_weights(path: str | Path, meaning: Json, output: Path) -> tuple[dic
         raise CheckpointError(
             f"{source} is a {theirs.kind} network, the one for {output} a {ours.kind} network; choose the same model"
         )
-    compared = {"network": (ours, theirs)}
-    for name, key in (("parameter table", "parameters"), ("window", "window")):
-        compared[name] = (meaning[key], before[key])
+    compared = {"window": (meaning["window"], before["window"]), "network": (ours, theirs)}
+    compared["parameter table"] = (meaning["parameters"], before["parameters"])
     for name, (wanted, found) in compared.items():
         if wanted != found:
             raise CheckpointError(

@@ -37,28 +37,39 @@ class Muon(torch.optim.Optimizer):
     def step(self, closure: object = None) -> None:  # type: ignore[override]
         """Change every weight that has a gradient."""
         for group in self.param_groups:
+            alike: dict[torch.Size, list[Tensor]] = {}
             for weight in group["params"]:
-                if weight.grad is None:
-                    continue
-                state = self.state[weight]
-                if not state:
-                    state["momentum"] = torch.zeros_like(weight)
-                momentum = state["momentum"].lerp_(weight.grad, 1.0 - _MOMENTUM)
-                change = orthogonal(weight.grad.lerp(momentum, _MOMENTUM).flatten(1))
-                scale = 0.2 * max(change.shape) ** 0.5
-                weight.mul_(1.0 - group["lr"] * group["weight_decay"])
-                weight.add_(change.reshape(weight.shape), alpha=-group["lr"] * scale)
+                if weight.grad is not None:  # of the others nothing changes
+                    alike.setdefault(weight.flatten(1).shape, []).append(weight)
+            for shape, weights in alike.items():
+                self._step(weights, shape, group["lr"], group["weight_decay"])
+
+    def _step(self, weights: list[Tensor], shape: torch.Size, lr: float, weight_decay: float) -> None:
+        """Change weights that are matrices of one shape, together."""
+        for weight in weights:
+            if not self.state[weight]:
+                self.state[weight]["momentum"] = torch.zeros_like(weight)
+        momenta = [self.state[weight]["momentum"] for weight in weights]
+        gradients = [weight.grad for weight in weights if weight.grad is not None]
+        torch._foreach_lerp_(momenta, gradients, 1.0 - _MOMENTUM)
+        ahead = torch._foreach_lerp(gradients, momenta, _MOMENTUM)
+        changes = orthogonal(torch.stack([each.flatten(1) for each in ahead]))
+        torch._foreach_mul_(weights, 1.0 - lr * weight_decay)
+        steps = [change.reshape(weight.shape) for change, weight in zip(changes, weights, strict=True)]
+        torch._foreach_add_(weights, steps, alpha=-lr * 0.2 * max(shape) ** 0.5)
 
 
-def orthogonal(matrix: Tensor) -> Tensor:
-    """About U Vᵀ of a matrix U S Vᵀ, by Newton–Schulz iteration: S becomes 0.7 … 1.2 where above 0.003 of its norm."""
-    quick = matrix.is_cuda or fast_bfloat16()
-    x = matrix.to(torch.bfloat16 if quick else matrix.dtype)
-    tall = x.shape[0] > x.shape[1]
-    x = x.T if tall else x  # the smaller side is squared
-    x = x / x.norm().clamp(min=1e-7)
+def orthogonal(matrices: Tensor) -> Tensor:
+    """About U Vᵀ of matrices U S Vᵀ (…, m, n), by Newton–Schulz iteration: S becomes 0.7 … 1.2 where above 0.003 of
+    their norm."""
+    quick = matrices.is_cuda or fast_bfloat16()
+    x = matrices.to(torch.bfloat16 if quick else matrices.dtype)
+    tall = x.shape[-2] > x.shape[-1]
+    x = x.mT if tall else x  # the smaller side is squared
+    x = x / torch.linalg.matrix_norm(x, keepdim=True).clamp(min=1e-7)
     a, b, c = _POLYNOMIAL
     for _ in range(_STEPS):
-        square = x @ x.T
-        x = torch.addmm(x, torch.addmm(square, square, square, beta=b, alpha=c), x, beta=a)
-    return (x.T if tall else x).to(matrix.dtype)
+        square = x @ x.mT
+        x = a * x + (b * square + c * (square @ square)) @ x
+    out: Tensor = (x.mT if tall else x).to(matrices.dtype)
+    return out

@@ -8,6 +8,7 @@ estimate and the noise-free curve, on a share of every batch, because simulation
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -104,34 +105,37 @@ class Objective:
 
     def __call__(self, net: Estimator, batch: Batch, done: float = 1.0) -> Tensor:
         """The loss when a part ``done`` of the first phase is over; not finite where the network is not."""
-        inputs, conditions, unit, importance = map(
-            self._tensor, (batch.input, batch.ranges.conditions(self.whole), batch.unit, batch.weight)
-        )
         decoded = isinstance(net, Multitask)
-        clean = self._tensor(clean_window(batch.reflectivity, batch.input[:, 1], self.simulation)) if decoded else None
+        clean = clean_window(batch.reflectivity, batch.input[:, 1], self.simulation) if decoded else None
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed and torch.is_grad_enabled()):
-            point, further = net.learn(inputs, conditions, unit, clean)
-        point = point.float()
-        loss = self._on_parameters(point, batch, importance)
+            point, further = net.learn(batch.input, batch.ranges.conditions(self.whole), batch.unit, clean)
+        point, importance = point.float(), batch.weight
+        loss = self._on_parameters(point, batch)
         if self.curve is not None and math.isfinite(float(loss.detach())):
             alpha = self.curve.alpha * (min(done / RAMP, 1.0) if self.ramped else 1.0)
             loss = (1.0 - alpha) * loss + alpha * self._on_curves(self.curve.share, point, batch, importance)
         return loss if further is None else loss + (importance * further).mean()
 
-    def _on_parameters(self, point: Tensor, batch: Batch, importance: Tensor) -> Tensor:
-        span, weights = self._tensor(self.simulation.space.span).float(), self._tensor(self.weights).float()
-        predicted, true = batch.ranges.values(point), self._tensor(batch.params)
+    def _on_parameters(self, point: Tensor, batch: Batch) -> Tensor:
+        span, weights = self._constants
+        predicted = batch.ranges.values(point)
         if self.metrics is None:
-            return weighted_loss(predicted, true, span, weights, importance)
-        return metric_loss(predicted, true, span, self._tensor(self.metrics.of(batch.params)), importance)
+            return weighted_loss(predicted, batch.params, span, weights, batch.weight)
+        metrics = torch.from_numpy(self.metrics.of(batch.params.cpu().numpy())).to(self.device)
+        return metric_loss(predicted, batch.params, span, metrics, batch.weight)
 
     def _on_curves(self, share: float, point: Tensor, batch: Batch, importance: Tensor) -> Tensor:
         """Of rows spread evenly over the batch."""
         n = len(point)
-        rows = np.arange(0, n, n / max(round(share * n), 1)).astype(np.int64)
-        some = Ranges(batch.ranges.low[rows], batch.ranges.high[rows], batch.ranges.strain_sum)
-        loss = curve_loss(some.values(point[rows].double()), batch.reflectivity[rows], self.simulation)
+        rows = torch.from_numpy(np.arange(0, n, n / max(round(share * n), 1)).astype(np.int64)).to(self.device)
+        some = batch.ranges.rows(rows).values(point[rows].double())
+        loss = curve_loss(some.cpu(), batch.reflectivity[rows].cpu().numpy(), self.simulation).to(self.device)
         return (importance[rows] * loss.float()).mean()
 
-    def _tensor(self, values: NDArray[np.floating]) -> Tensor:
-        return torch.from_numpy(values).to(self.device)
+    @cached_property
+    def _constants(self) -> tuple[Tensor, Tensor]:
+        """Widths of the ranges and weights of the parameters, (p,) each, on the device."""
+        span, weights = (
+            torch.from_numpy(each).float().to(self.device) for each in (self.simulation.space.span, self.weights)
+        )
+        return span, weights

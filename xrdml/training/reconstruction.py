@@ -8,7 +8,6 @@ range, and 1.5 times as large at 0.15 of a range: docs/training.md.
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -48,12 +47,12 @@ def curve_loss(params: Tensor, reflectivity: Floats, simulation: Simulation) -> 
     return functional.smooth_l1_loss(made / DEX, true / DEX, beta=BETA, reduction="none").mean(dim=1)
 
 
-def clean_window(reflectivity: Floats, valid: NDArray[np.float32], simulation: Simulation) -> Floats:
+def clean_window(reflectivity: Tensor, valid: Tensor, simulation: Simulation) -> Tensor:
     """What a decoder shall give, (n, simulation.scan.points): log10(R + BACKGROUND) on the window in units of DEX.
 
     As in the network input, its mean over the valid places (n, points) is taken off.
     """
     margin = (simulation.stored_scan.points - simulation.scan.points) // 2
-    level = np.log10(reflectivity[:, margin : margin + simulation.scan.points] + np.float32(BACKGROUND))
-    mean = (level * valid).sum(axis=1, keepdims=True) / np.maximum(valid.sum(axis=1, keepdims=True), 1.0)
-    return np.asarray((level - mean) / np.float32(DEX), np.float32)
+    level = torch.log10(reflectivity[:, margin : margin + simulation.scan.points] + BACKGROUND)
+    mean = (level * valid).sum(dim=1, keepdim=True) / valid.sum(dim=1, keepdim=True).clamp(min=1.0)
+    return (level - mean) / DEX

@@ -1,22 +1,27 @@
 """What a training learns from: the rows of a dataset, or curves that are simulated anew in every epoch."""
 
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from xrdml.data.source import Minibatch, Source, Split, importance, open_source, split, stream
+from xrdml.data.source import CPU, Minibatch, Source, Split, importance, open_source, split, stream
 from xrdsim.dataset.fresh import fresh_parameters, fresh_rows
 from xrdsim.dataset.reading import Dataset, open_dataset
 from xrdsim.dataset.simulation import Simulation
 from xrdsim.dataset.store import Floats, Rows
 from xrdsim.errors import ParameterError
+from xrdsim.experiment.scan import WHOLE_SCAN
 from xrdsim.limits import Json, afford
 from xrdsim.profiles.space import ParameterSpace
 
 HELD = 2000
 """Fresh curves to validate on, and as many to test on."""
+
+_DRAWN = 8192  # rows of parameters drawn at once, few enough for the caches
 
 _FRESH, _HELD, _TEST = 5, 6, 7  # random streams beside those of the batches
 
@@ -56,9 +61,9 @@ class Stored:
 
     def validation(self) -> Minibatch:
         """Rows to validate on, weighted as if they came from the prior."""
-        held = self.parts.validation
-        weight = importance(self.source.density, held)[held]
-        return Minibatch(self.source.reflectivity(held), self.source.params[held], weight)
+        held, source = self.parts.validation, self.source
+        weight = importance(source.density, held)[held]
+        return Minibatch.of(source.reflectivity(held), source.params[held], weight, self.simulation, source.device)
 
     def test(self) -> tuple[Simulation, Rows, Floats]:
         """Simulation, rows to test on, and all parameters that there were to learn from."""
@@ -67,25 +72,39 @@ class Stored:
 
 @dataclass(frozen=True, eq=False)
 class Fresh:
-    """Rows of the prior, others in every epoch; methods as those of ``Stored``."""
+    """Rows of the prior, others in every epoch; methods as those of ``Stored``.
+
+    A second thread draws the parameters of the next epoch while the caller learns from the present one.
+    """
 
     simulation: Simulation
     rows: int
     undamaged: float
     drawn_with: int
+    device: torch.device
     seed: int = 0
+    _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "parameters"), repr=False)
+    _drawn: dict[int, Future[Floats]] = field(default_factory=dict, repr=False)
 
     def to_dict(self) -> Json:
         return self.simulation.to_dict()
 
     def epoch(self, epoch: int, undo_sampler: bool) -> tuple[Source, NDArray[np.int64], Floats]:
-        params = fresh_parameters(self.simulation, self.rows, stream(self.drawn_with, _FRESH, epoch), self.undamaged)
+        waiting = self._drawn.pop(epoch, None)
+        params = self._parameters(epoch) if waiting is None else waiting.result()
+        self._drawn.clear()
+        self._drawn[epoch + 1] = self._thread.submit(self._parameters, epoch + 1)
         one = np.ones(self.rows, np.float32)
-        return Source(self.simulation, params, one, None), np.arange(self.rows), one
+        return Source(self.simulation, params, one, None, device=self.device), np.arange(self.rows), one
+
+    def _parameters(self, epoch: int) -> Floats:
+        rng, parts = stream(self.drawn_with, _FRESH, epoch), -(-self.rows // _DRAWN)
+        sizes = [min(_DRAWN, self.rows - part * _DRAWN) for part in range(parts)]
+        return np.concatenate([fresh_parameters(self.simulation, n, rng, self.undamaged) for n in sizes])
 
     def validation(self) -> Minibatch:
         rows = self._draw(HELD, _HELD)
-        return Minibatch(rows.reflectivity, rows.params, rows.density)
+        return Minibatch.of(rows.reflectivity, rows.params, rows.density, self.simulation, self.device)
 
     def test(self) -> tuple[Simulation, Rows, Floats]:
         rows = self._draw(HELD, _TEST)
@@ -103,8 +122,9 @@ def choose_rows(
     seed: int,
     memory: float,
     verify: bool = True,
+    device: torch.device = CPU,
 ) -> Stored | Fresh:
-    """What the arguments of ``train`` ask for; fresh curves where ``simulate`` is given.
+    """What the arguments of ``train`` ask for; fresh curves where ``simulate`` is given, on the device.
 
     Raises
     ------
@@ -121,7 +141,8 @@ def choose_rows(
             raise ParameterError(
                 f"undamaged = {undamaged:g} is a share, within 0 … 1, of curves in a space with damage"
             )
-        return Fresh(Simulation(space or ParameterSpace()), simulate, undamaged, seed)
+        made = Simulation(space or ParameterSpace(), WHOLE_SCAN, device=device.type)
+        return Fresh(made, simulate, undamaged, seed, device)
     if space is not None or undamaged:
         raise ParameterError(
             "space and undamaged are for curves that are simulated; a dataset has its own: leave them out"
@@ -129,4 +150,4 @@ def choose_rows(
     if dataset is None:
         raise ParameterError("give a dataset, or simulate = the number of curves an epoch")
     data = dataset if isinstance(dataset, Dataset) else open_dataset(dataset, verify=verify)
-    return Stored(data, open_source(data, memory), split(len(data), seed))
+    return Stored(data, open_source(data, memory, device), split(len(data), seed))

@@ -11,7 +11,8 @@ import math
 import platform
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -19,19 +20,19 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from xrdml.data.measurement import Measurement
+from xrdml.data.prior import WHOLE_CURVE, Measurement
 from xrdml.data.ranges import Narrowing
 from xrdml.data.source import MEMORY, batches, make_batch, stream, whole_ranges
 from xrdml.evaluation.errors import test_errors
 from xrdml.networks.checkpoint import CARD, STATE, definition, load_state, save_model, save_state
 from xrdml.networks.losses import load_weights
-from xrdml.networks.nets import Architecture, Model, build, hidden_weights
-from xrdml.networks.processors import fast_bfloat16, fast_training
+from xrdml.networks.nets import Architecture, Model, build
+from xrdml.networks.processors import fast_bfloat16, fast_training, tensor_cores
 from xrdml.training.correction import choose_fine
+from xrdml.training.epoch import Steps, learn, optimizers_of
 from xrdml.training.finetuning import LR as FINETUNING_LR
 from xrdml.training.finetuning import starting_weights
 from xrdml.training.metrics import Metrics
-from xrdml.training.muon import Muon
 from xrdml.training.objective import Objective, choose_loss
 from xrdml.training.rows import choose_rows
 from xrdsim.dataset.reading import Dataset
@@ -49,9 +50,8 @@ FISHER = "fisher"
 OPTIMIZER = "muon"
 """Of the hidden weights; trainings of earlier versions had AdamW for all."""
 
-WEIGHT_DECAY = 0.01
-WARM_UP = 200  # steps, at most a tenth of a phase
-CLIP = 5.0  # largest norm of the gradient
+BATCH = {"cpu": 128, "cuda": 2048}
+"""Curves in one step of the optimiser, where nothing else is said."""
 
 METRICS = "metrics.json"
 
@@ -99,7 +99,7 @@ def train(
     finetune: str | Path | None = None,
     output: str | Path | None = None,
     epochs: int = 16,
-    batch_size: int = 128,
+    batch_size: int | None = None,
     lr: float | None = None,
     seed: int = 0,
     device: str = "cpu",
@@ -135,14 +135,14 @@ def train(
     curve_share : part of every batch whose curves are simulated; ``None`` for 0.125.
     finetune : folder of a trained model of the same network, parameter table and window, whose weights to begin with.
     output : folder to make; ``None`` for ``runs/<model>``, numbered where that exists.
-    epochs, batch_size, lr : of the optimisation; lr is the largest learning rate, ``None`` for 2e-3, or
-        3e-4 where a model is tuned.
+    epochs, batch_size, lr : of the optimisation; ``None`` for batches of 128, on a card of 2048. lr is the largest
+        learning rate, ``None`` for 2e-3, or 3e-4 where a model is tuned.
     seed : of everything random.
     device : ``cpu`` or ``cuda``.
     full_precision : the network computes in float32; else its convolutions and heads do in bfloat16 where that is
         faster, whose rounding a posterior takes for noise.
     resume : continue a training in ``output`` (``None``: the last one of this model) with the same settings.
-    measurement : prior of the measurement model; ``None`` for the default one.
+    measurement : prior of the measurement model; ``None`` for that of whole curves.
     fine : names of the parameters that the hierarchical model corrects; ``None`` for the three of the largest
         weights, or to which curves are most sensitive where there are none.
     patience : epochs without a better validation loss after which a phase ends.
@@ -174,6 +174,7 @@ def train(
     """
     where = _device(device)
     lr = (LR if finetune is None else FINETUNING_LR) if lr is None else lr
+    batch_size = BATCH[where.type] if batch_size is None else batch_size
     for name, value in (("epochs", epochs), ("batch_size", batch_size), ("lr", lr), ("patience", patience)):
         if not (math.isfinite(value) and value > 0):
             raise ParameterError(f"{name} = {value} must be positive")
@@ -184,8 +185,8 @@ def train(
     if narrowing is not None and model != Model.FLOW:
         raise ParameterError("narrowing belongs to the model flow; leave it out")
     narrowing = (narrowing or Narrowing()) if model == Model.FLOW else None
-    learned = choose_rows(dataset, simulate, space, undamaged, seed, memory, verify)
-    simulation, prior = learned.simulation, measurement or Measurement()
+    learned = choose_rows(dataset, simulate, space, undamaged, seed, memory, verify, where)
+    simulation, prior = learned.simulation, measurement or WHOLE_CURVE
     space = simulation.space
     curve = choose_loss(loss, alpha, curve_share, simulation.experiment.layers)
     fisher = isinstance(weights, str) and weights == FISHER
@@ -213,18 +214,21 @@ def train(
     if start is not None:
         net.load_state_dict(start)
     held = make_batch(held_rows, simulation, prior, stream(seed, _VALIDATION), narrowing)
-    metrics = Metrics(simulation, held_rows.params) if fisher else None
+    metrics = Metrics(simulation, held_rows.params.cpu().numpy()) if fisher else None
     mixed = not full_precision and (where.type == "cuda" or fast_bfloat16())
-    objective = Objective(simulation, whole_ranges(space, prior), factors, where, mixed, metrics, curve, start is None)
+    objective = Objective(
+        simulation, whole_ranges(space, prior, where), factors, where, mixed, metrics, curve, start is None
+    )
     size = min(batch_size, learned.rows)
     count = learned.rows // size
     phases = [("coarse", epochs), ("fine", -(-epochs // 2))] if model == Model.HIERARCHICAL else [("all", epochs)]
 
     try:
+        tensor_cores(where)
         while state["phase"] < len(phases):
             phase, planned = phases[state["phase"]]
             trained = _choose(net, phase)
-            optimizers = _optimizers(trained)
+            optimizers = optimizers_of(trained)
             if state["epoch"] > 0:
                 net.load_state_dict(state["net"])
                 for optimizer, kept in zip(optimizers, state["optimizers"], strict=True):
@@ -238,42 +242,26 @@ def train(
                 source, index, weight = learned.epoch(len(state["history"]), undo_sampler)
                 if metrics is not None:
                     metrics.cover(source.params, _report(progress))
-                began, total = time.perf_counter(), 0.0
                 drawn = batches(source, index, weight, prior, size, seed, len(state["history"]), narrowing)
-                for number, batch in enumerate(drawn, start=1):
-                    step = epoch * count + number
-                    for optimizer in optimizers:
-                        for group in optimizer.param_groups:
-                            group["lr"] = lr * _schedule(step, planned * count)
-                    cost = objective(net, batch, 1.0 if phase == "fine" else step / (planned * count))
-                    total += float(cost.detach())
-                    if not math.isfinite(total):
-                        raise TrainingError(
-                            f"the loss is not finite in phase {phase}, epoch {epoch + 1}, batch {number}; the best "
-                            f"model of the epochs before is kept in {folder}: train again with lr below {lr:g}"
-                        )
-                    trained.zero_grad()
-                    cost.backward()  # type: ignore[no-untyped-call]
-                    nn.utils.clip_grad_norm_(trained.parameters(), CLIP)
-                    for optimizer in optimizers:
-                        optimizer.step()
-                    if progress:
-                        rate = number * size / (time.perf_counter() - began)
-                        progress(Progress(phase, epoch + 1, planned, number, count, total / number, rate))
+                steps = Steps(epoch * count, planned * count, lr, phase == "fine")
+                tell = partial(_tell, progress, Progress(phase, epoch + 1, planned, 0, count, math.nan, size))
+                try:
+                    mean, rate = learn(net, trained, optimizers, drawn, objective, steps, tell)
+                except FloatingPointError as error:
+                    raise TrainingError(
+                        f"the loss is not finite in phase {phase}, epoch {epoch + 1}, {error}; the best model of the "
+                        f"epochs before is kept in {folder}: train again with lr below {lr:g}"
+                    ) from None
                 net.eval()
                 with torch.no_grad():
                     validation = float(objective(net, held))
-                state["history"].append(
-                    {"phase": phase, "epoch": epoch + 1, "loss": total / count, "validation": validation}
-                )
+                state["history"].append({"phase": phase, "epoch": epoch + 1, "loss": mean, "validation": validation})
                 state |= {"epoch": epoch + 1, "stale": state["stale"] + 1}
                 if validation < state["best_loss"] or "best" not in state:
                     state |= {"stale": 0, "best_loss": validation, "best": _copy(net)}
                 state |= {"net": _copy(net), "optimizers": [optimizer.state_dict() for optimizer in optimizers]}
                 _save(folder, state, settings, {"history": state["history"]})
-                if progress:
-                    rate = count * size / (time.perf_counter() - began)
-                    progress(Progress(phase, epoch + 1, planned, count, count, total / count, rate, validation))
+                tell(count, mean, rate, validation)
             state |= {"phase": state["phase"] + 1, "epoch": 0, "stale": 0}
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
@@ -287,6 +275,20 @@ def train(
     return Run(folder, result)
 
 
+def _tell(
+    progress: Callable[[Progress], None] | None,
+    begun: Progress,
+    batch: int,
+    loss: float,
+    rate: float,
+    validation: float | None = None,
+) -> None:
+    """Say how far an epoch is, of whose batches ``rate`` are done in a second; ``begun`` has their size as its rate."""
+    if progress:
+        rate *= begun.samples_per_second
+        progress(replace(begun, batch=batch, loss=loss, samples_per_second=rate, validation=validation))
+
+
 def _report(progress: Callable[[Progress], None] | None) -> Callable[[int, int], None]:
     """Progress of measuring metrics, as that of a training."""
     began = time.perf_counter()
@@ -297,23 +299,6 @@ def _report(progress: Callable[[Progress], None] | None) -> Callable[[int, int],
             progress(Progress("metrics", 1, 1, done, total, math.nan, rate))
 
     return report
-
-
-def _optimizers(net: nn.Module) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
-    """For the hidden weights, and for the others."""
-    hidden = hidden_weights(net)
-    known = set(map(id, hidden))
-    others = [weight for weight in net.parameters() if id(weight) not in known]
-    return (
-        Muon(hidden, weight_decay=WEIGHT_DECAY),
-        torch.optim.AdamW(others, weight_decay=WEIGHT_DECAY, fused=True),
-    )
-
-
-def _schedule(step: int, steps: int) -> float:
-    """Part of the largest learning rate: linear warm-up, then half a cosine down to a hundredth."""
-    warm = min(WARM_UP, max(steps // 10, 1))
-    return min(step / warm, 0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * step / steps)))
 
 
 def _choose(net: nn.Module, phase: str) -> nn.Module:

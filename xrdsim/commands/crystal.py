@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from xrdsim.commands.options import command, outputs
+from xrdsim.commands.options import belongs, command, outputs
 
 
 @command()
@@ -23,6 +23,10 @@ def crystal(
     geometry: Annotated[
         Literal["symmetric", "grazing-incidence", "grazing-exit"], typer.Option(help="On which side the beam grazes.")
     ] = "symmetric",
+    miscut: Annotated[
+        float, typer.Option(help="Angle in ° between the true surface and --surface, or the planes.")
+    ] = 0.0,
+    azimuth: Annotated[float, typer.Option(help="Where the miscut leans, in °; 0: towards grazing incidence.")] = 0.0,
     face: Annotated[
         Literal["A", "B"],
         typer.Option(
@@ -50,6 +54,8 @@ def crystal(
 
         xrd crystal GaAs.cif 224 --wavelength CuKa1 --surface 001 --geometry grazing-incidence --toml gaas_224.toml
 
+        xrd crystal GGG 444 --miscut 0.3 --azimuth 180
+
         xrd crystal LiNbO3 0,0,6 --wavelength 8.048keV --json
     """
     import json
@@ -61,11 +67,14 @@ def crystal(
     from xrdsim.files import replacing
 
     outputs(toml)
+    belongs(azimuth != 0.0, "--azimuth", miscut != 0.0, "--miscut")
     given, light = structure_of(structure, computed=computed), wavelength_of(wavelength)
     plane = _facing(indices_of(hkl), face)
     cut = None if surface is None else _facing(indices_of(surface), face)
     own = None if lattice is None else lattice_of(lattice)
-    made = reflection_of(given, plane, light, lattice=own, surface=cut, geometry=geometry)
+    made = reflection_of(
+        given, plane, light, lattice=own, surface=cut, geometry=geometry, miscut=miscut, azimuth=azimuth
+    )
     found = properties(given, made)
     if made.warning:
         warn(made.warning)
@@ -74,7 +83,7 @@ def crystal(
     if json_:
         typer.echo(json.dumps(found, ensure_ascii=False))
     else:
-        show_table(("", ""), [(name, _shown(value)) for name, value in found.items() if name != "note"])
+        show_table(("", ""), [(_named(name, value), _shown(value)) for name, value in found.items() if name != "note"])
     if toml is not None:
         with replacing(toml) as temporary:
             temporary.write_text(to_toml(made), encoding="utf-8")
@@ -83,6 +92,21 @@ def crystal(
 
 def _facing(plane: tuple[int, int, int], face: str) -> tuple[int, int, int]:
     return plane if face == "A" else (-plane[0], -plane[1], -plane[2])
+
+
+_UNITS = {"lattice": "Å", "d": "Å", "wavelength": "Å", "extinction_length": "Å", "darwin_width": "″"}
+_COMPLEX = ("chi0", "chih", "chimh", "coupling")
+
+
+def _named(name: str, value: object) -> str:
+    """A name with its unit, or with the parts of a complex number."""
+    if name in _COMPLEX:
+        return f"{name} (real, imaginary)"
+    if name == "lattice" and isinstance(value, list):
+        return "lattice [Å, °]"
+    if name.endswith("_deg"):
+        return f"{name.removesuffix('_deg')} [°]"
+    return f"{name} [{_UNITS[name]}]" if name in _UNITS else name
 
 
 def _shown(value: object) -> str:

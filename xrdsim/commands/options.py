@@ -61,6 +61,7 @@ LayersOption = Annotated[
 DamageOption = Annotated[
     bool, typer.Option("--damage", help="With static Debye–Waller damage: its parameters kappa and p, too.")
 ]
+FormatOption = Annotated[Literal["png", "svg", "pdf"], typer.Option("--format", help="Format of the figures.")]
 VerifyOption = Annotated[
     bool, typer.Option("--verify/--no-verify", help="Compare what is read with the checksums of its blocks.")
 ]
@@ -96,10 +97,6 @@ class ReflectionOptions:
     azimuth: Annotated[
         float | None, typer.Option(help="Where the miscut leans, in °; 0: towards grazing incidence; default: 0.")
     ] = None
-
-    despite_file: Annotated[
-        bool, typer.Option("--despite-file", help="Fit although the file states another crystal, wavelength or angle.")
-    ] = False
 
     def tables(self, count: int = 1) -> "list[Json] | None":
         """The tables of so many reflections; None where nothing is said of them.
@@ -167,6 +164,15 @@ class ReflectionOptions:
         return found
 
 
+@dataclass(frozen=True, kw_only=True)
+class MeasuredReflection(ReflectionOptions):
+    """The reflection of a curve whose file may state another one."""
+
+    despite_file: Annotated[
+        bool, typer.Option("--despite-file", help="Fit although the file states another crystal, wavelength or angle.")
+    ] = False
+
+
 def listed(text: str, option: str) -> list[str]:
     """The values of an option that may hold several; ``10,0,0`` are the indices of one reflection."""
     parts = [part.strip() for part in text.split(";" if ";" in text else ",")]
@@ -183,8 +189,10 @@ def separate(text: str, count: int, option: str) -> list[str]:
     if len(parts) == 1:
         return parts * count
     if len(parts) != count:
-        curves = "one curve" if count == 1 else f"{count} curves"
-        raise ParameterError(f"--{option} {text!r} has {len(parts)} values for {curves}; give one for each, or one")
+        curves, remedy = "one curve", "give one, or fit several curves of one sample with --joint"
+        if count > 1:
+            curves, remedy = f"{count} curves", "give one for each, or one for all"
+        raise ParameterError(f"--{option} {text!r} has {len(parts)} values for {curves}; {remedy}")
     return parts
 
 
@@ -206,6 +214,8 @@ def command(interrupted: str = "", panels: Panels | None = None) -> Callable[[Co
 
     def wrap(function: Command) -> Command:
         parameters, groups = _flattened(function, panels or {})
+
+        function.__doc__ = _unwrapped(function.__doc__ or "")
 
         @functools.wraps(function)
         def run(**given: Any) -> None:
@@ -251,6 +261,12 @@ def _flattened(function: Command, panels: Panels) -> tuple[list[inspect.Paramete
         else:
             parameters.append(_option(name, hint, parameter.default, panel_of.get(name)))
     return parameters, groups
+
+
+def _unwrapped(text: str) -> str:
+    """A docstring whose paragraphs are a line each, which the help wraps to the width of the terminal."""
+    paragraphs = re.split(r"\n\s*\n", inspect.cleandoc(text))
+    return "\n\n".join(re.sub(r"\s*\n\s*", " ", each) for each in paragraphs)
 
 
 def _option(name: str, annotation: object, default: object, panel: str | None) -> inspect.Parameter:

@@ -9,6 +9,7 @@ import typer
 from xrdsim.commands.options import (
     ConventionOption,
     DeviceOption,
+    FormatOption,
     LayersOption,
     ReflectionOptions,
     RtolOption,
@@ -169,9 +170,10 @@ def sensitivity(
     background: Annotated[float, typer.Option(help="For --fisher: background in units of reflectivity.")] = 1e-4,
     mask: Annotated[float, typer.Option(help="For --fisher: half-width [arcsec] left out around the peak.")] = 0.0,
     verify: VerifyOption = True,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Weights; .json and .png beside it.")] = Path(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Weights; .json and a figure beside it.")] = Path(
         "sensitivity.npy"
     ),
+    figures: FormatOption = "png",
     *,
     reflection: ReflectionOptions,
 ) -> None:
@@ -199,7 +201,7 @@ def sensitivity(
     from xrdsim.plotting import save_figure
 
     stem = output.with_name(f"{output.stem}_fisher") if fisher and output.name else output
-    names = [stem.with_suffix(suffix) if stem.name else stem for suffix in (".npy", ".json", ".png")]
+    names = [stem.with_suffix(suffix) if stem.name else stem for suffix in (".npy", ".json", f".{figures}")]
     outputs(*names[1 if fisher else 0 :])
     belongs(damage, "--damage", prior, "--prior")
     rows, setting = profiles_of(None if prior else dataset, samples, seed, verify=verify, damage=damage)
@@ -217,7 +219,7 @@ def sensitivity(
             added = contributions(
                 rows, chosen, counts, background, fwhm=fwhm, mask=mask, space=space, progress=progress
             )
-        figure = save_figure(contributions_figure(added), stem.with_suffix(".png"))
+        figure = save_figure(contributions_figure(added), names[2])
         show_table(*contributions_table(added))
         say(f"{len(rows)} profiles → {save_json(stem.with_suffix('.json'), added.to_dict())}, {figure}")
         return
@@ -231,13 +233,13 @@ def sensitivity(
             setting["experiment"] = setting["experiment"].continuous()
         with counting("measuring", "profiles") as progress:
             found = information(rows, counts, background, fwhm=fwhm, mask=mask, progress=progress, **setting)
-        figure = save_figure(fisher_figure(found), stem.with_suffix(".png"))
+        figure = save_figure(fisher_figure(found), names[2])
         show_table(*fisher_table(found))
         say(f"{len(rows)} profiles → {save_json(stem.with_suffix('.json'), found.to_dict())}, {figure}")
         return
     with counting("measuring", "profiles") as progress:
         result = measure_sensitivity(rows, relative=relative, floor=floor, fwhm=fwhm, progress=progress, **setting)
     weights, twin = result.save(output)
-    figure = save_figure(sensitivity_figure(result), output.with_suffix(".png"))
+    figure = save_figure(sensitivity_figure(result), names[2])
     show_table(*sensitivity_table(result))
     say(f"{len(rows)} profiles → {weights}, {twin}, {figure}")

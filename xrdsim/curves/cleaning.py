@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from xrdsim.curves.columns import Columns, Floats, refuse
 from xrdsim.curves.counting import corrupt
 from xrdsim.curves.jumps import find_hot
+from xrdsim.curves.record import LeftOut
 
 MIN_POINTS = 50
 """Points of a curve."""
@@ -30,14 +31,15 @@ class Scanned:
         return Scanned(self.angle[kept], self.intensity[kept], self.row[kept], self.line[kept])
 
 
-def cleaned(table: Columns, drop_negative: bool, source: str) -> tuple[Scanned, list[str]]:
-    """Points in order without those that are left out, and what is to be said of it."""
+def cleaned(table: Columns, drop_negative: bool, source: str) -> tuple[Scanned, dict[LeftOut, Scanned], list[str]]:
+    """Points in order without those that are left out, the latter by the reason, and what is to be said of it."""
     order = np.argsort(table.angle, kind="stable")
     scan = Scanned(table.angle[order], table.intensity[order], order, table.line[order])
     notes: list[str] = []
+    aside: dict[LeftOut, Scanned] = {}
     negative = scan.intensity < 0.0
     if negative.any() and drop_negative:
-        scan = scan.of(~negative)
+        scan, aside[LeftOut.NEGATIVE] = scan.of(~negative), scan.of(negative)
         share = f"{np.sum(negative)} negative points left out"
         notes.append(f"{share}, {np.mean(negative):.2g} of all, which raises what is left where the noise is as high")
     elif negative.any():
@@ -57,8 +59,8 @@ def cleaned(table: Columns, drop_negative: bool, source: str) -> tuple[Scanned, 
         notes.append(f"{len(hot)} single points that stand out left out, at {rows}")
         kept = np.ones(scan.angle.size, dtype=bool)
         kept[hot] = False
-        scan = scan.of(kept)
-    return scan, notes
+        scan, aside[LeftOut.OUTLIER] = scan.of(kept), scan.of(~kept)
+    return scan, aside, notes
 
 
 def check_gaps(table: Columns, source: str) -> None:

@@ -81,7 +81,7 @@ def read_curve(
     source = shown(str(path))
     table = _pick(_read_scans(Path(path), source, step, chosen), number, source)
     _check_table(table, axis, unit, source)
-    scan, notes = cleaned(table, drop_negative, source)
+    scan, left_out, notes = cleaned(table, drop_negative, source)
     if table.numbered and axis is None and unit is None:
         what = "the first column numbers the points; if these are angles, say their --unit"
         refuse(source, f"{what}, else take the intensity alone with --columns 2 and --step", int(table.line[0]))
@@ -91,7 +91,13 @@ def read_curve(
     steps = find_jumps(y, one)
     about = gain(y) if one is None else float(np.mean(one))
     found = placed(table, scan, undone(y, steps), about, (axis, unit, place), expected, source)
-    angle = found.angle(x, table.factor * (table.step or 1.0))
+    scale = table.factor * (table.step or 1.0)
+    angle = found.angle(x, scale)
+    aside = tuple(
+        (at, float(value), why)
+        for why, gone in left_out.items()
+        for at, value in zip(found.angle(gone.angle, scale).tolist(), gone.intensity, strict=True)
+    )
     if (after := int(np.sum(angle > 0.0))) < MIN_AFTER_PEAK:
         what = f"{after} points beyond {found.where} are too few, at least {MIN_AFTER_PEAK} are needed"
         refuse(source, f"{what}; measure more, or correct --peak or --axis")
@@ -108,7 +114,8 @@ def read_curve(
     remarks += [*irregularities(angle, y, index), *map(_jump, jumps)]
     if stated.material or stated.hkl or stated.wavelength or stated.kalpha2 is not None:
         remarks.append(f"the file states {stated}")
-    return Curve(angle, y, index, source, f"{', '.join(remarks)}.", known, offset, stated=stated, jumps=jumps)
+    note = f"{', '.join(remarks)}."
+    return Curve(angle, y, index, source, note, known, offset, stated=stated, jumps=jumps, aside=aside)
 
 
 def _one_count(table: Columns, scan: Scanned, per_count: float | None) -> tuple[Floats | float | None, str]:

@@ -5,6 +5,7 @@ lattice.
 """
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,6 +16,23 @@ from xrdsim.errors import ParameterError
 
 LARGEST = 1e30
 """Intensity, and intensity of one count; the smallest is its inverse."""
+
+
+class LeftOut(StrEnum):
+    """Why a point of a file is not fitted."""
+
+    MASK = "mask"
+    SIDE = "compressed side"
+    EXCLUDED = "excluded"
+    SATURATED = "saturated"
+    EDITED = "edited"
+    REACH = "beyond the reach of strain"
+    OUTLIER = "single point that stands out"
+    NEGATIVE = "negative"
+
+
+Aside = tuple[float, float, LeftOut]
+"""Angle [arcsec] and intensity of a point that is not in the arrays of a curve, and why."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +48,9 @@ class Curve:
     note : one sentence: what the reader took the file for.
     per_count, offset : intensity = per_count · (counts + offset). ``per_count`` is a number, (n,) where an attenuator
         or the counting time changed within the scan, or None where it is unknown.
+    stated : what the file says of its measurement.
+    jumps : angle [arcsec] and factor of steps that an attenuator leaves.
+    aside : points of the file that were not taken, and why.
 
     Raises
     ------
@@ -46,6 +67,7 @@ class Curve:
     offset: float = 0.0
     stated: Stated = field(default_factory=Stated)
     jumps: Jumps = ()
+    aside: tuple[Aside, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("angle", "intensity"):

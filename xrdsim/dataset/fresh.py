@@ -1,6 +1,7 @@
 """Curves as a dataset holds them, and curves of the prior that are simulated when they are needed, without one."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,11 +11,16 @@ from xrdsim.dataset.configuration import Part
 from xrdsim.dataset.reading import open_dataset
 from xrdsim.dataset.simulation import Simulation
 from xrdsim.errors import ParameterError, XrdError
-from xrdsim.forward.model import simulate
+from xrdsim.forward import tensors
+from xrdsim.forward.model import check_defects, check_device, check_film, simulate
 from xrdsim.forward.prior import draw_prior
+from xrdsim.forward.simulator import Seen, Simulator
 from xrdsim.limits import Json, afford
 from xrdsim.profiles.damage import KAPPA, P
 from xrdsim.profiles.space import ParameterSpace
+
+if TYPE_CHECKING:
+    from xrdsim.forward.tensors import Tensor
 
 Array = NDArray[np.float64]
 
@@ -34,28 +40,66 @@ def fresh_parameters(simulation: Simulation, n: int, rng: np.random.Generator, u
     return params.astype(np.float32)
 
 
-def fresh_curves(params: store.Floats, simulation: Simulation) -> store.Floats:
-    """The curves (n, angle) of parameters (n, 7 or 9) as a dataset would hold them."""
-    parts = [params[first : first + _PART] for first in range(0, len(params), _PART)]
-    return np.concatenate([stored_curves(part, simulation) for part in parts])
+@overload
+def fresh_curves(params: store.Floats, simulation: Simulation, output: Literal["numpy"] = "numpy") -> store.Floats: ...
+
+
+@overload
+def fresh_curves(params: store.Floats, simulation: Simulation, output: Literal["torch"]) -> "Tensor": ...
+
+
+def fresh_curves(params: store.Floats, simulation: Simulation, output: str = "numpy") -> "store.Floats | Tensor":
+    """The curves (n, angle) of parameters (n, 7 or 9) as a dataset would hold them.
+
+    With ``output="torch"`` they are a tensor of single precision that stays on the card, where the simulation's device
+    is one.
+    """
+    tensors.check_output(output, simulation.device)
+    if output == "torch" and simulation.device == "cuda":
+        curves = tensors.intensity(*_prepared(params, simulation))
+        bad = ~curves.isfinite().all(dim=1)
+        if bool(bad.any()):
+            raise _failed(params[bad.cpu().numpy()][0])
+        return tensors.rounded(curves, simulation.mantissa_bits)
+    size = _PART if simulation.device == "cpu" else len(params)
+    parts = [params[first : first + size] for first in range(0, len(params), size)]
+    whole = np.concatenate([stored_curves(part, simulation) for part in parts])
+    return tensors.tensor(whole, "cpu") if output == "torch" else whole
+
+
+def _prepared(params: ArrayLike, simulation: Simulation) -> tuple[Simulator, Array, Seen]:
+    """A simulator on the card, checked rows and how they are seen."""
+    check_device("cuda", ("cuda",))
+    check_defects("cuda", simulation.experiment)
+    rows = simulation.space.check(params)
+    check_film(rows, simulation.space.profile, simulation.experiment.reflection)
+    seen = Seen.unscaled(np.full(len(rows), simulation.base_fwhm), np.zeros(len(rows)))
+    return Simulator(simulation.experiment, simulation.stored_scan, simulation.space, "cuda"), rows, seen
 
 
 def stored_curves(params: ArrayLike, simulation: Simulation) -> store.Floats:
     """The curves (n, angle) that a dataset holds of parameters (n, 7 or 9)."""
-    curves = simulate(
-        params,
-        experiment=simulation.experiment,
-        scan=simulation.stored_scan,
-        fwhm=simulation.base_fwhm,
-        device=simulation.device,
-        space=simulation.space,
-    ).intensity
+    curves: NDArray[Any]
+    if simulation.device == "cuda":  # without reflectivity, in single precision: half of the way back
+        simulator, rows, seen = _prepared(params, simulation)
+        curves = np.empty((len(rows), simulator.scan.points), np.float32)
+        simulator.fill(rows, seen, None, curves)
+    else:
+        curves = simulate(
+            params,
+            experiment=simulation.experiment,
+            scan=simulation.stored_scan,
+            fwhm=simulation.base_fwhm,
+            space=simulation.space,
+        ).intensity
     bad = ~np.isfinite(curves).all(axis=1)
     if bad.any():
-        raise XrdError(
-            f"the simulation of {np.asarray(params)[bad][0].tolist()} failed; please report these parameters"
-        )
+        raise _failed(np.asarray(params)[bad][0])
     return store.round_curves(curves, simulation.mantissa_bits)
+
+
+def _failed(row: NDArray[Any]) -> XrdError:
+    return XrdError(f"the simulation of {row.tolist()} failed; please report these parameters")
 
 
 def fresh_rows(simulation: Simulation, n: int, rng: np.random.Generator, undamaged: float = 0.0) -> store.Rows:

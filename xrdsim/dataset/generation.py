@@ -48,6 +48,7 @@ MOST_WORKERS = 4
 """Processes for each processor."""
 
 _PART = 2048  # rows simulated together: memory does not grow with the blocks
+_ON_CARD = 16384  # the same on a card, which many rows keep busy: several blocks
 _ALONE = Lock()  # held by what computes in a process whose threads do not bear two at once
 
 _CHOICES = (  # arguments of generate that a configuration keeps, beside n
@@ -335,10 +336,12 @@ def _run(
 ) -> None:
     """Make the missing blocks, those of the test rows first."""
     total = config.n + config.test_rows
-    todo = [
-        (part, int(block)) for part in (Part.TEST, Part.TRAIN) for block in store.missing_blocks(path, config, part)
-    ]
-    done = total - sum(_rows(config, part, block) for part, block in todo)
+    together = max(1, _ON_CARD // config.block_size) if config.device == "cuda" else 1
+    todo: list[tuple[Any, ...]] = []  # a part and its blocks
+    for part in (Part.TEST, Part.TRAIN):
+        missing = store.missing_blocks(path, config, part).tolist()
+        todo += [(part, *missing[first : first + together]) for first in range(0, len(missing), together)]
+    done = total - sum(_rows(config, part, block) for part, *blocks in todo for block in blocks)
     cores = numba.get_num_threads() if _bears_threads() else 1
     with cluster.workers(client, max(1, min(cores, len(todo)))) as (pool, at_once):
         if client is None:
@@ -350,21 +353,26 @@ def _run(
                 progress(done, total)
 
 
-def _make_block(path: Path, config: Configuration, plan: Plan, threads: int, part: Part, block: int) -> int:
-    """Draw, simulate and write one block; the number of its rows."""
+def _make_block(path: Path, config: Configuration, plan: Plan, threads: int, part: Part, *blocks: int) -> int:
+    """Draw, simulate together and write a block, or several; the number of their rows."""
     if version("xrdsim") != config.version:
         raise StoreError(f"{socket.gethostname()} has xrdsim {version('xrdsim')}, not {config.version}: install that")
-    n = _rows(config, part, block)
+    sizes = [_rows(config, part, block) for block in blocks]
+    most = _ON_CARD if config.device == "cuda" else _PART
     with nullcontext() if _bears_threads() else _ALONE:
         numba.set_num_threads(threads)
-        drawn = (plan.draw if part is Part.TRAIN else plan.draw_test)(block, n)
-        parts = range(0, n, _PART)
+        draw = plan.draw if part is Part.TRAIN else plan.draw_test
+        drawn = [draw(block, n) for block, n in zip(blocks, sizes, strict=True)]
+        params = np.concatenate([rows.params for rows in drawn])
         simulation = replace(config.simulation, space=plan.space)
-        curves = [stored_curves(drawn.params[first : first + _PART], simulation) for first in parts]
-    stored = store.Rows(drawn.params.astype(np.float32), np.concatenate(curves), drawn.density.astype(np.float32))
+        parts = range(0, len(params), most)
+        curves = np.concatenate([stored_curves(params[first : first + most], simulation) for first in parts])
+    of_blocks = np.split(curves, np.cumsum(sizes)[:-1])
     with store.writing(path):
-        store.write_block(path, config, part, block, stored)
-    return n
+        for block, rows, values in zip(blocks, drawn, of_blocks, strict=True):
+            stored = store.Rows(rows.params.astype(np.float32), values, rows.density.astype(np.float32))
+            store.write_block(path, config, part, block, stored)
+    return sum(sizes)
 
 
 def _rows(config: Configuration, part: Part, block: int) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 import gemmi
 import numpy as np
 
-from xrdsim.errors import ParameterError
+from xrdsim.errors import ParameterError, unreadable
 from xrdsim.experiment.structure import Array, Operation, Site, Structure, arrange
 from xrdsim.limits import LARGEST_TABLE, read_bytes
 
@@ -38,7 +38,7 @@ def read_cif(path: str | Path) -> Structure:
         block = gemmi.cif.read_string(text)[0]
         small = gemmi.make_small_structure_from_block(block)
     except (OSError, UnicodeDecodeError, ValueError, RuntimeError, IndexError) as error:
-        raise ParameterError(f"{path} cannot be read as CIF: {error}") from error
+        raise unreadable(path, "CIF", error) from error
     if not small.sites:
         raise ParameterError(f"{path} has no atoms (_atom_site_…)")
     if not small.cell.is_crystal():

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from xrdsim.errors import ParameterError
+from xrdsim.errors import ParameterError, unreadable
 from xrdsim.limits import Json, read_toml
 
 
@@ -18,7 +18,7 @@ def read_table(path: str | Path, name: str) -> Json:
     try:
         content = read_toml(path)
     except (OSError, ValueError) as error:
-        raise ParameterError(f"{path} cannot be read as TOML: {error}") from error
+        raise unreadable(path, "TOML", error) from error
     if not isinstance(content.get(name), dict):
         raise ParameterError(f"{path} has no table [{name}]")
     return dict(content[name])

@@ -20,6 +20,10 @@ LINES = {
 """Wavelengths [Å] of R. D. Deslattes et al., Rev. Mod. Phys. 75, 35 (2003)."""
 
 
+SAME_LINE = 2e-4
+"""Part by which wavelengths of one line differ in the literature."""
+
+
 def wavelength_of(text: str) -> float:
     """A wavelength [Å] from a line such as CuKa1, an energy such as 8.048keV, or a number of Å.
 
@@ -42,6 +46,13 @@ def wavelength_of(text: str) -> float:
             f"wavelength {text!r} must be a number of Å, an energy like 8.048keV, or {', '.join(LINES)}"
         )
     return HC / (1000.0 * value) if energy else value
+
+
+def light(wavelength: float) -> str:
+    """A wavelength [Å] in words, with the line that it belongs to."""
+    near = [name for name, value in LINES.items() if abs(wavelength / value - 1.0) <= SAME_LINE]
+    line = f" ({near[0][:2]} Kα{near[0][-1]})".replace("α1", "α₁") if near else ""
+    return f"{wavelength:g} Å{line}"
 
 
 def indices_of(text: str) -> Indices:

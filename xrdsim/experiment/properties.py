@@ -21,7 +21,8 @@ def properties(structure: Structure, reflection: Reflection) -> Json:
     angle; ``chi0``, ``chih`` and ``chimh``; ``coupling`` √(χh χ−h), in which alone a reflectivity shows them;
     ``extinction_length`` λ sinθ_B/|√(χh χ−h)| [Å]; ``darwin_width`` 2 |√(χh χ−h)|/sin 2θ_B [arcsec], symmetric, σ;
     ``strain_per_arcsec``, with ``surface``, ``geometry``, ``inclination_deg``, ``incidence_deg`` and ``exit_deg`` of an
-    inclined surface; ``source``; and ``note`` where displacements are missing.
+    inclined surface, ``miscut_deg`` and ``azimuth_deg`` of a miscut one; ``source``; and ``note`` where
+    displacements are missing.
     """
     crystal, hkl, wavelength = reflection.crystal, reflection.hkl, reflection.wavelength
     d, theta, coupling = crystal.spacing(hkl), reflection.theta_bragg, abs(crystal.coupling)
@@ -45,6 +46,7 @@ def properties(structure: Structure, reflection: Reflection) -> Json:
             "surface": list(reflection.surface or hkl),
             "geometry": str(reflection.geometry),
             "inclination_deg": math.degrees(reflection.psi),
+            **({"miscut_deg": reflection.miscut, "azimuth_deg": reflection.azimuth} if reflection.miscut else {}),
             "incidence_deg": math.degrees(math.asin(at[0])),
             "exit_deg": math.degrees(math.asin(at[1])),
         }
@@ -66,8 +68,12 @@ def reflection_of(
     lattice: float | Cell | None = None,
     surface: Indices | None = None,
     geometry: str = Geometry.SYMMETRIC,
+    miscut: float = 0.0,
+    azimuth: float = 0.0,
 ) -> Reflection:
     """A reflection of a crystal of this structure, with its own lattice or a measured one.
+
+    The other parameters are those of ``Reflection``.
 
     Raises
     ------
@@ -75,7 +81,9 @@ def reflection_of(
         As ``xrdsim.experiment.structure.crystal_of`` and ``Reflection``.
     """
     crystal = crystal_of(structure, hkl, wavelength, lattice)
-    return Reflection(crystal, hkl, wavelength, surface=surface, geometry=Geometry(geometry))
+    return Reflection(
+        crystal, hkl, wavelength, surface=surface, geometry=Geometry(geometry), miscut=miscut, azimuth=azimuth
+    )
 
 
 def to_toml(reflection: Reflection) -> str:

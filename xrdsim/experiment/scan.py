@@ -82,3 +82,6 @@ class Scan:
 
 DEFAULT_SCAN = Scan()
 """701 points of 4.018″ from −80.4″ to 2732.4″: strains up to 0.0277."""
+
+WHOLE_SCAN = Scan(DEFAULT_SCAN.start - 80 * DEFAULT_SCAN.step, DEFAULT_SCAN.step, DEFAULT_SCAN.points + 80)
+"""The same from −401.8″ on: with the compressed side of the substrate peak."""

@@ -204,7 +204,7 @@ def susceptibilities(structure: Structure, hkl: Hkl, wavelength: float) -> Susce
         The wavelength cannot reach the reflection, or the reflection is forbidden.
     """
     if not any(hkl):
-        raise ParameterError(f"hkl {hkl} is no reflection")
+        raise ParameterError(f"hkl {hkl} is no reflection; give Miller indices such as 004")
     d = structure.spacing(hkl)
     if not 0.0 < wavelength < 2.0 * d:
         raise ParameterError(
@@ -231,7 +231,7 @@ def susceptibilities(structure: Structure, hkl: Hkl, wavelength: float) -> Susce
     if abs(found.coupling) < WEAKEST * abs(found.chi0):
         raise ParameterError(
             f"{structure.name} {written(hkl)} is forbidden: |χh| = {abs(found.coupling):.2g} is less than "
-            f"{WEAKEST:g} of |χ0| = {abs(found.chi0):.3g}"
+            f"{WEAKEST:g} of |χ0| = {abs(found.chi0):.3g}; choose another reflection"
         )
     return found
 

@@ -29,14 +29,14 @@ from xrdsim.fit.mirror import mirrored
 from xrdsim.fit.posterior import LEVEL, Posterior, laplace, posterior
 from xrdsim.fit.problem import Problem, problem
 from xrdsim.fit.refinement import METHODS, Refined, refine
-from xrdsim.fit.result import Estimate, Fit, Minimum, Verdict
+from xrdsim.fit.result import Estimate, Fit, FittedProfile, Minimum, Verdict
 from xrdsim.fit.search import Ending, distinct, search, valleys
 from xrdsim.fit.settings import assumed, settings_to_dict
 from xrdsim.fit.unknowns import INTENSITY, Array
-from xrdsim.forward.derived import UNITS, depth_end, derived, largest_strain, strain_profile
+from xrdsim.forward.derived import UNITS, damage_profile, depth_end, derived, largest_strain, strain_profile
 
-BUDGET = 30.0
-"""Seconds after which a fit is cut off; on an idle core the work of a search takes about a quarter of it."""
+BUDGET = 180.0
+"""Seconds for each curve after which a fit is cut off; on an idle core a search takes some ten of them."""
 
 _SHARES = (0.7, 0.85, 1.0)  # parts of the budget after which the search, its comparison, its refinement are cut off
 _LEAST = 0.3  # s that the last refinement has in any case
@@ -44,6 +44,7 @@ _GOOD = 1e-3  # accuracy of the model when valleys are compared [dex]
 _NEARLY = ((120, 6), (8, 20))  # how many valleys are refined so far, by how many evaluations at most
 _GAINED = 1.0  # of Φ by which another valley must be lower to become the best one
 _DEPTHS = 400
+_QUANTILES = (0.025, 0.16, 0.84, 0.975)  # of profiles
 _MIRRORED = 40  # evaluations of the refinement of a mirrored profile
 _TRIMMED = 4  # times that outliers are left out of the scale of an estimate
 
@@ -53,7 +54,7 @@ def fit_curve(
     *,
     starts: Array | None = None,
     begin: Array | None = None,
-    budget: float = BUDGET,
+    budget: float | None = None,
     effort: float = 1.0,
     seed: int = 0,
     method: str = "lm",
@@ -72,7 +73,7 @@ def fit_curve(
     starts : (m, 7 or 9) parameters to begin with.
     begin : (m, k) coordinates of the unknowns to begin with, beside them.
     budget : seconds after which search and refinement are cut off, wherever they are; the result then says so, and
-        depends on the speed of the machine. Otherwise it depends on what was given alone.
+        depends on the speed of the machine. Otherwise it depends on what was given alone. None: BUDGET for each curve.
     effort : work of the search, in parts of the usual one.
     seed : of everything random.
     method : of the last refinement: ``lm``, ``slsqp`` or ``trf``, see ``xrdsim.fit.refinement``.
@@ -94,6 +95,7 @@ def fit_curve(
     given = problem(curve) if isinstance(curve, Curve) else curve
     if method not in METHODS:
         raise ParameterError(f"method {method!r} is unknown; choose {', '.join(METHODS)}")
+    budget = BUDGET * len(given.measurements) if budget is None else budget
     if not (math.isfinite(budget) and budget > 0.0):
         raise ParameterError(f"budget = {budget:g} s must be positive")
     if seed < 0:
@@ -130,6 +132,8 @@ def fit_curve(
             order = np.argsort(objective, kind="stable")
             x, objective = x[order], objective[order]
         x, objective = valleys(given, x, objective)
+        if time.perf_counter() > ends[0]:
+            ended = Ending.BUDGET
     last = max(ends[1], time.perf_counter() + _LEAST)
     final = partial(METHODS[method], max_iter=max_iter, rtol_dex=FINAL, until=last)
     given, refined, x, objective = _by_evidence(given, x, objective, final, last)
@@ -295,7 +299,6 @@ def result_of(
     verdict, reason = judge(given, curves, strongest, estimates[:size], beyond_limits(given, x[:1], state))
     if verdict is Verdict.SOLVED and (others := unique(given, values[alike, :size], objective[alike])):
         verdict, reason = Verdict.NOT_UNIQUE, f"{reason} {others}"
-    depth, strain, band = _profile(given, params[0], sampled)
     return Fit(
         source=first.curve.source,
         note=first.curve.note,
@@ -310,15 +313,13 @@ def result_of(
         correlation=sampled.correlation,
         uncertainty={"method": sampled.method, "effective_samples": sampled.effective, "level": LEVEL},
         curves=tuple(curves),
-        depth=depth,
-        strain=strain,
-        band=band,
+        **_profile(given, params[0], sampled)._asdict(),
         seconds=0.0,
         evaluations=evaluations,
         ended=str(ended),
         settings=settings_to_dict(given),
         derived=derived_estimates(given, params, sampled),
-        assumed=assumed(given),
+        assumed=assumed(curves),
     )
 
 
@@ -368,13 +369,16 @@ def linear_std(given: Problem, state: Scoring) -> Array:
     return std[len(given.layout) :]
 
 
-def _profile(given: Problem, params: Array, sampled: Posterior) -> tuple[Array, Array, Array]:
-    """Depth [Å], strain and its quantiles."""
+def _profile(given: Problem, params: Array, sampled: Posterior) -> FittedProfile:
+    """Strain and damage over depth, and their quantiles."""
     size, space = len(params), given.space
     some = slice(None, None, max(1, len(sampled.samples) // 1000))  # as many of each minimum as of all
     rows, weights = sampled.samples[some, :size], sampled.weights[some]
     drawn = Posterior(sampled.names, rows, weights / weights.sum(), sampled.effective, sampled.method)
     deepest = float(drawn.quantiles((0.975,), depth_end(rows, space=space))[0])
     depth = np.linspace(0.0, 1.02 * max(float(depth_end(params[None], space=space)[0]), deepest), _DEPTHS)
-    band = drawn.quantiles((0.025, 0.16, 0.84, 0.975), strain_profile(rows, depth, space=space))
-    return depth, strain_profile(params[None], depth, space=space)[0], band
+    found = []
+    for profile in (strain_profile, damage_profile)[: 1 + space.damage]:
+        band = drawn.quantiles(_QUANTILES, profile(rows, depth, space=space))
+        found += [profile(params[None], depth, space=space)[0], band]
+    return FittedProfile(depth, *found)

@@ -77,7 +77,7 @@ class Measurement:
     offset : counts taken off, see ``measurement_of``.
     scatter : s of the module's formulas [dex]; 1 with counting.
     tolerance : τ of the module's formulas, what the model itself may be wrong by; 0 without counting.
-    left_out : mask, both_sides and exclude of ``measurement_of``.
+    left_out : mask, both_sides and exclude of ``measurement_of``; of the latter, what was ``edited`` or ``saturated``.
     instrument : through which it was measured.
     least_tolerance : what it is at least.
     estimated : whether what is taken for counts is estimated from the scatter.

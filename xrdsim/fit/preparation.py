@@ -120,9 +120,13 @@ def measurement_of(
     seen = noise_of(read) if find_noise and per_count is None and read.per_count is None else None
     if seen is not None:
         curve, exclude, offset = seen.of(curve), (*exclude, *seen.edited), None
-    exclude = (*exclude, *saturated(curve))
+    flat = saturated(curve)
+    found = {"edited": () if seen is None else seen.edited, "saturated": flat}
+    exclude = (*exclude, *flat)
     counted = curve.per_count if per_count is None else per_count
     below = curve.offset if offset is None else offset
+    if counted is not None:
+        curve = replace(curve, per_count=counted, offset=below)
     used = (curve.angle >= mask) | (both_sides & (curve.angle <= -mask))
     for low, high in exclude:
         if not low <= high:
@@ -180,7 +184,12 @@ def measurement_of(
         per_count=mean,
         offset=below if counted is not None else 0.0,
         scatter=noise,
-        left_out={"mask": mask, "both_sides": both_sides, "excluded": [list(pair) for pair in exclude]},
+        left_out={
+            "mask": mask,
+            "both_sides": both_sides,
+            "excluded": [list(pair) for pair in exclude],
+            **{why: [list(pair) for pair in ranges] for why, ranges in found.items() if ranges},
+        },
         instrument=instrument,
         alternatives=alternatives,
         tolerance=tolerance if counted is not None else 0.0,

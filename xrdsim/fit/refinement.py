@@ -24,7 +24,9 @@ from scipy.optimize import LinearConstraint, least_squares, minimize
 from xrdsim.fit.problem import Problem
 from xrdsim.fit.unknowns import Array
 
-_CONVERGED = 1e-4  # change of Φ below which a start has arrived, when λ is small, too
+CONVERGED = 1e-4
+"""Change of Φ below which a start has arrived, when λ is small, too."""
+
 _FLAT = 1e-200  # curvature of an unknown that changes nothing, such as the width of a tail without a share
 _NEWTON = 1.0  # damping up to which a small step means a minimum
 _LAST = 1e8  # damping at which a start is given up
@@ -61,6 +63,7 @@ def refine(
     max_iter: int = 50,
     rtol_dex: float = 1e-3,
     damping: float = 1e-2,
+    close: float = CONVERGED,
     until: float = math.inf,
 ) -> Refined:
     """Refine all starts (m, k) by Levenberg–Marquardt.
@@ -72,6 +75,7 @@ def refine(
     max_iter : evaluations at most.
     rtol_dex : accuracy of the model.
     damping : first λ.
+    close : change of Φ below which a start has arrived.
     until : time of ``time.perf_counter`` after which no further evaluation begins.
     """
     low, high, free = problem.layout.low, problem.layout.high, problem.layout.free
@@ -92,7 +96,7 @@ def refine(
         gain = state.objective[active] - new.objective
         good = gain > 0.0
         ratio = gain / np.maximum(predicted, 1e-300)
-        small = (np.abs(predicted) < _CONVERGED) | (good & (gain < _CONVERGED))
+        small = (np.abs(predicted) < close) | (good & (gain < close))
         arrived = small & (damp[active] <= _NEWTON)
         taken = active[good]
         x[taken] = trial[good]

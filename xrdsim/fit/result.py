@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from xrdsim.curves.record import Aside
 from xrdsim.fit.likelihood import Likelihood
 from xrdsim.fit.unknowns import Array
 from xrdsim.limits import Json
@@ -66,7 +67,7 @@ class Estimate:
     @property
     def remark(self) -> str:
         """What a reader should know of it, or nothing."""
-        return self.words(lambda value: f"{value:.4g}")
+        return self.words(lambda value: f"{value + 0.0:.4g}")
 
     def words(self, number: Callable[[float], str]) -> str:
         """The remark, with its numbers as ``number`` writes them."""
@@ -108,12 +109,33 @@ class Minimum:
 
 
 class FittedCurve(NamedTuple):
-    """Angle [arcsec], measured and model intensity in the unit of the file, and whether a point was fitted, (n,)."""
+    """The points (n,) of a curve and what the model makes of them.
+
+    Attributes
+    ----------
+    angle : from the substrate peak [arcsec].
+    measured, model : intensity in the unit of the file.
+    used : whether a point was fitted.
+    sigma : standard deviation of the measured intensity about the model: noise, and what the model may be wrong by;
+        NaN where the noise is unknown.
+    residual : signed root of what the point adds to χ², positive where more was measured; in standard deviations. But
+        for few counts that is (measured − model)/sigma.
+    left_out : why a point was not fitted, a ``xrdsim.curves.record.LeftOut``; empty where it was.
+    """
 
     angle: Array
     measured: Array
     model: Array
     used: NDArray[np.bool_]
+    sigma: Array
+    residual: Array
+    left_out: NDArray[np.str_]
+
+    @property
+    def log_ratio(self) -> Array:
+        """log10 measured/model (n,), NaN where nothing was measured."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(np.log10(np.where(self.measured > 0.0, self.measured, np.nan) / self.model))
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,11 +145,14 @@ class CurveFit:
     Attributes
     ----------
     source, note, reflection : the file, what it was taken for, and crystal with indices.
+    assumed : what was taken for granted: reflection, radiation, instrument and damage.
     verdict, reason : ``solved`` where the model describes this curve, else ``not described``; a sentence.
     remark : what else is to be said of it, or nothing.
     reduced_chi2, mean_abs_log10, rms_dex : as of ``Fit``, of this curve.
     misfit_from : angle [arcsec] from which on the mean |log10| is taken.
     shown : its points and the model.
+    aside : points of its file that the model is not compared with, and why.
+    estimated : whether its noise is estimated from the scatter of its points.
     fitted : whether it was; a curve that was not has its own scale, background, zero and instrument only.
     measurement : its scale, background, zero and instrument.
     """
@@ -141,6 +166,9 @@ class CurveFit:
     mean_abs_log10: float
     rms_dex: float
     shown: FittedCurve
+    assumed: str = ""
+    aside: tuple[Aside, ...] = ()
+    estimated: bool = False
     remark: str = ""
     misfit_from: float = math.nan
     fitted: bool = True
@@ -148,7 +176,7 @@ class CurveFit:
 
     def to_dict(self) -> Json:
         """Plain values for JSON."""
-        values: Json = {name: getattr(self, name) for name in ("source", "note", "reflection", "fitted")}
+        values: Json = {name: getattr(self, name) for name in ("source", "note", "reflection", "assumed", "fitted")}
         of_measurement = {each.name + _suffix(each): each for each in self.measurement}
         return {
             **values,
@@ -164,11 +192,13 @@ class CurveFit:
 
 
 class FittedProfile(NamedTuple):
-    """Depth [Å] and strain, (d,), and its 2.5, 16, 84 and 97.5 % quantiles, (4, d)."""
+    """Depth [Å] and strain, (d,), and its 2.5, 16, 84 and 97.5 % quantiles, (4, d); with damage also these of E."""
 
     depth: Array
     strain: Array
     band: Array
+    damage: Array | None = None
+    damage_band: Array | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,6 +225,7 @@ class Fit:
     uncertainty : method and effective sample size of the intervals.
     curves : what it makes of each of its curves, and of those that were only compared.
     depth, strain, band : (d,) [Å], (d,) and (4, d): 2.5, 16, 84 and 97.5 % quantiles of the strain.
+    damage, damage_band : (d,) and (4, d), the static Debye–Waller factor E; None without damage.
     seconds, evaluations, ended : of the search.
     settings : what it takes to repeat it.
     likelihoods : profile likelihoods that were asked for.
@@ -224,6 +255,8 @@ class Fit:
     derived: tuple[Estimate, ...] = ()
     assumed: str = ""
     notes: tuple[str, ...] = ()
+    damage: Array | None = None
+    damage_band: Array | None = None
 
     def __getitem__(self, name: str) -> Estimate:
         """The estimate of a parameter, of the measurement or of a derived quantity."""
@@ -259,11 +292,17 @@ class Fit:
 
     @property
     def profile(self) -> FittedProfile:
-        """The strain profile and its bands."""
-        return FittedProfile(self.depth, self.strain, self.band)
+        """The profiles of strain and damage, and their bands."""
+        return FittedProfile(self.depth, self.strain, self.band, self.damage, self.damage_band)
 
-    def save(self, folder: str | Path, *, html: bool = False) -> list[Path]:
-        """Write ``result.json``, ``fit.png`` and with ``html`` also ``fit.html`` into a folder.
+    def save(self, folder: str | Path, *, html: bool = False, figures: str = "png") -> list[Path]:
+        """Write ``result.json``, ``fit.png``, ``profile.csv`` and ``curve.csv`` into a folder, as ``xrd fit`` does.
+
+        Parameters
+        ----------
+        folder : is made where there is none.
+        html : also write ``fit.html``.
+        figures : their format: png, svg or pdf.
 
         Raises
         ------
@@ -272,7 +311,7 @@ class Fit:
         """
         from xrdsim.fit.report.page import write
 
-        return write(self, Path(folder), with_page=html)
+        return write(self, Path(folder), with_page=html, figures=figures)
 
     def to_dict(self) -> Json:
         """Plain values for JSON."""
@@ -313,7 +352,7 @@ class Fit:
             "settings": self.settings,
             "curve": _points(self.curve),
             **({"curves": [each.to_dict() for each in self.curves]} if len(self.curves) > 1 else {}),
-            "profile": {name: getattr(self, name).tolist() for name in ("depth", "strain", "band")},
+            "profile": {name: values.tolist() for name, values in self.profile._asdict().items() if values is not None},
         }
 
 
@@ -328,7 +367,7 @@ def _misfit(of: Fit | CurveFit) -> Json:
 
 
 def _points(shown: FittedCurve) -> Json:
-    return {name: values.tolist() for name, values in shown._asdict().items()}
+    return {name: getattr(shown, name).tolist() for name in ("angle", "measured", "model", "used")}
 
 
 def _likelihood(each: Likelihood) -> Json:

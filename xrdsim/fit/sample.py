@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from xrdsim.curves.curve import Curve
-from xrdsim.errors import ParameterError, XrdError
+from xrdsim.errors import ParameterError, XrdError, unreadable
 from xrdsim.experiment.files import refuse_unknown
 from xrdsim.experiment.notation import written
 from xrdsim.experiment.setup import DAMAGE_EXPONENT, Experiment, damage_power
@@ -27,6 +27,7 @@ from xrdsim.fit.preparation import WHOLE, measurement_of
 from xrdsim.fit.problem import Problem
 from xrdsim.fit.refinement import refine
 from xrdsim.fit.result import CurveFit, Estimate, Fit
+from xrdsim.fit.settings import assumed
 from xrdsim.fit.unknowns import Array
 from xrdsim.limits import Json, read_toml
 from xrdsim.profiles.space import ParameterSpace
@@ -134,7 +135,7 @@ def read_sample_toml(path: str | Path) -> Sample:
     try:
         content = read_toml(path)
     except (OSError, ValueError) as error:
-        raise ParameterError(f"{path} cannot be read as TOML: {error}") from error
+        raise unreadable(path, "TOML", error) from error
     refuse_unknown(("damage", "damage_exponent", "reflection", "curves"), content, str(path))
     tables = content.get("curves")
     if not (isinstance(tables, list) and tables and all(isinstance(each, dict) for each in tables)):
@@ -253,7 +254,8 @@ def foretold(
         alone, start = best_instruments(alone, alone.coordinates(values[None]), math.inf)
         end = refine(alone, start[:1], rtol_dex=FINAL)
         found.append(_compared(alone, end.x, end.linear))
-    return replace(fit, curves=(*fit.curves, *found))
+    curves = (*fit.curves, *found)
+    return replace(fit, curves=curves, assumed=assumed(curves))
 
 
 def _compared(alone: Problem, x: Array, linear: Array) -> CurveFit:

@@ -37,6 +37,7 @@ WORK = 8000
 _PLAIN = 0.35  # part of the work that may go into minima without damage
 _FIRST, _CHILDREN, _PARENTS = 32, 24, 10
 _ITERATIONS = 12  # of a refinement during the search
+_CLOSE = 0.1  # change of Φ below which one of them has arrived
 _VALLEYS = 120
 _MEANT = 12.0  # Φ above the lowest one up to which a valley may hold the truth, before it is refined to its end
 _APART = 15.0  # rise of Φ from one valley to the next, by the scoring matrix of the better
@@ -47,7 +48,8 @@ _LIFTED = 4  # minima without damage from which the search with damage begins, b
 _STALE = 5  # generations without progress after which new parents are drawn
 _STANDSTILL = 30  # … and after which the search ends
 _SURE = 2  # generations at the noise without a better minimum after which it looks for other valleys
-_SPREAD = 8  # generations that do
+_SPREAD = 8  # generations that do, at most
+_IDLE = 2  # … of them without a new valley, after which no more are looked for
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,11 +175,13 @@ def search(
 
 def _spread(problem: Problem, visited: list[tuple[Array, Array]], rng: np.random.Generator, until: float) -> int:
     """Look for further valleys as good as those visited, which it adds; all are parents alike. Evaluations it took."""
-    evaluations = 0
+    evaluations, known, idle = 0, 0, 0
     for _ in range(_SPREAD):
-        if time.perf_counter() > until:
+        if idle == _IDLE or time.perf_counter() > until:
             break
         x, objective = (np.concatenate(each) for each in zip(*visited, strict=True))
+        number = len(valleys(problem, x, objective)[0])
+        known, idle = max(known, number), 0 if number > known else idle + 1
         x, objective = distinct(problem, x, objective, _VALLEYS)
         x = x[objective <= objective[0] + _MEANT]
         children, their, more = _refined(problem, _children(rng.permutation(x), problem, rng), until)
@@ -272,7 +276,7 @@ def _children(parents: Array, problem: Problem, rng: np.random.Generator) -> Arr
 
 
 def _refined(problem: Problem, starts: Array, until: float) -> tuple[Array, Array, int]:
-    found = refine(problem, starts, max_iter=_ITERATIONS, rtol_dex=_COARSE, until=until)
+    found = refine(problem, starts, max_iter=_ITERATIONS, rtol_dex=_COARSE, close=_CLOSE, until=until)
     return found.x, found.objective, int(found.iterations.sum())
 
 

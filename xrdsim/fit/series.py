@@ -19,7 +19,7 @@ from xrdsim.curves.curve import Curve, read_curve
 from xrdsim.errors import ParameterError, XrdError
 from xrdsim.experiment.instrument import Instrument
 from xrdsim.experiment.setup import DAMAGE_EXPONENT, Experiment
-from xrdsim.fit.fitting import BUDGET, fit_curve
+from xrdsim.fit.fitting import fit_curve
 from xrdsim.fit.freeform.fitting import Shape, fit_profile
 from xrdsim.fit.freeform.search import Freeform
 from xrdsim.fit.judgement.stated import Claim
@@ -80,7 +80,7 @@ def fit(
     exclude: tuple[tuple[float, float], ...] = (),
     experiment: Experiment | None = None,
     starts: Starts | None = None,
-    budget: float = BUDGET,
+    budget: float | None = None,
     effort: float = 1.0,
     seed: int = 0,
     chains: bool = False,
@@ -131,8 +131,8 @@ def fit(
     )
     points = {"mask": mask, "both_sides": both_sides, "exclude": exclude, "tolerance": tolerance, "find_noise": True}
     posing = {"unknowns": unknowns, **points, "experiment": experiment}
-    fitting = {"budget": budget, "effort": effort, "seed": seed, "chains": chains, "likelihood": tuple(likelihood)}
-    fitting |= {"profile": profile, "spline": spline}
+    fitting: Keywords = {"budget": budget, "effort": effort, "seed": seed, "chains": chains}
+    fitting |= {"likelihood": tuple(likelihood), "profile": profile, "spline": spline}
     claim = Claim() if experiment is None else None
     choices = Choices(reading=reading, posing=posing, fitting=fitting, claim=claim)
     return fit_file(curve, choices, starts=starts, progress=progress)

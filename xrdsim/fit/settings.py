@@ -1,13 +1,15 @@
 """What an earlier result says of how it was made, so that a refinement begun from it is of the same problem."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from xrdsim.errors import ParameterError
+from xrdsim.errors import ParameterError, unreadable
 from xrdsim.experiment.instrument import GAUSSIAN, ZERO, Instrument
+from xrdsim.experiment.notation import light
 from xrdsim.experiment.reflection import Reflection
 from xrdsim.fit.measurement import Measurement
 from xrdsim.fit.problem import Problem
-from xrdsim.fit.result import Verdict
+from xrdsim.fit.result import CurveFit, Verdict
 from xrdsim.limits import Json, read_json
 from xrdsim.profiles.space import ParameterSpace, profile_of
 
@@ -31,7 +33,7 @@ def settings_of(path: str | Path) -> Json:
     try:
         content = read_json(path)
     except (OSError, ValueError) as error:
-        raise ParameterError(f"{path} cannot be read as JSON: {error}") from error
+        raise unreadable(path, "JSON", error) from error
     settings = content.get("settings") if isinstance(content, dict) else None
     if settings is None:
         return {}
@@ -71,21 +73,30 @@ def fitted_space(settings: Json) -> ParameterSpace:
     return ParameterSpace(low, high, settings["strain_sum"], tuple(settings["ties"].items()), profile_of(settings))
 
 
-def assumed(given: Problem) -> str:
-    """What a fit takes for granted, in a sentence."""
-    each = "; ".join(_described(measured) for measured in given.measurements)
-    return f"Assumed: {each}, {'with' if given.space.damage else 'without'} lattice damage."
+def assumed(curves: Sequence[CurveFit]) -> str:
+    """What a fit takes for granted of its curves, and of those that are compared with it, in a sentence."""
+    if len(curves) == 1:
+        return f"Assumed: {curves[0].assumed}."
+    named = (
+        f"{'' if each.fitted else 'not fitted, '}{Path(each.source).name or 'curve'}: {each.assumed}" for each in curves
+    )
+    return f"Assumed: {'; '.join(named)}."
 
 
-def _described(measured: Measurement) -> str:
-    """Reflection, radiation and instrument."""
+def taken_for_granted(measured: Measurement) -> str:
+    """Reflection, radiation, instrument and damage of a curve, for a sentence."""
     reflection, instrument = measured.experiment.reflection, measured.instrument
     limits = []
     for parameter, (low, high) in zip(instrument.parameters, measured.limits, strict=True):
         unit = "″" if parameter.unit == "arcsec" else ""
-        span = f"{low:g} … {high:g}{unit}" if low < high else f"{low:g}{unit}"
+        span = f"{low:.4g} … {high:.4g}{unit}" if low < high else f"{low:.4g}{unit}"
         limits.append(f"{parameter.label} {span}")
-    return f"{reflection.title}, {reflection.wavelength:g} Å, a {instrument.name} instrument of {', '.join(limits)}"
+    leaning = f", miscut by {reflection.miscut:g}°" if reflection.miscut else ""
+    behind = f" of {', '.join(limits)}" if limits else ""
+    return (
+        f"{reflection.title}{leaning}, {light(reflection.wavelength)}, a {instrument.name} instrument{behind}, "
+        f"{'with' if measured.simulator.space.damage else 'without'} lattice damage"
+    )
 
 
 def settings_to_dict(given: Problem) -> Json:

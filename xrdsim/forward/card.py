@@ -10,6 +10,8 @@ from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any, ParamSpec, TypeVar
 
+import numpy as np
+
 from xrdsim._jit import config
 from xrdsim.errors import DeviceError
 
@@ -68,6 +70,22 @@ def require() -> None:
         raise DeviceError(reason)
 
 
+def kernel_array(values: Any) -> OnCard:
+    """Memory of a tensor on the card as kernels take it, without a copy; an array of NumPy as it is.
+
+    In the simulator the tensor is one of the processor.
+    """
+    if isinstance(values, np.ndarray):
+        return values
+    if simulated():
+        from numba.cuda.simulator.cudadrv.devicearray import FakeCUDAArray
+
+        return FakeCUDAArray(values.numpy())
+    from numba import cuda
+
+    return cuda.as_cuda_array(values)
+
+
 def describe() -> str:
     """The card, or why there is none."""
     reason = missing()
@@ -79,6 +97,14 @@ def describe() -> str:
         return "simulator"
     name: object = by_owner(lambda: cuda.get_current_device().name)
     return name.decode() if isinstance(name, bytes) else str(name)
+
+
+@lru_cache(1)
+def number() -> int:
+    """Which of the cards of this machine is used."""
+    from numba import cuda
+
+    return int(by_owner(lambda: cuda.get_current_device().id))
 
 
 @lru_cache(1)

@@ -2,7 +2,7 @@
 
 Samples are taken in parts. While the card works on one part, the results of another travel through page-locked memory,
 from where all threads of the processor copy them to their rows. A part has a slot: a stream, workspace on the card and
-page-locked memory, kept for the next call.
+page-locked memory, kept for the next call. Results that are to stay on the card are copied there to their rows.
 """
 
 import math
@@ -11,19 +11,22 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import cycle, pairwise
+from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from xrdsim.errors import DeviceError
-from xrdsim.forward.card import OnCard, by_owner, simulated
+from xrdsim.forward.card import OnCard, by_owner, kernel_array, simulated
 from xrdsim.forward.prepare import Task
 from xrdsim.kernels import batch
 from xrdsim.kernels.convolve import SCALE, WIDTH, ZERO
-from xrdsim.kernels.reflectivity import BLOCK, MATRIX
+from xrdsim.kernels.reflectivity import MATRIX, PHASES, Optics
 from xrdsim.kernels.slopes import LEAST
 
 Array = NDArray[np.float64]
+Out: TypeAlias = Any
+"""An array in memory, or a tensor of torch on the card."""
 
 SLOTS = 3
 """Parts that are on their way at the same time."""
@@ -43,7 +46,10 @@ _LINE = 16  # numbers at whose multiples arrays begin
 
 @dataclass(frozen=True, eq=False)
 class _Part:
-    """Part of a task on its way: arrays on the card but for ``how`` (6, n), sigma, zero, scale, background, 0 and 1."""
+    """Part of a task on its way: arrays on the card but for ``index`` and ``how`` (7, n).
+
+    The rows of ``how`` are sigma, zero, scale, background, 0, 1 and the index, bit for bit.
+    """
 
     slot: "_Slot"
     rows: OnCard
@@ -55,19 +61,20 @@ class _Part:
     index: NDArray[np.int64]
 
 
-def curves(tasks: Sequence[Task], reflectivity: Array | None = None, intensity: Array | None = None) -> None:
+def curves(tasks: Sequence[Task], reflectivity: Out | None = None, intensity: Out | None = None) -> None:
     """Fill the rows of the tasks in reflectivity and intensity, (n, points) each, where they are given.
 
-    The tasks are of one experiment and one scan.
+    The tasks are of one experiment and one scan. What is filled are arrays in memory, or tensors on the card of single
+    or double precision that nothing else still uses (``xrdsim.forward.tensors``); they are complete on return.
     """
     wanted = [(out, seen) for out, seen in ((reflectivity, False), (intensity, True)) if out is not None]
     by_owner(_curves, tasks, wanted)
 
 
-def linearize(tasks: Sequence[Task], nuisance: NDArray[np.int64], *outs: Array) -> None:
+def linearize(tasks: Sequence[Task], nuisance: NDArray[np.int64], *outs: Out) -> None:
     """Fill the rows of the tasks in what ``batch.linearize`` computes: reflectivity, seen and slope.
 
-    Without these arrays the results stay on the card, where the next part overwrites them.
+    The arrays are as for ``curves``; without them the next part overwrites the results.
 
     Raises
     ------
@@ -97,15 +104,16 @@ class _Slot:
         self.work = _Room()
         self.staged: OnCard = cuda.pinned_array(1, np.float64)
         self.loaded: OnCard = cuda.pinned_array(1, np.float64)
+        self.busy = False
         self.arrive: list[Callable[[], None]] = []
 
     def finish(self) -> None:
         """Wait for the results and copy them to their places."""
-        if self.arrive:
+        if self.busy:
             self.stream.synchronize()
         for copy in self.arrive:
             copy()
-        self.arrive = []
+        self.busy, self.arrive = False, []
 
     def load(self, values: Array, on_card: OnCard) -> None:
         """Begin to copy values (m, n) to the card."""
@@ -115,6 +123,7 @@ class _Slot:
             self.loaded = cuda.pinned_array(values.size, np.float64)
         source = self.loaded[: values.size].reshape(values.shape)
         source[:] = values
+        self.busy = True
         on_card.copy_to_device(source, stream=self.stream)
 
     def fetch(self, results: Sequence[tuple[OnCard, NDArray[np.int64], Array]]) -> None:
@@ -143,8 +152,8 @@ class _Room:
         """In bytes."""
         return 0 if self.flat is None else 8 * int(self.flat.size)
 
-    def arrays(self, *shapes: tuple[int, ...]) -> list[OnCard]:
-        """Arrays of double precision of these shapes, not initialised."""
+    def arrays(self, *shapes: tuple[int, ...], kind: DTypeLike = np.float64, small: int = 0) -> list[OnCard]:
+        """Arrays of these shapes, not initialised: the first ``small`` of a kind, the others of double precision."""
         from numba import cuda
 
         sizes = [math.prod(shape) for shape in shapes]
@@ -152,8 +161,10 @@ class _Room:
         if 8 * starts[-1] > self.size:
             self.flat = None  # given back first
             self.flat = cuda.device_array(starts[-1], np.float64)
-        parts = zip(starts[:-1], sizes, shapes, strict=True)
-        return [self.flat[start : start + size].reshape(shape) for start, size, shape in parts]
+        parts = [self.flat[start : start + size] for start, size in zip(starts[:-1], sizes, strict=True)]
+        if np.dtype(kind) != np.float64:
+            parts[:small] = [part.view(kind)[: part.size] for part in parts[:small]]
+        return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
 
 
 @lru_cache(1)
@@ -188,6 +199,16 @@ def _counted(tasks: Sequence[Task], least: int) -> tuple[OnCard, OnCard, list[in
     return on_card, numbers, [int(each.sum(axis=1).max()) for each in np.split(every, ends)]
 
 
+def _deliver(part: _Part, index: OnCard, results: Sequence[tuple[OnCard, OnCard]]) -> None:
+    """Begin to copy results (m, points) to their rows of arrays (n, points), in memory or on the card."""
+    from xrdsim.kernels.cuda import place
+
+    for result, out in results:
+        if not isinstance(out, np.ndarray):
+            _launch(place, len(part.index), part.slot, result, index, out)
+    part.slot.fetch([(result, part.index, out) for result, out in results if isinstance(out, np.ndarray)])
+
+
 def _work(tasks: Sequence[Task], least: int, numbers_of: Callable[[Task, int], int], travel: int) -> Iterator[_Part]:
     """The parts of the tasks, each with a slot that is free."""
     rows, counts, most = _counted(tasks, least)
@@ -199,89 +220,106 @@ def _work(tasks: Sequence[Task], least: int, numbers_of: Callable[[Task, int], i
             slot.finish()
             here = slice(first + part.start, first + part.stop)
             seen = np.stack([values[part] for values in (task.sigma, task.zero, task.scale, task.background)])
-            how = np.concatenate([seen, np.zeros((1, seen.shape[1])), np.ones((1, seen.shape[1]))])
-            yield _Part(slot, rows[here], counts[here], steps, table, lens, how, task.index[part])
+            index = np.asarray(task.index[part], dtype=np.int64)
+            how = np.stack([*seen, np.zeros(len(index)), np.ones(len(index)), index.view(np.float64)])
+            yield _Part(slot, rows[here], counts[here], steps, table, lens, how, index)
         first += len(task.rows)
     for slot in _slots():
         slot.finish()
 
 
-def _curves(tasks: Sequence[Task], wanted: list[tuple[Array, bool]]) -> None:
+def _curves(tasks: Sequence[Task], wanted: list[tuple[Out, bool]]) -> None:
     """Fill arrays, seen through the instrument or not."""
     from xrdsim.kernels.cuda import THREADS, fill, observe, reflect
 
     model, points = tasks[0].model, tasks[0].nodes.points
+    outs = [kernel_array(out) for out, _ in wanted]
 
     def numbers(task: Task, most: int) -> int:
-        nodes, angles = task.nodes, len(task.model.optics.table) * BLOCK
-        return 5 * most + 2 * MATRIX * angles + len(nodes.angle) + 2 * nodes.first + 1 + points * len(wanted) + 6
+        nodes, angles = task.nodes, task.model.optics.coarse
+        return 5 * most + 2 * MATRIX * angles + len(nodes.angle) + 2 * nodes.first + 1 + points * len(wanted) + 7
 
-    for part in _work(tasks, 0, numbers, points * len(wanted)):
+    for part in _work(tasks, 0, numbers, points * _travelling(outs)):
         n, slot, nodes, size = len(part.index), part.slot, part.nodes, len(part.nodes.angle)
-        angles = part.optics.table.shape[0] * BLOCK
+        angles = part.optics.coarse
         steps, coarse, at_nodes, weights, how, *results = slot.work.arrays(
             (n, 5, part.most),
             (n, 2 * MATRIX, angles),
             (n, 1, size),
             (n, 2 * nodes.first + 1),
-            (6, n),
+            (7, n),
             *[(n, 1, points)] * len(wanted),
+            kind=model.optics.table.dtype,
+            small=2,
         )
         slot.load(part.how, how)
-        sigma, zero, scale, background, none, one = (how[i] for i in range(6))
+        sigma, zero, scale, background, none, one, index = (how[i] for i in range(7))
         grid = -(-n // THREADS)
         _launch(fill, grid, slot, part.rows, model.profile, model.layer, model.accuracy, part.counts, steps)
         _launch(reflect, n, slot, part.counts, steps, part.optics, coarse, at_nodes.reshape(n, size))
         for result, (_, through) in zip(results, wanted, strict=True):
             see = (sigma, zero, scale, background) if through else (none, none, one, none)
             _launch(observe, n, slot, at_nodes, nodes, *see, 0, weights, result, 0)
-        fetched = zip(results, wanted, strict=True)
-        slot.fetch([(result.reshape(n, points), part.index, out) for result, (out, _) in fetched])
+        every = [(result.reshape(n, points), out) for result, out in zip(results, outs, strict=True)]
+        _deliver(part, index.view(np.int64), every)
 
 
-def _linearize(tasks: Sequence[Task], nuisance: NDArray[np.int64], outs: tuple[Array, ...]) -> None:
+def _linearize(tasks: Sequence[Task], nuisance: NDArray[np.int64], wanted: tuple[Out, ...]) -> None:
     from xrdsim.kernels import cuda_jacobian
     from xrdsim.kernels.cuda import THREADS, observe
 
     model, points, p = tasks[0].model, tasks[0].nodes.points, tasks[0].rows.shape[1]
     k = p + len(nuisance)
+    outs = [kernel_array(out.reshape(len(out), -1)) for out in wanted]
 
     def numbers(task: Task, most: int) -> int:
-        nodes, angles = task.nodes, len(task.model.optics.table) * BLOCK
+        nodes, angles = task.nodes, task.model.optics.coarse
         each = 2 * MATRIX * angles + len(nodes.angle) + 2 * nodes.first + 1
-        return int((5 + 4 * p) * most + 6 * p + (1 + p) * each + (2 + k) * points + 6)
+        return int((5 + 4 * p) * most + 6 * p + (1 + p) * each + (2 + k) * points + 7)
 
-    for part in _work(tasks, LEAST, numbers, (2 + k) * points):
+    for part in _work(tasks, LEAST, numbers, (2 + k) * points if _travelling(outs) else 0):
         n, slot, nodes, size = len(part.index), part.slot, part.nodes, len(part.nodes.angle)
-        angles = part.optics.table.shape[0] * BLOCK
+        angles = part.optics.coarse
         steps, slopes, end, work, coarse, at_nodes, gradient, weights, how, plain, blurred, changes = slot.work.arrays(
             (n, 5, part.most),
             (n, 4, part.most, p),
             (n, p),
             (n, 5, p),
-            (n, 1 + p, MATRIX, 2 * angles),
+            (n, 1 + p, 2 * MATRIX, angles),
             (n, 1, size),
             (n, p, size),
             (n * p, 2 * nodes.first + 1),
-            (6, n),
+            (7, n),
             (n, 1, points),
             (n, 1, points),
             (n, k, points),
         )
         slot.load(part.how, how)
-        sigma, zero, scale, _, none, one = (how[i] for i in range(6))
+        sigma, zero, scale, _, none, one, index = (how[i] for i in range(7))
         first = (part.rows, model.profile, model.layer, part.counts, steps, slopes, end, work)
         _launch(cuda_jacobian.fill, -(-n // THREADS), slot, *first)
-        then = (model.layer, part.counts, steps, slopes, end, part.optics, coarse.view(np.complex128))
-        _launch(cuda_jacobian.linearize, n, slot, *then, at_nodes.reshape(n, size), gradient)
+        then = ((0.0,) * p, model.layer, part.counts, steps, slopes, end, part.optics, coarse)
+        _launch(cuda_jacobian.advance_all, -(-2 * n * angles // THREADS), slot, *then)
+        grid = -(-n * _threads(part.optics, size) // THREADS)
+        _launch(cuda_jacobian.linearize, grid, slot, part.optics, coarse, at_nodes.reshape(n, size), gradient)
         _launch(observe, n, slot, at_nodes, nodes, none, none, one, none, 0, weights, plain, 0)
         _launch(observe, n, slot, at_nodes, nodes, sigma, zero, one, none, 0, weights, blurred, 0)
         _launch(observe, n * p, slot, gradient, nodes, sigma, zero, scale, none, 0, weights, changes, 0)
         for j, code in enumerate(nuisance.tolist()):
             if code in (ZERO, WIDTH):
                 _launch(observe, n, slot, at_nodes, nodes, sigma, zero, scale, none, code, weights, changes, p + j)
-        every = zip((plain, blurred, changes), (out.reshape(len(out), -1) for out in outs), strict=False)
-        slot.fetch([(result.reshape(n, out.shape[1]), part.index, out) for result, out in every])
+        every = zip((plain, blurred, changes), outs, strict=False)
+        _deliver(part, index.view(np.int64), [(result.reshape(n, out.shape[1]), out) for result, out in every])
+
+
+def _travelling(outs: Sequence[OnCard]) -> int:
+    """How many of the arrays are in memory, not on the card."""
+    return sum(isinstance(out, np.ndarray) for out in outs)
+
+
+def _threads(optics: Optics, nodes: int) -> int:
+    """Threads that interpolate to all nodes of a sample, as ``kernels.cuda.nodes_of`` numbers them."""
+    return -(-optics.ratio // PHASES) * -(-optics.grid // optics.ratio) + nodes - optics.grid
 
 
 def _parts(n: int, numbers: int, travel: int) -> list[slice]:
@@ -295,6 +333,13 @@ def _parts(n: int, numbers: int, travel: int) -> list[slice]:
     return [slice(a, b) for a, b in pairwise(ends)]
 
 
+def _kind(argument: OnCard) -> object:
+    """What of the type of an argument may differ between launches of one kernel."""
+    if isinstance(argument, tuple):
+        return type(argument), len(argument), getattr(argument[0], "dtype", None)
+    return getattr(argument, "dtype", None)
+
+
 _COMPILED: dict[tuple[object, ...], OnCard] = {}
 
 
@@ -302,7 +347,7 @@ def _launch(kernel: OnCard, blocks: int, slot: _Slot, *arguments: object) -> Non
     """Launch a kernel in the stream of a slot; from the second time on without looking at the types of arguments."""
     from xrdsim.kernels.cuda import THREADS
 
-    key = kernel, *(type(argument) for argument in arguments if isinstance(argument, tuple))
+    key = kernel, *map(_kind, arguments)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*Grid size")  # few samples cannot fill a card
         launch = kernel[blocks, THREADS, slot.stream]

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, NamedTuple, NotRequired, TypedDict, Unpack
+from typing import Any, NamedTuple, NotRequired, TypedDict, Unpack, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,6 +11,7 @@ from xrdsim.errors import DeviceError, ParameterError
 from xrdsim.experiment.reflection import Reflection
 from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
 from xrdsim.experiment.setup import Experiment
+from xrdsim.forward import tensors
 from xrdsim.forward.model import Curves, check_defects, check_device, check_film, check_seen
 from xrdsim.forward.simulator import NUISANCES, Seen, Simulator
 from xrdsim.profiles.space import ParameterSpace
@@ -29,6 +30,7 @@ class Physics(TypedDict):
     scan: NotRequired[Scan]
     device: NotRequired[str]
     space: NotRequired[ParameterSpace | None]
+    output: NotRequired[str]
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def linearize(
     nuisances : any of ``zero``, ``fwhm``, ``scale``, ``background``, in the order wanted.
     fwhm, scale, background, zero : as for ``simulate``. Scalars or (n,).
     physics : ``convention``, ``rtol_dex``, ``monochromator``, ``reflection``, ``experiment``, ``scan``, ``device``,
-        ``space`` of ``simulate``.
+        ``space``, ``output`` of ``simulate``.
 
     Raises
     ------
@@ -102,12 +104,14 @@ def linearize(
         The device is not available.
     """
     task = _checked(params, nuisances, fwhm, scale, background, zero, physics)
-    check_device(task.simulator.device, ("cpu", "cuda"))
-    reflectivity, intensity, slope = task.simulator.linearize(task.rows, task.seen, nuisances)
-    curves = Curves(task.rows, task.simulator.scan.angle, reflectivity, intensity)
-    return Linearization(
-        curves, (*task.simulator.space.profile.all_names[: task.rows.shape[1]], *nuisances), np.swapaxes(slope, 1, 2)
-    )
+    rows, simulator = task.rows, task.simulator
+    names = (*simulator.space.profile.all_names[: rows.shape[1]], *nuisances)
+    if task.output == "torch":
+        *both, changes = tensors.linearize(simulator, rows, task.seen, nuisances)
+        curves = Curves.of_tensors(rows, simulator.scan, simulator.device, (both[0], both[1]))
+        return Linearization(curves, names, cast(Array, changes.swapaxes(1, 2)))
+    reflectivity, intensity, slope = simulator.linearize(rows, task.seen, nuisances)
+    return Linearization(Curves(rows, simulator.scan.angle, reflectivity, intensity), names, np.swapaxes(slope, 1, 2))
 
 
 def pull_back(
@@ -126,7 +130,6 @@ def pull_back(
     The array of all derivatives, (n, angle, k), is not formed. Parameters and errors are those of ``linearize``.
     """
     task = _checked(params, nuisances, fwhm, scale, background, zero, physics)
-    check_device(task.simulator.device, ("cpu", "cuda"))
     weight = np.ascontiguousarray(cotangent, dtype=np.float64)
     shape = (len(task.rows), task.simulator.scan.points)
     if weight.shape != shape:
@@ -140,6 +143,7 @@ class _Task(NamedTuple):
     rows: Array
     seen: Seen
     simulator: Simulator
+    output: str
 
 
 def _checked(
@@ -156,15 +160,17 @@ def _checked(
         raise ParameterError(f"nuisance {unknown[0]!r} is unknown; choose among {', '.join(NUISANCES)}")
     given: dict[str, Any] = dict(physics)
     space, device = given.pop("space", None) or ParameterSpace(), given.pop("device", "cpu")
-    scan = given.pop("scan", DEFAULT_SCAN)
+    scan, output = given.pop("scan", DEFAULT_SCAN), given.pop("output", "numpy")
     experiment = given.pop("experiment", None) or Experiment(**given)
     rows = space.check(params)
     check_film(rows, space.profile, experiment.reflection)
     check_defects(device, experiment)
+    check_device(device, ("cpu", "cuda"))
+    tensors.check_output(output, device)
     if device == "cuda" and experiment.reflection.film is not None:
         raise DeviceError("derivatives of a film on a substrate are computed on device 'cpu'")
     seen = check_seen(len(rows), fwhm, zero, scale, background)
     sharp = seen.fwhm == 0.0
     if sharp.any() and ({"zero", "fwhm"} & set(nuisances) or seen.zero[sharp].any()):
         raise ParameterError("fwhm = 0 is no instrument; a zero, and a derivative over zero or fwhm, need a width")
-    return _Task(rows, seen, Simulator(experiment, scan, space, device))
+    return _Task(rows, seen, Simulator(experiment, scan, space, device), output)

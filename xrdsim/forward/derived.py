@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xrdsim.kernels import batch
+from xrdsim.profiles.damage import KAPPA, P
 from xrdsim.profiles.profile import Profile
 from xrdsim.profiles.space import ParameterSpace
 from xrdsim.profiles.two_gaussians import TWO_GAUSSIANS
@@ -42,6 +43,13 @@ def strain_profile(params: ArrayLike, depth: ArrayLike, *, space: ParameterSpace
     out = np.empty((len(rows), len(at)))
     batch.profiles(space.profile.family, rows, at, out)
     return out
+
+
+def damage_profile(params: ArrayLike, depth: ArrayLike, *, space: ParameterSpace) -> Array:
+    """Static Debye–Waller factor E (n, depths) of parameters (n, 9) with damage at depths [Å]."""
+    rows = space.check(params)
+    share = np.clip(strain_profile(rows, depth, space=space) / largest_strain(rows, space.profile)[:, None], 0.0, 1.0)
+    return np.asarray(1.0 - rows[:, KAPPA, None] * share ** rows[:, P, None])
 
 
 def depth_end(params: ArrayLike, *, space: ParameterSpace | None = None) -> Array:

@@ -1,6 +1,7 @@
 """The public forward model: parameters → strain → reflectivity → measured intensity, with all arguments checked."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,12 +11,15 @@ from xrdsim.experiment.instrument import FWHM, ZERO
 from xrdsim.experiment.reflection import GGG_444, Reflection
 from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
 from xrdsim.experiment.setup import Experiment, experiment_of
-from xrdsim.forward import card
+from xrdsim.forward import card, tensors
 from xrdsim.forward.simulator import Seen, Simulator
 from xrdsim.kernels import batch
 from xrdsim.limits import afford
 from xrdsim.profiles.profile import Profile
 from xrdsim.profiles.space import ParameterSpace
+
+if TYPE_CHECKING:
+    from xrdsim.forward.tensors import Tensor
 
 Array = NDArray[np.float64]
 
@@ -30,7 +34,7 @@ LIMITS = {
 
 @dataclass(frozen=True)
 class Curves:
-    """Simulated rocking curves.
+    """Simulated rocking curves: arrays in memory, or with ``output="torch"`` tensors where they were computed.
 
     Attributes
     ----------
@@ -44,6 +48,12 @@ class Curves:
     angle: Array
     reflectivity: Array
     intensity: Array
+
+    @classmethod
+    def of_tensors(cls, rows: Array, scan: Scan, device: str, found: "tuple[Tensor, Tensor]") -> "Curves":
+        """Of tensors; parameters and angles follow them to where they are."""
+        inputs = (tensors.tensor(values, device) for values in (rows, scan.angle))
+        return cls(*(cast(Array, each) for each in (*inputs, *found)))
 
 
 def simulate(
@@ -63,6 +73,7 @@ def simulate(
     device: str = "cpu",
     precision: str = "double",
     space: ParameterSpace | None = None,
+    output: str = "numpy",
 ) -> Curves:
     """Simulate rocking curves of strain profiles.
 
@@ -82,9 +93,10 @@ def simulate(
     reflection, scan : what is measured, and at which angles.
     experiment : reflection, convention, monochromator, layers and accuracy in one record, instead of these.
     device : ``cpu``, or ``cuda`` for a graphics card.
-    precision : ``double``, or ``single`` for half the time (CPU only): where R > 1e-7, errors up to 3e-4 dex RMS
+    precision : ``double``, or ``single``, on a processor for half the time: where R > 1e-7, errors up to 3e-4 dex RMS
         of a curve and 2e-3 at a single angle.
     space : the profile, and ranges that its parameters must keep; ``None`` takes two Gaussians in default ranges.
+    output : ``numpy``, or ``torch`` for curves as tensors, which stay on the card where ``device`` is one.
 
     Returns
     -------
@@ -99,15 +111,16 @@ def simulate(
     """
     experiment = experiment or experiment_of(reflection, convention, monochromator, layers, rtol_dex)
     check_device(device, ("cpu", "cuda"))
+    tensors.check_output(output, device)
     check_defects(device, experiment)
-    if precision == "single" and device != "cpu":
-        raise ParameterError("precision single is for device cpu; leave one of the two out")
     chosen = space or ParameterSpace()
     rows = chosen.check(params)
     check_film(rows, chosen.profile, experiment.reflection)
     seen = check_seen(len(rows), fwhm, zero, scale, background)
     afford(16.0 * len(rows) * scan.points, f"{len(rows)} curves of {scan.points} angles")
     simulator = Simulator(experiment, scan, chosen, device, precision)
+    if output == "torch":
+        return Curves.of_tensors(rows, scan, device, tensors.curves(simulator, rows, seen))
     return Curves(rows, scan.angle, *simulator.curves(rows, seen))
 
 

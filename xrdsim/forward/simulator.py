@@ -161,13 +161,17 @@ class Simulator:
 
     def _curves_on_card(self, rows: Array, seen: Seen) -> tuple[Array, Array]:
         reflectivity, intensity = (np.empty((len(rows), self.scan.points)) for _ in range(2))
+        self.fill(rows, seen, reflectivity, intensity)
+        return reflectivity, intensity
+
+    def fill(self, rows: Array, seen: Seen, reflectivity: cards.Out | None, intensity: cards.Out) -> None:
+        """Reflectivity, where it is wanted, and intensity from the card, into arrays or tensors (n, angle)."""
         cards.curves(list(self.tasks(rows, seen)), reflectivity, intensity)
         sharp = seen.fwhm == 0.0
         for shift in np.unique(seen.zero[sharp & (seen.zero != 0.0)]):
             some = np.flatnonzero(sharp & (seen.zero == shift))
             moved = replace(self, scan=replace(self.scan, start=self.scan.start - shift))
             cards.curves(list(self._alike(rows, seen, some, seen.nodes(some, moved))), None, intensity)
-        return reflectivity, intensity
 
     def linearize(self, rows: Array, seen: Seen, nuisances: tuple[str, ...]) -> tuple[Array, Array, Array]:
         """Reflectivity and intensity (n, angle), and derivatives (n, k, angle) over parameters and nuisances."""
@@ -257,6 +261,7 @@ class Simulator:
                 profile=profile,
                 damaged=damaged,
                 thickness=thickness,
+                precision="double" if derivatives else self.precision,
             )
             sigma, how = seen.fwhm[index] * FWHM_TO_SIGMA, seen.of(index)
             yield Task(self._columns(rows[index]), model, nodes, sigma, how.zero, how.scale, how.background, index)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xrdsim.errors import ParameterError
+from xrdsim.errors import ParameterError, unreadable
 from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
 from xrdsim.experiment.setup import Experiment
 from xrdsim.forward.diffuse.beams import exponents
@@ -238,7 +238,7 @@ def _columns(
     try:
         rows = list(csv.reader(io.StringIO(read_bytes(path, LARGEST_TABLE).decode("utf-8-sig"), newline="")))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ParameterError(f"{path} cannot be read as CSV: {error}") from error
+        raise unreadable(path, "CSV", error) from error
     names = [name.strip() for name in rows[0]] if rows else []
     if instead[1] in names:
         needed = tuple(instead[1] if name == instead[0] else name for name in needed)

@@ -1,4 +1,4 @@
-"""The reflectivity on a graphics card, in double precision: a thread a sample for its steps, a block a sample for R.
+"""The reflectivity on a graphics card. Steps and coarse angles are of the precision of the optics, the rest is double.
 
 The scalar functions are those of the processor: numba-cuda compiles the same lines for the card. Two things differ.
 There a vector of angles, here a thread has one coarse angle and keeps its transfer matrices in registers; and each
@@ -33,11 +33,10 @@ from xrdsim.kernels.step import REACH, double, even_functions, matrix_of_step
 from xrdsim.kernels.steps import Steps, count_steps, fill_steps
 
 PAIR = 2 * MATRIX  # the matrices of both polarisations
-
-UNITY = (1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0)  # a transfer matrix of no steps
+QUAD = PHASES * MATRIX  # matrices of one polarisation at nodes that are interpolated to together
 
 THREADS = 128
-"""Threads of a block: 96 are as fast on an H100, 64 and 160 are slower."""
+"""Threads of a block."""
 
 
 def on_card(function):
@@ -62,12 +61,20 @@ def on_card(function):
 
 
 @jit
+def unity(like):
+    """A transfer matrix of no steps, of a precision."""
+    one, zero = type(like)(1.0), type(like)(0.0)
+    return one, zero, zero, zero, zero, zero, one, zero
+
+
+@jit
 def halvings(a_re, h):
     """How often φ = a·h must be halved for the polynomials in φ² to hold, and h² then."""
+    real = type(h)
     number = 0
     hh = h * h
-    while a_re * a_re * hh > REACH:
-        hh *= 0.25
+    while a_re * a_re * hh > real(REACH):
+        hh *= real(0.25)
         number += 1
     return number, hh
 
@@ -96,7 +103,7 @@ def transfer(optics, j, steps, count):
     f_re, f_im = optics[F_RE + j], optics[F_IM + j]
     sigma = optics[POLARISATION + j :]
     pi = optics[POLARISATION + 4 * BLOCK + j :]
-    m_sigma = m_pi = UNITY
+    m_sigma = m_pi = unity(f_re)
     for k in range(count - 1, -1, -1):
         h, g, e, alpha, beta = steps[0, k], steps[1, k], steps[2, k], steps[3, k], steps[4, k]
         number, hh = halvings(f_re - g, h)
@@ -125,6 +132,52 @@ def taps(optics, node):
     return optics.cluster_first[node - optics.grid], True, node - optics.grid
 
 
+@jit
+def of_grid(optics):
+    """How many threads interpolate to the nodes of the grid, and how many of them in a row use the same weights."""
+    columns = -(-optics.grid // optics.ratio)
+    return -(-optics.ratio // PHASES) * columns, columns
+
+
+@jit
+def nodes_of(optics, item):
+    """What one thread interpolates to: the nodes first, first + 1, … that take the same coarse angles, up to PHASES.
+
+    Returns this node, their number, the coarse angle where they begin, whether their weights are those of the cluster,
+    whose nodes come one by one after the grid, and which is the first.
+    """
+    gridded, columns = of_grid(optics)
+    if item >= gridded:
+        which = item - gridded
+        return optics.grid + which, 1, optics.cluster_first[which], True, which
+    group, q = item // columns, item % columns
+    phase = PHASES * group
+    node = optics.ratio * q + phase
+    number = min(min(PHASES, optics.ratio - phase), optics.grid - node)
+    return node, number, optics.first[group] + q, False, phase
+
+
+@jit
+def interpolate(rows, at, first, weight, row, number, out):
+    """The MATRIX values from row ``at`` of (rows, coarse angles) on at up to PHASES nodes, into out (QUAD,).
+
+    The nodes take coarse angles from ``first`` on with the rows ``row``, row + 1, … of ``weight``. A value is loaded
+    once for all of them.
+    """
+    last = row + number - 1
+    one, two, three = min(row + 1, last), min(row + 2, last), min(row + 3, last)
+    for k in range(QUAD):
+        out[k] = 0.0
+    for t in range(weight.shape[1]):
+        a, b, c, d = weight[row, t], weight[one, t], weight[two, t], weight[three, t]
+        for k in range(MATRIX):
+            value = rows[at + k, first + t]
+            out[k] += a * value
+            out[MATRIX + k] += b * value
+            out[2 * MATRIX + k] += c * value
+            out[3 * MATRIX + k] += d * value
+
+
 @on_card
 def count(params, profile, layer, accuracy, least, counts):
     """Numbers of steps (n, segments), at least so many in a segment: a thread a sample."""
@@ -147,7 +200,9 @@ def fill(params, profile, layer, accuracy, counts, steps):
 def reflect(counts, steps, optics, coarse, out):
     """Reflectivity (n, nodes): a block a sample, threads first over coarse angles, then over nodes.
 
-    ``coarse`` (n, PAIR, coarse angles) is workspace.
+    ``coarse`` (n, PAIR, coarse angles) is workspace. A block writes and reads its own part of it, which stays in the
+    caches: with a launch of its own for the transfer matrices they travel through the memory of the card, and curves
+    take half as long again.
     """
     sample = cuda.blockIdx.x
     element = cuda.local.array(PAIR, float64)
@@ -182,6 +237,15 @@ def reflect(counts, steps, optics, coarse, out):
             out[sample, node] = optics.factor[node] * intensity(element, 0, below, 0, share)
         else:
             out[sample, node] = optics.factor[node] * intensity(element, 0, optics.substrate, node, share)
+
+
+@on_card
+def place(values, index, out):
+    """Copy rows (m, points) to the rows ``index`` of ``out`` (n, points), of either precision: a block a row."""
+    row = cuda.blockIdx.x
+    to = out[index[row]]
+    for j in range(cuda.threadIdx.x, values.shape[1], cuda.blockDim.x):
+        to[j] = values[row, j]
 
 
 @on_card

@@ -1,15 +1,26 @@
 """Derivatives of the reflectivity over the parameters on a graphics card; the equations are those of ``jacobian``.
 
-A thread has one coarse angle and one polarisation: its transfer matrix S in registers, and the sums K over the steps,
-three complex numbers a parameter, in its local memory. dM = iMK is interpolated to the nodes as M is. What joins the
-scalar functions of a step is written in complex numbers.
+A thread has one coarse angle and one polarisation: its transfer matrix S and the sums K over the steps, three complex
+numbers a parameter. dM = iMK is interpolated to the nodes as M is. All arithmetic is real: as complex numbers, real
+factors would be multiplied with a zero, too.
 """
 
-from numba import complex128, cuda
+from numba import cuda, float64
 
 from xrdsim._jit import jit
-from xrdsim.kernels.cuda import UNITY, advance, halvings, on_card, taps
-from xrdsim.kernels.reflectivity import BLOCK, F_IM, F_RE, POLARISATION, S2_IM, S2_RE, S_IM, S_RE
+from xrdsim.kernels.cuda import QUAD, advance, halvings, interpolate, nodes_of, of_grid, on_card, unity
+from xrdsim.kernels.reflectivity import (
+    BLOCK,
+    F_IM,
+    F_RE,
+    MATRIX,
+    PHASES,
+    POLARISATION,
+    S2_IM,
+    S2_RE,
+    S_IM,
+    S_RE,
+)
 from xrdsim.kernels.slopes import Slopes, fill_steps_and_slopes
 from xrdsim.kernels.step import (
     act,
@@ -19,93 +30,95 @@ from xrdsim.kernels.step import (
     generators,
     generators_of_coupling,
     matrix_of_step,
+    times,
 )
 from xrdsim.kernels.steps import Steps
 
 MOST = 9  # parameters
-SUMS = 3 * MOST  # of K: diagonal, upper and minus the lower element
-ROWS = 4  # of M of one polarisation: columns (u, v) that start from (1, 0) and (0, 1)
-BOTH = 2 * ROWS
+K = 6  # numbers of K: diagonal, upper and minus the lower element
+SUMS = K * MOST
 
 
 @jit
-def pulled_back(action, zeta, mu, nu):
-    """Diagonal, upper and minus the lower element of S⁻¹(ζZ + μU + νL)S."""
-    d_re, d_im, q_re, q_im, r_re, r_im = act(action, zeta.real, zeta.imag, mu.real, mu.imag, nu.real, nu.imag)
-    return complex(d_re, d_im), complex(q_re, q_im), complex(r_re, r_im)
+def transfer_tangents(unit, optics, at, j, steps, slopes, end, damaged, count, total):
+    """Transfer matrix of the polarisation whose optics begin at ``at``, angle j of a block; K into ``total``.
 
-
-@jit
-def transfer_tangents(optics, at, j, steps, slopes, end, damaged, count, total):
-    """Transfer matrix of the polarisation whose optics begin at ``at``, angle j of a block; K into ``total`` (SUMS,).
-
-    ``steps`` (5, most), ``slopes`` (4, most, p) and ``end`` (p,) as ``fill`` leaves them.
+    ``steps`` (5, most), ``slopes`` (4, most, p) and ``end`` (p,) as ``fill`` leaves them. Of the p numbers ``unit``
+    only p is used: so the compiler knows it and can keep K in registers.
     """
-    f = complex(optics[F_RE + j], optics[F_IM + j])
-    s = complex(optics[at + S_RE + j], optics[at + S_IM + j])
-    s2 = complex(optics[at + S2_RE + j], optics[at + S2_IM + j])
-    m = UNITY
-    for i in range(SUMS):
+    f_re, f_im = optics[F_RE + j], optics[F_IM + j]
+    s_re, s_im = optics[at + S_RE + j], optics[at + S_IM + j]
+    s2_re, s2_im = optics[at + S2_RE + j], optics[at + S2_IM + j]
+    m = unity(f_re)
+    for i in range(K * len(unit)):
         total[i] = 0.0
     for k in range(count - 1, -1, -1):
         h, g, e, alpha, beta = steps[0, k], steps[1, k], steps[2, k], steps[3, k], steps[4, k]
-        number, hh = halvings(f.real - g, h)
-        c_re, c_im, q_re, q_im, d_re, d_im = even_functions(f.real - g, f.imag, hh)
+        number, hh = halvings(f_re - g, h)
+        c_re, c_im, q_re, q_im, d_re, d_im = even_functions(f_re - g, f_im, hh)
         for _ in range(number):
             c_re, c_im, q_re, q_im, d_re, d_im = double(c_re, c_im, q_re, q_im, d_re, d_im)
         action = adjoint_action(m[0], m[1], m[2], m[3], m[4], m[5], m[6], m[7])
-        parts = generators(
-            f.real, f.imag, c_re, c_im, q_re, q_im, d_re, d_im, h, g, e, alpha, beta
-        )  # fmt: skip
+        w_re, w_im, mg_re, mg_im, ng_re, ng_im, u_re, u_im, mb_re, mb_im, nb_re, nb_im, y = generators(
+            f_re, f_im, c_re, c_im, q_re, q_im, d_re, d_im, h, g, e, alpha, beta
+        )
+        # Taylor step from sigma = 0, as in ``contributions.pull_back``
         he = h * e
-        third = 1j * he * he / 3.0
-        w, u = he * s2 * complex(parts[0], parts[1]), he * s2 * complex(parts[6], parts[7])
-        y = he * s2 * parts[12]
-        of_g = pulled_back(
-            action,
-            1.0 + he * w,
-            s * (complex(parts[2], parts[3]) + he * he * y - third * u),
-            s * (complex(parts[4], parts[5]) + he * he * y + third * u),
-        )
-        of_beta = pulled_back(
-            action,
-            u,
-            s * (complex(parts[8], parts[9]) + 0.5j * he * u),
-            s * (complex(parts[10], parts[11]) - 0.5j * he * u),
-        )
-        for q in range(len(end)):
+        half, square, third = 0.5 * he, he * he, he * he / 3.0
+        hs_re, hs_im = he * s2_re, he * s2_im
+        u_re, u_im = times(hs_re, hs_im, u_re, u_im)
+        w_re, w_im = times(hs_re, hs_im, w_re, w_im)
+        y_re, y_im = hs_re * y, hs_im * y
+        m_re, m_im = times(s_re, s_im, mg_re + square * y_re + third * u_im, mg_im + square * y_im - third * u_re)
+        n_re, n_im = times(s_re, s_im, ng_re + square * y_re - third * u_im, ng_im + square * y_im + third * u_re)
+        of_g = act(action, 1.0 + he * w_re, he * w_im, m_re, m_im, n_re, n_im)
+        m_re, m_im = times(s_re, s_im, mb_re - half * u_im, mb_im + half * u_re)
+        n_re, n_im = times(s_re, s_im, nb_re + half * u_im, nb_im - half * u_re)
+        of_beta = act(action, u_re, u_im, m_re, m_im, n_re, n_im)
+        for q in range(len(unit)):
             add(of_g, h * slopes[0, k, q], of_beta, slopes[1, k, q], total, q)
         if damaged or k == count - 1:
             z_re, z_im, m_re, m_im, n_re, n_im = generators_of_coupling(
-                f.real, f.imag, c_re, c_im, q_re, q_im, d_re, d_im, h, g, e, alpha, beta
+                f_re, f_im, c_re, c_im, q_re, q_im, d_re, d_im, h, g, e, alpha, beta
             )
-            phase = (f - g) * h
-            of_e = pulled_back(
-                action,
-                s2 * complex(z_re, z_im),
-                s * (complex(m_re, m_im) + phase * (he * y - 1j * he * u / 3.0)),
-                s * (complex(n_re, n_im) + phase * (he * y + 1j * he * u / 3.0)),
-            )
-            for q in range(len(end)):
-                if damaged:
-                    add(of_e, h * slopes[2, k, q], of_beta, f * slopes[3, k, q], total, q)
-                if k == count - 1:
-                    add(of_e, e * end[q], of_g, (g - f) * end[q], total, q)
+            a_re, a_im, third = f_re - g, f_im, he / 3.0
+            x_re, x_im = times(a_re * h, a_im * h, he * y_re + third * u_im, he * y_im - third * u_re)
+            m_re, m_im = times(s_re, s_im, m_re + x_re, m_im + x_im)
+            x_re, x_im = times(a_re * h, a_im * h, he * y_re - third * u_im, he * y_im + third * u_re)
+            n_re, n_im = times(s_re, s_im, n_re + x_re, n_im + x_im)
+            z_re, z_im = times(s2_re, s2_im, z_re, z_im)
+            of_e = act(action, z_re, z_im, m_re, m_im, n_re, n_im)
+            if damaged:
+                of_alpha = by(f_re, f_im, of_beta)
+                for q in range(len(unit)):
+                    add(of_e, h * slopes[2, k, q], of_alpha, slopes[3, k, q], total, q)
+            if k == count - 1:
+                of_a = by(a_re, a_im, of_g)
+                for q in range(len(unit)):
+                    add(of_e, e * end[q], of_a, -end[q], total, q)
         step = matrix_of_step(
-            f.real, f.imag, s.real, s.imag, s2.real, s2.imag,
-            c_re, c_im, q_re, q_im, d_re, d_im, h, g, e, alpha, beta,
-        )  # fmt: skip
+            f_re, f_im, s_re, s_im, s2_re, s2_im, c_re, c_im, q_re, q_im, d_re, d_im, h, g, e, alpha, beta
+        )
         m = advance(step, m)
     return m
 
 
 @jit
+def by(a_re, a_im, source):
+    """A source times a complex number."""
+    return (
+        *times(a_re, a_im, source[0], source[1]),
+        *times(a_re, a_im, source[2], source[3]),
+        *times(a_re, a_im, source[4], source[5]),
+    )
+
+
+@jit
 def add(one, weight, other, other_weight, total, q):
-    """Add two sources to K of parameter q, which lies in memory: it is read and written once."""
+    """Add two sources to K of parameter q."""
     if weight != 0.0 or other_weight != 0.0:
-        total[3 * q] += weight * one[0] + other_weight * other[0]
-        total[3 * q + 1] += weight * one[1] + other_weight * other[1]
-        total[3 * q + 2] += weight * one[2] + other_weight * other[2]
+        for i in range(K):
+            total[K * q + i] += weight * one[i] + other_weight * other[i]
 
 
 @on_card
@@ -129,65 +142,128 @@ def fill(params, profile, layer, counts, steps, slopes, end, work):
 
 
 @on_card
-def linearize(layer, counts, steps, slopes, end, optics, coarse, out, gradient):
-    """Reflectivity (n, nodes) and its derivatives (n, p, nodes): a block a sample, threads as in ``cuda.reflect``.
+def advance_all(unit, layer, counts, steps, slopes, end, optics, coarse):
+    """Transfer matrices and their derivatives (n, 1 + p, PAIR, coarse angles), M and then dM of each parameter.
 
-    ``coarse`` (n, 1 + p, BOTH, coarse angles), complex, is workspace for M and dM.
+    A thread a sample, a polarisation and a coarse angle. ``unit`` as for ``transfer_tangents``.
     """
-    sample = cuda.blockIdx.x
-    total = cuda.local.array(SUMS, complex128)
-    factor = cuda.local.array(BOTH, complex128)
+    i = cuda.grid(1)
+    angles = coarse.shape[3]
+    sample, place = i // (2 * angles), i % (2 * angles)
+    if sample >= len(coarse):
+        return
+    pol, angle = place // angles, place % angles
+    total = cuda.local.array(SUMS, float64)
     near = coarse[sample]
-    size, angles = gradient.shape[1], near.shape[2]
     number = 0
     for s in range(counts.shape[1]):
         number += counts[sample, s]
-    for i in range(cuda.threadIdx.x, 2 * angles, cuda.blockDim.x):
-        pol, angle = i // angles, i % angles
-        table = optics.table[angle // BLOCK]
-        at = POLARISATION + 4 * BLOCK * pol
-        m = transfer_tangents(
-            table, at, angle % BLOCK, steps[sample], slopes[sample], end[sample], layer.damaged, number, total
-        )
-        u1, v1, u2, v2 = complex(m[0], m[1]), complex(m[2], m[3]), complex(m[4], m[5]), complex(m[6], m[7])
-        row = ROWS * pol
-        near[0, row, angle] = u1
-        near[0, row + 1, angle] = v1
-        near[0, row + 2, angle] = u2
-        near[0, row + 3, angle] = v2
-        for q in range(size):
-            d, upper, lower = 1j * total[3 * q], 1j * total[3 * q + 1], -1j * total[3 * q + 2]
-            near[1 + q, row, angle] = u1 * d + u2 * lower
-            near[1 + q, row + 1, angle] = v1 * d + v2 * lower
-            near[1 + q, row + 2, angle] = u1 * upper - u2 * d
-            near[1 + q, row + 3, angle] = v1 * upper - v2 * d
-    cuda.syncthreads()
-    for node in range(cuda.threadIdx.x, out.shape[1], cuda.blockDim.x):
-        first, in_cluster, which = taps(optics, node)
-        weight = optics.cluster_weight[which] if in_cluster else optics.weight[which]
-        share = 1.0 / (1.0 + optics.monochromator)
-        seen = 0.0
-        for pol in range(2):
-            row = ROWS * pol
-            a = complex(optics.substrate[node, 2 * pol], optics.substrate[node, 2 * pol + 1])
-            u = v = 0.0j
-            for t in range(len(weight)):
-                u += weight[t] * (near[0, row, first + t] * a + near[0, row + 2, first + t])
-                v += weight[t] * (near[0, row + 1, first + t] * a + near[0, row + 3, first + t])
-            unit = share / (v.real * v.real + v.imag * v.imag)
-            r = (u.real * u.real + u.imag * u.imag) * unit
-            seen += r
-            # dR = Re[x̄ du + ȳ dv], du = dM11 A + dM12, dv = dM21 A + dM22
-            x = 2.0 * unit * u.conjugate()
-            y = -2.0 * unit * r / share * v.conjugate()
-            factor[row], factor[row + 1], factor[row + 2], factor[row + 3] = x * a, y * a, x, y
-            share = 1.0 - share
-        out[sample, node] = optics.factor[node] * seen
-        for q in range(size):
-            change = 0.0
-            for t in range(len(weight)):
-                value = 0.0
-                for row in range(BOTH):
-                    value += (factor[row] * near[1 + q, row, first + t]).real
-                change += weight[t] * value
-            gradient[sample, q, node] = optics.factor[node] * change
+    m = transfer_tangents(
+        unit,
+        optics.table[angle // BLOCK],
+        POLARISATION + 4 * BLOCK * pol,
+        angle % BLOCK,
+        steps[sample],
+        slopes[sample],
+        end[sample],
+        layer.damaged,
+        number,
+        total,
+    )
+    u1_re, u1_im, v1_re, v1_im, u2_re, u2_im, v2_re, v2_im = m
+    row = MATRIX * pol
+    put(near[0], row, angle, u1_re, u1_im, v1_re, v1_im)
+    put(near[0], row + 4, angle, u2_re, u2_im, v2_re, v2_im)
+    for q in range(len(unit)):
+        # i times the diagonal and the upper element of K, and the lower one, of which K has minus
+        d_re, d_im = -total[K * q + 1], total[K * q]
+        upper_re, upper_im = -total[K * q + 3], total[K * q + 2]
+        lower_re, lower_im = total[K * q + 5], -total[K * q + 4]
+        a_re, a_im = both(u1_re, u1_im, d_re, d_im, u2_re, u2_im, lower_re, lower_im)
+        b_re, b_im = both(v1_re, v1_im, d_re, d_im, v2_re, v2_im, lower_re, lower_im)
+        put(near[1 + q], row, angle, a_re, a_im, b_re, b_im)
+        a_re, a_im = both(u1_re, u1_im, upper_re, upper_im, u2_re, u2_im, -d_re, -d_im)
+        b_re, b_im = both(v1_re, v1_im, upper_re, upper_im, v2_re, v2_im, -d_re, -d_im)
+        put(near[1 + q], row + 4, angle, a_re, a_im, b_re, b_im)
+
+
+@jit
+def both(a_re, a_im, b_re, b_im, c_re, c_im, d_re, d_im):
+    """ab + cd."""
+    x_re, x_im = times(a_re, a_im, b_re, b_im)
+    y_re, y_im = times(c_re, c_im, d_re, d_im)
+    return x_re + y_re, x_im + y_im
+
+
+@jit
+def put(rows, row, angle, a_re, a_im, b_re, b_im):
+    """A column of a matrix to its rows."""
+    rows[row, angle] = a_re
+    rows[row + 1, angle] = a_im
+    rows[row + 2, angle] = b_re
+    rows[row + 3, angle] = b_im
+
+
+@on_card
+def linearize(optics, coarse, out, gradient):
+    """Reflectivity (n, nodes) and its derivatives (n, p, nodes) from what ``advance_all`` leaves.
+
+    A thread a sample and the nodes of ``cuda.nodes_of``. With (u, v) = M (A, 1), dR = Re[x du + y dv].
+    """
+    i = cuda.grid(1)
+    threads = of_grid(optics)[0] + out.shape[1] - optics.grid
+    sample = i // threads
+    if sample >= len(out):
+        return
+    node, number, first, in_cluster, row = nodes_of(optics, i % threads)
+    if number < 1:
+        return
+    weight = optics.cluster_weight if in_cluster else optics.weight
+    element = cuda.local.array(QUAD, float64)
+    slope = cuda.local.array(QUAD, float64)
+    near = coarse[sample]
+    share = 1.0 / (1.0 + optics.monochromator)
+    for pol in range(2):
+        interpolate(near[0], MATRIX * pol, first, weight, row, number, element)
+        for k in range(PHASES):
+            if k < number:
+                a_re, a_im = optics.substrate[node + k, 2 * pol], optics.substrate[node + k, 2 * pol + 1]
+                r = over_matrix(element, MATRIX * k, a_re, a_im, share * optics.factor[node + k], slope)
+                if pol == 0:
+                    out[sample, node + k] = r
+                else:
+                    out[sample, node + k] += r
+        for q in range(gradient.shape[1]):
+            interpolate(near[1 + q], MATRIX * pol, first, weight, row, number, element)
+            for k in range(PHASES):
+                if k < number:
+                    change = 0.0
+                    for j in range(MATRIX):
+                        change += slope[MATRIX * k + j] * element[MATRIX * k + j]
+                    if pol == 0:
+                        gradient[sample, q, node + k] = change
+                    else:
+                        gradient[sample, q, node + k] += change
+        share = 1.0 - share
+
+
+@jit
+def over_matrix(m, i, a_re, a_im, factor, slope):
+    """R = factor·|u/v|² of the matrix at m[i], and its derivatives over its eight numbers, at slope[i]."""
+    u_re = m[i] * a_re - m[i + 1] * a_im + m[i + 4]
+    u_im = m[i] * a_im + m[i + 1] * a_re + m[i + 5]
+    v_re = m[i + 2] * a_re - m[i + 3] * a_im + m[i + 6]
+    v_im = m[i + 2] * a_im + m[i + 3] * a_re + m[i + 7]
+    unit = factor / (v_re * v_re + v_im * v_im)
+    r = (u_re * u_re + u_im * u_im) * unit
+    x_re, x_im = 2.0 * unit * u_re, 2.0 * unit * u_im
+    y_re, y_im = -2.0 * unit * r / factor * v_re, -2.0 * unit * r / factor * v_im
+    slope[i] = x_re * a_re + x_im * a_im
+    slope[i + 1] = x_im * a_re - x_re * a_im
+    slope[i + 2] = y_re * a_re + y_im * a_im
+    slope[i + 3] = y_im * a_re - y_re * a_im
+    slope[i + 4] = x_re
+    slope[i + 5] = x_im
+    slope[i + 6] = y_re
+    slope[i + 7] = y_im
+    return r

@@ -28,12 +28,14 @@ REACH = 2000.0
 """Angle [arcsec] of the continuation beyond that, for GGG 444: the tail of one end does not come back at the other."""
 
 _FOR_CORE, _FOR_PART = 4.0, 2.5  # points of the grid for an FWHM of the core
-_ENDS = 8  # points whose mean continues a curve
+ENDS = 8
+"""Points whose mean continues a curve."""
+
 _ROWS = 256  # curves transformed at once
 
 
 @dataclass(frozen=True)
-class _Grid:
+class Grid:
     """An extended scan: every ``stride``-th of its points from ``first`` on is one of the scan's, in ``length``."""
 
     scan: Scan
@@ -41,6 +43,16 @@ class _Grid:
     stride: int
     points: int
     length: int
+
+    @property
+    def inside(self) -> slice:
+        """The points of the scan."""
+        return slice(self.first, self.first + (self.points - 1) * self.stride + 1, self.stride)
+
+    @property
+    def turn(self) -> int:
+        """Where the continuation of the end becomes that of the beginning."""
+        return self.scan.points + (self.length - self.scan.points) // 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,10 +83,10 @@ class Observer:
         seen = Seen.unscaled(core, own[:, 0])
         if self.instrument.family is Family.GAUSSIAN:
             return self.simulator.curves(rows, seen)[1]
-        grid = self._grid(float(core.min()))
+        grid = self.grid(float(core.min()))
         smooth = replace(self.simulator, scan=grid.scan).curves(rows, seen)[1]
         out = np.empty((len(rows), grid.points))
-        for some in _parts(len(rows)):
+        for some in parts(len(rows)):
             factor, _ = multiplier(self.instrument, own[some, 1:], grid.scan.step, grid.length)
             out[some] = _back(factor * _forward(smooth[some], grid), grid)
         return out
@@ -88,12 +100,12 @@ class Observer:
         if plain:
             _, intensity, slope = self.simulator.linearize(rows, seen, names)
             return intensity, slope
-        grid = self._grid(float(core.min()))
+        grid = self.grid(float(core.min()))
         _, smooth, slope = replace(self.simulator, scan=grid.scan).linearize(rows, seen, names)
         intensity = np.empty((len(rows), grid.points))
         out = np.empty((len(rows), size + own.shape[1], grid.points))
         with_core = len(names) == 2
-        for some in _parts(len(rows)):
+        for some in parts(len(rows)):
             factor, change = multiplier(self.instrument, own[some, 1:], grid.scan.step, grid.length)
             curve = _forward(smooth[some], grid)
             intensity[some] = _back(factor * curve, grid)
@@ -101,8 +113,8 @@ class Observer:
             out[some, slope.shape[1] :] = _back(change[:, with_core:] * curve[:, None], grid)
         return intensity, out
 
-    def _grid(self, narrowest: float) -> _Grid:
-        """The grid for cores not narrower than one [arcsec]; NaN is that of a place that is none."""
+    def grid(self, narrowest: float) -> Grid:
+        """The extended scan for cores not narrower than one [arcsec]; NaN is that of a place that is none."""
         core = narrowest if narrowest > 0.0 else self.simulator.scan.step
         scan, far = self.simulator.scan, max(1.0, stretch(self.simulator.experiment.reflection))
         fine = _FOR_CORE if self.instrument.family in WITH_CORE else _FOR_PART
@@ -113,26 +125,24 @@ class Observer:
         first = math.ceil(below / step)
         count = first + (scan.points - 1) * stride + 1 + math.ceil(above / step)
         length = fft.next_fast_len(count + math.ceil(REACH * far / step), real=True)
-        return _Grid(Scan(scan.start - first * step, step, count), first, stride, scan.points, length)
+        return Grid(Scan(scan.start - first * step, step, count), first, stride, scan.points, length)
 
 
-def _parts(n: int) -> list[slice]:
+def parts(n: int) -> list[slice]:
+    """The curves that are transformed at once."""
     return [slice(first, first + _ROWS) for first in range(0, n, _ROWS)]
 
 
-def _forward(values: Array, grid: _Grid) -> NDArray[np.complex128]:
+def _forward(values: Array, grid: Grid) -> NDArray[np.complex128]:
     """Transform (…, f) of values (…, points of the grid), which go on as the mean of each end."""
-    count, length = grid.scan.points, grid.length
-    whole = np.empty((*values.shape[:-1], length))
+    count = grid.scan.points
+    whole = np.empty((*values.shape[:-1], grid.length))
     whole[..., :count] = values
-    half = count + (length - count) // 2
-    whole[..., count:half] = values[..., -_ENDS:].mean(axis=-1, keepdims=True)
-    whole[..., half:] = values[..., :_ENDS].mean(axis=-1, keepdims=True)
+    whole[..., count : grid.turn] = values[..., -ENDS:].mean(axis=-1, keepdims=True)
+    whole[..., grid.turn :] = values[..., :ENDS].mean(axis=-1, keepdims=True)
     return np.asarray(fft.rfft(whole, axis=-1))
 
 
-def _back(transform: NDArray[np.complex128], grid: _Grid) -> Array:
+def _back(transform: NDArray[np.complex128], grid: Grid) -> Array:
     """Values (…, points of the scan) of a transform (…, f)."""
-    whole = fft.irfft(transform, grid.length, axis=-1)
-    last = grid.first + (grid.points - 1) * grid.stride
-    return np.asarray(whole[..., grid.first : last + 1 : grid.stride])
+    return np.asarray(fft.irfft(transform, grid.length, axis=-1)[..., grid.inside])

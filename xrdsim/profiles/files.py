@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from xrdsim.errors import ParameterError
+from xrdsim.errors import ParameterError, unreadable
 from xrdsim.limits import Json, read_json, read_toml
 from xrdsim.profiles.damage import DAMAGE
 from xrdsim.profiles.space import ParameterSpace
@@ -40,7 +40,7 @@ def read_space(path: str | Path) -> ParameterSpace:
     try:
         content = read_toml(path)
     except (OSError, ValueError) as error:
-        raise ParameterError(f"{path} cannot be read as TOML: {error}") from error
+        raise unreadable(path, "TOML", error) from error
     if not content or not all(name in _TABLES and isinstance(table, dict) for name, table in content.items()):
         raise ParameterError(
             f"{path} has the entries {', '.join(content) or 'none'}; it may have the tables "
@@ -145,7 +145,7 @@ def _values(path: str | Path) -> Json:
     try:
         content = read_json(path)
     except (OSError, ValueError) as error:
-        raise ParameterError(f"{path} cannot be read as JSON: {error}") from error
+        raise unreadable(path, "JSON", error) from error
     table = content.get("parameters", content) if isinstance(content, dict) else None
     if not isinstance(table, dict):
         raise ParameterError(f"{path} must be a JSON object of NAME: value, or a result.json of `xrd predict`")

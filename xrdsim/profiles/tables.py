@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from xrdsim.errors import ParameterError
+from xrdsim.errors import ParameterError, unreadable
 from xrdsim.limits import LARGEST_TABLE, read_bytes
 from xrdsim.profiles.two_gaussians import ALL_NAMES, NAMES, TABLE
 
@@ -30,7 +30,7 @@ def read_table(path: str | Path) -> Array:
         reader = csv.reader(io.StringIO(read_bytes(path, LARGEST_TABLE).decode("utf-8-sig"), newline=""))
         lines = [(reader.line_num, row) for row in reader if any(map(str.strip, row))]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ParameterError(f"{path} cannot be read as CSV: {error}") from error
+        raise unreadable(path, "CSV", error) from error
     if len(lines) < 2:
         raise ParameterError(f"{path} needs a header with the names {', '.join(NAMES)} and at least one row of values")
     header = [name.strip() for name in lines[0][1]]

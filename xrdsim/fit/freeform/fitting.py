@@ -45,7 +45,7 @@ def fit_freeform(
     given: Problem,
     choice: Freeform | None = None,
     *,
-    budget: float = BUDGET,
+    budget: float | None = None,
     seed: int = 0,
     begun: float | None = None,
     effort: float = 1.0,
@@ -65,6 +65,7 @@ def fit_freeform(
     fitting : further arguments of ``fit_curve``.
     """
     begun = time.perf_counter() if begun is None else begun
+    budget = BUDGET * len(given.measurements) if budget is None else budget
     effort *= 1.0 if only_if_needed else _START
     first = fit_curve(given, budget=budget, seed=seed, begun=begun, effort=effort, **fitting)
     if only_if_needed and first.verdict in (Verdict.SOLVED, Verdict.NOT_UNIQUE):

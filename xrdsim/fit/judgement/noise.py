@@ -108,9 +108,7 @@ def quantum_of(y: Array) -> float | None:
     tried = np.arange(1.0 / coarsest, 1.0 / finest, 1.0 / (_FINE * span))
     if not 0 < len(tried) < _TRIED:
         return None
-    strength = np.concatenate(
-        [np.abs(np.exp(2j * math.pi * np.outer(some, low)).mean(axis=1)) for some in np.array_split(tried, 64)]
-    )
+    strength = _periodicity(low, tried)
     least = math.sqrt((math.log(len(tried)) + _SURE) / len(low))
     if strength.max() < least:
         return None
@@ -135,6 +133,15 @@ def quantum_of(y: Array) -> float | None:
         if digits <= _COARSE and abs(math.log(frequency / usual)) > math.log(4.0):
             return None
     return _refined(y, 1.0 / frequency) if not grain or digits > _COARSE else 1.0 / frequency
+
+
+def _periodicity(y: Array, frequency: Array) -> Array:
+    """|Σ exp(2πi f·y)|/n of intensities (n,) at equidistant frequencies (f,), coarse and fine ones multiplied."""
+    fine = math.isqrt(len(frequency)) + 1
+    coarse, near = (
+        np.exp(2j * math.pi * np.outer(each, y)) for each in (frequency[::fine], frequency[:fine] - frequency[0])
+    )
+    return np.asarray(np.abs(coarse @ near.T).ravel()[: len(frequency)] / len(y))
 
 
 def _refined(y: Array, quantum: float) -> float:

@@ -16,13 +16,10 @@ from xrdsim.curves.curve import Curve, read_curve
 from xrdsim.curves.stated import Stated, hkl_text
 from xrdsim.errors import CurveError, ParameterError
 from xrdsim.experiment.library import structure_of
-from xrdsim.experiment.notation import written
+from xrdsim.experiment.notation import SAME_LINE, written
 from xrdsim.experiment.reflection import GGG_444, Reflection
 from xrdsim.experiment.setup import Experiment
 from xrdsim.limits import Json
-
-SAME_WAVELENGTH = 2e-4
-"""Part by which wavelengths of one line differ in the literature."""
 
 FAR = 2.0
 """Degrees by which the substrate peak may miss its Bragg angle: the zero of a goniometer, a miscut, an offset."""
@@ -95,7 +92,7 @@ class Claim:
 def other_wavelength(stated: Stated, reflection: Reflection) -> float | None:
     """The wavelength [Å] that a file states, where it is not that of a reflection."""
     light = stated.wavelength
-    return light if light is not None and abs(light / reflection.wavelength - 1.0) > SAME_WAVELENGTH else None
+    return light if light is not None and abs(light / reflection.wavelength - 1.0) > SAME_LINE else None
 
 
 def contradictions(stated: Stated, reflection: Reflection, *, said: bool) -> list[str]:

@@ -8,11 +8,13 @@ import numpy as np
 
 from xrdsim.curves.curve import DEFAULT_STEP
 from xrdsim.experiment.reflection import strain_to_angle, stretch
+from xrdsim.fit.judgement.points import aside_of, points_of
 from xrdsim.fit.judgement.residuals import rest_of, structure_of
 from xrdsim.fit.measurement import Measurement, Scoring
 from xrdsim.fit.problem import Problem
-from xrdsim.fit.result import CurveFit, Estimate, FittedCurve, Verdict
+from xrdsim.fit.result import CurveFit, Estimate, Verdict
 from xrdsim.fit.search import acceptable
+from xrdsim.fit.settings import taken_for_granted
 from xrdsim.fit.unknowns import Array, Unknown
 from xrdsim.forward.derived import depth_end, largest_strain, strain_profile
 
@@ -106,7 +108,7 @@ def described(
         return Verdict.SOLVED, text
     if good:
         poor = (
-            f"{text.split(':')[0]}, but what is left is no noise: residuals of neighbours are alike by "
+            f"{text.split(':')[0].rstrip('.')}, but what is left is no noise: residuals of neighbours are alike by "
             f"{found.correlation:.2g} standard deviations, and near {found.where:.4g}″ they stand out by "
             f"{found.smooth:.2g}."
         )
@@ -120,8 +122,8 @@ _NEXT = {
         "--seed, more --effort, --damage or another --instrument; take the intervals for too narrow."
     ),
     Verdict.NOT_DESCRIBED: (
-        "The model does not describe the curve, or a better minimum was not found: check crystal, reflection, axis and "
-        "step, and try more --effort."
+        "The model does not describe the curve, or a better minimum was not found: check crystal, reflection, surface, "
+        "axis and step, and try more --effort."
     ),
 }
 
@@ -274,6 +276,7 @@ def compare(given: Problem, values: Array, linear: Array, freedom: float, chi2: 
             CurveFit(
                 source=each.curve.source,
                 note=each.curve.note,
+                assumed=taken_for_granted(each),
                 reflection=each.experiment.reflection.title,
                 verdict=verdict,
                 reason=reason,
@@ -282,7 +285,9 @@ def compare(given: Problem, values: Array, linear: Array, freedom: float, chi2: 
                 reduced_chi2=reduced,
                 mean_abs_log10=float(np.abs(away[tail]).mean()) if tail.any() else math.nan,
                 rms_dex=rms,
-                shown=FittedCurve(each.curve.angle, each.curve.intensity, model, each.used),
+                shown=points_of(each, model),
+                aside=aside_of(each),
+                estimated=each.estimated,
             )
         )
     return found

@@ -4,35 +4,20 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
 
 import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
+from matplotlib.gridspec import SubplotSpec
 from scipy.special import chdtri
 
-from xrdsim.experiment.instrument import Instrument
-from xrdsim.experiment.scan import DEFAULT_SCAN
-from xrdsim.experiment.setup import Experiment
-from xrdsim.fit.measurement import everywhere
-from xrdsim.fit.report.tables import SHOWN, label, scale
-from xrdsim.fit.result import CurveFit, Fit, FittedCurve, Minimum, Verdict
-from xrdsim.forward.derived import depth_end, strain_profile
-from xrdsim.forward.simulator import Simulator
-from xrdsim.observation.observer import Observer
-from xrdsim.plotting import MEASURED, MODEL, PALETTE, SECOND, angle_axes, profile_axes, save_figure
-from xrdsim.profiles.space import MOST_STRAIN, ParameterSpace, profile_of
+from xrdsim.fit.report.panels import draw_curve, draw_damage, draw_model, draw_residual, draw_strain, legend
+from xrdsim.fit.report.tables import SHOWN, foretold_as, label, scale
+from xrdsim.fit.result import CurveFit, Fit, Minimum, Verdict
+from xrdsim.plotting import MEASURED, MODEL, SECOND, angle_axes, profile_axes, save_figure
 
-Array = NDArray[np.float64]
-
-UNUSED = "#c3c8d0"
-
-_ROUGH = 1e-3  # accuracy of the curves of other minima [dex]
-_OTHERS = tuple(PALETTE[i] for i in (2, 3, 5, 6, 7))
-_DIFFERENT = 0.02  # RMS [dex], or part of the largest strain, from which on another minimum is drawn
-_OUTSIDE = 0.35  # opacity of a model where it was not fitted
+_LONG = 48  # letters of the name of a file
+_LAST_ROW = 0.75  # height of a row of profiles alone, in that of curves
 
 
 def figure(fit: Fit, path: str | Path) -> Path:
@@ -84,33 +69,56 @@ def likelihood_figure(fit: Fit, path: str | Path) -> Path:
 
 
 def draw(fit: Fit) -> Figure:
-    """Measured points and model of each curve, their logarithmic difference, and the strain profile with its bands."""
+    """Measured points and model of each curve, what is left of them, and the profiles of strain and damage.
+
+    Curves lie in two columns, with the profile behind the last one.
+    """
     count = len(fit.curves)
-    drawn = Figure(figsize=(11, 5.6 if count == 1 else 1.4 + 3.6 * count), layout="constrained")
-    panels = [[f"{what} {i}", "profile"] for i in range(count) for what in ("curve", "residual")]
-    mosaic = drawn.subplot_mosaic(cast(Any, panels), width_ratios=[1.75, 1], height_ratios=[3, 1] * count)
+    rows = count // 2 + 1
+    heights = [1.0] * (rows - 1) + [1.0 if count % 2 else _LAST_ROW]
+    drawn = Figure(figsize=(11.0, 5.6) if count == 1 else (12.0, 0.5 + 4.3 * sum(heights)), layout="constrained")
     others = [(i, each) for i, each in enumerate(fit.minima[:SHOWN]) if i and each.acceptable]
+    grid = drawn.add_gridspec(rows, 2, width_ratios=[1.75, 1] if count == 1 else [1, 1], height_ratios=heights)
     for i, each in enumerate(fit.curves):
-        curve, residual = mosaic[f"curve {i}"], mosaic[f"residual {i}"]
-        residual.sharex(curve)
-        _draw_curve(curve, fit, each, others if i == 0 else [])
+        cell = grid[i // 2, i % 2].subgridspec(2, 1, height_ratios=[3, 1.1])
+        curve = drawn.add_subplot(cell[0])
+        residual = drawn.add_subplot(cell[1], sharex=curve)
+        draw_curve(curve, fit, each, others if i == 0 else [])
         curve.tick_params(labelbottom=False)
-        _draw_residual(residual, each.shown)
+        draw_residual(residual, each)
         if count > 1:
             curve.set_title(_title(each), fontsize=10, loc="left", parse_math=False)
-    _draw_profile(mosaic["profile"], fit, others)
-    title = f"{name(fit)}: {fit.verdict}, {misfit(fit)}"
+    _draw_profiles(drawn, grid[-1, 1] if count % 2 else grid[-1, :], fit, others)
+    title = f"{name(fit)}, {fit.curves[0].reflection}: {fit.verdict}, {misfit(fit)}"
     if count > 1:
-        title = f"{sum(each.fitted for each in fit.curves)} curves together: {fit.verdict}, {misfit(fit)}"
-    drawn.suptitle(title, fontsize=12, x=0.012, ha="left", parse_math=False)
+        fitted = sum(each.fitted for each in fit.curves)
+        title = f"{fitted} curves together" if fitted > 1 else f"{name(fit)}, {count - 1} compared with it"
+        title = f"{title}: {fit.verdict}, {misfit(fit)}"
+    drawn.suptitle(title, fontsize=11, x=0.012, ha="left", parse_math=False)
     return drawn
 
 
+def _draw_profiles(drawn: Figure, where: SubplotSpec, fit: Fit, others: list[tuple[int, Minimum]]) -> None:
+    """Strain and, with damage, E: below each other in a cell, beside each other in a row."""
+    wide = len(fit.curves) % 2 == 0
+    if fit.damage is None:
+        draw_strain(drawn.add_subplot(where), fit, others)
+        return
+    cells = where.subgridspec(1, 2) if wide else where.subgridspec(2, 1, height_ratios=[3, 1.1])
+    strain = drawn.add_subplot(cells[0])
+    damage = drawn.add_subplot(cells[1], sharex=strain)
+    draw_strain(strain, fit, others)
+    draw_damage(damage, fit)
+    if not wide:
+        strain.set_xlabel("")
+        strain.tick_params(labelbottom=False)
+
+
 def _title(curve: CurveFit) -> str:
-    """The file, its reflection, and what the fit makes of it."""
-    file = " ".join(Path(curve.source).name.split()) or "curve"
-    verdict = str(curve.verdict) if curve.fitted else "not fitted, foretold"
-    return f"{file}, {curve.reflection}: {verdict}, {misfit(curve)}"
+    """The reflection and its file, and what the fit makes of it."""
+    verdict = str(curve.verdict) if curve.fitted else f"not fitted: {foretold_as(curve)}"
+    how_well = misfit(curve) if curve.reduced_chi2 is None else f"reduced χ² {curve.reduced_chi2:.3g}"
+    return f"{curve.reflection}, {shortened(curve.source)}\n{verdict}, {how_well}"
 
 
 def draw_series(fits: Sequence[Fit]) -> Figure:
@@ -119,16 +127,16 @@ def draw_series(fits: Sequence[Fit]) -> Figure:
     drawn = Figure(figsize=(12, min(5.0 + 0.35 * count, 16.0)), layout="constrained")
     left, right = drawn.subplots(1, 2, width_ratios=[1.6, 1])
     colors = matplotlib.colormaps["viridis"](np.linspace(0.0, 0.85, count))
-    decades = _decades(fits)
+    decades, furthest = _decades(fits), max(float(fit.angle[-1]) for fit in fits)
     for i, (fit, color) in enumerate(zip(fits, colors, strict=True)):
         shift = 10.0 ** (-decades * i) / np.nanmax(fit.measured)
         shown = np.where(fit.measured > 0.0, shift * fit.measured, np.nan)
         left.semilogy(fit.angle, shown, ".", ms=3.5, color=color, alpha=0.5, mew=0)
-        _draw_model(left, fit.curve, shift, color)
+        draw_model(left, fit.curve, shift, color)
         end = shift * np.median(fit.model[-max(len(fit.model) // 40, 1) :])
         left.annotate(
             _label(fit, i),
-            (fit.angle[-1], end),
+            (furthest, end),  # beside all curves, also where another one is longer
             xytext=(4, 0),
             textcoords="offset points",
             va="center",
@@ -146,7 +154,7 @@ def draw_series(fits: Sequence[Fit]) -> Figure:
     dashed = "; dashed: not described" if any(fit.verdict == Verdict.NOT_DESCRIBED for fit in fits) else ""
     right.set_title(f"strain, 68 % bands{dashed}", fontsize=10, loc="left")
     profile_axes(right)
-    _legend(right)
+    legend(right)
     return drawn
 
 
@@ -161,110 +169,18 @@ def name(fit: Fit) -> str:
     return " ".join(Path(fit.source).name.split()) or "curve"
 
 
+def shortened(source: str) -> str:
+    """Name of a file on a part of a line."""
+    whole = " ".join(Path(source).name.split()) or "curve"
+    return whole if len(whole) <= _LONG else f"{whole[: _LONG // 2]}…{whole[-_LONG // 2 + 1 :]}"
+
+
 @contextmanager
 def quietly() -> Iterator[None]:
     """Letters of a file name that the font does not have are no reason for a warning."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         yield
-
-
-def _draw_curve(axes: Axes, fit: Fit, curve: CurveFit, others: list[tuple[int, Minimum]]) -> None:
-    angle, measured, model, used = curve.shown
-    positive = measured > 0.0
-    used_as = "measured" if curve.fitted else "measured, compared"
-    for chosen, color, what in ((~used, UNUSED, "not used"), (used, MEASURED, used_as)):
-        if (chosen & positive).any():
-            at = chosen & positive
-            axes.semilogy(angle[at], measured[at], ".", ms=3.5, mew=0, color=color, label=what)
-    for i, each in others:
-        seen = _seen(fit, each)
-        if np.sqrt(np.mean(np.log10(seen[used] / model[used]) ** 2)) > _DIFFERENT:
-            axes.semilogy(angle, seen, "-", lw=0.8, color=_color(i), label=_another(i))
-    _draw_model(axes, curve.shown, 1.0, MODEL)
-    zero = used & ~positive
-    if zero.any():
-        ticks = axes.get_xaxis_transform()
-        axes.plot(
-            angle[zero], np.full(zero.sum(), 0.012), "|", ms=5, color=MEASURED, transform=ticks, label="no counts"
-        )
-    axes.legend(frameon=False, loc="upper right", fontsize=10, markerscale=2.5)
-    angle_axes(axes, "intensity")
-    axes.set_xlabel("")
-
-
-def _draw_model(axes: Axes, curve: FittedCurve, factor: float, color: Any) -> None:
-    """The model, pale where it was not fitted."""
-    axes.semilogy(curve.angle, factor * curve.model, "-", lw=1.1, color=color, alpha=_OUTSIDE)
-    fitted = np.where(curve.used, factor * curve.model, np.nan)
-    axes.semilogy(curve.angle, fitted, "-", lw=1.3, color=color, label="model")
-
-
-def _draw_residual(axes: Axes, curve: FittedCurve) -> None:
-    used = curve.used
-    least = 0.5 * np.min(curve.measured[curve.measured > 0.0])
-    difference = np.log10(np.maximum(curve.measured[used], least) / curve.model[used])
-    axes.plot(curve.angle[used], difference, ".", ms=3, mew=0, color=MEASURED)
-    axes.axhline(0.0, color=MODEL, lw=1.0)
-    size = np.abs(difference)
-    limit = max(0.05, 1.1 * float(min(size.max(), 3.0 * np.quantile(size, 0.98))))
-    axes.set_ylim(-limit, limit)
-    angle_axes(axes, "log$_{10}$\nmeasured/model")
-
-
-def _draw_profile(axes: Axes, fit: Fit, others: list[tuple[int, Minimum]]) -> None:
-    lowest, low, high, highest = 100.0 * fit.band
-    axes.fill_between(fit.depth, lowest, highest, color=SECOND, alpha=0.14, lw=0, label="95 %")
-    axes.fill_between(fit.depth, low, high, color=SECOND, alpha=0.3, lw=0, label="68 %")
-    space, most = _space(fit), fit.strain.max()
-    for i, each in others:
-        depth = np.linspace(0.0, max(fit.depth[-1], 1.02 * depth_end(each.values, space=space)[0]), 2 * len(fit.depth))
-        strain = strain_profile(each.values, depth, space=space)[0]
-        if np.abs(strain - np.interp(depth, fit.depth, fit.strain, right=0.0)).max() > _DIFFERENT * most:
-            axes.plot(depth, 100.0 * strain, "--", lw=1.0, color=_color(i), label=_another(i))
-    shown = "estimate" if fit.verdict == Verdict.ESTIMATE else "best minimum"
-    axes.plot(
-        fit.depth,
-        100.0 * fit.strain,
-        color=SECOND,
-        lw=1.8,
-        label=shown,
-    )
-    profile_axes(axes)
-    _legend(axes, 1 if len(axes.lines) < 3 else 2)
-
-
-def _another(i: int) -> str:
-    return f"no. {i + 1} of the minima, as good"
-
-
-def _legend(axes: Axes, columns: int = 1) -> None:
-    """A legend above everything drawn."""
-    lines = -(-len(axes.get_legend_handles_labels()[1]) // columns)
-    height = 0.26 * lines / cast(Figure, axes.figure).get_figheight()
-    axes.set_ylim(top=axes.get_ylim()[1] / max(0.97 - height, 0.4))
-    drawn = axes.legend(frameon=False, loc="upper right", fontsize=10, ncols=columns)
-    for text in drawn.texts:
-        text.set_parse_math(False)
-
-
-def _seen(fit: Fit, minimum: Minimum) -> Array:
-    """Model of another minimum at all angles, scale and background chosen to come near the best model."""
-    experiment = Experiment.from_dict(fit.settings).within(_ROUGH)
-    instrument = Instrument.from_dict(fit.settings["instrument"])
-    observer = Observer(Simulator(experiment, DEFAULT_SCAN, _space(fit)), instrument)
-    own = np.array([list(minimum.instrument.values())[: 1 + len(instrument.parameters)]])  # of the first measurement
-    curve = everywhere(observer, fit.angle, np.array([minimum.values]), own)
-    columns = np.column_stack([curve, np.ones_like(curve)])
-    used = fit.used
-    near = np.linalg.lstsq(columns[used] / fit.model[used, None], np.ones(used.sum()))[0]
-    return np.asarray(np.maximum(columns @ near, 1e-3 * fit.model.min()))
-
-
-def _space(fit: Fit) -> ParameterSpace:
-    """The ranges of the fit, their sum of strains unbounded."""
-    low, high = zip(*fit.settings["ranges"].values(), strict=True)
-    return ParameterSpace(low, high, strain_sum=2.0 * MOST_STRAIN, profile=profile_of(fit.settings))
 
 
 def _decades(fits: Sequence[Fit]) -> int:
@@ -275,10 +191,6 @@ def _decades(fits: Sequence[Fit]) -> int:
 
 def _label(fit: Fit, i: int) -> str:
     return Path(name(fit)).stem if fit.source else f"curve {i + 1}"
-
-
-def _color(i: int) -> str:
-    return _OTHERS[(i - 1) % len(_OTHERS)]
 
 
 def _save(drawn: Figure, path: str | Path) -> Path:

@@ -1,31 +1,34 @@
 """What a fit found, to look at: figures, tables, and one page that holds all of it and needs nothing else."""
 
-import base64
 import html
-import io
 import json
 import math
 import platform
+from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 
 from xrdsim.files import save_json
+from xrdsim.fit.report.columns import write_columns
 from xrdsim.fit.report.figures import draw, figure, likelihood_figure, name, quietly, series_figure
 from xrdsim.fit.report.tables import (
     NONE,
     SHOWN,
     Row,
+    compared,
     curve_rows,
     likelihood_rows,
     minima_table,
     misfits,
     series_rows,
     table,
+    taken_for,
     words,
     write_series,
 )
 from xrdsim.fit.result import Fit
 from xrdsim.html import html_table, section, write_page
+from xrdsim.plotting import embedded
 
 __all__ = [
     "figure",
@@ -55,7 +58,8 @@ h1 { font-size: 1.5rem; margin: 0 0 .5rem; overflow-wrap: anywhere; }
 h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; break-after: avoid; }
 .soft { color: var(--soft); }
 .verdict { padding: .75rem 1rem; border-left: .4rem solid; background: var(--card); }
-.solved { border-color: #047857; } .undetermined { border-color: #b45309; } .not-described { border-color: #be185d; }
+.verdict { border-color: #b45309; } .solved { border-color: #047857; }
+.not-described, .not-this-material-or-reflection { border-color: #be185d; }
 img { width: 100%; height: auto; background: #ffffff; border-radius: .4rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; break-inside: avoid; }
@@ -75,16 +79,24 @@ pre { background: var(--card); padding: .75rem 1rem; overflow-x: auto; font-size
 """
 
 
-def write(fit: Fit, folder: Path, with_page: bool = False) -> list[Path]:
-    """Write all that a fit says into a folder: ``result.json``, figures and, if asked for, the page.
+def write(fit: Fit, folder: Path, with_page: bool = False, figures: str = "png") -> list[Path]:
+    """Write all that a fit says into a folder: ``result.json``, figures, columns and, if asked for, the page.
+
+    Parameters
+    ----------
+    fit : a result.
+    folder : is made where there is none.
+    with_page : also write ``fit.html``.
+    figures : their format: png, svg or pdf.
 
     Raises
     ------
     OutputError
         A file cannot be written.
     """
-    files = [save_json(folder / "result.json", fit.to_dict()), figure(fit, folder / "fit.png")]
-    files += [likelihood_figure(fit, folder / "likelihood.png")] if fit.likelihoods else []
+    files = [save_json(folder / "result.json", fit.to_dict()), figure(fit, folder / f"fit.{figures}")]
+    files += [likelihood_figure(fit, folder / f"likelihood.{figures}")] if fit.likelihoods else []
+    files += write_columns(fit, folder)
     return files + ([page(fit, folder / "fit.html")] if with_page else [])
 
 
@@ -99,7 +111,7 @@ def page(fit: Fit, path: str | Path) -> Path:
     parts = [
         _heading(fit),
         f'<figure style="margin:1.5rem 0"><img alt="Measured curve and model, their difference, and the strain '
-        f'profile with its bands" src="data:image/png;base64,{_picture(fit)}"></figure>',
+        f'profile with its bands" src="{_picture(fit)}"></figure>',
         *([section("Curves", html_table(*curve_rows(fit), words=(1, 2)))] if len(fit.curves) > 1 else []),
         section("Parameters", html_table(*table(fit), words=(4,))),
         f'<p class="soft">{html.escape(_intervals(fit))}</p>',
@@ -113,12 +125,18 @@ def page(fit: Fit, path: str | Path) -> Path:
 
 
 def _heading(fit: Fit) -> str:
-    kind = fit.verdict.replace(" ", "-")
+    kind = fit.verdict.replace(",", "").replace(" ", "-")
+    said = html_lines(taken_for(fit))
     return (
-        f'<h1>{html.escape(name(fit))}</h1><p class="soft">{html.escape(f"{fit.note} {fit.assumed}".strip())}</p>'
+        f'<h1>{html.escape(name(fit))}</h1><p class="soft">{said}</p>'
         f'<p class="verdict {html.escape(kind)}"><strong>{html.escape(fit.verdict)}.</strong> '
-        f"{html.escape(fit.reason)}</p>"
+        f"{html.escape(fit.reason)}</p>" + "".join(f"<p>{html.escape(line)}</p>" for line in compared(fit))
     )
+
+
+def html_lines(lines: Iterable[str]) -> str:
+    """Lines below each other."""
+    return "<br>".join(map(html.escape, lines))
 
 
 def _minima(fit: Fit) -> str:
@@ -127,11 +145,9 @@ def _minima(fit: Fit) -> str:
 
 
 def _picture(fit: Fit) -> str:
-    """The figure as PNG in base64."""
-    file = io.BytesIO()
+    """The address of the figure."""
     with quietly():
-        draw(fit).savefig(file, format="png", dpi=200)
-    return base64.b64encode(file.getvalue()).decode("ascii")
+        return embedded(draw(fit), 200)
 
 
 def _intervals(fit: Fit) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from xrdsim.experiment.instrument import INSTRUMENTS, ZERO
 from xrdsim.files import replacing
-from xrdsim.fit.result import Estimate, Fit
+from xrdsim.fit.result import CurveFit, Estimate, Fit, Verdict
 
 Row = tuple[str, ...]
 
@@ -27,6 +27,31 @@ def table(fit: Fit) -> tuple[Row, list[Row]]:
     """Columns and rows: value, standard deviation, interval and remark of all that was fitted."""
     columns = ("parameter", "value", "± std", f"{100.0 * fit.uncertainty.get('level', 0.9):.0f} % interval", "remark")
     return columns, [_line(each) for each in (*fit.parameters, *fit.derived, *fit.measurement)]
+
+
+def taken_for(fit: Fit, named: bool = False) -> list[str]:
+    """What each file was taken for, what was taken for granted of it, and what else is to be known, a line each.
+
+    ``named`` puts the name of the file before what is said of it, as of several curves.
+    """
+    if len(fit.curves) == 1:
+        before = f"{Path(fit.source).name or 'curve'}: " if named else ""
+        return [f"{before}{line}" for line in (fit.note, fit.assumed, *fit.notes) if line]
+    lines = []
+    for each in fit.curves:
+        before = f"{Path(each.source).name or 'curve'}{'' if each.fitted else ' (not fitted)'}: "
+        lines += [f"{before}{each.note}"] if each.note else []
+        lines += [f"{before}Assumed: {each.assumed}."] if each.assumed else []
+    return [*lines, *fit.notes]
+
+
+def compared(fit: Fit) -> list[str]:
+    """What is to be said of curves that were not fitted, a line each."""
+    return [
+        f"{each.source}: not fitted, but compared with what the others say of it. {each.reason}{each.remark}"
+        for each in fit.curves
+        if not each.fitted
+    ]
 
 
 def misfits(fit: Fit) -> list[Row]:
@@ -66,21 +91,32 @@ def likelihood_rows(fit: Fit) -> tuple[Row, list[Row]]:
 
 def curve_rows(fit: Fit) -> tuple[Row, list[Row]]:
     """Columns and rows: a curve a row, with its misfit and what belongs to it alone."""
-    own = [label(replace(each, name=_own(each.name))) for each in fit.curves[0].measurement]
+    own = {label(at): None for each in fit.curves for at in map(_bare, each.measurement)}  # each once, in order
     columns = ("curve", "reflection", "verdict", "reduced χ²", "mean |log₁₀|", *own)
     rows: list[Row] = []
     for each in fit.curves:
-        numbers = (_pair(at) if math.isfinite(at.std) else f"{scale(at) * at.value:.4g}" for at in each.measurement)
-        verdict = str(each.verdict) if each.fitted else "not fitted"
+        found = {label(_bare(at)): at for at in each.measurement}
+        numbers = (_value(found[name]) if name in found else NONE for name in own)
+        verdict = str(each.verdict) if each.fitted else f"not fitted: {foretold_as(each)}"
         misfit = _short(each.reduced_chi2), _short(each.mean_abs_log10)
         rows.append((Path(each.source).name, each.reflection, verdict, *misfit, *numbers))
     return columns, rows
 
 
-def _own(name: str) -> str:
-    """The name of a quantity without the number of its measurement."""
-    bare, _, number = name.rpartition("_")
-    return bare if number.isdigit() else name
+def foretold_as(curve: CurveFit) -> str:
+    """Whether a curve that was not fitted is as the others say."""
+    return "as the others foretell" if curve.verdict == Verdict.SOLVED else str(curve.verdict)
+
+
+def _bare(each: Estimate) -> Estimate:
+    """A quantity without the number of its measurement."""
+    bare, _, number = each.name.rpartition("_")
+    return replace(each, name=bare) if number.isdigit() else each
+
+
+def _value(each: Estimate) -> str:
+    value = scale(each) * each.value
+    return _pair(each) if math.isfinite(each.std) else rounded(value, 1e-2 * abs(value))[0]
 
 
 def series_rows(fits: Sequence[Fit]) -> tuple[Row, list[Row]]:
@@ -129,7 +165,15 @@ def write_series(fits: Sequence[Fit], path: str | Path) -> Path:
 
 
 def rounded(value: float, std: float) -> Row:
-    """A value and its standard deviation with two digits of the latter; NONE for one that is not positive."""
+    """A value and its standard deviation with two digits of the latter; NONE for one that is not positive.
+
+    No value is written as −0.
+    """
+    shown, uncertain = _rounded(value, std)
+    return (shown if set(shown) & set("123456789na") else shown.removeprefix("-")), uncertain
+
+
+def _rounded(value: float, std: float) -> Row:
     if not (math.isfinite(std) and std > 0.0 and math.isfinite(value)):
         return f"{value:.6g}", NONE
     place = math.floor(math.log10(float(f"{std:.1e}"))) - 1
@@ -147,6 +191,7 @@ _shapes = [each for made in INSTRUMENTS.values() for each in made.parameters]
 _WORDS = {each.name: each.label for each in (ZERO, *_shapes)} | {
     "largest_strain": "largest strain",
     "depth_of_largest_strain": "its depth",
+    "damage_exponent": "exponent of the damage",
     "integrated_strain": "∫ε dz",
     "depth_of_layer": "depth of the layer",
 }
@@ -182,7 +227,7 @@ def _line(each: Estimate) -> Row:
 def _remark(each: Estimate) -> str:
     """The remark in the unit of the table."""
     factor = scale(each)
-    return each.words(lambda value: f"{factor * value:.4g}" + (" %" if factor != 1.0 else ""))
+    return each.words(lambda value: f"{factor * value + 0.0:.4g}" + (" %" if factor != 1.0 else ""))
 
 
 def _pair(each: Estimate) -> str:
