@@ -3,8 +3,8 @@
 Splines are refined from the profile that was found before, from its mirror image, from profiles near either, and from
 shapes of other families, of several depths, whose smoothed curves are nearest to the measured one. While none of them
 describes the curve, the best ones are the parents of others: changed by smooth waves, with a hump more or less, turned
-upside down, or joined at some depth to another one. All this is with a large tolerance, which makes valleys wider; the
-best are then refined with the curve's own.
+upside down, joined at some depth to another one, or with parts in another order. All this is with a large tolerance,
+which makes valleys wider; the best are then refined with the curve's own. It is repeated while it finds better ones.
 """
 
 import math
@@ -18,7 +18,15 @@ from scipy.ndimage import gaussian_filter1d
 from xrdsim.errors import ParameterError
 from xrdsim.experiment.instrument import Instrument
 from xrdsim.experiment.reflection import stretch
-from xrdsim.fit.freeform.starts import mirrored, nearly_projected, perturbed, projected, shapes
+from xrdsim.fit.freeform.starts import (
+    exchanged,
+    mirrored,
+    nearly_projected,
+    perturbed,
+    projected,
+    shapes,
+    turned_within,
+)
 from xrdsim.fit.problem import Problem
 from xrdsim.fit.refinement import Refined, refine
 from xrdsim.fit.result import Fit
@@ -155,6 +163,7 @@ def explore(given: Problem, before: Before, rng: np.random.Generator, until: flo
     direct = refine(given, first, max_iter=_LONG, rtol_dex=_FINE, until=until)
     best, evaluations = direct, int(direct.iterations.sum())
     for turn in range(_TURNS):
+        known = float(best.objective[0])
         starts = [direct.x, *_near(given, direct.x, before.depth, rng), *_screened(given, before, direct.x, rng)]
         found = _coarse(easy, np.concatenate(starts[1:] if turn else starts), until)
         evaluations += int(found.iterations.sum())
@@ -172,7 +181,8 @@ def explore(given: Problem, before: Before, rng: np.random.Generator, until: flo
         evaluations += int(fine.iterations.sum())
         best = _together(best, fine)
         best = _some(best, _different(given, best, _PARENTS))
-        if best.objective[0] <= goal or time.perf_counter() > until:
+        progress = best.objective[0] < known * (1.0 - _PROGRESS)
+        if best.objective[0] <= goal or not progress or time.perf_counter() > until:
             break
     return Explored(best.x, best.objective, evaluations)
 
@@ -265,7 +275,7 @@ def _children(given: Problem, parents: Array, depth: Array, rng: np.random.Gener
     for _ in range(_CHILDREN):
         one, other = int(min(rng.integers(0, count, 2))), int(rng.integers(count))
         end = float(given.params(parents[one : one + 1])[0, DEPTH])
-        strain, kind = strains[one], rng.integers(4)
+        strain, kind = strains[one], rng.integers(6)
         if kind == 0:
             strain = perturbed(depth, strain, end, 10.0 ** rng.uniform(-1.7, -0.5), rng)
         elif kind == 1:
@@ -275,6 +285,10 @@ def _children(given: Problem, parents: Array, depth: Array, rng: np.random.Gener
             share = 1.0 / (1.0 + np.exp(np.clip((depth - rng.uniform(0.0, end)) / (0.05 * end), -50.0, 50.0)))
             partner = strains[other] if other != one else _turned(strain, depth)
             strain = share * strain + (1.0 - share) * partner
+        elif kind == 3:
+            strain = exchanged(depth, strain, end, rng.uniform(0.2, 0.8))
+        elif kind == 4:
+            strain = turned_within(depth, strain, *np.sort(rng.uniform(0.0, end, 2)))
         else:
             strain = perturbed(depth, _turned(strain, depth), end, 0.1, rng)
         starts.append(_at(given, depth, strain, end * rng.uniform(0.95, 1.05), given, parents[one : one + 1]))

@@ -66,6 +66,21 @@ def mirrored(depth: Array, strain: Array, end: float) -> Array:
     return np.asarray(np.interp(end - depth, depth, strain, left=0.0) * (depth <= end))
 
 
+def exchanged(depth: Array, strain: Array, end: float, share: float) -> Array:
+    """The strain (d,) with what is above this share of the end below what is beneath it.
+
+    The strains remain, and with them the rough form of the curve; what they interfere with changes.
+    """
+    moved = np.where(depth <= (1.0 - share) * end, depth + share * end, depth - (1.0 - share) * end)
+    return np.asarray(np.interp(moved, depth, strain) * (depth <= end))
+
+
+def turned_within(depth: Array, strain: Array, first: float, last: float) -> Array:
+    """The strain (d,) with the part between two depths [Å] upside down in its place."""
+    inside = (depth >= first) & (depth <= last)
+    return np.asarray(np.where(inside, np.interp(first + last - depth, depth, strain), strain))
+
+
 def perturbed(depth: Array, strain: Array, end: float, size: float, rng: np.random.Generator) -> Array:
     """The strain (d,) changed by smooth waves over depth, of the strain itself and of the depth, to this part."""
     t = np.clip(depth / end, 0.0, 1.0)
