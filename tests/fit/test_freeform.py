@@ -12,9 +12,9 @@ from xrdsim.errors import ParameterError
 from xrdsim.experiment.scan import DEFAULT_SCAN
 from xrdsim.fit.fitting import fit_curve
 from xrdsim.fit.freeform.fitting import fit_profile, freeform
-from xrdsim.fit.freeform.search import Freeform
+from xrdsim.fit.freeform.search import Before, Freeform, problem_of
 from xrdsim.fit.freeform.smoothness import effective, evidence, smoothed, smoothest
-from xrdsim.fit.freeform.starts import mirrored, nearly_projected, projected, shapes
+from xrdsim.fit.freeform.starts import exchanged, mirrored, nearly_projected, parted, projected, shapes, turned_within
 from xrdsim.fit.preparation import measurement_of
 from xrdsim.fit.problem import Problem, Unknowns, problem
 from xrdsim.fit.refinement import refine
@@ -116,6 +116,32 @@ def test_projections_and_mirror_images(posed):
     drawn = shapes(DEPTH, 0.01, 4000.0, 50, np.random.default_rng(0))
     assert (drawn >= 0.0).all()
     assert (abs(drawn.max(axis=1) - 0.01) < 0.0016).all()
+
+
+def test_parts_in_another_order():
+    strain, end = two_humps(DEPTH), 4400.0
+    lower = exchanged(DEPTH, strain, end, 0.5)
+    np.testing.assert_allclose(lower[DEPTH < 2200.0], two_humps(DEPTH[DEPTH < 2200.0] + 2200.0), atol=1e-5)
+    inside = (DEPTH > 2205.0) & (end > DEPTH)
+    np.testing.assert_allclose(lower[inside], two_humps(DEPTH[inside] - 2200.0), atol=1e-5)
+    turned, inside = turned_within(DEPTH, strain, 1000.0, 2000.0), (DEPTH > 1000.0) & (DEPTH < 2000.0)
+    np.testing.assert_allclose(turned[inside], two_humps(3000.0 - DEPTH[inside]), atol=1e-5)
+    assert (turned[~inside] == strain[~inside]).all()
+    for by in (-400.0, 400.0):
+        moved = parted(DEPTH, strain, 2000.0, by)
+        assert (moved[DEPTH <= 2000.0] == strain[DEPTH <= 2000.0]).all()
+        inside = (2000.0 + max(by, 0.0) < DEPTH) & (DEPTH < 4000.0)
+        np.testing.assert_allclose(moved[inside], two_humps(DEPTH[inside] - by), atol=1e-5)
+
+
+def test_damage_may_be_complete_unless_a_range_is_given(humps):
+    for high, expected in ((0.6, 1.0), (0.3, 0.3)):
+        space = ParameterSpace().with_damage()
+        space = replace(space, high=(*space.high[:-2], high, space.high[-1]))
+        given = Problem(space, (measurement_of(humps, space),))
+        own = given.measurements[0].start
+        before = Before(given, DEPTH, two_humps(DEPTH), 4400.0, np.array([0.1, 1.0]), own, {})
+        assert problem_of(before, Freeform(), 15).space.high[-2] == expected
 
 
 def test_two_humps_are_found_where_two_gaussians_end(humps, tmp_path):

@@ -34,7 +34,7 @@ NUMBERS = (10, 15, 20, 25)
 
 _START = 0.15  # of the effort of a fit of two Gaussians, which is enough for a start
 _GAIN = 1.0  # of ln Z for more coefficients
-_WEAK = 1.0  # λ while profiles of all shapes are tried
+_WEAK = 0.1  # λ while profiles of all shapes are tried
 _FINE = 1e-3  # accuracy of the model [dex]
 _SHORT, _LONG = 15, 60  # evaluations
 _LESS = 5.0  # of ln Z below the best one, up to which a solution counts as an alternative

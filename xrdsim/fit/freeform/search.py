@@ -4,7 +4,8 @@ Splines are refined from the profile that was found before, from its mirror imag
 shapes of other families, of several depths, whose smoothed curves are nearest to the measured one. While none of them
 describes the curve, the best ones are the parents of others: changed by smooth waves, with a hump more or less, turned
 upside down, joined at some depth to another one, or with parts in another order. All this is with a large tolerance,
-which makes valleys wider; the best are then refined with the curve's own. It is repeated while it finds better ones.
+which makes valleys wider; the best are then refined with the curve's own. It is repeated with smaller ones while the
+curve is not described, unless it is so to the larger one and nothing better was found.
 """
 
 import math
@@ -18,21 +19,14 @@ from scipy.ndimage import gaussian_filter1d
 from xrdsim.errors import ParameterError
 from xrdsim.experiment.instrument import Instrument
 from xrdsim.experiment.reflection import stretch
-from xrdsim.fit.freeform.starts import (
-    exchanged,
-    mirrored,
-    nearly_projected,
-    perturbed,
-    projected,
-    shapes,
-    turned_within,
-)
+from xrdsim.fit.freeform.starts import changed, mirrored, nearly_projected, perturbed, projected, shapes
 from xrdsim.fit.problem import Problem
 from xrdsim.fit.refinement import Refined, refine
 from xrdsim.fit.result import Fit
 from xrdsim.fit.search import acceptable
 from xrdsim.fit.unknowns import Array
 from xrdsim.forward.derived import depth_end, strain_profile
+from xrdsim.profiles.damage import DAMAGE, KAPPA, P
 from xrdsim.profiles.space import LARGEST, MOST_STRAIN
 from xrdsim.profiles.spline import DEPTH, FEWEST, End, spline, spline_space
 
@@ -45,15 +39,15 @@ _STRONGER = 2.0  # of the largest strain, up to which coefficients go
 _NEAR = (0.04, 0.08, 0.12, 0.2)  # sizes of perturbations of a profile and of its mirror image
 _SHAPES, _TRIED = 500, 8  # shapes of other families that are compared, and refined, for each depth
 _DEPTHS_TRIED = (0.75, 0.9, 1.08, 1.3)  # of that which was found before
-_TURNS = 3  # of new shapes, while nothing describes the curve
-_TOLERANT = 0.1  # τ while shapes are looked for: it widens the valleys
+_TOLERANT = (0.1, 0.05, 0.02)  # τ while shapes are looked for, which widens the valleys: once more with each
 _CHILDREN, _PARENTS = 16, 6
 _STALE = 4  # generations without progress after which the search ends
 _PROGRESS = 0.01  # part of Φ
 _COARSE, _FINE = 1e-2, 1e-3  # accuracies of the model [dex]
 _SHORT, _LONG = 15, 80  # evaluations
 _SOME = 8  # minima that are refined to the end
-_SMOOTH = 40.0  # arcsec of GGG 444: filter of the comparison
+_SMOOTH = (40.0, 30.0, 20.0, 12.0)  # arcsec of GGG 444: filters of the comparison, one after the other
+_KEPT = 60  # shapes that are changed for the next comparison
 _APART = 0.03  # of ∫|ε|, by which solutions differ
 _DEPTHS = 300
 _VISIBLE = 0.02  # of the largest strain: what is below it is not turned upside down
@@ -140,7 +134,9 @@ def problem_of(before: Before, choice: Freeform, number: int) -> Problem:
         before.given.space,
     )
     if old.damage:
-        space = replace(space.with_damage(), low=(*space.low, *old.low[-2:]), high=(*space.high, *old.high[-2:]))
+        usual = old.high[KAPPA] == DAMAGE[KAPPA].high  # no range was given: as strong as damage can be
+        high = DAMAGE[KAPPA].most if usual else old.high[KAPPA], old.high[P]
+        space = replace(space.with_damage(), low=(*space.low, *old.low[-2:]), high=(*space.high, *high))
     measured = tuple(
         replace(each, simulator=replace(each.simulator, space=space)) for each in before.given.measurements
     )
@@ -158,14 +154,15 @@ def moved(given: Problem, x: Array, other: Problem) -> Array:
 
 def explore(given: Problem, before: Before, rng: np.random.Generator, until: float) -> Explored:
     """Minima from profiles of all shapes, with the prior of the problem."""
-    goal, easy = acceptable(given), given.tolerating([max(each, _TOLERANT) for each in given.tolerances])
+    bare, goal = replace(given, penalty=None), acceptable(given)
     first = projected(given, before.depth, before.strain, _BEYOND * before.end, before.damage, before.own)
     direct = refine(given, first, max_iter=_LONG, rtol_dex=_FINE, until=until)
     best, evaluations = direct, int(direct.iterations.sum())
-    for turn in range(_TURNS):
-        known = float(best.objective[0])
-        starts = [direct.x, *_near(given, direct.x, before.depth, rng), *_screened(given, before, direct.x, rng)]
-        found = _coarse(easy, np.concatenate(starts[1:] if turn else starts), until)
+    for tolerance in _TOLERANT:
+        easy, known = given.tolerating([max(each, tolerance) for each in given.tolerances]), float(best.objective[0])
+        one = best.x[:1]
+        starts = [best.x, *_near(given, one, before.depth, rng), *_screened(given, before, one, rng)]
+        found = _coarse(easy, np.concatenate(starts), until)
         evaluations += int(found.iterations.sum())
         lowest, stale = math.inf, 0
         while stale < _STALE and time.perf_counter() < until:
@@ -181,8 +178,8 @@ def explore(given: Problem, before: Before, rng: np.random.Generator, until: flo
         evaluations += int(fine.iterations.sum())
         best = _together(best, fine)
         best = _some(best, _different(given, best, _PARENTS))
-        progress = best.objective[0] < known * (1.0 - _PROGRESS)
-        if best.objective[0] <= goal or not progress or time.perf_counter() > until:
+        settled = lowest <= acceptable(easy) and best.objective[0] >= known * (1.0 - _PROGRESS)
+        if settled or bare.objective(bare.values(best.x[:1]), _FINE)[0] <= goal or time.perf_counter() > until:
             break
     return Explored(best.x, best.objective, evaluations)
 
@@ -233,8 +230,8 @@ def _near(given: Problem, x: Array, depth: Array, rng: np.random.Generator) -> l
     starts = [_at(given, depth, turned, end, given, x)]
     for size in _NEAR:
         for each in (strain, turned):
-            changed = perturbed(depth, each, end, size, rng)
-            starts.append(_at(given, depth, changed, end * (1.0 + size * rng.uniform(-1.0, 1.0)), given, x))
+            waved = perturbed(depth, each, end, size, rng)
+            starts.append(_at(given, depth, waved, end * (1.0 + size * rng.uniform(-1.0, 1.0)), given, x))
     return starts
 
 
@@ -245,27 +242,37 @@ def _turned(strain: Array, depth: Array) -> Array:
 
 
 def _screened(given: Problem, before: Before, x: Array, rng: np.random.Generator) -> list[Array]:
-    """Starts of other families whose smoothed curves are nearest to the measured ones."""
-    largest, own = float(np.abs(before.strain).max()), given.values(x)[0, given.layout.profile.stop :]
-    kept = []
+    """Starts of other families whose smoothed curves are nearest to the measured ones.
+
+    The nearest are changed and compared again, with curves that are smoothed less and less.
+    """
+    depth, largest = before.depth, float(np.abs(before.strain).max())
+    own = given.values(x)[0, given.layout.profile.stop :]
+    starts = []
     for part in _DEPTHS_TRIED:
         end = part * before.end
-        drawn = shapes(before.depth, largest, 0.95 * end, _SHAPES, rng)
-        kept.append(_nearest(given, nearly_projected(given, before.depth, drawn, end, before.damage, own)))
-    return kept
+        drawn = shapes(depth, largest, 0.95 * end, _SHAPES, rng)
+        for width in _SMOOTH:
+            rows = nearly_projected(given, depth, drawn, end, before.damage, own)
+            order = np.argsort(_away(given, rows, width), kind="stable")
+            kept = drawn[order[:_KEPT]]
+            pairs = rng.integers(0, _KEPT, (_SHAPES - _KEPT, 2))
+            drawn = np.array([*kept, *(changed(depth, kept[i], kept[j], end, rng) for i, j in pairs)])
+        starts.append(rows[order[:_TRIED]])
+    return starts
 
 
-def _nearest(given: Problem, starts: Array) -> Array:
-    """Those of starts (m, k) whose smoothed curves are nearest to the measured ones."""
+def _away(given: Problem, starts: Array, width: float) -> Array:
+    """Sum of squares (m,) of what curves of starts (m, k), smoothed by this width, differ from the measured ones."""
     away = np.zeros(len(starts))
     for each, mu in zip(given.measurements, given.expected(given.values(starts), None, _COARSE), strict=True):
-        width = _SMOOTH * stretch(each.experiment.reflection) / float(np.median(np.diff(each.angle)))
+        points = width * stretch(each.experiment.reflection) / float(np.median(np.diff(each.angle)))
         floor = 0.3 if each.counting else 0.0
         measured, modelled = (
-            gaussian_filter1d(np.log10(np.maximum(one, floor)), width, axis=-1) for one in (each.data, mu)
+            gaussian_filter1d(np.log10(np.maximum(one, floor)), points, axis=-1) for one in (each.data, mu)
         )
         away += ((measured - modelled) ** 2).sum(axis=1)
-    return np.asarray(starts[np.argsort(away, kind="stable")[:_TRIED]])
+    return away
 
 
 def _children(given: Problem, parents: Array, depth: Array, rng: np.random.Generator) -> Array:
@@ -275,22 +282,8 @@ def _children(given: Problem, parents: Array, depth: Array, rng: np.random.Gener
     for _ in range(_CHILDREN):
         one, other = int(min(rng.integers(0, count, 2))), int(rng.integers(count))
         end = float(given.params(parents[one : one + 1])[0, DEPTH])
-        strain, kind = strains[one], rng.integers(6)
-        if kind == 0:
-            strain = perturbed(depth, strain, end, 10.0 ** rng.uniform(-1.7, -0.5), rng)
-        elif kind == 1:
-            at, width = rng.uniform(0.0, end), end * rng.uniform(0.04, 0.2)
-            strain = strain + rng.uniform(-0.6, 0.6) * strain.max() * np.exp(-(((depth - at) / width) ** 2))
-        elif kind == 2:
-            share = 1.0 / (1.0 + np.exp(np.clip((depth - rng.uniform(0.0, end)) / (0.05 * end), -50.0, 50.0)))
-            partner = strains[other] if other != one else _turned(strain, depth)
-            strain = share * strain + (1.0 - share) * partner
-        elif kind == 3:
-            strain = exchanged(depth, strain, end, rng.uniform(0.2, 0.8))
-        elif kind == 4:
-            strain = turned_within(depth, strain, *np.sort(rng.uniform(0.0, end, 2)))
-        else:
-            strain = perturbed(depth, _turned(strain, depth), end, 0.1, rng)
+        partner = strains[other] if other != one else _turned(strains[one], depth)
+        strain = changed(depth, strains[one], partner, end, rng)
         starts.append(_at(given, depth, strain, end * rng.uniform(0.95, 1.05), given, parents[one : one + 1]))
     return np.concatenate(starts)
 

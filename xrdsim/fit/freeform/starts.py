@@ -90,6 +90,34 @@ def perturbed(depth: Array, strain: Array, end: float, size: float, rng: np.rand
     return np.asarray(np.interp(moved, depth, strain, right=0.0) * factor)
 
 
+def parted(depth: Array, strain: Array, first: float, by: float) -> Array:
+    """The strain (d,) whose part below a depth [Å] lies deeper by so much [Å], or less deep."""
+    below = np.interp(np.maximum(depth - by, first), depth, strain)
+    return np.asarray(np.where(depth > first + max(by, 0.0), below, np.interp(np.minimum(depth, first), depth, strain)))
+
+
+def changed(depth: Array, strain: Array, partner: Array, end: float, rng: np.random.Generator) -> Array:
+    """A strain (d,) changed by waves, by a hump more or less, in its order, or joined to a partner."""
+    kind = rng.integers(8)
+    if kind <= 1:
+        return perturbed(depth, strain, end, 10.0 ** rng.uniform(-1.7, -0.5), rng)
+    if kind == 2:
+        at, width = rng.uniform(0.0, end), end * rng.uniform(0.04, 0.2)
+        hump = rng.uniform(-0.6, 0.6) * strain.max() * np.exp(-(((depth - at) / width) ** 2))
+        return np.asarray(strain + hump)
+    if kind == 3:
+        share = 1.0 / (1.0 + np.exp(np.clip((depth - rng.uniform(0.0, end)) / (0.05 * end), -50.0, 50.0)))
+        return np.asarray(share * strain + (1.0 - share) * partner)
+    if kind == 4:
+        return exchanged(depth, strain, end, rng.uniform(0.2, 0.8))
+    if kind == 5:
+        first, last = np.sort(rng.uniform(0.0, end, 2))
+        return turned_within(depth, strain, first, last)
+    if kind == 6:
+        return parted(depth, strain, rng.uniform(0.0, end), 0.3 * end * rng.uniform(-1.0, 1.0))
+    return perturbed(depth, turned_within(depth, strain, 0.0, end), end, 0.1, rng)
+
+
 def shapes(depth: Array, largest: float, end: float, count: int, rng: np.random.Generator) -> Array:
     """Strains (count, d) of many kinds: one to three humps, plateaus, ramps and exponentials, and sums of them.
 
