@@ -2,6 +2,7 @@
 
     python benchmarks/splines.py run SET [curves]     one line a curve; goes on where it was interrupted
     python benchmarks/splines.py table SET            errors, coverage, solutions and times by family and counts
+    python benchmarks/splines.py jacobian             time of all derivatives against that of the curve, one core
 
 SET is tuning or acceptance, 16 and 200 curves. A seed makes a curve of integer counts of GGG 444, fitted with
 `--profile spline` and all other defaults, on one core, with damage where the sample has it, every second one:
@@ -24,7 +25,7 @@ import numba
 import numpy as np
 
 from xrdml.inference.starts import NetworkStarts
-from xrdsim import Curve, Scan, draw_prior, strain_profile
+from xrdsim import Curve, Scan, draw_prior, linearize, simulate, spline_space, strain_profile
 from xrdsim.fit.series import fit
 from xrdsim.fit.settings import fitted_space
 from xrdsim.forward.derived import depth_end
@@ -39,6 +40,7 @@ SCAN = Scan(-240.0, 4.0, 661)  # to 2400″
 LAYER = 12.5  # Å
 FWHM, BACKGROUND = (28.0, 45.0), (2e-5, 2e-4)
 LARGEST, END = (0.003, 0.02), (2500.0, 5500.0)
+TURNS = 15
 LEAST = 1e-4  # strain at which the true layer ends
 FIELDS = ("seed", "family", "counts", "damage", "error", "coverage", "among", "solutions", "chi2", "verdict", "seconds")
 
@@ -142,8 +144,31 @@ def table(name: str) -> None:
             )
 
 
+def jacobian() -> None:
+    """Print processor times of curves and of their derivatives over all unknowns of the profile, which take turns."""
+    numba.set_num_threads(1)
+    sys.stdout.write("| coefficients | damage | curve, ms | derivatives, ms | ratio |\n|---|---|---|---|---|\n")
+    for number, damaged in ((15, False), (15, True), (30, True), (40, True)):
+        space = spline_space(number)
+        space = space.with_damage() if damaged else space
+        t = np.linspace(0.0, 1.0, number - 2)
+        humps = 0.009 * np.exp(-(((t - 0.25) / 0.12) ** 2)) + 0.006 * np.exp(-(((t - 0.7) / 0.1) ** 2))
+        row = np.array([[4300.0, *humps, *((0.3, 1.5) if damaged else ())]])
+        took = []
+        for _ in range(TURNS + 1):
+            begun = time.thread_time()
+            simulate(row, space=space, fwhm=30.0)
+            between = time.thread_time()
+            linearize(row, space=space, fwhm=30.0)
+            took.append((between - begun, time.thread_time() - between))
+        curve, slopes = 1e3 * np.median(took[1:], axis=0)  # the first one compiles
+        sys.stdout.write(f"| {number} | {damaged} | {curve:.2f} | {slopes:.2f} | {slopes / curve:.1f} |\n")
+
+
 if __name__ == "__main__":
-    if sys.argv[1] == "run":
+    if sys.argv[1] == "jacobian":
+        jacobian()
+    elif sys.argv[1] == "run":
         run(sys.argv[2], int(sys.argv[3]) if len(sys.argv) > 3 else len(SETS[sys.argv[2]]))
     else:
         table(sys.argv[2])

@@ -5,7 +5,7 @@ shapes of other families, of several depths, whose smoothed curves are nearest t
 describes the curve, the best ones are the parents of others: changed by smooth waves, with a hump more or less, turned
 upside down, joined at some depth to another one, or with parts in another order. All this is with a large tolerance,
 which makes valleys wider; the best are then refined with the curve's own. It is repeated with smaller ones while the
-curve is not described, unless it is so to the larger one and nothing better was found.
+curve is not described, unless nothing is better than the first profile, or than another that is good to the large one.
 """
 
 import math
@@ -158,7 +158,7 @@ def explore(given: Problem, before: Before, rng: np.random.Generator, until: flo
     first = projected(given, before.depth, before.strain, _BEYOND * before.end, before.damage, before.own)
     direct = refine(given, first, max_iter=_LONG, rtol_dex=_FINE, until=until)
     best, evaluations = direct, int(direct.iterations.sum())
-    for tolerance in _TOLERANT:
+    for turn, tolerance in enumerate(_TOLERANT):
         easy, known = given.tolerating([max(each, tolerance) for each in given.tolerances]), float(best.objective[0])
         one = best.x[:1]
         starts = [best.x, *_near(given, one, before.depth, rng), *_screened(given, before, one, rng)]
@@ -178,7 +178,7 @@ def explore(given: Problem, before: Before, rng: np.random.Generator, until: flo
         evaluations += int(fine.iterations.sum())
         best = _together(best, fine)
         best = _some(best, _different(given, best, _PARENTS))
-        settled = lowest <= acceptable(easy) and best.objective[0] >= known * (1.0 - _PROGRESS)
+        settled = (turn == 0 or lowest <= acceptable(easy)) and best.objective[0] >= known * (1.0 - _PROGRESS)
         if settled or bare.objective(bare.values(best.x[:1]), _FINE)[0] <= goal or time.perf_counter() > until:
             break
     return Explored(best.x, best.objective, evaluations)
