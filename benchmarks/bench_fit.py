@@ -58,8 +58,11 @@ def prepare(seed, covered=False, known=False):
     """
     made = synthetic(seed, covered=covered)
     space = ParameterSpace() if len(made.params) == 7 else ParameterSpace().with_damage()
-    choices = WHOLE | ({"instrument": made.family, "tolerance": 0.0} if known else {})
-    return made, problem(made.curve, unknowns=Unknowns(space=space, instrument=choices.pop("instrument")), **choices)
+    whole = {name: WHOLE[name] for name in ("instrument", "background")}
+    chosen = {"instrument": made.family} if known else whole
+    others = {name: value for name, value in WHOLE.items() if name not in whole}
+    others |= {"tolerance": 0.0} if known else {}
+    return made, problem(made.curve, unknowns=Unknowns(space=space, **chosen), **others)
 
 
 def baseline(given):

@@ -274,6 +274,7 @@ def test_a_curve_of_another_angle_scale_is_not_described(here):
         (("--offset", "1000", "--per-count", "1e-5"), "correct per_count"),
         (("--scale", "-1"), "scale = -1"),
         (("--background", "nan"), "background = nan"),
+        (("--background", "high"), "background 'high' is unknown; choose constant, linear, auto"),
         (("--number", "3"), "there is no scan 3"),
         (("--space", "nowhere.toml"), "nowhere.toml"),
         (("--reflection", "nowhere.toml"), "nowhere.toml"),

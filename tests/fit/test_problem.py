@@ -91,8 +91,12 @@ def without_background(curve):
     return problem(curve, unknowns=Unknowns(background=2e-4))
 
 
+def sloping(curve):
+    return problem(curve, unknowns=Unknowns(background="linear"))
+
+
 def value(given, x, linear):
-    """Φ at coordinates (k,), scale and background (2,), priors included."""
+    """Φ at coordinates (k,), scale and background (l,), priors included."""
     at = given.values(x[None])
     (mu,) = given.expected(at, linear[None], 1e-6)
     out = float(given.measurements[0].objective(mu)[0])
@@ -102,7 +106,7 @@ def value(given, x, linear):
 
 
 @pytest.mark.parametrize(
-    "prepare", [counted, logarithmic, with_priors, with_exposure, irregular, damaged, tied, without_background]
+    "prepare", [counted, logarithmic, with_priors, with_exposure, irregular, damaged, tied, without_background, sloping]
 )
 def test_gradient_and_scoring_matrix(curve, prepare):
     given = prepare(curve)
@@ -123,7 +127,7 @@ def test_gradient_and_scoring_matrix(curve, prepare):
             continue
         if one > 1e-6:
             away[j] = min(0.05 / one, 1e-3 if j < len(x) else np.inf)
-        (up, mu_up), (down, mu_down) = (value(given, each[:-2], each[-2:]) for each in (both + away, both - away))
+        (up, mu_up), (down, mu_down) = (value(given, *np.split(each, [len(x)])) for each in (both + away, both - away))
         width = 2.0 * max(away[j], 1e-300)
         slopes.append((mu_up - mu_down) / width)
         if one > 1e-6:
@@ -179,6 +183,23 @@ def test_scale_and_background_are_at_their_best(curve, prepare, prior):
             begin = np.log(np.maximum(found, 1e-9 * given.data.max()))
             least = minimize(value, begin, method="Nelder-Mead", options={"xatol": 1e-7, "fatol": 1e-7}).fun
             assert value(np.log(np.maximum(found, 1e-300))) < least * (1.0 + within)
+
+
+@pytest.mark.parametrize(("ends", "within"), [((3e-4, 1e-4), 0.03), ((0.0, 4e-4), 0.1), ((5e-4, 0.0), 0.1)])
+def test_both_ends_of_a_linear_background(curve, ends, within):
+    """They are found at the first and the last angle, and neither becomes negative."""
+    share = (curve.angle - curve.angle[0]) / np.ptp(curve.angle)
+    mean = simulate(PROFILES[0], scan=Scan(curve.angle[0], curve.step, len(curve.angle)), fwhm=FWHM).intensity[0]
+    counts = np.random.default_rng(2).poisson(3e6 * (mean + (1.0 - share) * ends[0] + share * ends[1]))
+    given = problem(replace(curve, intensity=counts / 3e6, per_count=1.0 / 3e6), unknowns=Unknowns(background="linear"))
+    (one,) = given.measurements
+    linear = one.scaled(one.curves(PROFILES[:1], np.array([[0.0, FWHM]]), 1e-4), steps=12)
+    found = one.in_unit_of_file(linear)[0]
+    np.testing.assert_allclose(found, [1.0, *ends], rtol=within, atol=4e-6)
+    assert (found >= 0.0).all()
+    at = PROFILES[:1], np.array([[0.0, FWHM]])
+    whole = one.whole(*at, linear, 1e-4)[one.used] / one.per_count
+    np.testing.assert_allclose(whole, one.expected(one.curves(*at, 1e-4), linear)[0], rtol=1e-6)
 
 
 @pytest.mark.parametrize("offset", [0.0, 5.0])
@@ -261,6 +282,7 @@ def test_curves_that_cannot_be_fitted(curve, choices, words):
         ({"zero": (-np.inf, 0.0)}, "the limits of zero"),
         ({"scale": -1.0}, "scale = -1"),
         ({"background": np.nan}, "background = nan"),
+        ({"background": "square"}, "background 'square' is unknown; choose constant, linear, auto"),
         ({"priors": {"L3": (1.0, 1.0)}}, "no prior of L3"),
         ({"priors": {"kappa": (0.1, 0.1)}}, "no prior of kappa"),
         ({"priors": {"L1": (5000.0, 0.0)}}, "the prior of L1"),

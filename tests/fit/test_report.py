@@ -15,12 +15,13 @@ from xrdsim.errors import OutputError
 from xrdsim.experiment.scan import Scan
 from xrdsim.fit import fitting
 from xrdsim.fit.fitting import fit_curve
+from xrdsim.fit.judgement.estimate import Estimate
 from xrdsim.fit.problem import Unknowns, problem
 from xrdsim.fit.report.columns import curve_files, write_curve, write_profile
 from xrdsim.fit.report.figures import draw, draw_series
 from xrdsim.fit.report.page import figure, page, series_figure, series_rows, table, write_series
 from xrdsim.fit.report.tables import curve_rows, minima_table, rounded
-from xrdsim.fit.result import Estimate, Minimum
+from xrdsim.fit.result import Minimum
 from xrdsim.forward.model import simulate
 from xrdsim.plotting import LEFT_OUT, MEASURED
 from xrdsim.profiles.space import ParameterSpace

@@ -21,7 +21,7 @@ from xrdsim.dataset.fresh import fresh_curves
 from xrdsim.dataset.simulation import Simulation
 from xrdsim.dataset.store import round_curves
 from xrdsim.errors import DeviceError, ParameterError, StoreError
-from xrdsim.experiment.instrument import Family, Instrument
+from xrdsim.experiment.instrument import PSEUDO_VOIGT, VOIGT
 from xrdsim.experiment.reflection import GGG_444, YIG_ON_GGG_444
 from xrdsim.experiment.scan import Scan
 from xrdsim.experiment.setup import Experiment
@@ -115,8 +115,8 @@ def behind(where):
     """Curves and derivatives behind instruments with tails."""
     values = {}
     for name, instrument, own in (
-        ("voigt", Instrument("voigt", (), Family.VOIGT), [[3.0, 70.0, 12.0], [-2.0, 90.0, 5.0]]),
-        ("pseudo-voigt", Instrument("pseudo-voigt", (), Family.PSEUDO_VOIGT), [[3.0, 300.0, 0.3], [0.0, 300.0, 0.6]]),
+        ("voigt", VOIGT, [[3.0, 70.0, 12.0], [-2.0, 90.0, 5.0]]),
+        ("pseudo-voigt", PSEUDO_VOIGT, [[3.0, 300.0, 0.3], [0.0, 300.0, 0.6]]),
     ):
         simulator = Simulator(Experiment(), COARSE, thin(), where)
         observer, parameters = Observer(simulator, instrument), np.array(own)

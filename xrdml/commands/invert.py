@@ -210,7 +210,7 @@ def _fit_together(
     begun = time.perf_counter()
     if len(curves) > 1 and any(curve.suffix.lower() == ".toml" for curve in curves):
         raise ParameterError("a TOML file lists all curves of a sample; give it alone")
-    sample = sample_of(curves, *measured, unknown.damage, together)
+    sample = sample_of(curves, *measured, unknown, together)
     space = space_of(unknown.space, unknown.around, unknown.width)
     starts = _starts_of(search.model)
     with searching() as progress:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import typer
 
-from xrdml.commands.parsing import columns_of, limits_of, prior_of, shape_of
+from xrdml.commands.parsing import background_of, columns_of, limits_of, prior_of, shape_of
 from xrdsim.commands.options import (
     AroundOption,
     ConventionOption,
@@ -135,19 +135,32 @@ class Instrument:
         typer.Option(help=f"Angle of the substrate peak in arcsec, LOW:HIGH; {_FIXED}; default: -20:20."),
     ] = None
     scale: Annotated[float | None, typer.Option(help="Fix the scale: intensity at reflectivity 1.")] = None
-    background: Annotated[float | None, typer.Option(help="Fix the background, in the unit of the intensity.")] = None
+    background: Annotated[
+        str | None,
+        typer.Option(
+            help="constant, linear in the angle, or a value to fix, in the unit of the intensity; default: constant, "
+            "or linear where the curve shows that.",
+            metavar="constant|linear|VALUE",
+        ),
+    ] = None
+    kalpha2: Annotated[
+        bool, typer.Option("--kalpha2", help="Kα2 is in the beam, half as strong as Kα1; default: Kα1 alone.")
+    ] = False
     convention: ConventionOption = None
 
     def limits(self) -> dict[str, Any]:
         """Limits and values of the measurement's unknowns, None where nothing was given."""
+        from xrdsim.observation.shapes import KALPHA2_RATIO
+
         return {
             "fwhm": None if self.fwhm is None else limits_of("fwhm", self.fwhm),
             "zero": None if self.zero is None else limits_of("zero", self.zero),
             "scale": self.scale,
-            "background": self.background,
+            "background": None if self.background is None else background_of(self.background),
             "instrument": self.instrument,
             "limits": dict(shape_of(text) for text in self.shape) if self.shape else None,
             "tolerance": self.tolerance,
+            "kalpha2": KALPHA2_RATIO if self.kalpha2 else None,
         }
 
 
@@ -157,6 +170,14 @@ class Unknown:
 
     panel: ClassVar[str] = "Unknowns"
     damage: DamageOption = False
+    defects: Annotated[
+        str | None,
+        typer.Option(
+            help="Also dislocation loops, their densities and radii: layer, layer+substrate, or a TOML file with "
+            "\\[defects] to begin with; default: none.",
+            metavar="layer|layer+substrate|FILE",
+        ),
+    ] = None
     space: SpaceOption = None
     prior: Annotated[
         list[str] | None,
@@ -258,6 +279,7 @@ def choices_of(
         "space": space_of(unknown.space, *around),
         **instrument.limits(),
         "priors": unknown.priors(),
+        "defects": unknown.defects,
         **points.chosen(),
         "convention": instrument.convention,
         "per_count": reading.pop("per_count", None),
@@ -276,7 +298,7 @@ def choices_of(
     claim = claim_of(reflection, None if tables is None else tables[0], described)
     ranges = chosen.pop("space", None) or ParameterSpace()
     chosen = WHOLE | chosen
-    names = ("fwhm", "zero", "scale", "background", "priors", "instrument", "limits")
+    names = ("fwhm", "zero", "scale", "background", "priors", "instrument", "limits", "defects")
     chosen["unknowns"] = unknowns = Unknowns(
         space=ranges.with_damage() if unknown.damage else ranges,
         **{name: chosen.pop(name) for name in names if name in chosen},
@@ -296,7 +318,7 @@ def sample_of(
     points: Points,
     instrument: Instrument,
     reflection: MeasuredReflection,
-    damage: bool,
+    unknown: Unknown,
     together: Together,
 ) -> "Sample":
     """The sample whose curves are given, or listed in one TOML file."""
@@ -304,8 +326,10 @@ def sample_of(
     from xrdsim.experiment.setup import DAMAGE_EXPONENT
     from xrdsim.fit.preparation import WHOLE
     from xrdsim.fit.sample import Entry, Sample, read_sample_toml
+    from xrdsim.fit.unknowns import UnknownDefects
 
     apart = together.predict_only or []
+    loops = None if unknown.defects is None else UnknownDefects.of(unknown.defects)
     exponent: float | tuple[float, float] = DAMAGE_EXPONENT
     if together.damage_exponent is not None:
         ends = limits_of("damage-exponent", together.damage_exponent)
@@ -326,8 +350,9 @@ def sample_of(
             replace(each, fitted=each.fitted and path not in aside)
             for each, path in zip(made.entries, files, strict=True)
         )
-        changed = {} if together.damage_exponent is None else {"damage_exponent": exponent}
-        return replace(made, entries=kept, damage=made.damage or damage, **changed)
+        changed: dict[str, Any] = {} if together.damage_exponent is None else {"damage_exponent": exponent}
+        changed |= {} if loops is None else {"defects": loops}
+        return replace(made, entries=kept, damage=made.damage or unknown.damage, **changed)
     paths = [*curves, *(path for path in apart if path not in curves)]
     tables: Sequence[Json | None] = reflection.tables(len(paths)) or [None] * len(paths)
     described: dict[str, Any] = {} if instrument.convention is None else {"convention": instrument.convention}
@@ -339,7 +364,7 @@ def sample_of(
     for path, table in zip(paths, tables, strict=True):
         curve, experiment = claim_of(reflection, table, described).read(path, **file.reading())
         entries.append(Entry(curve=curve, experiment=experiment, preparing=preparing, fitted=path not in apart))
-    return Sample(entries=tuple(entries), damage=damage, damage_exponent=exponent)
+    return Sample(entries=tuple(entries), damage=unknown.damage, damage_exponent=exponent, defects=loops)
 
 
 def claim_of(reflection: MeasuredReflection, table: "Json | None", described: dict[str, Any]) -> "Claim":

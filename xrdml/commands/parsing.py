@@ -18,6 +18,14 @@ def shape_of(text: str) -> tuple[str, tuple[float, float]]:
     return name.strip(), limits_of(f"shape {name.strip()}", limits)
 
 
+def background_of(text: str) -> float | str:
+    """A value, or a shape."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
 def columns_of(text: str) -> tuple[int, ...]:
     """ANGLE,INTENSITY, or the intensity alone."""
     from xrdsim.errors import ParameterError

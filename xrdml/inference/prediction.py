@@ -129,9 +129,10 @@ def _posed(curve: Curve, trained: TrainedModel, space: ParameterSpace, *, both_s
     """A curve as the network knows such: Gaussian instruments without the peak, or whole and of any instrument."""
     prior, fwhm = trained.measurement, (narrowest_fwhm(trained.window, BASE_FWHM), WIDEST_FWHM)
     if not prior.gaussian:
-        preparing = {name: value for name, value in WHOLE.items() if name != "instrument"}
+        unknown = ("instrument", "background")
+        preparing = {name: value for name, value in WHOLE.items() if name not in unknown}
         preparing |= {"mask": prior.always_masked}
-        unknowns = Unknowns(space, fwhm=fwhm, instrument=WHOLE["instrument"])
+        unknowns = Unknowns(space, fwhm=fwhm, **{name: WHOLE[name] for name in unknown})
         return problem(curve, unknowns=unknowns, experiment=trained.experiment, **preparing)
     return problem(
         curve,

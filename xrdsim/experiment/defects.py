@@ -14,7 +14,8 @@ A TOML file describes them beside a reflection::
     density = 5.7e8
     radius = 6000.0
 
-In the strained layer the density is proportional to the strain. What loops do is in ``xrdsim.forward.diffuse``.
+In the strained layer the density is proportional to the strain. What loops do is in ``xrdsim.forward.diffuse``. A fit
+begins with these values; ``fixed = ["radius"]`` in a class keeps some of them, and a simulation does not look at it.
 """
 
 import math
@@ -194,5 +195,34 @@ class Defects:
 
 
 def _loops(table: Json, where: str) -> Loops:
-    refuse_unknown(("density", "radius"), table, f"{where}: loops")
+    refuse_unknown(("density", "radius", "fixed"), table, f"{where}: loops")
     return Loops(density=float(table["density"]), radius=float(table["radius"]))
+
+
+_LAYER = Loops(density=1e15, radius=70.0)
+USUAL = {
+    "layer": Defects(layer=_LAYER),
+    "layer+substrate": Defects(layer=_LAYER, substrate=(Loops(density=5e8, radius=5000.0),)),
+}
+"""Loops of implanted crystals with which a fit begins that is given no others: small ones in the layer, and large ones
+in the substrate."""
+
+
+def read_fitted(path: str | Path) -> tuple[Defects, tuple[str, ...]]:
+    """Defects of a TOML file with which a fit begins, and which of their ``names`` stay as they are.
+
+    Raises
+    ------
+    ParameterError
+        As ``Defects.from_toml``; ``fixed`` is no list of "density" and "radius".
+    """
+    table = read_table(path, "defects")
+    defects = Defects.from_dict(table, str(path))
+    classes = ([] if defects.layer is None else [table["layer"]]) + list(table.get("substrate", ()))
+    fixed: list[str] = []
+    for i, each in enumerate(classes):
+        kept = each.get("fixed", [])
+        if not isinstance(kept, list) or not {str(what) for what in kept} <= {"density", "radius"}:
+            raise ParameterError(f'{path}: fixed = {kept!r} must be a list of "density" and "radius"')
+        fixed += [name for name in defects.names[2 * i : 2 * i + 2] if name.split()[0] in kept]
+    return defects, tuple(fixed)

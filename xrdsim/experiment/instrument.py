@@ -13,6 +13,9 @@ split-pseudo-voigt  the same with w and η of each side, of one height at 0
 monochromator       G(w) ∗ M, M(t) = R_M(−t)/∫R_M the rocking curve of the monochromator's crystal, mirrored
 tabulated           a measured or computed K, linear between its points
 ==================  ====================================================================================
+
+A beam with Kα2 beside Kα1 shows a second curve, r times as strong, at larger ω by δ: I(x) = C(x) + r·C(x + δ), since x
+counts against ω; sin(θ_B + δ) = sinθ_B·λ2/λ1, nearly δ = tanθ_B·Δλ/λ.
 """
 
 import math
@@ -129,6 +132,20 @@ class Kernel:
 
 
 @dataclass(frozen=True)
+class Doublet:
+    """A second line of the tube, beside that of the reflection.
+
+    Attributes
+    ----------
+    shift : δ of the module [arcsec].
+    ratio : r, its intensity by that of the first.
+    """
+
+    shift: float
+    ratio: float
+
+
+@dataclass(frozen=True)
 class Instrument:
     """An instrument function.
 
@@ -138,12 +155,19 @@ class Instrument:
     parameters : its table; the first one is its width, an FWHM, where it has one.
     family : its shape.
     kernel : of the tabulated, or of the monochromator's crystal; None of the others.
+    doublet : Kα2 in the beam, or None.
     """
 
     name: str
     parameters: tuple[InstrumentParameter, ...]
     family: Family = Family.GAUSSIAN
     kernel: Kernel | None = field(default=None, compare=False)
+    doublet: Doublet | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is a Gaussian and nothing else."""
+        return self.family is Family.GAUSSIAN and self.doublet is None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -151,11 +175,14 @@ class Instrument:
         return tuple(each.name for each in self.parameters)
 
     def to_dict(self) -> Json:
-        """Its shape, and the points of a kernel; not its limits."""
+        """Its shape, the points of a kernel, and a doublet; not its limits."""
+        table: Json = {"family": str(self.family)}
+        if self.doublet is not None:
+            table["kalpha2"] = {"shift": self.doublet.shift, "ratio": self.doublet.ratio}
         if self.kernel is None:
-            return {"family": str(self.family)}
+            return table
         points = {"angle": self.kernel.angle.tolist(), "weight": self.kernel.weight.tolist()}
-        return {"family": str(self.family), **points, "source": self.kernel.source}
+        return {**table, **points, "source": self.kernel.source}
 
     @classmethod
     def from_dict(cls, table: Json) -> "Instrument":
@@ -170,10 +197,11 @@ class Instrument:
             family = Family(table["family"])
         except (KeyError, ValueError):
             raise ParameterError(f"instrument {table.get('family')!r} is unknown; choose {', '.join(Family)}") from None
+        doublet = None if table.get("kalpha2") is None else Doublet(**table["kalpha2"])
         if family not in (Family.TABULATED, Family.MONOCHROMATOR):
-            return INSTRUMENTS[family]
+            return replace(INSTRUMENTS[family], doublet=doublet)
         kernel = Kernel(np.array(table["angle"]), np.array(table["weight"]), table.get("source", ""))
-        return tabulated(kernel) if family is Family.TABULATED else behind(kernel)
+        return replace(tabulated(kernel) if family is Family.TABULATED else behind(kernel), doublet=doublet)
 
     def narrowest(self, limits: tuple[tuple[float, float], ...]) -> float:
         """Least FWHM [arcsec] within limits of its parameters."""

@@ -19,6 +19,14 @@ LINES = {
 }
 """Wavelengths [Å] of R. D. Deslattes et al., Rev. Mod. Phys. 75, 35 (2003)."""
 
+KALPHA2 = {
+    "CuKa1": 1.544427,
+    "MoKa1": 0.713607,
+    "CoKa1": 1.792835,
+    "CrKa1": 2.293651,
+    "AgKa1": 0.563813,
+}
+"""Kα2 of the same tube [Å], of the same source."""
 
 SAME_LINE = 2e-4
 """Part by which wavelengths of one line differ in the literature."""
@@ -53,6 +61,12 @@ def light(wavelength: float) -> str:
     near = [name for name, value in LINES.items() if abs(wavelength / value - 1.0) <= SAME_LINE]
     line = f" ({near[0][:2]} Kα{near[0][-1]})".replace("α1", "α₁") if near else ""
     return f"{wavelength:g} Å{line}"
+
+
+def kalpha2_by(wavelength: float) -> float | None:
+    """Wavelength of Kα2 by that of Kα1 of the tube that radiates this one [Å]; None where it is no Kα1."""
+    near = [name for name, value in LINES.items() if abs(wavelength / value - 1.0) <= SAME_LINE]
+    return KALPHA2[near[0]] / LINES[near[0]] if near else None
 
 
 def indices_of(text: str) -> Indices:

@@ -2,13 +2,13 @@ from .fitting import describe as describe
 from .fitting import fit_curve as fit_curve
 from .freeform.fitting import fit_freeform as fit_freeform
 from .freeform.search import Freeform as Freeform
+from .judgement.estimate import Estimate as Estimate
 from .measurement import Measurement as Measurement
 from .preparation import measurement_of as measurement_of
 from .problem import Problem as Problem
 from .problem import Unknowns as Unknowns
 from .refinement import Refined as Refined
 from .refinement import refine as refine
-from .result import Estimate as Estimate
 from .result import Fit as Fit
 from .result import Minimum as Minimum
 from .result import Verdict as Verdict
@@ -16,3 +16,4 @@ from .series import fit as fit
 from .series import fit_file as fit_file
 from .series import fit_files as fit_files
 from .unknowns import Unknown as Unknown
+from .unknowns import UnknownDefects as UnknownDefects

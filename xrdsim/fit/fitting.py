@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from xrdsim.curves.curve import Curve
 from xrdsim.errors import ParameterError
-from xrdsim.fit.judgement.evidence import best_instruments, likeliest_tolerances
+from xrdsim.fit.judgement.doublet import seen_doublet
+from xrdsim.fit.judgement.estimate import Estimate, logarithm, natural
+from xrdsim.fit.judgement.evidence import best_backgrounds, best_instruments, likeliest_tolerances
 from xrdsim.fit.judgement.verdict import (
     FINAL,
     as_good,
@@ -29,7 +31,7 @@ from xrdsim.fit.mirror import mirrored
 from xrdsim.fit.posterior import LEVEL, Posterior, laplace, posterior
 from xrdsim.fit.problem import Problem, problem
 from xrdsim.fit.refinement import METHODS, Refined, refine
-from xrdsim.fit.result import Estimate, Fit, FittedProfile, Minimum, Verdict
+from xrdsim.fit.result import Fit, FittedProfile, Minimum, Verdict
 from xrdsim.fit.search import Ending, distinct, search, valleys
 from xrdsim.fit.settings import assumed, settings_to_dict
 from xrdsim.fit.unknowns import INTENSITY, Array
@@ -136,23 +138,29 @@ def fit_curve(
             ended = Ending.BUDGET
     last = max(ends[1], time.perf_counter() + _LEAST)
     final = partial(METHODS[method], max_iter=max_iter, rtol_dex=FINAL, until=last)
-    given, refined, x, objective = _by_evidence(given, x, objective, final, last)
-    if time.perf_counter() > ends[1]:
-        ended = Ending.BUDGET
-    x = np.concatenate([refined.x, x[1:]])
-    objective = np.append(refined.objective, objective[1:])
+    searched = given
+    given, refined, x, objective = _by_evidence(searched, x, objective, final, last)
     if not only_refine:
         x, objective = _with_mirror(given, x, objective, last)
+        best = int(objective.argmin())
+        if objective[best] < objective[0] - _GAINED:  # the mirrored one, to which other evidence may lead
+            x[[0, best]], objective[[0, best]] = x[[best, 0]], objective[[best, 0]]
+            given, refined, x, objective = _by_evidence(searched, x, objective, final, last)
+    if time.perf_counter() > ends[1]:
+        ended = Ending.BUDGET
     alike = np.array([as_good(given, float(value), float(objective[0])) for value in objective])
     sampled = (posterior if chains else laplace)(given, x[alike], seed=seed)
     chosen = {"method": method, "seed": seed, "chains": chains}
     chosen |= {"budget": None if only_refine else budget, "effort": None if only_refine else effort}
     fit = result_of(given, refined, (x, objective), sampled, evaluations, ended)
+    if fit.verdict in (Verdict.ROUGH, Verdict.NOT_DESCRIBED, Verdict.AT_LIMITS):
+        fit = replace(fit, reason=fit.reason + seen_doublet(given, x, last))
     if ended is Ending.BUDGET:
         cut = f" The budget of {budget:g} s cut the search off: another run may end elsewhere. Give a larger --budget."
         fit = replace(fit, reason=fit.reason + cut)
     if likelihood:
-        intervals = {each.name: (each.low, each.high) for each in (*fit.parameters, *fit.measurement)}
+        estimates = (*fit.parameters, *fit.measurement, *map(logarithm, fit.defects))
+        intervals = {each.name: (each.low, each.high) for each in estimates}
         each = tuple(profile_likelihood(given, x[alike], name, intervals[name], level=LEVEL) for name in likelihood)
         fit = replace(fit, likelihoods=each)
     return replace(fit, seconds=time.perf_counter() - begun, settings=fit.settings | chosen)
@@ -161,7 +169,7 @@ def fit_curve(
 def _by_evidence(
     given: Problem, x: Array, objective: Array, final: Callable[[Problem, Array], Refined], until: float
 ) -> tuple[Problem, Refined, Array, Array]:
-    """The problem with the instruments and tolerances that the curves show, the refined minimum, and all with their Φ.
+    """The problem as the curves show instruments, backgrounds and tolerances, the refined minimum, and all with Φ.
 
     Parameters
     ----------
@@ -171,14 +179,14 @@ def _by_evidence(
     until : time of ``time.perf_counter`` at which the others are cut off.
     """
     searched = given
-    given, x = best_instruments(given, x, until)
+    given, x = best_instruments(*best_backgrounds(given, x, until), until)
     changed = given is not searched
     refined = final(given, x[:1])
     given = likeliest_tolerances(given, refined.x, refined.linear)
     if given.tolerances != searched.tolerances:
         changed, refined = True, final(given, refined.x)
     if len(x) == 1 or not changed:
-        return given, refined, x, objective
+        return given, refined, np.concatenate([refined.x, x[1:]]), np.append(refined.objective, objective[1:])
     count, steps = _NEARLY[-1]
     nearly = refine(given, x[1:count], max_iter=steps, rtol_dex=_GOOD, until=until)
     x, objective = np.concatenate([refined.x, nearly.x]), np.append(refined.objective, nearly.objective)
@@ -186,6 +194,7 @@ def _by_evidence(
     if objective[best] < objective[0] - _GAINED:
         x[[0, best]], objective[[0, best]] = x[[best, 0]], objective[[best, 0]]
         refined = final(given, x[:1])
+        x[0], objective[0] = refined.x[0], refined.objective[0]
     return given, refined, x, objective
 
 
@@ -233,12 +242,12 @@ def describe(given: Problem, x: Array, sampled: Posterior | None = None) -> Fit:
 
 
 def _without_outliers(measured: Measurement, curves: Array) -> Array:
-    """Scale and background (1, 2) of an unscaled curve (1, n), from the points that it comes near to."""
+    """Scale and background (1, l) of an unscaled curve (1, n), from the points that it comes near to."""
     linear = measured.scaled(curves)
     for _ in range(_TRIMMED):
         away = np.abs(measured.difference(measured.expected(curves, linear)[0]))
         near = away <= 3.0 * np.median(away) + 1e-12
-        some = replace(measured, data=measured.data[near], exposure=measured.exposure[near])
+        some = replace(measured, data=measured.data[near], angle=measured.angle[near], exposure=measured.exposure[near])
         linear = some.scaled(curves[:, near])
     return linear
 
@@ -317,7 +326,8 @@ def result_of(
         seconds=0.0,
         evaluations=evaluations,
         ended=str(ended),
-        settings=settings_to_dict(given),
+        settings=settings_to_dict(given.settled(x[:1])),
+        defects=tuple(natural(each) for each in estimates[layout.shared]),
         derived=derived_estimates(given, params, sampled),
         assumed=assumed(curves),
     )

@@ -1,8 +1,9 @@
 """One measured curve prepared for the fit: what the model predicts of it, and what its noise is.
 
 The model of the intensity is μ = scale·C(p, zero, instrument) + background, C the reflectivity of the profile p seen
-through the instrument. With known counts N whose mean the model knows to a part τ, so that their variance is μ + (τμ)²,
-the objective is half the deviance of the negative binomial distribution,
+through the instrument, the background constant, or linear in the angle and not negative at either end of the curve.
+With known counts N whose mean the model knows to a part τ, so that their variance is μ + (τμ)², the objective is half
+the deviance of the negative binomial distribution,
 
     Φ = Σ N ln(N/μ) − (N + k) ln((N + k)/(μ + k)),   k = 1/τ²,     ∂Φ/∂x = Σ w·(μ − N)·∂μ/∂x,   w = 1/(μ + τ²μ²),
 
@@ -15,6 +16,7 @@ and scale and background, in which μ is linear, follow from the other unknowns 
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,18 +24,17 @@ from scipy.sparse import csr_array
 from scipy.special import gammaln
 
 from xrdsim.curves.curve import Curve
+from xrdsim.experiment.defects import Defects
 from xrdsim.experiment.instrument import GAUSSIAN, ZERO, Instrument, InstrumentParameter
-from xrdsim.experiment.scan import Scan
 from xrdsim.experiment.setup import Experiment
-from xrdsim.fit.unknowns import Array, Limits, Unknown, measurement_unknowns
+from xrdsim.fit.unknowns import Array, Background, Limits, Unknown, measurement_unknowns
 from xrdsim.forward.model import check_film
 from xrdsim.forward.simulator import Simulator
 from xrdsim.limits import Json
+from xrdsim.observation.grids import equidistant
 from xrdsim.observation.observer import Observer
 
-_SPARSE = 4.0  # points of a grid for each measured one, up to which these lie on it
-_FINEST = 1.0  # step [arcsec] of a grid between whose points the model is interpolated
-_TAPS = 6  # points of the polynomial between the points of an equidistant grid
+_RIDGE = 1e-12  # added to the scaled matrix of scale and background, which may be alike
 
 
 @dataclass(eq=False)
@@ -85,6 +86,7 @@ class Measurement:
     zero : limits of the angle of the substrate peak [arcsec].
     limits : of the instrument's parameters, in the order and units of its table.
     scale, background : None, or the value at which it is fixed, in the unit of the file.
+    ground : whether the background is constant, linear, or constant as long as the evidence does not choose.
     """
 
     read: Curve
@@ -110,6 +112,7 @@ class Measurement:
     limits: tuple[Limits, ...] = tuple(each.limits for each in GAUSSIAN.parameters)
     scale: float | None = None
     background: float | None = None
+    ground: Background = Background.CONSTANT
 
     @property
     def experiment(self) -> Experiment:
@@ -136,7 +139,26 @@ class Measurement:
 
     def unknowns(self, number: int = 0) -> tuple[Unknown, ...]:
         """Its unknowns, as the measurement of this number."""
-        return measurement_unknowns(self.instrument, self.zero, self.limits, self.scale, self.background, number)
+        return measurement_unknowns(
+            self.instrument, self.zero, self.limits, self.scale, self.background, number, self.sloping
+        )
+
+    @property
+    def sloping(self) -> bool:
+        """Whether the background is linear in the angle."""
+        return self.ground is Background.LINEAR
+
+    @cached_property
+    def shares(self) -> Array:
+        """What the background is made of, (b, n): 1, or what falls from 1 to 0 along the curve and what rises so."""
+        return self._shares(self.angle) * self.exposure
+
+    def _shares(self, angle: Array) -> Array:
+        if not self.sloping:
+            return np.ones((1, len(angle)))
+        first, last = float(self.curve.angle[0]), float(self.curve.angle[-1])
+        share = (angle - first) / (last - first)
+        return np.stack([1.0 - share, share])
 
     def held(self, which: int, value: float) -> "Measurement":
         """The same with its zero (0) or a parameter of its instrument (from 1) fixed."""
@@ -150,6 +172,15 @@ class Measurement:
         known = dict(zip(self.instrument.names, self.limits, strict=True))
         limits = tuple(known.get(each.name, each.limits) for each in instrument.parameters)
         return replace(self, instrument=instrument, limits=limits)
+
+    def over(self, ground: Background) -> "Measurement":
+        """The same over another background."""
+        return replace(self, ground=ground)
+
+    def among(self, defects: Defects | None) -> "Measurement":
+        """The same of a sample with other dislocation loops, or without any."""
+        experiment = replace(self.experiment, defects=defects)
+        return replace(self, simulator=replace(self.simulator, experiment=experiment))
 
     def tolerating(self, tolerance: float) -> "Measurement":
         """The same with another tolerance."""
@@ -178,11 +209,11 @@ class Measurement:
         return len(self.data)
 
     def curves(self, params: Array, own: Array, rtol_dex: float = 1e-3) -> Array:
-        """Unscaled curves (m, n) of parameters (m, p) with values (m, q) of zero and instrument."""
+        """Unscaled curves (m, n) of parameters (m, p) with values (m, q) of zero, instrument and what all share."""
         return self._pick(self.observer.within(rtol_dex).curves(self._checked(params), own))
 
     def linearize(self, params: Array, own: Array, rtol_dex: float = 1e-3) -> tuple[Array, Array]:
-        """The same, and their derivatives (m, p + q, n) over parameters, zero and instrument."""
+        """The same, and their derivatives (m, p + q, n) over parameters, zero, instrument and what all share."""
         intensity, slope = self.observer.within(rtol_dex).linearize(self._checked(params), own)
         return self._pick(intensity), self._pick(slope)
 
@@ -205,17 +236,20 @@ class Measurement:
         return np.ascontiguousarray(picked * self.exposure)
 
     def expected(self, curves: Array, linear: Array) -> Array:
-        """μ (m, n) of unscaled curves (m, n) with scale and background (m, 2)."""
-        return np.asarray(np.maximum(linear[:, :1] * curves + linear[:, 1:] * self.exposure, 1e-9 * self.data.max()))
+        """μ (m, n) of unscaled curves (m, n) with scale and background (m, l)."""
+        return np.asarray(np.maximum(linear[:, :1] * curves + linear[:, 1:] @ self.shares, 1e-9 * self.data.max()))
 
     def whole(self, params: Array, own: Array, linear: Array, rtol_dex: float) -> Array:
-        """Model at all angles of ``curve`` in the unit of the file, of one row of each: (1, p), (1, q) and (1, 2)."""
+        """Model at all angles of ``curve`` in the unit of the file, of one row of each: (1, p), (1, q) and (1, l)."""
         intensity = everywhere(self.observer.within(rtol_dex), self.curve.angle, params, own)
-        return np.asarray((linear[0, 0] * intensity + linear[0, 1] + self.offset) * self.per_count)
+        ground = linear[0, 1:] @ self._shares(self.curve.angle)
+        return np.asarray((linear[0, 0] * intensity + ground + self.offset) * self.per_count)
 
     def in_unit_of_file(self, linear: Array) -> Array:
-        """Scale and background (m, 2) in the unit of the file."""
-        return np.asarray((linear + np.array([0.0, self.offset])) * self.per_count)
+        """Scale and background (m, l) in the unit of the file."""
+        added = np.full(linear.shape[1], self.offset)
+        added[0] = 0.0
+        return np.asarray((linear + added) * self.per_count)
 
     def weights(self, mu: Array) -> tuple[Array, Array]:
         """w and w·(data − μ) of the module's formulas, (m, n) each."""
@@ -257,7 +291,7 @@ class Measurement:
         ----------
         params, own : as for ``curves``.
         change : (m, p, p) derivatives of the parameters over the unit cube.
-        linear : (m, 2) scale and background from which the best ones are near; None if nothing is known of them.
+        linear : (m, l) scale and background from which the best ones are near; None if nothing is known of them.
         rtol_dex : accuracy of the model.
         """
         curves, slope = self.linearize(params, own, rtol_dex)
@@ -266,54 +300,56 @@ class Measurement:
         linear = self.scaled(curves, linear, 6 if linear is None else 3)
         mu = self.expected(curves, linear)
         weight, residual = self.weights(mu)
-        size = params.shape[1]
-        columns = np.empty((len(params), slope.shape[1] + 2, mu.shape[1]))
+        size, k = params.shape[1], slope.shape[1]
+        columns = np.empty((len(params), k + linear.shape[1], mu.shape[1]))
         scaled = linear[:, :1, None] * slope
         np.matmul(np.swapaxes(change, 1, 2), scaled[:, :size], out=columns[:, :size])
-        columns[:, size:-2] = scaled[:, size:]
-        columns[:, -2] = curves
-        columns[:, -1] = self.exposure
+        columns[:, size:k] = scaled[:, size:]
+        columns[:, k] = curves
+        columns[:, k + 1 :] = self.shares
         weighted = columns * weight[:, None, :]
         hessian = weighted @ np.swapaxes(columns, 1, 2)
         gradient = -(columns @ residual[:, :, None])[:, :, 0]
-        for column, fixed in ((-2, self.scale), (-1, self.background)):
-            if fixed is not None:
-                gradient[:, column] = 0.0
-                hessian[:, column, :] = hessian[:, :, column] = 0.0
-                hessian[:, column, column] = 1.0
+        for column in k + np.flatnonzero(~self.fitted):
+            gradient[:, column] = 0.0
+            hessian[:, column, :] = hessian[:, :, column] = 0.0
+            hessian[:, column, column] = 1.0
         return Scoring(linear, self.objective(mu), gradient, hessian)
 
+    @property
+    def fitted(self) -> NDArray[np.bool_]:
+        """Which of scale and background are free, (l,)."""
+        return np.array([self.scale is None, *[self.background is None] * len(self.shares)])
+
     def scaled(self, curves: Array, start: Array | None = None, steps: int = 6) -> Array:
-        """Scale and background (m, 2), not negative, with the smallest Φ for unscaled curves (m, n)."""
+        """Scale and background (m, l), not negative, with the smallest Φ for unscaled curves (m, n)."""
         found = self._first(curves) if start is None else start.copy()
-        free = [self.scale is None, self.background is None]
-        for column, (value, below) in enumerate(((self.scale, 0.0), (self.background, self.offset))):
+        free, ground = self.fitted, self.shares
+        for some, value, below in ((slice(0, 1), self.scale, 0.0), (slice(1, None), self.background, self.offset)):
             if value is not None:
-                found[:, column] = max(value / self.per_count - below, 0.0)
+                found[:, some] = max(value / self.per_count - below, 0.0)
         least = 1e-9 * max(self.data.max(), 1e-300)
-        for _ in range(steps if any(free) else 0):
+        pairs, each = ground[:, None] * ground, list(enumerate(~np.eye(len(free), dtype=bool)))
+        for _ in range(steps if free.any() else 0):
             weight, residual = self.weights(self.expected(curves, found))
-            g = np.stack([(residual * curves).sum(axis=1), residual @ self.exposure], axis=1)
-            weighted = weight * curves
-            a, b, c = (weighted * curves).sum(axis=1), weighted @ self.exposure, weight @ self.exposure**2
-            if all(free):
-                determinant = np.maximum(a * c - b * b, 1e-300)
-                step = (
-                    np.stack([(c * g[:, 0] - b * g[:, 1]), (a * g[:, 1] - b * g[:, 0])], axis=1) / determinant[:, None]
+            g = np.column_stack([(residual * curves).sum(axis=1), residual @ ground.T])
+            weighted, h = weight * curves, np.empty((len(g), len(free), len(free)))
+            h[:, 0, 0] = (weighted * curves).sum(axis=1)
+            h[:, 0, 1:] = h[:, 1:, 0] = weighted @ ground.T
+            h[:, 1:, 1:] = np.einsum("mn,bcn->mbc", weight, pairs)
+            held = np.broadcast_to(~free, g.shape)
+            step = solved_beside(h, g, held, np.zeros_like(g))
+            cut = np.clip(found + step, 0.2 * found, 5.0 * found + least) - found
+            clipped = cut != step
+            if clipped.any():  # what the cut of the others leaves to do for each
+                step = np.column_stack(
+                    [solved_beside(h, g, held | (clipped & others), cut)[:, at] for at, others in each]
                 )
-                cut = np.clip(found + step, 0.2 * found, 5.0 * found + least) - found
-                for column, size in enumerate((a, c)):  # what the cut of the other leaves to do
-                    other = cut[:, 1 - column]
-                    step[:, column] = np.where(
-                        other == step[:, 1 - column], step[:, column], (g[:, column] - b * other) / size
-                    )
-            else:
-                step = np.stack([g[:, 0] / a * free[0], g[:, 1] / c * free[1]], axis=1)
             found = np.clip(found + step, 0.2 * found, 5.0 * found + least)
         return found
 
     def _first(self, curves: Array) -> Array:
-        """Scale and background (m, 2) to begin with: least squares weighted by the data, or simply a large scale."""
+        """Scale and background (m, l) to begin with: least squares weighted by the data, or simply a large scale."""
         high = np.maximum(curves.max(axis=1), 1e-300)
         plain = np.column_stack([max(self.data.max(), 1.0) / high, np.full(len(curves), max(self.data.min(), 0.5))])
         weight = 1.0 / np.maximum(self.data, 1.0) if self.counting else 1.0 / self.data**2
@@ -321,7 +357,19 @@ class Measurement:
         a, b, c = curves**2 @ weight, curves @ (weight * self.exposure), self.exposure**2 @ weight
         determinant = np.maximum(a * c - b * b, 1e-300)
         solved = np.stack([c * ends[0] - b * ends[1], a * ends[1] - b * ends[0]], axis=1) / determinant[:, None]
-        return np.where((solved > 0.0).all(axis=1, keepdims=True), solved, plain)
+        found = np.where((solved > 0.0).all(axis=1, keepdims=True), solved, plain)
+        return found[:, [0, *[1] * len(self.shares)]]
+
+
+def solved_beside(h: Array, g: Array, held: NDArray[np.bool_], at: Array) -> Array:
+    """Steps (m, l) that solve h·step = g, where those that are held are what they are ``at``."""
+    length = np.sqrt(np.maximum(np.einsum("mll->ml", h), 1e-300))
+    unit = h / (length[:, :, None] * length[:, None, :])
+    alone = np.where(held[:, :, None] | held[:, None, :], 0.0, unit)
+    np.einsum("mll->ml", alone)[...] = np.where(held, 1.0, 1.0 + _RIDGE)
+    rest = g / length - (unit @ np.where(held, at * length, 0.0)[:, :, None])[:, :, 0]
+    found = np.linalg.solve(alone, np.where(held, 0.0, rest)[:, :, None])[:, :, 0] / length
+    return np.asarray(np.where(held, at, found))
 
 
 def everywhere(observer: Observer, angle: Array, params: Array, own: Array) -> Array:
@@ -329,28 +377,3 @@ def everywhere(observer: Observer, angle: Array, params: Array, own: Array) -> A
     grid, picked, between = equidistant(angle, np.ones(len(angle), bool))
     on_grid = observer.on(grid).curves(np.ascontiguousarray(params), own)[0]
     return np.asarray(on_grid[picked] if between is None else between @ on_grid)
-
-
-def equidistant(angle: Array, used: NDArray[np.bool_]) -> tuple[Scan, NDArray[np.int64], csr_array | None]:
-    """An equidistant scan that holds the used angles, their places on it, or the polynomials between its points."""
-    step = float(np.median(np.diff(angle)))
-    places = (angle - angle[0]) / step
-    if np.abs(places - np.round(places)).max() < 1e-3 and places[-1] < _SPARSE * len(angle):
-        points = int(np.round(places[-1])) + 1
-        step = float((angle[-1] - angle[0]) / (points - 1))
-        return Scan(float(angle[0]), step, points), np.round(places[used]).astype(np.int64), None
-    step = min(max(step, _FINEST), 4.0)
-    half = _TAPS // 2
-    points = math.ceil((angle[-1] - angle[0]) / step) + 2 * half
-    grid = Scan(float(angle[0]) - (half - 1) * step, step, points)
-    at = (angle[used] - grid.start) / step
-    first = np.clip(np.floor(at).astype(np.int64) - (half - 1), 0, points - _TAPS)
-    t = (at - first)[:, None]
-    columns = []
-    for i in range(_TAPS):  # Lagrange's polynomials
-        others = np.array([j for j in range(_TAPS) if j != i])
-        columns.append(np.prod((t - others) / (i - others), axis=1))
-    rows = np.repeat(np.arange(len(at)), _TAPS)
-    where = (first[:, None] + np.arange(_TAPS)).ravel()
-    matrix = csr_array((np.column_stack(columns).ravel(), (rows, where)), shape=(len(at), points))
-    return grid, first, matrix

@@ -17,15 +17,23 @@ from numpy.typing import NDArray
 from xrdsim.curves.cleaning import flat_top
 from xrdsim.curves.curve import Curve
 from xrdsim.errors import CurveError, ParameterError
-from xrdsim.experiment.instrument import GAUSSIAN, Instrument, InstrumentParameter, dispersion, suited, zero_of
+from xrdsim.experiment.instrument import (
+    GAUSSIAN,
+    Instrument,
+    InstrumentParameter,
+    dispersion,
+    suited,
+    zero_of,
+)
 from xrdsim.experiment.reflection import Reflection, strain_to_angle, stretch
 from xrdsim.experiment.setup import Experiment
 from xrdsim.fit.judgement.noise import LEAST, noise_of
-from xrdsim.fit.measurement import Measurement, equidistant
-from xrdsim.fit.unknowns import Array, Limits
+from xrdsim.fit.measurement import Measurement
+from xrdsim.fit.unknowns import Array, Background, Limits, background_of
 from xrdsim.forward.simulator import Simulator
+from xrdsim.observation.grids import equidistant
 from xrdsim.observation.resample import PEAK_MASK
-from xrdsim.observation.shapes import AUTO, shapes_of
+from xrdsim.observation.shapes import AUTO, doublet_of, shapes_of
 from xrdsim.profiles.space import ParameterSpace
 
 BEYOND = 600.0
@@ -43,6 +51,7 @@ WHOLE: dict[str, Any] = {
     "tolerance": TOLERANCE,
     "find_noise": True,
     "instrument": AUTO,
+    "background": Background.AUTO,
 }
 """Arguments of ``measurement_of`` for the whole curve, peak and compressed side: what fits of files begin with."""
 
@@ -58,7 +67,7 @@ def measurement_of(
     zero: Limits | None = None,
     limits: Mapping[str, Limits] | None = None,
     scale: float | None = None,
-    background: float | None = None,
+    background: float | str | None = None,
     per_count: float | None = None,
     offset: float | None = None,
     mask: float | None = None,
@@ -66,6 +75,7 @@ def measurement_of(
     exclude: tuple[tuple[float, float], ...] = (),
     tolerance: float = 0.0,
     find_noise: bool = False,
+    kalpha2: float | None = None,
     experiment: Experiment | None = None,
 ) -> Measurement:
     """Prepare a measured curve.
@@ -76,7 +86,8 @@ def measurement_of(
     space : of the profiles that are tried on it.
     instrument : itself, or as ``xrdsim.observation.shapes.shapes_of`` takes it; the limits of its table are made to
         suit the reflection.
-    zero, scale, background : see ``Measurement``.
+    zero, scale : see ``Measurement``.
+    background : the value at which it is fixed, in the unit of the file, or one of ``Background``; None for a constant.
     limits : others, of its parameters by name.
     per_count, offset : intensity = per_count·(counts + offset); None takes what the curve says. If nothing is known,
         log10 intensities are compared.
@@ -88,6 +99,7 @@ def measurement_of(
     tolerance : what the model itself may be wrong by, in parts of the intensity; of counts alone.
     find_noise : find out what one count is where nobody says it, or estimate the noise from the scatter; points about
         the peak that were edited are not used then.
+    kalpha2 : intensity of Kα2 by that of Kα1 where both are in the beam; None for what the instrument says.
     experiment : what was measured, and how it is described; None for GGG 444 with Cu Kα1.
 
     Raises
@@ -105,6 +117,8 @@ def measurement_of(
     if not mask >= 0.0:
         raise ParameterError(f"mask = {mask:g} must be at least 0 arcsec")
     shape, others = shapes_of(instrument, reflection)
+    doublet = shape.doublet if kalpha2 is None else doublet_of(reflection, kalpha2)
+    shape, others = replace(shape, doublet=doublet), tuple(replace(each, doublet=doublet) for each in others)
     instrument, alternatives = suited(shape, reflection), tuple(suited(each, reflection) for each in others)
     given = dict(limits or {})
     known = {name for each in (instrument, *alternatives) for name in each.names}
@@ -116,6 +130,7 @@ def measurement_of(
         replace(each, parameters=tuple(_within(one, given.get(one.name)) for one in each.parameters))
         for each in alternatives
     )
+    fixed, ground = background_of(background)
     curve = within_reach(curve, space, reflection)
     seen = noise_of(read) if find_noise and per_count is None and read.per_count is None else None
     if seen is not None:
@@ -198,7 +213,8 @@ def measurement_of(
         zero=zero,
         limits=ends,
         scale=scale,
-        background=background,
+        background=fixed,
+        ground=ground,
     )
 
 

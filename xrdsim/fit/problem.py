@@ -21,7 +21,18 @@ from xrdsim.experiment.instrument import GAUSSIAN, ZERO, Instrument
 from xrdsim.experiment.reflection import GGG_444
 from xrdsim.fit.measurement import Measurement, Scoring
 from xrdsim.fit.preparation import measurement_of
-from xrdsim.fit.unknowns import Array, Layout, Limits, measurement_unknowns, profile_unknowns
+from xrdsim.fit.unknowns import (
+    SHARED,
+    Array,
+    Background,
+    Layout,
+    Limits,
+    Unknown,
+    UnknownDefects,
+    background_of,
+    measurement_unknowns,
+    profile_unknowns,
+)
 from xrdsim.observation.shapes import shapes_of
 from xrdsim.profiles.space import ParameterSpace
 
@@ -34,7 +45,8 @@ class Problem:
     ----------
     space : of the profile; its ties are put in order.
     measurements : the curves, one at least.
-    priors : (mean, standard deviation) of unknowns by name, normal.
+    priors : (mean, standard deviation) of unknowns by name, normal; those of the defects are theirs unless given.
+    defects : dislocation loops that are fitted, or None; all curves show the same.
     penalty : P of the module's formula, (p, p), such as that of a smooth profile; None for none.
     layout : where the unknowns lie, which follows from the others.
 
@@ -47,6 +59,7 @@ class Problem:
     space: ParameterSpace
     measurements: tuple[Measurement, ...]
     priors: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    defects: UnknownDefects | None = None
     penalty: Array | None = None
     layout: Layout = field(init=False)
 
@@ -61,8 +74,15 @@ class Problem:
                     f"{prepared.thickest:g} Å, not for {self.space.profile.name} up to {self.space.thickest:g} Å"
                 )
         object.__setattr__(self, "space", self.space.ordered())
+        shared: tuple[Unknown, ...] = ()
+        if self.defects is not None:
+            object.__setattr__(self, "priors", self.defects.priors | dict(self.priors))
+            object.__setattr__(
+                self, "measurements", tuple(each.among(self.defects.start) for each in self.measurements)
+            )
+            shared = self.defects.unknowns
         measured = [each.unknowns(number) for number, each in enumerate(self.measurements)]
-        object.__setattr__(self, "layout", Layout.of(profile_unknowns(self.space), measured, self.priors))
+        object.__setattr__(self, "layout", Layout.of(profile_unknowns(self.space), measured, self.priors, shared))
 
     def __len__(self) -> int:
         """Points of all measurements."""
@@ -83,7 +103,7 @@ class Problem:
         return max(2.0 * objective / self.freedom, 1.0)
 
     def coordinates(self, params: Array, *others: ArrayLike) -> Array:
-        """Coordinates (m, k) of parameters (m, p) and of zero and instrument of each measurement in turn.
+        """Coordinates (m, k) of parameters (m, p), of zero and instrument of each measurement in turn, and of defects.
 
         ``others`` are numbers or (m,) each; those at the end that are left out take the values with which a refinement
         begins.
@@ -91,7 +111,9 @@ class Problem:
         unit = self.space.to_unit(list(params.T))[0]
         for name, _ in self.space.ties:  # its coordinate has no meaning
             unit[self.space.names.index(name)] = np.zeros(len(params))
-        given = [*others, *np.concatenate([each.start for each in self.measurements])[len(others) :]]
+        shared = [] if self.defects is None else self.defects.values
+        starts = np.concatenate([*(each.start for each in self.measurements), shared])
+        given = [*others, *starts[len(others) :]]
         rows = np.column_stack([*unit, *(np.broadcast_to(each, len(params)) for each in given)])
         return np.asarray(np.clip(rows, self.layout.low, self.layout.high))
 
@@ -107,7 +129,7 @@ class Problem:
     def curves(self, values: Array, rtol_dex: float = 1e-3) -> list[Array]:
         """Unscaled curves (m, n) of each measurement at values (m, k)."""
         params = values[:, self.layout.profile]
-        each = zip(self.measurements, self.layout.instruments, strict=True)
+        each = zip(self.measurements, self.layout.own, strict=True)
         return [measurement.curves(params, values[:, own], rtol_dex) for measurement, own in each]
 
     def expected(
@@ -155,7 +177,7 @@ class Problem:
         total = Scoring(np.empty((m, size - k)), np.zeros(m), np.zeros((m, size)), np.zeros((m, size, size)))
         for i, each in enumerate(self.measurements):
             near = None if linear is None else linear[:, layout.scales[i]]
-            part = each.scoring(values[:, layout.profile], values[:, layout.instruments[i]], change, near, rtol_dex)
+            part = each.scoring(values[:, layout.profile], values[:, layout.own[i]], change, near, rtol_dex)
             rows = layout.rows[i]
             total.linear[:, layout.scales[i]] = part.linear
             total.objective += part.objective
@@ -202,6 +224,26 @@ class Problem:
         whole = np.column_stack([x[:, : old.start], rows, x[:, old.stop :]])
         return made, np.asarray(np.clip(whole, made.layout.low, made.layout.high))
 
+    def over(self, number: int, ground: Background) -> "Problem":
+        """The same with one measurement (from 0) over another background; its coordinates are the same."""
+        some = [each.over(ground) if i == number else each for i, each in enumerate(self.measurements)]
+        return replace(self, measurements=tuple(some))
+
+    def settled(self, x: Array) -> "Problem":
+        """The same whose loops, if it has any, begin with those of coordinates (1, k)."""
+        if self.defects is None:
+            return self
+        return self.among(self.defects.at(x[0, self.layout.shared].tolist()))
+
+    def among(self, defects: UnknownDefects | None) -> "Problem":
+        """The same with other dislocation loops, or without any."""
+        some = self.measurements
+        if defects is None:
+            some = tuple(each.among(None) for each in some)
+        names = set() if self.defects is None else set(self.defects.names)
+        priors = {name: value for name, value in self.priors.items() if name not in names}
+        return replace(self, measurements=some, priors=priors, defects=defects)
+
     @property
     def tolerances(self) -> tuple[float, ...]:
         """Of its measurements."""
@@ -222,6 +264,10 @@ class Problem:
         """
         space, j = self.space, self.layout.names.index(name)
         owner = self.layout.unknowns[j].owner
+        if owner == SHARED and self.defects is not None:
+            values = self.defects.values
+            values[j - self.layout.shared.start] = value
+            return replace(self, defects=self.defects.at(values, name))
         if owner is not None:
             which = j - self.layout.instruments[owner].start
             some = [each.held(which, value) if i == owner else each for i, each in enumerate(self.measurements)]
@@ -244,7 +290,8 @@ class Unknowns:
     fwhm, zero : limits [arcsec]; None for those that suit the reflection.
     instrument : through which it was measured, itself or as ``measurement_of`` takes it.
     limits : of further parameters of the instrument, by name.
-    scale, background : None, or a value to fix.
+    defects : dislocation loops that are fitted, themselves or as ``UnknownDefects.of`` takes them, or None.
+    scale, background : None, or a value to fix; a background may be one of ``Background`` instead.
     priors : (mean, standard deviation) of any of them, normal.
 
     Raises
@@ -257,16 +304,21 @@ class Unknowns:
     fwhm: Limits | None = None
     zero: Limits | None = None
     scale: float | None = None
-    background: float | None = None
+    background: float | str | None = None
     priors: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     instrument: str | Path | Instrument = GAUSSIAN
     limits: Mapping[str, Limits] = field(default_factory=dict)
+    defects: UnknownDefects | str | Path | None = None
 
     def __post_init__(self) -> None:
         instrument, _ = shapes_of(self.instrument, GGG_444)
         limits = tuple(self.ends.get(each.name, each.limits) for each in instrument.parameters)
-        measured = measurement_unknowns(instrument, self.zero or ZERO.limits, limits, self.scale, self.background)
-        Layout.of(profile_unknowns(self.space), [measured], self.priors)
+        fixed, _ = background_of(self.background)
+        measured = measurement_unknowns(instrument, self.zero or ZERO.limits, limits, self.scale, fixed)
+        loops = None if self.defects is None else UnknownDefects.of(self.defects)
+        object.__setattr__(self, "defects", loops)
+        shared = () if loops is None else loops.unknowns
+        Layout.of(profile_unknowns(self.space), [measured], self.priors, shared)
         object.__setattr__(self, "space", self.space.ordered())
 
     @property
@@ -305,4 +357,5 @@ def problem(curve: Curve, *, unknowns: Unknowns | None = None, **preparing: Any)
         background=chosen.background,
         **preparing,
     )
-    return Problem(chosen.space, (measured,), chosen.priors)
+    loops = None if chosen.defects is None else UnknownDefects.of(chosen.defects)
+    return Problem(chosen.space, (measured,), chosen.priors, loops)

@@ -3,8 +3,9 @@
 The profile's seven (nine) parameters are a bijection of the unit cube, ``ParameterSpace.from_unit``, which contains the
 four inequality constraints; zeros and instruments have limits of their own. A step solves (H + λ diag H)·δ = −g of
 Fisher's scoring (``xrdsim.fit.problem``) for all unknowns that are not held by a limit, with scales and backgrounds
-undamped; those that would cross a limit go to it, and the others are solved for anew. Then scales and backgrounds are
-solved for. λ follows Nielsen's rule (H. B. Nielsen, Damping parameter in Marquardt's method, IMM-REP-1999-05).
+undamped and not negative; those that would cross a limit go to it, and the others are solved for anew. Then scales and
+backgrounds are solved for. λ follows Nielsen's rule (H. B. Nielsen, Damping parameter in Marquardt's method,
+IMM-REP-1999-05).
 """
 
 import math
@@ -22,12 +23,13 @@ from numpy.typing import NDArray
 from scipy.optimize import LinearConstraint, least_squares, minimize
 
 from xrdsim.fit.problem import Problem
-from xrdsim.fit.unknowns import Array
+from xrdsim.fit.unknowns import Array, Layout
 
 CONVERGED = 1e-4
 """Change of Φ below which a start has arrived, when λ is small, too."""
 
 _FLAT = 1e-200  # curvature of an unknown that changes nothing, such as the width of a tail without a share
+_NOTHING = 1e-6  # standard deviations of a scale or background below which it is 0
 _NEWTON = 1.0  # damping up to which a small step means a minimum
 _LAST = 1e8  # damping at which a start is given up
 
@@ -78,7 +80,7 @@ def refine(
     close : change of Φ below which a start has arrived.
     until : time of ``time.perf_counter`` after which no further evaluation begins.
     """
-    low, high, free = problem.layout.low, problem.layout.high, problem.layout.free
+    low, high = problem.layout.low, problem.layout.high
     x = np.clip(start, low, high)
     m, k = x.shape
     state = problem.evaluate(x, None, rtol_dex)
@@ -89,7 +91,8 @@ def refine(
     for _ in range(max_iter - 1):
         if not len(active) or time.perf_counter() > until:
             break
-        step, predicted = _step(state.gradient[active], state.hessian[active], damp[active], x[active], low, high, free)
+        form = state.gradient[active], state.hessian[active]
+        step, predicted = next_step(form, damp[active], x[active], state.linear[active], problem.layout)
         trial = np.clip(x[active] + step[:, :k], low, high)
         new = problem.evaluate(trial, state.linear[active] + step[:, k:], rtol_dex)
         iterations[active] += 1
@@ -123,33 +126,43 @@ def refine_all(problems: Sequence[Problem], starts: Sequence[Array], **choices: 
         return list(pool.map(partial(refine, **choices), problems, starts, chunksize=8))
 
 
-def _step(
-    gradient: Array, hessian: Array, damp: Array, x: Array, low: Array, high: Array, free: NDArray[np.bool_]
-) -> tuple[Array, Array]:
-    """Steps (m, k + l) of the unknowns not held by limits, and the decrease of Φ that the quadratic model promises."""
-    (m, k), size = x.shape, gradient.shape[1]
-    room = 1e-9 * (high - low)
-    held = np.zeros((m, size), bool)
-    held[:, :k] = ~free | ((x <= low + room) & (gradient[:, :k] > 0.0)) | ((x >= high - room) & (gradient[:, :k] < 0.0))
+def next_step(form: tuple[Array, Array], damp: Array, x: Array, linear: Array, layout: Layout) -> tuple[Array, Array]:
+    """Steps (m, k + l) of the unknowns not held by limits, and the decrease of Φ that the quadratic model promises.
+
+    Parameters
+    ----------
+    form : gradients (m, k + l) and scoring matrices (m, k + l, k + l) of Φ.
+    damp : (m,) λ.
+    x, linear : coordinates (m, k), and scales and backgrounds (m, l), which are not negative.
+    layout : with the limits.
+    """
+    (gradient, hessian), (m, k), others = form, x.shape, linear.shape[1]
+    size = k + others
     curved = np.einsum("mkk->mk", hessian)
     scale = np.sqrt(np.where(curved > _FLAT, curved, 1.0))
+    at = np.concatenate([x, linear], axis=1)
+    low, high = np.append(layout.low, np.zeros(others)), np.append(layout.high, np.full(others, np.inf))
+    of_x = np.broadcast_to(1e-9 * (layout.high - layout.low), x.shape)
+    room = np.concatenate([of_x, _NOTHING / scale[:, k:]], axis=1)
+    held = (at <= low + room) & (gradient > 0.0) | (at >= high - room) & (gradient < 0.0)
+    held[:, :k] |= ~layout.free
     ridge = np.broadcast_to(np.where(np.arange(size) < k, damp[:, None], 1e-10), scale.shape)
     h = hessian / (scale[:, :, None] * scale[:, None, :])
     g = gradient / scale
     step = np.zeros((m, size))  # of those that are held: to the limit they would cross
-    for _ in range(k + 1):
+    for _ in range(size + 1):
         a = np.where(held[:, :, None] | held[:, None, :], 0.0, h)
         diagonal = np.where(held, 1.0, np.einsum("mkk->mk", h) + ridge)
         np.einsum("mkk->mk", a)[...] = diagonal
         pushed = g + (h @ np.where(held, step * scale, 0.0)[:, :, None])[:, :, 0]
         solved = np.linalg.solve(a, -np.where(held, 0.0, pushed)[:, :, None])[:, :, 0] / scale
         step = np.where(held, step, solved)
-        target = x + step[:, :k]
-        out = ~held[:, :k] & ((target < low) | (target > high))
-        step[:, :k] = np.clip(target, low, high) - x
+        target = at + step
+        out = ~held & ((target < low) | (target > high))
+        step = np.clip(target, low, high) - at
         if not out.any():
             break
-        held[:, :k] |= out
+        held |= out
     step = np.where(np.isfinite(step), step, 0.0)  # of a place where the matrix says nothing
     predicted = -(gradient * step).sum(axis=1) - 0.5 * np.einsum("mi,mij,mj->m", step, hessian, step)
     return step, predicted
@@ -193,7 +206,7 @@ def slsqp(
             row[free] = low[free] + z * span[free]
             params = space.tied(np.clip(row[None, profile], space.low, space.high))
             objective, gradient = 0.0, np.zeros(len(row))
-            for each, own in zip(compared, layout.instruments, strict=True):
+            for each, own in zip(compared, layout.own, strict=True):
                 curves, slope = each.linearize(params, row[None, own], rtol_dex)
                 linear = each.scaled(curves)
                 mu = each.expected(curves, linear)
@@ -268,7 +281,7 @@ def _residuals(problem: Problem, x: Array, rtol_dex: float) -> tuple[Array, Arra
     profile, values = problem.layout.profile, problem.values(x[None])
     change = problem.space.unit_slope(x[None, profile])[0]
     residuals, slopes = [], []
-    for each, own in zip(problem.measurements, problem.layout.instruments, strict=True):
+    for each, own in zip(problem.measurements, problem.layout.own, strict=True):
         curves, slope = each.linearize(values[:, profile], values[:, own], rtol_dex)
         linear = each.scaled(curves)
         mu = each.expected(curves, linear)
@@ -276,7 +289,7 @@ def _residuals(problem: Problem, x: Array, rtol_dex: float) -> tuple[Array, Arra
         local = np.eye(len(slope[0]))
         local[profile, profile] = change
         columns = linear[0, 0] * (local.T @ slope[0]) * weight
-        solved = np.stack([curves[0], each.exposure])[[each.scale is None, each.background is None]] * weight
+        solved = np.concatenate([curves, each.shares])[each.fitted] * weight
         if len(solved):
             columns = columns - (columns @ solved.T) @ np.linalg.pinv(solved @ solved.T) @ solved
         whole = np.zeros((len(x), len(each)))

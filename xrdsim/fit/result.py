@@ -1,7 +1,7 @@
 """What a fit says about a measured curve, as records and as plain values."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xrdsim.curves.record import Aside
+from xrdsim.fit.judgement.estimate import Estimate, logarithm
 from xrdsim.fit.likelihood import Likelihood
 from xrdsim.fit.unknowns import Array
 from xrdsim.limits import Json
@@ -41,62 +42,13 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """A parameter: its value at the best minimum, standard deviation and interval of 90 % probability.
-
-    The interval is placed so that the value is as near to its middle as the posterior allows. A parameter that is tied
-    has the numbers of the one that it follows. ``open_low`` and ``open_high`` say that the interval reaches a limit of
-    the range, ``at_limit`` that the value does; ``kind`` is that of the profile's table. Where nothing says how certain
-    it is, std, low and high are NaN.
-    """
-
-    name: str
-    unit: str
-    value: float
-    std: float
-    low: float
-    high: float
-    determined: bool
-    fixed: bool = False
-    open_low: bool = False
-    open_high: bool = False
-    at_limit: bool = False
-    tied_to: str = ""
-    kind: str = ""
-
-    @property
-    def remark(self) -> str:
-        """What a reader should know of it, or nothing."""
-        return self.words(lambda value: f"{value + 0.0:.4g}")
-
-    def words(self, number: Callable[[float], str]) -> str:
-        """The remark, with its numbers as ``number`` writes them."""
-        if self.fixed:
-            return "fixed"
-        if math.isnan(self.std):
-            return "no interval"
-        text = ""
-        if self.open_low and self.open_high and not self.determined:
-            text = "any value of its range fits"
-        elif self.open_low:
-            text = f"any value below {number(self.high)} fits"
-        elif self.open_high:
-            text = f"any value above {number(self.low)} fits"
-        if not self.determined:
-            text = f"not determined: {text}" if text else "not determined"
-        if self.at_limit:
-            text = f"at its limit {number(self.value)}; {text or 'one-sided'}"
-        return "; ".join(filter(None, (f"tied to {self.tied_to}" if self.tied_to else "", text)))
-
-
-@dataclass(frozen=True)
 class Minimum:
     """One of the distinct solutions.
 
     Attributes
     ----------
     values : of the parameters.
-    instrument : zero and parameters of the instrument of each measurement, by name.
+    instrument : zero and parameters of the instrument of each measurement, and logarithms of loops, by name.
     reduced_chi2, rms_dex : its misfit, as of ``Fit``.
     acceptable : whether it is statistically as good as the best one.
     """
@@ -214,6 +166,7 @@ class Fit:
     measurement : estimates of scale, background, zero and FWHM of each measurement in turn, in the unit of the file
         and in arcsec; the names of those of the second one end in _2.
     derived : estimates of what follows from the profile, see ``xrdsim.forward.derived``.
+    defects : estimates of densities and radii of dislocation loops, where they are fitted.
     notes : what else a reader should know, in sentences.
     assumed : what was taken for granted, in a sentence: reflection, radiation, instrument.
     reduced_chi2 : deviance by degrees of freedom; None if the noise is unknown.
@@ -255,12 +208,14 @@ class Fit:
     derived: tuple[Estimate, ...] = ()
     assumed: str = ""
     notes: tuple[str, ...] = ()
+    defects: tuple[Estimate, ...] = ()
     damage: Array | None = None
     damage_band: Array | None = None
 
     def __getitem__(self, name: str) -> Estimate:
-        """The estimate of a parameter, of the measurement or of a derived quantity."""
-        for each in (*self.parameters, *self.measurement, *self.derived):
+        """The estimate of a parameter, of the measurement, of loops or their logarithms, or of a derived quantity."""
+        loops = (*self.defects, *map(logarithm, self.defects))
+        for each in (*self.parameters, *self.measurement, *self.derived, *loops):
             if each.name == name:
                 return each
         raise KeyError(name)
@@ -327,6 +282,7 @@ class Fit:
             "notes": list(self.notes),
             "parameters": {each.name: _plain(each) for each in self.parameters},
             "derived": {each.name: _plain(each) for each in self.derived},
+            **({"defects": {each.name: _plain(each) for each in self.defects}} if self.defects else {}),
             "measurement": {name: each.value for name, each in of_measurement.items()},
             "measurement_std": {name: each.std for name, each in of_measurement.items()},
             "misfit": _misfit(self),

@@ -16,19 +16,21 @@ import numpy as np
 
 from xrdsim.curves.curve import Curve
 from xrdsim.errors import ParameterError, XrdError, unreadable
+from xrdsim.experiment.defects import USUAL
 from xrdsim.experiment.files import refuse_unknown
 from xrdsim.experiment.notation import written
 from xrdsim.experiment.setup import DAMAGE_EXPONENT, Experiment, damage_power
-from xrdsim.fit.judgement.evidence import best_instruments
+from xrdsim.fit.judgement.estimate import Estimate
+from xrdsim.fit.judgement.evidence import best_backgrounds, best_instruments
 from xrdsim.fit.judgement.stated import Claim
 from xrdsim.fit.judgement.verdict import FINAL, compare
 from xrdsim.fit.measurement import Measurement
 from xrdsim.fit.preparation import WHOLE, measurement_of
 from xrdsim.fit.problem import Problem
 from xrdsim.fit.refinement import refine
-from xrdsim.fit.result import CurveFit, Estimate, Fit
-from xrdsim.fit.settings import assumed
-from xrdsim.fit.unknowns import Array
+from xrdsim.fit.result import CurveFit, Fit
+from xrdsim.fit.settings import assumed, fitted_space
+from xrdsim.fit.unknowns import Array, UnknownDefects
 from xrdsim.limits import Json, read_toml
 from xrdsim.profiles.space import ParameterSpace
 
@@ -74,11 +76,13 @@ class Sample:
     entries : its curves; the damage of the profile is that of the first one that is fitted.
     damage : whether it is damaged.
     damage_exponent : q of the module's formula; two numbers are limits between which it is fitted.
+    defects : dislocation loops that are fitted, or None; all curves show the same.
     """
 
     entries: tuple[Entry, ...]
     damage: bool = False
     damage_exponent: float | tuple[float, float] = DAMAGE_EXPONENT
+    defects: UnknownDefects | None = None
 
     def __post_init__(self) -> None:
         ends = self.exponents
@@ -103,6 +107,7 @@ def read_sample_toml(path: str | Path) -> Sample:
 
         damage = true                      # static Debye–Waller damage; default: none
         damage_exponent = 1.5              # or two limits, between which it is fitted
+        defects = "layer"                  # or "layer+substrate", or a file of loops; default: none
 
         [reflection]                       # what the curves have in common, as in a file for --reflection
         crystal = "GGG"
@@ -118,6 +123,7 @@ def read_sample_toml(path: str | Path) -> Sample:
         geometry = "grazing-incidence"
         fwhm = [40, 200]                   # limits, as of zero, lorentz, tail_share, tail_fwhm and eta
         instrument = "voigt"               # and scale, background, mask, both_sides, tolerance: as the options
+        kalpha2 = 0.5                      # as much Kα2 by Kα1 is in the beam; default: none
         per_count = 1.0                    # and offset, number, step, axis, unit, peak: how the file is read
         fit = false                        # is only compared with what the others say
 
@@ -136,7 +142,7 @@ def read_sample_toml(path: str | Path) -> Sample:
         content = read_toml(path)
     except (OSError, ValueError) as error:
         raise unreadable(path, "TOML", error) from error
-    refuse_unknown(("damage", "damage_exponent", "reflection", "curves"), content, str(path))
+    refuse_unknown(("damage", "damage_exponent", "defects", "reflection", "curves"), content, str(path))
     tables = content.get("curves")
     if not (isinstance(tables, list) and tables and all(isinstance(each, dict) for each in tables)):
         raise ParameterError(f"{path} lists no curves; each needs [[curves]] with file = … and hkl = …")
@@ -150,6 +156,7 @@ def read_sample_toml(path: str | Path) -> Sample:
             entries=entries,
             damage=bool(content.get("damage", False)),
             damage_exponent=tuple(map(float, exponent)) if isinstance(exponent, list) else float(exponent),  # type: ignore[arg-type]
+            defects=_defects(content.get("defects"), Path(path)),
         )
     except (TypeError, ValueError) as error:
         raise ParameterError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
@@ -157,7 +164,7 @@ def read_sample_toml(path: str | Path) -> Sample:
 
 _READING = ("per_count", "offset", "number", "step", "axis", "unit", "peak", "columns", "drop_negative")
 _LIMITS = ("fwhm", "zero", "lorentz", "tail_share", "tail_fwhm", "eta")
-_VALUES = ("scale", "background", "mask", "both_sides", "tolerance", "instrument")
+_VALUES = ("scale", "background", "mask", "both_sides", "tolerance", "instrument", "kalpha2")
 _OF_EXPERIMENT = ("convention", "monochromator")
 
 
@@ -187,6 +194,15 @@ def _entry(table: Json, common: Json, path: Path, number: int) -> Entry:
         raise ParameterError(f"{where} ({name}) is malformed: {error}") from error
 
 
+def _defects(named: object, path: Path) -> UnknownDefects | None:
+    """Loops of a name, or of a file beside another."""
+    if named is None:
+        return None
+    if not isinstance(named, str):
+        raise ParameterError(f"{path}: defects = {named!r} must be a name or a file")
+    return UnknownDefects.of(named if named in USUAL else path.parent / named)
+
+
 def _together(common: Json, own: Json) -> Json:
     """A reflection of what all curves have in common and what one has of its own."""
     table = {**common, **own}
@@ -202,6 +218,7 @@ def joint_problem(
     *,
     damage_exponent: float = DAMAGE_EXPONENT,
     priors: Mapping[str, tuple[float, float]] | None = None,
+    defects: UnknownDefects | None = None,
 ) -> Problem:
     """The problem of the curves that are fitted.
 
@@ -211,6 +228,7 @@ def joint_problem(
     space : ranges of the profile.
     damage_exponent : q of the module's formula.
     priors : (mean, standard deviation) of unknowns by name, normal.
+    defects : dislocation loops that are fitted, or None.
 
     Raises
     ------
@@ -226,23 +244,21 @@ def joint_problem(
         raise ParameterError(f"damage_exponent = {damage_exponent:g} must lie within 0 … {MOST_EXPONENT:g}")
     _check_one_sample(entries)
     measured = [each.measurement(space, _power(each, fitted[0], damage_exponent)) for each in fitted]
-    return Problem(space, tuple(measured), dict(priors or {}))
+    return Problem(space, tuple(measured), dict(priors or {}), defects)
 
 
-def foretold(
-    fit: Fit, space: ParameterSpace, entries: Sequence[Entry], damage_exponent: float = DAMAGE_EXPONENT
-) -> Fit:
+def foretold(fit: Fit, given: Problem, entries: Sequence[Entry], damage_exponent: float = DAMAGE_EXPONENT) -> Fit:
     """The same with the curves that were not fitted, compared with what its profile makes of them.
 
-    Scale, background, zero and instrument of such a curve are refined; the profile in this space and its
-    damage are not.
+    Scale, background, zero and instrument of such a curve are refined; the profile, whatever its shape is, its damage
+    and the loops of the problem are not.
 
     Raises
     ------
     CurveError
         A curve has too few points.
     """
-    first = next(each for each in entries if each.fitted)
+    first, space = next(each for each in entries if each.fitted), fitted_space(fit.settings)
     values = np.array([each.value for each in fit.parameters])
     found = []
     for entry in entries:
@@ -250,8 +266,11 @@ def foretold(
             continue
         held = replace(space, low=tuple(values), high=tuple(values), ties=())
         measured = entry.measurement(space, _power(entry, first, damage_exponent))
+        if given.defects is not None:
+            measured = measured.among(given.defects.start.with_values([each.value for each in fit.defects]))
         alone = Problem(held, (measured,))
-        alone, start = best_instruments(alone, alone.coordinates(values[None]), math.inf)
+        alone, start = best_backgrounds(alone, alone.coordinates(values[None]), math.inf)
+        alone, start = best_instruments(alone, start, math.inf)
         end = refine(alone, start[:1], rtol_dex=FINAL)
         found.append(_compared(alone, end.x, end.linear))
     curves = (*fit.curves, *found)

@@ -21,6 +21,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from xrdsim.experiment.reflection import Reflection, stretch
 from xrdsim.experiment.scan import Scan
+from xrdsim.fit.mirror import mirrored
 from xrdsim.fit.problem import Problem
 from xrdsim.fit.refinement import refine, without_linear
 from xrdsim.fit.unknowns import Array
@@ -34,6 +35,7 @@ CANDIDATES = 1500
 WORK = 8000
 """Evaluations of the model and its derivatives that a search makes at most, times its effort."""
 
+_LOOPS = 0.4, 0.1  # parts of the work, and of the time, without dislocation loops, and of the work with them
 _PLAIN = 0.35  # part of the work that may go into minima without damage
 _FIRST, _CHILDREN, _PARENTS = 32, 24, 10
 _ITERATIONS = 12  # of a refinement during the search
@@ -42,6 +44,8 @@ _VALLEYS = 120
 _MEANT = 12.0  # Φ above the lowest one up to which a valley may hold the truth, before it is refined to its end
 _APART = 15.0  # rise of Φ from one valley to the next, by the scoring matrix of the better
 _COARSE = 1e-2  # accuracy of the model during the search [dex]
+_MIRRORED = 3  # minima that are mirrored when loops are added
+_FEWER = 3.4  # by which ln n of few loops is less: a factor of 30
 _SMOOTH = 40.0  # standard deviation [arcsec] of the filter of the comparison, for GGG 444
 _SAME = 0.01  # coordinates of one minimum differ by less
 _LIFTED = 4  # minima without damage from which the search with damage begins, beside new starts
@@ -49,7 +53,7 @@ _STALE = 5  # generations without progress after which new parents are drawn
 _STANDSTILL = 30  # … and after which the search ends
 _SURE = 2  # generations at the noise without a better minimum after which it looks for other valleys
 _SPREAD = 8  # generations that do, at most
-_IDLE = 2  # … of them without a new valley, after which no more are looked for
+_IDLE = 1  # … of them without a new valley, after which no more are looked for
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +99,7 @@ def search(
     starts: Array | None = None,
     progress: Callable[[float, float], None] | None = None,
 ) -> Found:
-    """Search the limits of a problem for its lowest minima.
+    """Search the limits of a problem for its lowest minima, without dislocation loops before those with them.
 
     What it does depends on its own work alone and not on the time this takes, unless ``until`` cuts it off.
 
@@ -108,6 +112,26 @@ def search(
     starts : (m, k) coordinates refined first; the screening follows only if none of them leads to the noise.
     progress : called with the seconds spent and the best Φ per degree of freedom, times 2.
     """
+    if problem.defects is None:
+        return _search(problem, effort, until, seed, starts, progress)
+    begun = time.perf_counter()
+    bare, first = problem.among(None), None if starts is None else starts[:, : problem.layout.shared.start]
+    cut = min(until, begun + _LOOPS[0] * (until - begun))
+    before = _search(bare, _LOOPS[0] * effort, cut, seed, first, progress)
+    loops = with_loops(problem, before.x, until)
+    found = _search(problem, _LOOPS[1] * effort, until, seed, loops, progress)
+    spent = before.evaluations + found.evaluations
+    return replace(found, evaluations=spent, seconds=time.perf_counter() - begun)
+
+
+def _search(
+    problem: Problem,
+    effort: float,
+    until: float,
+    seed: int,
+    starts: Array | None,
+    progress: Callable[[float, float], None] | None,
+) -> Found:
     begun, rng = time.perf_counter(), np.random.default_rng(seed)
     goal, work = acceptable(problem), effort * WORK
     plain = problem.space.damage and starts is None
@@ -119,6 +143,7 @@ def search(
     visited = [] if plain else [(x, objective)]
     aside: list[tuple[Array, Array]] = []
     best, stale, standstill, sure, reason = np.inf, 0, 0, 0, Ending.BUDGET
+    enough = _SURE if starts is None or objective.min() > goal else 0  # starts that lead to the noise know the valley
     turn = time.perf_counter()
     while True:
         last_turn, turn = turn, time.perf_counter()
@@ -127,7 +152,7 @@ def search(
             progress(time.perf_counter() - begun, 2.0 * objective[0] / problem.freedom)
         better = objective[0] < best * (1.0 - 1e-3)
         sure = 0 if better or plain or objective[0] > goal else sure + 1
-        if sure == _SURE:
+        if sure >= enough and not plain and objective[0] <= goal:
             evaluations += _spread(problem, visited, rng, until)
             reason = Ending.NOISE if time.perf_counter() < until else Ending.BUDGET
             break
@@ -177,11 +202,11 @@ def _spread(problem: Problem, visited: list[tuple[Array, Array]], rng: np.random
     """Look for further valleys as good as those visited, which it adds; all are parents alike. Evaluations it took."""
     evaluations, known, idle = 0, 0, 0
     for _ in range(_SPREAD):
-        if idle == _IDLE or time.perf_counter() > until:
-            break
         x, objective = (np.concatenate(each) for each in zip(*visited, strict=True))
         number = len(valleys(problem, x, objective)[0])
         known, idle = max(known, number), 0 if number > known else idle + 1
+        if idle == _IDLE or time.perf_counter() > until:
+            break
         x, objective = distinct(problem, x, objective, _VALLEYS)
         x = x[objective <= objective[0] + _MEANT]
         children, their, more = _refined(problem, _children(rng.permutation(x), problem, rng), until)
@@ -292,6 +317,25 @@ def _lifted(x: Array, problem: Problem, rng: np.random.Generator) -> Array:
     unit = np.repeat(x[:, :size], 3, axis=0)
     damage = rng.random((len(unit), 2)) * [1.0, 0.4] + [0.0, 0.02]
     return np.column_stack([unit, damage, np.repeat(x[:, size:], 3, axis=0)])
+
+
+def with_loops(problem: Problem, x: Array, until: float) -> Array:
+    """Starts (n, k) of a problem with dislocation loops, from its minima (m, k − d) without, the best first.
+
+    Diffuse scattering adds to all of them about alike: to the best one are added few loops and many, to the next what
+    these became. Without loops a mirrored profile may be the better one, so that the best are mirrored, too.
+    """
+    assert problem.defects is not None
+    many = np.array(problem.defects.values)
+    few = many - _FEWER * np.array([name.startswith("density") for name in problem.defects.start.names])
+    few = np.clip(few, *(each[problem.layout.shared] for each in (problem.layout.low, problem.layout.high)))
+    first = np.column_stack([np.repeat(x[:1], 2, axis=0), np.stack([many, few])])
+    begun = refine(problem, first, max_iter=_ITERATIONS, rtol_dex=_COARSE, until=until)
+    best = begun.x[begun.best(1)]
+    others = x[1:_PARENTS]
+    rest = np.column_stack([others, np.tile(best[:, problem.layout.shared], (len(others), 1))])
+    found = np.concatenate([best, rest])
+    return np.concatenate([found, *(mirrored(problem, found[i : i + 1]) for i in range(min(_MIRRORED, len(found))))])
 
 
 @lru_cache(maxsize=4)

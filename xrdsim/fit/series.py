@@ -22,14 +22,14 @@ from xrdsim.experiment.setup import DAMAGE_EXPONENT, Experiment
 from xrdsim.fit.fitting import fit_curve
 from xrdsim.fit.freeform.fitting import Shape, fit_profile
 from xrdsim.fit.freeform.search import Freeform
+from xrdsim.fit.judgement.estimate import Estimate
 from xrdsim.fit.judgement.stated import Claim
 from xrdsim.fit.preparation import TOLERANCE
 from xrdsim.fit.problem import Problem, Unknowns, problem
 from xrdsim.fit.refinement import refine
-from xrdsim.fit.result import Estimate, Fit
+from xrdsim.fit.result import Fit
 from xrdsim.fit.sample import Keywords, Sample, foretold, joint_problem
-from xrdsim.fit.settings import fitted_space
-from xrdsim.fit.unknowns import Array
+from xrdsim.fit.unknowns import Array, Background, UnknownDefects
 from xrdsim.observation.shapes import AUTO
 from xrdsim.profiles.space import ParameterSpace
 
@@ -67,14 +67,16 @@ def fit(
     *,
     space: ParameterSpace | None = None,
     damage: bool = False,
+    defects: UnknownDefects | str | Path | None = None,
     fwhm: tuple[float, float] | None = None,
     zero: tuple[float, float] | None = None,
     scale: float | None = None,
-    background: float | None = None,
+    background: float | str = Background.AUTO,
     prior: Mapping[str, tuple[float, float]] | None = None,
     instrument: str | Path | Instrument = AUTO,
     shape: Mapping[str, tuple[float, float]] | None = None,
     tolerance: float = TOLERANCE,
+    kalpha2: float | None = None,
     mask: float = 0.0,
     both_sides: bool = True,
     exclude: tuple[tuple[float, float], ...] = (),
@@ -97,11 +99,13 @@ def fit(
     curve : a file for ``read_curve``, or a curve that was read.
     space : ranges of the parameters; None for the default ones.
     damage : with the static Debye–Waller damage kappa, p.
+    defects : also dislocation loops: ``layer``, ``layer+substrate``, a file, or ``xrdsim.fit.UnknownDefects``.
     instrument, shape : see ``xrdsim.observation.shapes.shapes_of``, and limits of its parameters by name.
     tolerance : the largest part of the intensity that the model may be wrong by, where counts are known.
+    kalpha2 : intensity of Kα2 by that of Kα1 where both are in the beam, as 0.5; None for Kα1 alone.
     fwhm, zero : limits of the instrument and of the angle of the substrate peak [arcsec]; equal ones fix it,
         and None takes those that suit the reflection.
-    scale, background : values to fix, in the unit of the intensity.
+    scale, background : values to fix, in the unit of the intensity; the latter may be ``constant`` or ``linear``.
     prior : (mean, standard deviation) of parameters, zero or fwhm, normal.
     mask, both_sides, exclude : which points are fitted, see ``xrdsim.fit.preparation.measurement_of``.
     experiment : what was measured; None for GGG 444 with Cu Kα1, unless the file says otherwise.
@@ -128,8 +132,10 @@ def fit(
         scale=scale,
         background=background,
         priors=dict(prior or {}),
+        defects=defects,
     )
     points = {"mask": mask, "both_sides": both_sides, "exclude": exclude, "tolerance": tolerance, "find_noise": True}
+    points["kalpha2"] = kalpha2
     posing = {"unknowns": unknowns, **points, "experiment": experiment}
     fitting: Keywords = {"budget": budget, "effort": effort, "seed": seed, "chains": chains}
     fitting |= {"likelihood": tuple(likelihood), "profile": profile, "spline": spline}
@@ -205,7 +211,7 @@ def fit_sample(
     exponent = min(max(DAMAGE_EXPONENT, low), high)
 
     def problem_of(q: float) -> Problem:
-        return joint_problem(sample.entries, ranges, damage_exponent=q, priors=priors)
+        return joint_problem(sample.entries, ranges, damage_exponent=q, priors=priors, defects=sample.defects)
 
     given = problem_of(exponent)
     begun += _compile(given)
@@ -224,7 +230,7 @@ def fit_sample(
             fit, derived=(*fit.derived, estimate), settings=fit.settings | {"damage_exponent": estimate.value}
         )
         exponent = estimate.value
-    fit = foretold(fit, fitted_space(fit.settings), sample.entries, exponent)
+    fit = foretold(fit, given, sample.entries, exponent)
     return replace(fit, seconds=time.perf_counter() - begun, notes=(*fit.notes, *without))
 
 

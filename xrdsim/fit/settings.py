@@ -4,19 +4,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from xrdsim.errors import ParameterError, unreadable
+from xrdsim.experiment.defects import Defects
 from xrdsim.experiment.instrument import GAUSSIAN, ZERO, Instrument
 from xrdsim.experiment.notation import light
 from xrdsim.experiment.reflection import Reflection
 from xrdsim.fit.measurement import Measurement
 from xrdsim.fit.problem import Problem
 from xrdsim.fit.result import CurveFit, Verdict
+from xrdsim.fit.unknowns import UnknownDefects
 from xrdsim.limits import Json, read_json
 from xrdsim.profiles.space import ParameterSpace, profile_of
 
 _LIMITS = (ZERO.name, *GAUSSIAN.names)
 PLAIN = (*_LIMITS, "scale", "background", "priors", "per_count", "offset", "mask", "both_sides", "tolerance")
 """Settings that are taken as they stand; beside them ``exclude``, ``space``, ``convention``, ``reflection``,
-``instrument`` and the ``limits`` of its further parameters."""
+``instrument``, the ``limits`` of its further parameters, its ``kalpha2`` and ``defects``."""
 
 
 def settings_of(path: str | Path) -> Json:
@@ -50,8 +52,13 @@ def settings_of(path: str | Path) -> Json:
             found["priors"] = {name: (float(mean), float(std)) for name, (mean, std) in found["priors"].items()}
         if "excluded" in settings:
             found["exclude"] = tuple((float(low), float(high)) for low, high in settings["excluded"])
+        if "fixed_defects" in settings:
+            start, fixed = Defects.from_dict(settings["defects"], str(path)), tuple(settings["fixed_defects"])
+            found["defects"] = UnknownDefects(start=start, fixed=fixed)
         if "instrument" in settings:
             found["instrument"] = Instrument.from_dict(settings["instrument"])
+            doublet = found["instrument"].doublet
+            found |= {} if doublet is None else {"kalpha2": doublet.ratio}
         if "limits" in settings:
             found["limits"] = {name: (float(low), float(high)) for name, (low, high) in settings["limits"].items()}
         if "ranges" in settings:
@@ -86,6 +93,7 @@ def assumed(curves: Sequence[CurveFit]) -> str:
 def taken_for_granted(measured: Measurement) -> str:
     """Reflection, radiation, instrument and damage of a curve, for a sentence."""
     reflection, instrument = measured.experiment.reflection, measured.instrument
+    over = ", a background that is linear in the angle" if measured.sloping else ""
     limits = []
     for parameter, (low, high) in zip(instrument.parameters, measured.limits, strict=True):
         unit = "″" if parameter.unit == "arcsec" else ""
@@ -93,9 +101,12 @@ def taken_for_granted(measured: Measurement) -> str:
         limits.append(f"{parameter.label} {span}")
     leaning = f", miscut by {reflection.miscut:g}°" if reflection.miscut else ""
     behind = f" of {', '.join(limits)}" if limits else ""
+    beside = "" if instrument.doublet is None else f" with {instrument.doublet.ratio:g} times as much Kα₂"
+    loops = ", with dislocation loops" if measured.experiment.defects else ""
+    damage = "with" if measured.simulator.space.damage else "without"
     return (
-        f"{reflection.title}{leaning}, {light(reflection.wavelength)}, a {instrument.name} instrument{behind}, "
-        f"{'with' if measured.simulator.space.damage else 'without'} lattice damage"
+        f"{reflection.title}{leaning}, {light(reflection.wavelength)}{beside}, a {instrument.name} instrument{behind}"
+        f"{over}, {damage} lattice damage{loops}"
     )
 
 
@@ -112,6 +123,8 @@ def settings_to_dict(given: Problem) -> Json:
         "ties": dict(space.ties),
         **_experiment(first),
     }
+    if given.defects is not None:
+        settings["fixed_defects"] = list(given.defects.fixed)
     further = [_limits(each) | _points(each) | _experiment(each) for each in others]
     return settings | ({"others": further} if further else {})
 
@@ -120,7 +133,8 @@ def _limits(measured: Measurement) -> Json:
     names = zip(measured.names, (measured.zero, *measured.limits), strict=True)
     limits = {name: list(limits) for name, limits in names}
     usual = {name: limits.pop(name, None) for name in _LIMITS}
-    fixed = {"scale": measured.scale, "background": measured.background}
+    ground = "linear" if measured.sloping else None
+    fixed = {"scale": measured.scale, "background": ground if measured.background is None else measured.background}
     return usual | fixed | {"instrument": measured.instrument.to_dict(), "limits": limits}
 
 

@@ -1,9 +1,10 @@
 """What is unknown in a fit, who owns it, and where it lies in the vectors and matrices of the fit.
 
 A vector of *coordinates* holds the coordinates of the profile in the unit cube (``ParameterSpace.from_unit``), then of
-each measurement its zero and the parameters of its instrument:
+each measurement its zero and the parameters of its instrument, then what all share beside the profile, the logarithms
+of densities n [1/cm³] and radii R [Å] of dislocation loops:
 
-    x = [unit cube | zero, instrument of the first | zero, instrument of the second | …]
+    x = [unit cube | zero, instrument of the first | zero, instrument of the second | … | ln n, ln R, …]
 
 In a vector of *values* the profile's parameters themselves stand in the place of the cube. The intensity is linear in
 scale and background, which are solved for; the matrix of the scoring step has their rows behind the coordinates:
@@ -14,13 +15,16 @@ scale and background, which are solved for; the matrix of the scoring step has t
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from functools import cached_property
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xrdsim.errors import ParameterError
+from xrdsim.experiment.defects import MOST_DENSE, USUAL, WIDEST, Defects, read_fitted
 from xrdsim.experiment.instrument import ZERO, Instrument
 from xrdsim.forward.model import LIMITS
 from xrdsim.profiles.space import ParameterSpace
@@ -32,9 +36,42 @@ Limits = tuple[float, float]
 LINEAR = ("scale", "background")
 """In which the intensity is linear."""
 
+END = "background_end"
+"""The background at the last angle of a curve where it is linear; ``background`` is that at the first one then."""
+
 INTENSITY = "intensity"
 """Unit of these, that of the file."""
 
+
+class Background(StrEnum):
+    """Shapes of a background: the same at all angles, linear in the angle, or as the curve says."""
+
+    CONSTANT = "constant"
+    LINEAR = "linear"
+    AUTO = "auto"
+
+
+def background_of(given: float | str | None) -> tuple[float | None, Background]:
+    """The value at which a background is fixed, or None, and its shape; of nothing a constant one.
+
+    Raises
+    ------
+    ParameterError
+        A text that is no shape.
+    """
+    if given is None or isinstance(given, int | float):
+        return given, Background.CONSTANT
+    try:
+        return None, Background(given)
+    except ValueError:
+        raise ParameterError(f"background {given!r} is unknown; choose {', '.join(Background)}, or a value") from None
+
+
+SHARED = -1
+"""Owner of what belongs to all measurements and not to the profile."""
+
+_LOG_PRIOR = {"density": 2.3, "radius": 1.0}  # standard deviations of ln n and ln R about the values to begin with
+_LOG_ROOM = {"density": 8.0, "radius": 3.0}  # by which they may be away from these
 _FAR = 10.0  # widths of a prior, or of the range, that its mean may be away from the range
 
 
@@ -46,7 +83,7 @@ class Unknown:
     ----------
     name, unit : those of the tables; what belongs to a second measurement has _2 behind its name.
     low, high : its limits; equal ones fix it.
-    owner : the number of the measurement whose it is, from 0; None of the profile.
+    owner : the number of the measurement whose it is, from 0; None of the profile, SHARED of all measurements.
     prior : mean and standard deviation of a normal distribution, or None.
     kind : that of the profile's table.
     tied_to : the parameter whose value it takes.
@@ -90,6 +127,94 @@ class Unknown:
         """Whether it is fitted: neither fixed nor tied."""
         return not (self.fixed or self.tied_to)
 
+    @property
+    def linear(self) -> bool:
+        """Whether the intensity is linear in it."""
+        return self.unit == INTENSITY
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnknownDefects:
+    """Dislocation loops of a sample whose densities and radii are unknown.
+
+    Their logarithms are the unknowns, with normal priors about those to begin with: a factor of 10 of a density and of
+    2.7 of a radius is one standard deviation.
+
+    Parameters
+    ----------
+    start : densities and radii to begin with, and what else describes the loops.
+    fixed : which of ``start.names`` stay as they are.
+
+    Raises
+    ------
+    ParameterError
+        No loops, or a name that they do not have.
+    """
+
+    start: Defects
+    fixed: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.start.loops:
+            raise ParameterError("defects: there are no loops to fit; give those of the layer or of the substrate")
+        for name in self.fixed:
+            if name not in self.start.names:
+                raise ParameterError(f"defects: there is no {name}; choose among {', '.join(self.start.names)}")
+        for name, value in zip(self.start.names, self.start.values, strict=True):
+            if value <= 0.0:
+                raise ParameterError(f"defects: the {name} must be positive to be fitted")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the unknowns, (d,): ln_density_layer, ln_radius_layer, …, ln_radius_substrate2."""
+        plain = (name.removesuffix(" 1").replace(" of ", "_").replace(" ", "") for name in self.start.names)
+        return tuple(f"ln_{name}" for name in plain)
+
+    @property
+    def values(self) -> list[float]:
+        """Logarithms to begin with, (d,)."""
+        return [math.log(value) for value in self.start.values]
+
+    @property
+    def unknowns(self) -> tuple[Unknown, ...]:
+        """Those of the coordinates, (d,)."""
+        made = []
+        for name, each, value in zip(self.names, self.start.names, self.values, strict=True):
+            room = 0.0 if each in self.fixed else _LOG_ROOM[each.split()[0]]
+            least, most = (0.0, math.log(MOST_DENSE)) if each.startswith("density") else (0.0, math.log(WIDEST))
+            made.append(Unknown(name, "1", max(value - room, least), min(value + room, most), owner=SHARED))
+        return tuple(made)
+
+    @property
+    def priors(self) -> dict[str, tuple[float, float]]:
+        """Means and standard deviations of those that are fitted."""
+        all_of = zip(self.names, self.start.names, self.values, strict=True)
+        return {name: (value, _LOG_PRIOR[each.split()[0]]) for name, each, value in all_of if each not in self.fixed}
+
+    @classmethod
+    def of(cls, named: "str | Path | UnknownDefects") -> "UnknownDefects":
+        """Themselves, the usual ones of this name, or those of a file for ``xrdsim.experiment.defects.read_fitted``.
+
+        Raises
+        ------
+        ParameterError
+            Neither a name nor a file, or a file that cannot be read.
+        """
+        if isinstance(named, UnknownDefects):
+            return named
+        if str(named) in USUAL:
+            return cls(start=USUAL[str(named)])
+        if not Path(named).is_file():
+            raise ParameterError(f"defects {str(named)!r} are neither a file nor one of {', '.join(USUAL)}")
+        start, fixed = read_fitted(named)
+        return cls(start=start, fixed=fixed)
+
+    def at(self, values: Sequence[float], *hold: str) -> "UnknownDefects":
+        """The same beginning with other logarithms (d,), and with some unknowns fixed."""
+        held = [each for name, each in zip(self.names, self.start.names, strict=True) if name in hold]
+        start = self.start.with_values([math.exp(value) for value in values])
+        return UnknownDefects(start=start, fixed=tuple(dict.fromkeys((*self.fixed, *held))))
+
 
 def profile_unknowns(space: ParameterSpace) -> tuple[Unknown, ...]:
     """The unknowns of a profile, in the order of its columns."""
@@ -108,6 +233,7 @@ def measurement_unknowns(
     scale: float | None,
     background: float | None,
     number: int = 0,
+    sloping: bool = False,
 ) -> tuple[Unknown, ...]:
     """The unknowns of a measurement: zero and the instrument's parameters, then scale and background.
 
@@ -117,6 +243,7 @@ def measurement_unknowns(
     zero : limits [arcsec].
     scale, background : None, or the value at which it is fixed.
     number : of the measurement, from 0.
+    sloping : whether the background is linear in the angle.
 
     Raises
     ------
@@ -134,6 +261,8 @@ def measurement_unknowns(
             raise ParameterError(f"{name} = {value:g} must be a number within {least:g} … {most:g}")
         low, high = (0.0, math.inf) if value is None else (value, value)
         unknowns.append(Unknown(name + suffix, INTENSITY, low, high, owner=number))
+    if sloping:
+        unknowns.append(Unknown(END + suffix, INTENSITY, 0.0, math.inf, owner=number))
     return tuple(unknowns)
 
 
@@ -147,6 +276,7 @@ class Layout:
     linear : (l,) scale and background of each measurement.
     profile : where the profile lies in coordinates and values.
     instruments : the same of zero and instrument of each measurement.
+    shared : the same of what all measurements share.
     scales : where scale and background of each measurement lie among those of all, (m, l).
     """
 
@@ -154,6 +284,7 @@ class Layout:
     linear: tuple[Unknown, ...]
     profile: slice
     instruments: tuple[slice, ...]
+    shared: slice
     scales: tuple[slice, ...]
 
     @classmethod
@@ -162,28 +293,32 @@ class Layout:
         profile: tuple[Unknown, ...],
         measurements: Sequence[tuple[Unknown, ...]],
         priors: Mapping[str, tuple[float, float]],
+        shared: tuple[Unknown, ...] = (),
     ) -> "Layout":
-        """Of the unknowns of a profile and of each measurement, and (mean, standard deviation) of any of them.
+        """Of the unknowns of a profile, of each measurement and of all, and (mean, standard deviation) of any of them.
 
         Raises
         ------
         ParameterError
             A prior of what is not fitted, or without meaning.
         """
-        count = len(LINEAR)
-        unknowns = [*profile, *(each for measured in measurements for each in measured[:-count])]
+        coordinates = [[each for each in measured if not each.linear] for measured in measurements]
+        linear = [[each for each in measured if each.linear] for measured in measurements]
+        unknowns = [*profile, *(each for some in coordinates for each in some), *shared]
         names = [each.name for each in unknowns]
         for name, prior in priors.items():
             if name not in names:
                 raise ParameterError(f"there is no prior of {name}; choose among {', '.join(names)}")
             unknowns[names.index(name)] = replace(unknowns[names.index(name)], prior=prior)
-        ends = np.cumsum([len(profile), *(len(measured) - count for measured in measurements)]).tolist()
+        ends = np.cumsum([len(profile), *map(len, coordinates)]).tolist()
+        of_scales = np.cumsum([0, *map(len, linear)]).tolist()
         return cls(
             unknowns=tuple(unknowns),
-            linear=tuple(each for measured in measurements for each in measured[-count:]),
+            linear=tuple(each for some in linear for each in some),
             profile=slice(0, len(profile)),
             instruments=tuple(slice(first, last) for first, last in pairwise(ends)),
-            scales=tuple(slice(count * i, count * (i + 1)) for i in range(len(measurements))),
+            shared=slice(ends[-1], ends[-1] + len(shared)),
+            scales=tuple(slice(first, last) for first, last in pairwise(of_scales)),
         )
 
     def __len__(self) -> int:
@@ -225,12 +360,18 @@ class Layout:
         return np.append(self.free, [each.free for each in self.linear])
 
     @cached_property
+    def own(self) -> tuple[NDArray[np.int64], ...]:
+        """Where in coordinates and values that lies which a measurement needs beside the profile."""
+        rows = np.arange(len(self))
+        return tuple(np.concatenate([rows[own], rows[self.shared]]) for own in self.instruments)
+
+    @cached_property
     def rows(self) -> tuple[NDArray[np.int64], ...]:
-        """Rows of the scoring matrix that each measurement has a part in: profile, instrument, scale, background."""
+        """Rows of the scoring matrix that each measurement has a part in: profile, own, scale, background."""
         rows = np.arange(len(self.unknowns) + len(self.linear))
         return tuple(
-            np.concatenate([rows[self.profile], rows[own], rows[len(self) :][linear]])
-            for own, linear in zip(self.instruments, self.scales, strict=True)
+            np.concatenate([rows[self.profile], own, rows[len(self) :][linear]])
+            for own, linear in zip(self.own, self.scales, strict=True)
         )
 
 

@@ -1,6 +1,5 @@
 """From an experiment and its angles to what the kernels need, prepared once for samples that are simulated alike."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,7 +12,7 @@ from xrdsim.errors import ParameterError
 from xrdsim.experiment.reflection import Reflection
 from xrdsim.experiment.scan import Scan
 from xrdsim.experiment.setup import Convention, Experiment
-from xrdsim.forward.diffuse.beams import exponents
+from xrdsim.forward.diffuse.beams import weakened
 from xrdsim.forward.optics import Amplitudes, amplitudes, coupling, optics, over_weaker
 from xrdsim.kernels import batch
 from xrdsim.kernels.convolve import Nodes
@@ -108,7 +107,7 @@ def prepare(
         single=precision == "single",
     )
     if experiment.defects is not None:
-        e = math.exp(-exponents(experiment.defects, reflection)[1])
+        e = weakened(experiment.defects, reflection)
         prepared = over_weaker(
             prepared,
             _amplitudes_at(grid or scan, b"" if cluster is None else cluster.tobytes(), reflection, convention),

@@ -89,6 +89,12 @@ class Simulator:
         experiment = self.experiment.within(rtol_dex)
         return self if experiment is self.experiment else replace(self, experiment=experiment)
 
+    def among(self, values: list[float]) -> "Simulator":
+        """The same with other densities and radii of the loops, in the order of ``Defects.names``."""
+        experiment = self.experiment
+        assert experiment.defects is not None
+        return replace(self, experiment=replace(experiment, defects=experiment.defects.with_values(values)))
+
     def curves(self, rows: Array, seen: Seen) -> tuple[Array, Array]:
         """Reflectivity and measured intensity, (n, angle) each, of rows (n, p)."""
         if self.device == "cuda":

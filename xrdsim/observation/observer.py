@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from xrdsim.experiment.instrument import GAUSSIAN, Family, Instrument
+from xrdsim.experiment.instrument import GAUSSIAN, Instrument
 from xrdsim.experiment.reflection import stretch
 from xrdsim.experiment.scan import Scan
 from xrdsim.forward.simulator import Seen, Simulator
@@ -78,13 +78,18 @@ class Observer:
         return replace(self, simulator=replace(self.simulator, scan=scan))
 
     def curves(self, rows: Array, own: Array) -> Array:
-        """Unscaled intensity (n, angle) of rows (n, p) with zero and the instrument's parameters (n, 1 + q)."""
+        """Unscaled intensity (n, angle) of rows (n, p) with zero and the instrument's parameters (n, 1 + q).
+
+        Behind these may stand ln n and ln R of the loops of the simulator's defects, in the order of ``Defects.names``,
+        n in 1/cm³ and R in Å; without them its defects are as they are.
+        """
+        own, loops = self._apart(own)
         core = core_of(self.instrument, own[:, 1:])
         seen = Seen.unscaled(core, own[:, 0])
-        if self.instrument.family is Family.GAUSSIAN:
-            return self.simulator.curves(rows, seen)[1]
+        if self.instrument.plain:
+            return _curves(self.simulator, rows, seen, loops)
         grid = self.grid(float(core.min()))
-        smooth = replace(self.simulator, scan=grid.scan).curves(rows, seen)[1]
+        smooth = _curves(replace(self.simulator, scan=grid.scan), rows, seen, loops)
         out = np.empty((len(rows), grid.points))
         for some in parts(len(rows)):
             factor, _ = multiplier(self.instrument, own[some, 1:], grid.scan.step, grid.length)
@@ -92,26 +97,34 @@ class Observer:
         return out
 
     def linearize(self, rows: Array, own: Array) -> tuple[Array, Array]:
-        """The same, and its derivatives (n, p + 1 + q, angle) over parameters, zero and instrument."""
+        """The same, and its derivatives (n, p + 1 + q, angle) over parameters, zero and instrument.
+
+        Where loops are given, those over their logarithms are behind them.
+        """
+        own, loops = self._apart(own)
         core = core_of(self.instrument, own[:, 1:])
         seen, size = Seen.unscaled(core, own[:, 0]), rows.shape[1]
-        plain = self.instrument.family is Family.GAUSSIAN
         names = ("zero", "fwhm") if self.instrument.family in WITH_CORE else ("zero",)
-        if plain:
-            _, intensity, slope = self.simulator.linearize(rows, seen, names)
-            return intensity, slope
+        if self.instrument.plain:
+            return _linearized(self.simulator, rows, seen, names, loops)
         grid = self.grid(float(core.min()))
-        _, smooth, slope = replace(self.simulator, scan=grid.scan).linearize(rows, seen, names)
+        smooth, slope = _linearized(replace(self.simulator, scan=grid.scan), rows, seen, names, loops)
         intensity = np.empty((len(rows), grid.points))
-        out = np.empty((len(rows), size + own.shape[1], grid.points))
-        with_core = len(names) == 2
+        extra = loops.shape[1]
+        out = np.empty((len(rows), size + own.shape[1] + extra, grid.points))
+        with_core, first = len(names) == 2, slope.shape[1] - extra
         for some in parts(len(rows)):
             factor, change = multiplier(self.instrument, own[some, 1:], grid.scan.step, grid.length)
             curve = _forward(smooth[some], grid)
             intensity[some] = _back(factor * curve, grid)
-            out[some, : slope.shape[1]] = _back(factor[:, None] * _forward(slope[some], grid), grid)
-            out[some, slope.shape[1] :] = _back(change[:, with_core:] * curve[:, None], grid)
+            seen_slope = _back(factor[:, None] * _forward(slope[some], grid), grid)
+            out[some, :first], out[some, out.shape[1] - extra :] = seen_slope[:, :first], seen_slope[:, first:]
+            out[some, first : out.shape[1] - extra] = _back(change[:, with_core:] * curve[:, None], grid)
         return intensity, out
+
+    def _apart(self, own: Array) -> tuple[Array, Array]:
+        """Zero and the instrument's parameters, and what is given of loops."""
+        return np.split(own, [1 + len(self.instrument.parameters)], axis=1)  # type: ignore[return-value]
 
     def grid(self, narrowest: float) -> Grid:
         """The extended scan for cores not narrower than one [arcsec]; NaN is that of a place that is none."""
@@ -120,12 +133,37 @@ class Observer:
         fine = _FOR_CORE if self.instrument.family in WITH_CORE else _FOR_PART
         stride = max(1, math.ceil(fine * scan.step / core - 1e-9))
         step, margin = scan.step / stride, MARGIN * far
+        if self.instrument.doublet is not None:
+            margin += self.instrument.doublet.shift
         below = margin + max(scan.start, 0.0)  # to beyond the peak
         above = margin + max(-scan.last, 0.0)
         first = math.ceil(below / step)
         count = first + (scan.points - 1) * stride + 1 + math.ceil(above / step)
         length = fft.next_fast_len(count + math.ceil(REACH * far / step), real=True)
         return Grid(Scan(scan.start - first * step, step, count), first, stride, scan.points, length)
+
+
+def _curves(simulator: Simulator, rows: Array, seen: Seen, loops: Array) -> Array:
+    """Intensity (n, angle) of rows with loops (n, d) of their own."""
+    if not loops.shape[1]:
+        return simulator.curves(rows, seen)[1]
+    each = ((simulator.among(np.exp(one).tolist()), slice(i, i + 1)) for i, one in enumerate(loops))
+    return np.concatenate([one.curves(rows[some], seen.of(some))[1] for one, some in each])
+
+
+def _linearized(
+    simulator: Simulator, rows: Array, seen: Seen, names: tuple[str, ...], loops: Array
+) -> tuple[Array, Array]:
+    """The same and derivatives, the last of them over the logarithms of the loops."""
+    if not loops.shape[1]:
+        return simulator.linearize(rows, seen, names)[1:]
+    intensities, slopes = [], []
+    for i, values in enumerate(np.exp(loops)):
+        some = slice(i, i + 1)
+        found = simulator.among(values.tolist()).linearize_defects(rows[some], seen.of(some), names)
+        intensities.append(found[1])
+        slopes.append(np.concatenate([found[2], found[3] * values[:, None]], axis=1))
+    return np.concatenate(intensities), np.concatenate(slopes)
 
 
 def parts(n: int) -> list[slice]:

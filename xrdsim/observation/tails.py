@@ -10,6 +10,8 @@ a quarter of their width, narrow enough that T̂ = K̂/Ĝ_c stays moderate where
 
 A discrete transform repeats a function with the period P of its grid. The repetitions of a Lorentzian are long, and are
 taken out again: what is left is a Lorentzian cut off at ±P/2.
+
+A doublet is a factor more, D̂(ν) = 1 + r·exp(2πiνδ), of the transform and of its derivatives.
 """
 
 import math
@@ -64,8 +66,20 @@ def multiplier(instrument: Instrument, own: Array, step: float, length: int) -> 
     own : (m, q) its parameters.
     step, length : of the grid, [arcsec] and points.
     """
+    value, slope = _of_shape(instrument, own, step, length)
+    if instrument.doublet is None:
+        return value, slope
+    turn = 2j * math.pi * instrument.doublet.shift * np.fft.rfftfreq(length, step)
+    both = 1.0 + instrument.doublet.ratio * np.exp(turn)
+    return value * both, slope * both
+
+
+def _of_shape(instrument: Instrument, own: Array, step: float, length: int) -> tuple[Complex, Complex]:
+    """The same of one line alone."""
     nu = np.fft.rfftfreq(length, step)
     family, slope = instrument.family, np.zeros((len(own), own.shape[1], len(nu)), dtype=np.complex128)
+    if family is Family.GAUSSIAN:
+        return np.ones((len(own), len(nu)), dtype=np.complex128), slope
     if family is Family.VOIGT:
         value, slope[:, 1] = _lorentz(own[:, 1:2], step, length)
         return value, slope

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from xrdsim.experiment.instrument import Family
 from xrdsim.forward import tensors
 from xrdsim.forward.simulator import Seen
 from xrdsim.observation.observer import ENDS, Observer, parts
@@ -23,7 +22,7 @@ def curves(observer: Observer, rows: NDArray[np.float64], own: NDArray[np.float6
     """Unscaled intensity (n, angle), in double precision, of rows (n, p) with zero and the instrument's parameters."""
     core = core_of(observer.instrument, own[:, 1:])
     seen = Seen.unscaled(core, own[:, 0])
-    if observer.instrument.family is Family.GAUSSIAN:
+    if observer.instrument.plain:
         return tensors.intensity(observer.simulator, rows, seen, "float64")
     import torch
 

@@ -20,12 +20,14 @@ from xrdsim.errors import ParameterError
 from xrdsim.experiment.instrument import Instrument
 from xrdsim.experiment.reflection import stretch
 from xrdsim.fit.freeform.starts import changed, mirrored, nearly_projected, perturbed, projected, shapes
+from xrdsim.fit.measurement import Measurement
 from xrdsim.fit.problem import Problem
 from xrdsim.fit.refinement import Refined, refine
 from xrdsim.fit.result import Fit
 from xrdsim.fit.search import acceptable
-from xrdsim.fit.unknowns import Array
+from xrdsim.fit.unknowns import Array, Background
 from xrdsim.forward.derived import depth_end, strain_profile
+from xrdsim.limits import Json
 from xrdsim.profiles.damage import DAMAGE, KAPPA, P
 from xrdsim.profiles.space import LARGEST, MOST_STRAIN
 from xrdsim.profiles.spline import DEPTH, FEWEST, End, spline, spline_space
@@ -34,7 +36,8 @@ EXPLORED = 15
 """Coefficients while shapes are looked for."""
 
 _BEYOND = 1.08  # of the depth that was found before, where a spline with a smooth end begins to look for its own
-_DEEPER, _SHALLOWER = 1.4, 0.5  # of it, within which L is looked for
+_DEEPER, _SHALLOWER = 1.4, 0.5  # of it, within which L is looked for in any case
+_USUAL = (500.0, 8000.0)  # Å: the least range of L, for two Gaussians that do not describe a curve may end anywhere
 _STRONGER = 2.0  # of the largest strain, up to which coefficients go
 _NEAR = (0.04, 0.08, 0.12, 0.2)  # sizes of perturbations of a profile and of its mirror image
 _SHAPES, _TRIED = 500, 8  # shapes of other families that are compared, and refined, for each depth
@@ -85,7 +88,7 @@ class Before:
     given : its problem, with the instruments and tolerances that were found.
     depth, strain, end : the profile (d,) at depths [Å], and where it ends.
     damage : kappa and p, where it has them.
-    own : zero and instrument of each measurement in turn.
+    own : zero and instrument of each measurement in turn, then what all share.
     priors : (mean, standard deviation) of unknowns by name.
     """
 
@@ -101,10 +104,7 @@ class Before:
     def of(cls, given: Problem, first: Fit) -> "Before":
         """Of a problem and its fit."""
         settings = (first.settings, *first.settings.get("others", ()))
-        measured = tuple(
-            each.behind(Instrument.from_dict(told["instrument"])).tolerating(told["tolerance"])
-            for each, told in zip(given.measurements, settings, strict=True)
-        )
+        measured = tuple(_as_found(each, told) for each, told in zip(given.measurements, settings, strict=True))
         params = np.array([first.minima[0].values])
         end = float(depth_end(params, space=given.space)[0])
         depth = np.linspace(0.0, 1.5 * end, _DEPTHS)
@@ -112,6 +112,12 @@ class Before:
         own = np.array(list(first.minima[0].instrument.values()))
         bare = replace(given, measurements=measured, priors={})
         return cls(bare, depth, strain, end, params[0, -2:], own, dict(given.priors))
+
+
+def _as_found(measured: Measurement, told: Json) -> Measurement:
+    """A measurement with the instrument, the background and the tolerance of the settings of a fit."""
+    ground = Background.LINEAR if told["background"] == Background.LINEAR else measured.ground
+    return measured.behind(Instrument.from_dict(told["instrument"])).over(ground).tolerating(told["tolerance"])
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +132,7 @@ class Explored:
 def problem_of(before: Before, choice: Freeform, number: int) -> Problem:
     """That of a spline of so many coefficients, for the same measurements."""
     most = min(MOST_STRAIN, _STRONGER * float(before.strain.max()))
-    ends = _SHALLOWER * before.end, _DEEPER * before.end
+    ends = min(_SHALLOWER * before.end, _USUAL[0]), max(_DEEPER * before.end, _USUAL[1])
     if choice.depth is not None:
         ends = choice.depth, choice.depth
     space, old = (
@@ -140,7 +146,7 @@ def problem_of(before: Before, choice: Freeform, number: int) -> Problem:
     measured = tuple(
         replace(each, simulator=replace(each.simulator, space=space)) for each in before.given.measurements
     )
-    given = Problem(space, measured)
+    given = Problem(space, measured, defects=before.given.defects)
     priors = {name: prior for name, prior in before.priors.items() if name in given.layout.names}
     return replace(given, priors=priors)
 

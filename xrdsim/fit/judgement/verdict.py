@@ -8,11 +8,12 @@ import numpy as np
 
 from xrdsim.curves.curve import DEFAULT_STEP
 from xrdsim.experiment.reflection import strain_to_angle, stretch
+from xrdsim.fit.judgement.estimate import Estimate
 from xrdsim.fit.judgement.points import aside_of, points_of
 from xrdsim.fit.judgement.residuals import rest_of, structure_of
 from xrdsim.fit.measurement import Measurement, Scoring
 from xrdsim.fit.problem import Problem
-from xrdsim.fit.result import CurveFit, Estimate, Verdict
+from xrdsim.fit.result import CurveFit, Verdict
 from xrdsim.fit.search import acceptable
 from xrdsim.fit.settings import taken_for_granted
 from xrdsim.fit.unknowns import Array, Unknown
@@ -119,7 +120,7 @@ def described(
 _NEXT = {
     Verdict.ROUGH: (
         "The model lacks something there, or a better minimum was not found: look at the residuals, try another "
-        "--seed, more --effort, --damage or another --instrument; take the intervals for too narrow."
+        "--seed, more --effort, --damage, --defects or another --instrument; take the intervals for too narrow."
     ),
     Verdict.NOT_DESCRIBED: (
         "The model does not describe the curve, or a better minimum was not found: check crystal, reflection, surface, "
@@ -261,7 +262,7 @@ def compare(given: Problem, values: Array, linear: Array, freedom: float, chi2: 
     expected = given.expected(values, linear, FINAL)
     largest = float(largest_strain(values[:, given.layout.profile], given.space.profile)[0])
     for i, each in enumerate(given.measurements):
-        own, scales = given.layout.instruments[i], given.layout.scales[i]
+        own, scales = given.layout.own[i], given.layout.scales[i]
         mu = expected[i]
         away = each.difference(mu[0])
         share = freedom * len(each) / len(given)

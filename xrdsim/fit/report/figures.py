@@ -50,13 +50,12 @@ def likelihood_figure(fit: Fit, path: str | Path) -> Path:
     OutputError
         The file cannot be written, or its suffix is unknown.
     """
-    estimates = {each.name: each for each in (*fit.parameters, *fit.measurement)}
     count = len(fit.likelihoods)
     columns = min(count, 3)
     drawn = Figure(figsize=(4.2 * columns, 3.2 * -(-count // columns)), layout="constrained")
     limit = float(chdtri(1, 1.0 - fit.uncertainty["level"]))
     for i, each in enumerate(fit.likelihoods):
-        axes, at = drawn.add_subplot(-(-count // columns), columns, i + 1), estimates[each.name]
+        axes, at = drawn.add_subplot(-(-count // columns), columns, i + 1), fit[each.name]
         shown = np.isfinite(each.rise)
         axes.plot(scale(at) * each.values[shown], each.rise[shown], "o-", ms=3, color=MODEL)
         axes.axhline(limit, color=MEASURED, lw=0.8)

@@ -193,9 +193,11 @@ def _seen(fit: Fit, minimum: Minimum) -> Array:
     experiment = Experiment.from_dict(fit.settings).within(_ROUGH)
     instrument = Instrument.from_dict(fit.settings["instrument"])
     observer = Observer(Simulator(experiment, DEFAULT_SCAN, _space(fit)), instrument)
-    own = np.array([list(minimum.instrument.values())[: 1 + len(instrument.parameters)]])  # of the first measurement
+    every = list(minimum.instrument.values())  # those of the first measurement, and of loops
+    own = np.array([every[: 1 + len(instrument.parameters)] + every[len(every) - len(fit.defects) :]])
     curve = everywhere(observer, fit.angle, np.array([minimum.values]), own)
-    columns = np.column_stack([curve, np.ones_like(curve)])
+    columns = np.column_stack([curve, np.ones_like(curve), fit.angle])
+    columns = columns if fit.settings["background"] == "linear" else columns[:, :2]
     used = fit.used
     near = np.linalg.lstsq(columns[used] / fit.model[used, None], np.ones(used.sum()))[0]
     return np.asarray(np.maximum(columns @ near, 1e-3 * fit.model.min()))

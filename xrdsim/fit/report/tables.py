@@ -9,7 +9,8 @@ from typing import Any
 
 from xrdsim.experiment.instrument import INSTRUMENTS, ZERO
 from xrdsim.files import replacing
-from xrdsim.fit.result import CurveFit, Estimate, Fit, Verdict
+from xrdsim.fit.judgement.estimate import Estimate
+from xrdsim.fit.result import CurveFit, Fit, Verdict
 
 Row = tuple[str, ...]
 
@@ -26,7 +27,7 @@ _MISFITS = ("reduced χ²", "mean |log₁₀|", "RMS of log₁₀")
 def table(fit: Fit) -> tuple[Row, list[Row]]:
     """Columns and rows: value, standard deviation, interval and remark of all that was fitted."""
     columns = ("parameter", "value", "± std", f"{100.0 * fit.uncertainty.get('level', 0.9):.0f} % interval", "remark")
-    return columns, [_line(each) for each in (*fit.parameters, *fit.derived, *fit.measurement)]
+    return columns, [_line(each) for each in (*fit.parameters, *fit.derived, *fit.defects, *fit.measurement)]
 
 
 def taken_for(fit: Fit, named: bool = False) -> list[str]:
@@ -77,10 +78,9 @@ def minima_table(fit: Fit) -> tuple[Row, list[Row]]:
 
 def likelihood_rows(fit: Fit) -> tuple[Row, list[Row]]:
     """Columns and rows: intervals from the profile likelihoods beside those of the table."""
-    estimates = {each.name: each for each in (*fit.parameters, *fit.measurement)}
     rows: list[Row] = []
     for each in fit.likelihoods:
-        at = estimates[each.name]
+        at = fit[each.name]
         ends = (each.low, each.high, at.low, at.high)
         low, high, other_low, other_high = (rounded(scale(at) * end, scale(at) * at.std)[0] for end in ends)
         found = "a better minimum lies there: give more --effort" if each.better > 1.0 else ""
@@ -145,7 +145,7 @@ def write_series(fits: Sequence[Fit], path: str | Path) -> Path:
     OutputError
         The file cannot be written.
     """
-    every = _union(fits) | {each.name: each for fit in fits for each in (*fit.derived, *fit.measurement)}
+    every = _union(fits) | {each.name: each for fit in fits for each in (*fit.derived, *fit.defects, *fit.measurement)}
     units = {name: {"1": "", "intensity": ""}.get(each.unit, f" [{each.unit}]") for name, each in every.items()}
     columns = [f"{name}{what}{units[name]}" for name in every for what in ("", "_std", "_low", "_high")]
     header = ["file", "verdict", "reduced_chi2", "mean_abs_log10", *columns, "not_determined", "seconds"]
@@ -153,7 +153,7 @@ def write_series(fits: Sequence[Fit], path: str | Path) -> Path:
         writer = csv.writer(file)
         writer.writerow(header)
         for fit in fits:
-            found = {each.name: each for each in (*fit.parameters, *fit.derived, *fit.measurement)}
+            found = {each.name: each for each in (*fit.parameters, *fit.derived, *fit.defects, *fit.measurement)}
             numbers: list[Any] = []
             for name in every:
                 at = found.get(name)
@@ -194,6 +194,11 @@ _WORDS = {each.name: each.label for each in (ZERO, *_shapes)} | {
     "damage_exponent": "exponent of the damage",
     "integrated_strain": "∫ε dz",
     "depth_of_layer": "depth of the layer",
+    "background_end": "background at the end",
+    "density_layer": "loops of the layer",
+    "radius_layer": "their radius",
+    "density_substrate": "loops of the substrate",
+    "radius_substrate": "their radius",
 }
 
 

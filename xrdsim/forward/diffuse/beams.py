@@ -16,6 +16,8 @@ from xrdsim.units import ARCSEC
 
 Array = NDArray[np.float64]
 
+_WEAKEST = 60.0  # L of the substrate
+
 
 def strength(defects: Defects, reflection: Reflection) -> float:
     """Hb: the Burgers vector in units of the spacing of the planes."""
@@ -28,6 +30,11 @@ def exponents(defects: Defects, reflection: Reflection) -> tuple[float, float]:
     hb = strength(defects, reflection)
     layer = 0.0 if defects.layer is None else defects.layer.exponent(hb)
     return layer, sum(each.exponent(hb) for each in defects.substrate)
+
+
+def weakened(defects: Defects, reflection: Reflection) -> float:
+    """E of the substrate; a substrate whose L is larger than _WEAKEST diffracts nothing anyway."""
+    return math.exp(-min(exponents(defects, reflection)[1], _WEAKEST))
 
 
 def exponent_slopes(defects: Defects, reflection: Reflection) -> Array:
@@ -104,7 +111,7 @@ def _below(angle_bytes: bytes, defects: Defects, reflection: Reflection) -> Belo
     number = np.array([each.number for each in defects.substrate])
     radius = np.array([each.radius for each in defects.substrate])
     values, changes = np.zeros((2, len(t))), np.zeros((2, 2 * len(number), len(t)))
-    e = math.exp(-exponents(defects, reflection)[1])
+    e = weakened(defects, reflection)
     for each, out, slope in zip(beams(defects, reflection), values, changes, strict=True):
         scatter_substrate(t, number, radius, e, each, out, slope)
     return Below(values, changes)

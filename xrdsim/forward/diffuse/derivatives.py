@@ -5,12 +5,10 @@ the derivatives over densities and radii follow; the diffuse reflectivity is add
 instrument sees.
 """
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
-from xrdsim.forward.diffuse.beams import exponent_slopes, exponents
+from xrdsim.forward.diffuse.beams import exponent_slopes, weakened
 from xrdsim.forward.diffuse.scattering import Scattering
 from xrdsim.kernels import batch
 from xrdsim.kernels.convolve import SCALE, WIDTH, ZERO, Nodes, blur, convolve
@@ -52,7 +50,7 @@ def join(
     over = np.empty((len(rows), len(defects.names), nodes.points))
     of_l = exponent_slopes(defects, reflection)
     layered = 0 if defects.layer is None else 2
-    weaker = math.exp(-exponents(defects, reflection)[1])
+    weaker = weakened(defects, reflection)
     kept = np.delete(slope, (size, size + 1), axis=1)
     first = kept.shape[1] - len(codes)
     for i in range(len(rows)):

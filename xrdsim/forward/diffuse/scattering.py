@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from xrdsim.experiment.defects import PER_CUBIC_CM, Defects
 from xrdsim.experiment.reflection import strain_to_angle
 from xrdsim.experiment.setup import Experiment
-from xrdsim.forward.diffuse.beams import Below, beams, below, crowd, exponents, wave
+from xrdsim.forward.diffuse.beams import Below, beams, below, crowd, exponents, wave, weakened
 from xrdsim.kernels.diffuse import curves as kernel
 from xrdsim.kernels.diffuse.cells import Cells
 from xrdsim.kernels.diffuse.strength import Beams
@@ -136,7 +136,7 @@ def _coarse(angle_bytes: bytes, spacing: float, wave_of_angle: float) -> Coarse:
     low, high = float(angle.min()), float(angle.max())
     if spacing <= 0.0 or (high - low) / spacing + TAPS >= len(angle):
         return Coarse(angle * wave_of_angle, np.arange(len(angle)), np.ones((len(angle), 1)))
-    start = low - (TAPS // 2) * spacing
+    start = (math.floor(low / spacing) - TAPS // 2) * spacing  # a grid that does not move with the nodes
     place = (angle - start) / spacing
     first = np.floor(place).astype(np.int64) - (TAPS // 2 - 1)
     points = int(first.max()) + TAPS
@@ -155,7 +155,8 @@ def _lagrange(place: Array, knots: Sequence[int]) -> Array:
 
 def static_columns(rows: Array, profile: Profile, experiment: Experiment) -> Array:
     """Rows with two columns behind those of the strain: L of the layer's loops, and E of the substrate."""
-    layer, substrate = exponents(experiment.defects or Defects(), experiment.reflection)
+    defects = experiment.defects or Defects()
+    layer, weaker = exponents(defects, experiment.reflection)[0], weakened(defects, experiment.reflection)
     size = profile.size
-    extra = np.broadcast_to([layer, math.exp(-substrate)], (len(rows), 2))
+    extra = np.broadcast_to([layer, weaker], (len(rows), 2))
     return np.ascontiguousarray(np.concatenate([rows[:, :size], extra, rows[:, size:]], axis=1))
