@@ -7,10 +7,11 @@
 
 SET is tuning, acceptance or further: 50 curves for development, 500 for the figures, 500 more for the intervals. The
 curves are those of ``synthetic.py``: whole, counted, behind one of three instruments, every second one with damage.
-Each is fitted as `xrd fit` does with its defaults, on one core. A curve is solved if its reduced χ² is at most 1.15;
-"from the truth" is a refinement begun at the true parameters with the true instrument, whose χ² no fit can undercut by
-much. A solved curve is lost if the verdict says that the model does not describe it, or stands at a limit. The baseline
-is SciPy's least squares with numerical derivatives from the centre of the ranges, for the first 100 curves.
+Each is fitted as `xrd fit` does with its defaults, on one core; seconds are those of the processor. A curve is solved
+if its reduced χ² is at most 1.15; "from the truth" is a refinement begun at the true parameters with the true
+instrument, whose χ² no fit can undercut by much. A solved curve is lost if the verdict says that the model does not
+describe it, or stands at a limit. The baseline is SciPy's least squares with numerical derivatives from the centre of
+the ranges, for the first 100 curves.
 """
 
 import csv
@@ -75,11 +76,11 @@ def baseline(given):
         (mu,) = given.expected(given.values(z[None]))
         return measured.residuals(mu)[0]
 
-    begun = time.perf_counter()
+    begun = time.process_time()
     result = least_squares(
         residuals, centre, bounds=(low, high), x_scale=high - low, diff_step=1e-4, max_nfev=BASELINE_CALLS
     )
-    return 2.0 * result.cost / given.freedom, time.perf_counter() - begun
+    return 2.0 * result.cost / given.freedom, time.process_time() - begun
 
 
 @lru_cache(maxsize=1)
@@ -95,9 +96,9 @@ def one(which, seed, number):
     begin = starts()
     made, given = prepare(seed)
     damaged = len(made.params) == 9
-    begun = time.perf_counter()
+    begun = time.process_time()
     found = fit(made.curve, damage=damaged, starts=begin, budget=300.0, seed=seed)
-    seconds = time.perf_counter() - begun
+    seconds = time.process_time() - begun
     truth = np.concatenate([made.params, [made.zero], made.instrument])
     _, known = prepare(seed, known=True)
     x = known.coordinates(made.params[None], made.zero, *made.instrument)
@@ -139,7 +140,10 @@ def run(which, curves):
     done = {int(row["seed"]) for row in read(file)} if file.exists() else set()
     todo = [(seed, number) for number, seed in enumerate(list(SETS[which])[:curves]) if seed not in done]
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(os.cpu_count(), spawn) as pool, file.open("a", newline="", encoding="utf-8") as output:
+    with (
+        ProcessPoolExecutor(len(os.sched_getaffinity(0)), spawn) as pool,
+        file.open("a", newline="", encoding="utf-8") as output,
+    ):
         writer = csv.DictWriter(output, HEADER, lineterminator="\n")
         if output.tell() == 0:
             writer.writeheader()
@@ -227,9 +231,9 @@ def network(folder, curves):
     lines = []
     for seed in list(ACCEPTANCE)[: curves or 100]:
         made, given = prepare(seed)
-        begun = time.perf_counter()
+        begun = time.process_time()
         found = solve_curve(given, trained)
-        seconds = time.perf_counter() - begun
+        seconds = time.process_time() - begun
         lines.append((len(made.params) == 9, 2.0 * float(found.objective.min()) / given.freedom, seconds))
     damaged, chi2, seconds = map(np.array, zip(*lines, strict=True))
     print(f"{len(lines)} curves of the set acceptance, one core, starts of {folder}, seconds of the first left out")
@@ -254,16 +258,16 @@ def speed():
         refine(*some[0])
         times, steps = [], []
         for given, start in some[:60]:
-            begun = time.perf_counter()
+            begun = time.process_time()
             found = refine(given, start, max_iter=11)
-            times.append((time.perf_counter() - begun) * 1e3)
+            times.append((time.process_time() - begun) * 1e3)
             steps.append(int(found.iterations[0]) - 1)
         took = f"{np.median(times):.0f} ms, {np.median(steps):.0f} iterations"
         print(f"{13 if damaged else 11} unknowns, one curve on one core: {took} (medians)")
     numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
-    begun = time.perf_counter()
+    begun = time.process_time()
     found = refine_all(problems * 4, starts * 4, max_iter=30)
-    rate = len(found) / (time.perf_counter() - begun)
+    rate = len(found) / (time.process_time() - begun)
     chi2 = [2.0 * float(each.objective[0]) / given.freedom for each, given in zip(found, problems * 4, strict=True)]
     solved = 100 * np.mean(np.array(chi2) <= SOLVED)
     print(f"{len(found)} curves in one call, half with damage: {rate:.0f} fits/s, {solved:.0f} % solved")
