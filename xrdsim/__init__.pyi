@@ -36,5 +36,6 @@ from .information.sensitivity import Sensitivity as Sensitivity
 from .information.sensitivity import measure_sensitivity as measure_sensitivity
 from .profiles.profile import Profile as Profile
 from .profiles.space import ParameterSpace as ParameterSpace
+from .profiles.spline import spline_space as spline_space
 
 __version__: str

@@ -28,6 +28,7 @@ from xrdsim.commands.options import MeasuredReflection, ReflectionOptions
 from xrdsim.curves.curve import read_curve
 from xrdsim.dataset.fresh import profiles_of
 from xrdsim.dataset.samplers import make_plan
+from xrdsim.fit.freeform.search import Freeform
 from xrdsim.forward.sublayers import simulate_sublayers
 from xrdsim.observation.noise import add_noise
 from xrdsim.profiles.two_gaussians import NAMES
@@ -79,7 +80,11 @@ COMMANDS = {
     "sample": (dataset.sample, (xrdsim.sample, make_plan), {"damage"}),
     "train": (learn.train, (xrdml.train,), {"damage"}),
     "predict": (invert.predict, (xrdml.predict, xrdsim.read_curve), set()),
-    "fit": (invert.fit, (xrdsim.fit.fit, xrdsim.read_curve), {"curves", "model", "jobs", "convention", *TOGETHER}),
+    "fit": (
+        invert.fit,
+        (xrdsim.fit.fit, Freeform, xrdsim.read_curve),
+        {"curves", "model", "jobs", "convention", *TOGETHER},
+    ),
     "refine": (
         invert.refine,
         (xrdsim.fit.fit, xrdsim.fit.fit_curve, xrdsim.read_curve),

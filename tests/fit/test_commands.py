@@ -344,3 +344,20 @@ def test_intervals_by_chains(here, curve):
     record = fitted("refine", written(curve), *PER_COUNT, "--start", "start.json", "--chains")
     assert record["uncertainty"]["method"] == "chains"
     assert record["settings"]["chains"]
+
+
+def test_splines(here, curve):
+    write_curve("curve.xy", curve.angle, curve.intensity)
+    shape = ("--profile", "spline", "--coefficients", 10, "--depth", 6000.0)
+    xrd("fit", "curve.xy", *PER_COUNT, *shape, "--model", "none", "--effort", 0.05, "-o", "free")
+    told = json.loads(Path("free/result.json").read_text())
+    assert told["settings"]["spline"]["coefficients"] == 10
+    assert told["parameters"]["L"]["value"] == 6000.0
+    assert Path("free/fit.png").exists()
+    for options, message in (
+        (("--signed",), "--signed"),
+        (("--coefficients", 12), "--coefficients"),
+        (("--profile", "spline", "--coefficients", 3), "5 … 100"),
+        (("--profile", "spline", "--chains"), "leave them out"),
+    ):
+        assert message in refused("fit", "curve.xy", *options, "--model", "none")

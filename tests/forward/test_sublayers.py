@@ -12,7 +12,7 @@ from xrdsim.errors import ParameterError
 from xrdsim.experiment.reflection import GGG_444, YIG_ON_GGG_444, Reflection
 from xrdsim.experiment.scan import Scan
 from xrdsim.experiment.setup import Convention, Experiment
-from xrdsim.forward.sublayers import Sublayers, angle_of, omega_of, read_sublayers, simulate_sublayers
+from xrdsim.forward.sublayers import Sublayers, angle_of, of_depth, omega_of, read_sublayers, simulate_sublayers
 
 SHORT = Scan(-80.0, 9.0, 200)
 INCLINED = Experiment(
@@ -118,3 +118,20 @@ def test_what_belongs_to_parameters_is_refused(tmp_path, monkeypatch):
     assert angle_of(np.array([25.0]), Experiment()).shape == (1,)
     with pytest.raises(ParameterError, match="omega must lie within"):
         angle_of(np.array([95.0]), Experiment())
+
+
+def test_strain_over_depth(tmp_path):
+    """Straight lines between depths are the finest of sublayers."""
+    path = tmp_path / "profile.csv"
+    path.write_text("depth,strain,E\n0,0.004,1\n1000,0.009,0.8\n2500,0,1\n")
+    found = simulate_sublayers(read_sublayers(path), scan=SHORT, fwhm=0.0)[1]
+    edges = np.linspace(0.0, 2500.0, 20001)
+    middle = 0.5 * (edges[1:] + edges[:-1])
+    strain, factor = (np.interp(middle, [0, 1000, 2500], each) for each in ([0.004, 0.009, 0], [1, 0.8, 1]))
+    assert naive.rms_dex(found, naive.reflectivity(np.diff(edges), strain, SHORT.angle, dw=factor)) < 1e-4
+    for text in ("depth,strain\n5,0.1\n9,0.1\n", "depth,strain\n0,0.1\n", "strain\n0.1\n"):
+        path.write_text(text)
+        with pytest.raises(ParameterError, match=r"depth"):
+            read_sublayers(path)
+    with pytest.raises(ParameterError, match="must be within"):
+        of_depth([0.0, 10.0], [0.5, 0.5])

@@ -20,6 +20,7 @@ from xrdml.commands.options import (
     sample_of,
 )
 from xrdml.commands.parsing import seconds_of
+from xrdml.commands.shape import Shape
 from xrdsim.commands.options import DamageOption, FormatOption, MeasuredReflection, belongs, command, outputs, space_of
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def fit(
     instrument: Instrument,
     reflection: MeasuredReflection,
     unknown: UnknownAround,
+    shape: Shape,
     together: Together,
     search: Search,
     output: Output,
@@ -49,6 +51,8 @@ def fit(
     Examples:
 
         xrd fit curve.xy
+
+        xrd fit curve.xy --damage --profile spline
 
         xrd fit scan.xrdml --damage --html -o result/
 
@@ -63,7 +67,7 @@ def fit(
     """
     listed = any(curve.suffix.lower() == ".toml" for curve in curves)
     if listed or together.asked:
-        _fit_together(curves, (file, points, instrument, reflection), unknown, together, search, output)
+        _fit_together(curves, (file, points, instrument, reflection), unknown, shape, together, search, output)
         return
     belongs(together.damage_exponent is not None, "--damage-exponent", False, "--joint")
     fitting = {
@@ -72,6 +76,7 @@ def fit(
         "seed": search.seed,
         "chains": output.chains,
         "likelihood": tuple(output.likelihood or ()),
+        **shape.chosen(),
     }
     choices = choices_of(file, points, instrument, reflection, unknown, fitting)
     _fit(curves, choices, output, search.model, search.jobs)
@@ -189,6 +194,7 @@ def _fit_together(
     curves: list[Path],
     measured: tuple[File, Points, Instrument, MeasuredReflection],
     unknown: UnknownAround,
+    shape: Shape,
     together: Together,
     search: Search,
     wanted: Output,
@@ -220,6 +226,7 @@ def _fit_together(
             seed=search.seed,
             chains=wanted.chains,
             likelihood=tuple(wanted.likelihood or ()),
+            **shape.chosen(),
         )
     _show(fitted, wanted.output, wanted.html, wanted.figures)
     if len(fitted.curves) > 1:

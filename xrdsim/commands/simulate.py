@@ -30,7 +30,7 @@ def simulate(
     ] = None,
     params: Annotated[Path | None, typer.Option(help="CSV file with the names as header, a sample a row.")] = None,
     profile: Annotated[
-        Path | None, typer.Option(help="CSV file of sublayers from the surface down: thickness [Å], strain and E.")
+        Path | None, typer.Option(help="CSV file: thickness [Å], strain and E of sublayers, or both over depth [Å].")
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the curves (.npz).")] = Path(
         "curves.npz"

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xrdsim.curves.curve import Curve
 from xrdsim.errors import ParameterError
@@ -151,7 +152,7 @@ def fit_curve(
     sampled = (posterior if chains else laplace)(given, x[alike], seed=seed)
     chosen = {"method": method, "seed": seed, "chains": chains}
     chosen |= {"budget": None if only_refine else budget, "effort": None if only_refine else effort}
-    fit = _result(given, refined, (x, objective), sampled, evaluations, ended)
+    fit = result_of(given, refined, (x, objective), sampled, evaluations, ended)
     if fit.verdict in (Verdict.ROUGH, Verdict.NOT_DESCRIBED, Verdict.AT_LIMITS):
         fit = replace(fit, reason=fit.reason + seen_doublet(given, x, last))
     if ended is Ending.BUDGET:
@@ -228,7 +229,7 @@ def describe(given: Problem, x: Array, sampled: Posterior | None = None) -> Fit:
         objective += each.objective(each.expected(curves, linear))
     refined = Refined(x, np.concatenate(scales, axis=1), objective, np.zeros(1, bool), np.ones(1, np.int64))
     known = sampled or Posterior(given.layout.names, values, np.ones(1), 0.0, "none")
-    fit = _result(given, refined, (x, objective), known, 1, Ending.ESTIMATE)
+    fit = result_of(given, refined, (x, objective), known, 1, Ending.ESTIMATE)
     fit = replace(
         fit,
         verdict=Verdict.ESTIMATE,
@@ -259,15 +260,16 @@ def _unsure(estimates: tuple[Estimate, ...]) -> tuple[Estimate, ...]:
     )
 
 
-def _result(
+def result_of(
     given: Problem,
     refined: Refined,
     distinct: tuple[Array, Array],
     sampled: Posterior,
     evaluations: int,
     ended: Ending,
+    alike: NDArray[np.bool_] | None = None,
 ) -> Fit:
-    """What is said of minima."""
+    """What is said of minima, of which those that are ``alike`` are as good as the first; None: by their Φ."""
     (x, objective), layout, first = distinct, given.layout, given.measurements[0]
     at, size = int(np.argmin(refined.objective)), layout.profile.stop
     values, linear = given.values(x), refined.linear[at : at + 1]
@@ -284,13 +286,15 @@ def _result(
     rms = [float(np.sqrt(np.mean(residual**2)))]
     for row in values[1:, None]:
         rms.append(float(np.sqrt(np.mean(difference(given, given.expected(row, rtol_dex=FINAL)) ** 2))))
+    if alike is None:
+        alike = np.array([as_good(given, float(value), float(objective[0])) for value in objective])
     minima = [
         Minimum(
             tuple(row[:size].tolist()),
             dict(zip(layout.names[size:], row[size:].tolist(), strict=True)),
             chi2[i],
             rms[i],
-            bool(as_good(given, float(objective[i]), float(objective[0]))),
+            bool(alike[i]),
         )
         for i, row in enumerate(values)
     ]
@@ -302,7 +306,7 @@ def _result(
         for each, own in zip(compare(given, values[:1], linear, given.freedom, chi2[0]), of_measurements, strict=True)
     ]
     verdict, reason = judge(given, curves, strongest, estimates[:size], beyond_limits(given, x[:1], state))
-    if verdict is Verdict.SOLVED and (others := unique(given, values[:, :size], objective)):
+    if verdict is Verdict.SOLVED and (others := unique(given, values[alike, :size], objective[alike])):
         verdict, reason = Verdict.NOT_UNIQUE, f"{reason} {others}"
     return Fit(
         source=first.curve.source,

@@ -1,7 +1,8 @@
 """The problem of estimation: one profile and the measurements that were made of it.
 
 The objective Φ is the sum of those of the measurements (``xrdsim.fit.measurement``) and of what the priors add,
-½((value − mean)/std)² each; so are its gradient and the matrix of Fisher's scoring. A measurement has a part in the
+½((value − mean)/std)² each and ½pᵀPp of the profile's parameters p; so are its gradient and the matrix of Fisher's
+scoring. A measurement has a part in the
 rows of the profile, of its own zero and instrument, and of its own scale and background, and in no others
 (``xrdsim.fit.unknowns``).
 """
@@ -46,6 +47,7 @@ class Problem:
     measurements : the curves, one at least.
     priors : (mean, standard deviation) of unknowns by name, normal; those of the defects are theirs unless given.
     defects : dislocation loops that are fitted, or None; all curves show the same.
+    penalty : P of the module's formula, (p, p), such as that of a smooth profile; None for none.
     layout : where the unknowns lie, which follows from the others.
 
     Raises
@@ -58,6 +60,7 @@ class Problem:
     measurements: tuple[Measurement, ...]
     priors: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     defects: UnknownDefects | None = None
+    penalty: Array | None = None
     layout: Layout = field(init=False)
 
     def __post_init__(self) -> None:
@@ -153,6 +156,9 @@ class Problem:
         out = self.misfit(values, rtol_dex)
         for name, (mean, std) in self.priors.items():
             out = out + 0.5 * ((values[:, self.layout.names.index(name)] - mean) / std) ** 2
+        if self.penalty is not None:
+            params = values[:, self.layout.profile]
+            out = out + 0.5 * ((params @ self.penalty) * params).sum(axis=1)
         return out
 
     def evaluate(self, x: Array, linear: Array | None = None, rtol_dex: float = 1e-3) -> Scoring:
@@ -179,6 +185,12 @@ class Problem:
             total.hessian[:, rows[:, None], rows] += part.hessian
         if self.priors:
             self._add_priors(total, values, change)
+        if self.penalty is not None:
+            params, own = values[:, layout.profile], layout.profile
+            pushed = params @ self.penalty
+            total.objective += 0.5 * (pushed * params).sum(axis=1)
+            total.gradient[:, own] += np.einsum("mij,mi->mj", change, pushed)
+            total.hessian[:, own, own] += np.swapaxes(change, 1, 2) @ self.penalty @ change
         return total
 
     def _add_priors(self, total: Scoring, values: Array, change: Array) -> None:

@@ -29,7 +29,7 @@ from xrdsim.fit.preparation import WHOLE, measurement_of
 from xrdsim.fit.problem import Problem
 from xrdsim.fit.refinement import refine
 from xrdsim.fit.result import CurveFit, Fit
-from xrdsim.fit.settings import assumed
+from xrdsim.fit.settings import assumed, fitted_space
 from xrdsim.fit.unknowns import Array, UnknownDefects
 from xrdsim.limits import Json, read_toml
 from xrdsim.profiles.space import ParameterSpace
@@ -250,21 +250,22 @@ def joint_problem(
 def foretold(fit: Fit, given: Problem, entries: Sequence[Entry], damage_exponent: float = DAMAGE_EXPONENT) -> Fit:
     """The same with the curves that were not fitted, compared with what its profile makes of them.
 
-    Scale, background, zero and instrument of such a curve are refined; the profile and its damage are not.
+    Scale, background, zero and instrument of such a curve are refined; the profile, whatever its shape is, its damage
+    and the loops of the problem are not.
 
     Raises
     ------
     CurveError
         A curve has too few points.
     """
-    first = next(each for each in entries if each.fitted)
+    first, space = next(each for each in entries if each.fitted), fitted_space(fit.settings)
     values = np.array([each.value for each in fit.parameters])
     found = []
     for entry in entries:
         if entry.fitted:
             continue
-        held = replace(given.space, low=tuple(values), high=tuple(values), ties=())
-        measured = entry.measurement(given.space, _power(entry, first, damage_exponent))
+        held = replace(space, low=tuple(values), high=tuple(values), ties=())
+        measured = entry.measurement(space, _power(entry, first, damage_exponent))
         if given.defects is not None:
             measured = measured.among(given.defects.start.with_values([each.value for each in fit.defects]))
         alone = Problem(held, (measured,))

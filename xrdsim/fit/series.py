@@ -20,6 +20,8 @@ from xrdsim.errors import ParameterError, XrdError
 from xrdsim.experiment.instrument import Instrument
 from xrdsim.experiment.setup import DAMAGE_EXPONENT, Experiment
 from xrdsim.fit.fitting import fit_curve
+from xrdsim.fit.freeform.fitting import Shape, fit_profile
+from xrdsim.fit.freeform.search import Freeform
 from xrdsim.fit.judgement.estimate import Estimate
 from xrdsim.fit.judgement.stated import Claim
 from xrdsim.fit.preparation import TOLERANCE
@@ -49,7 +51,7 @@ class Choices:
     reading : arguments of ``read_curve``.
     posing : arguments of ``xrdsim.fit.problem.problem``: the unknowns, and how the curve is prepared.
     starts : (m, 7 or 9) parameters, the same for all curves.
-    fitting : arguments of ``fit_curve``.
+    fitting : arguments of ``fit_profile``.
     claim : the reflection that is said to have been measured; None where ``posing`` has the experiment.
     """
 
@@ -85,6 +87,8 @@ def fit(
     seed: int = 0,
     chains: bool = False,
     likelihood: tuple[str, ...] = (),
+    profile: Shape = "two-gaussians",
+    spline: Freeform | None = None,
     progress: Callable[[float, float], None] | None = None,
     **reading: Any,
 ) -> Fit:
@@ -107,6 +111,8 @@ def fit(
     experiment : what was measured; None for GGG 444 with Cu Kα1, unless the file says otherwise.
     starts : what proposes starts, such as ``xrdml.NetworkStarts()``, which `xrd fit` takes; None for none.
     budget, effort, seed, chains, likelihood, progress : see ``xrdsim.fit.fit_curve``.
+    profile, spline : ``spline`` goes on from the two Gaussians to a profile of no given shape, ``auto`` where the curve
+        asks for it; and what splines are tried.
     reading : arguments of ``read_curve``.
 
     Raises
@@ -131,7 +137,8 @@ def fit(
     points = {"mask": mask, "both_sides": both_sides, "exclude": exclude, "tolerance": tolerance, "find_noise": True}
     points["kalpha2"] = kalpha2
     posing = {"unknowns": unknowns, **points, "experiment": experiment}
-    fitting = {"budget": budget, "effort": effort, "seed": seed, "chains": chains, "likelihood": tuple(likelihood)}
+    fitting: Keywords = {"budget": budget, "effort": effort, "seed": seed, "chains": chains}
+    fitting |= {"likelihood": tuple(likelihood), "profile": profile, "spline": spline}
     claim = Claim() if experiment is None else None
     choices = Choices(reading=reading, posing=posing, fitting=fitting, claim=claim)
     return fit_file(curve, choices, starts=starts, progress=progress)
@@ -168,7 +175,7 @@ def fit_file(
     given = problem(curve, **posing)
     begun += _compile(given)
     first = None if starts is None else starts(given)
-    fit = fit_curve(given, starts=choices.starts, begin=first, begun=begun, progress=progress, **choices.fitting)
+    fit = fit_profile(given, starts=choices.starts, begin=first, begun=begun, progress=progress, **choices.fitting)
     return replace(fit, notes=(*fit.notes, WITHOUT)) if starts is not None and first is None else fit
 
 
@@ -209,7 +216,11 @@ def fit_sample(
     given = problem_of(exponent)
     begun += _compile(given)
     first = None if starts is None else starts(given)
-    fit = fit_curve(given, begin=first, begun=begun, progress=progress, **fitting)
+    if fitting.get("profile", "two-gaussians") != "two-gaussians" and low < high:
+        raise ParameterError(
+            "the exponent of the damage is fitted with two Gaussians alone; give one number for splines"
+        )
+    fit = fit_profile(given, begin=first, begun=begun, progress=progress, **fitting)
     without = (WITHOUT,) if starts is not None and first is None else ()
     if ranges.damage:
         estimate = Estimate("damage_exponent", "1", exponent, 0.0, exponent, exponent, True, fixed=True)
@@ -242,7 +253,8 @@ def _with_exponent(
     given = problem_of(q)
     size = given.layout.profile.stop
     begin = given.coordinates(rows[:, :size], *rows[:, size:].T)
-    again = {name: value for name, value in fitting.items() if name not in ("budget", "effort", "only_refine")}
+    search = ("budget", "effort", "only_refine", "profile", "spline")
+    again = {name: value for name, value in fitting.items() if name not in search}
     fit = replace(
         fit_curve(given, begin=begin, only_refine=True, **again), evaluations=fit.evaluations, ended=fit.ended
     )

@@ -74,6 +74,12 @@ def settings_of(path: str | Path) -> Json:
         raise ParameterError(f"{path}: its settings are malformed ({error}); give the parameters alone") from error
 
 
+def fitted_space(settings: Json) -> ParameterSpace:
+    """Ranges of the profile that was fitted, of the settings of a fit."""
+    low, high = zip(*settings["ranges"].values(), strict=True)
+    return ParameterSpace(low, high, settings["strain_sum"], tuple(settings["ties"].items()), profile_of(settings))
+
+
 def assumed(curves: Sequence[CurveFit]) -> str:
     """What a fit takes for granted of its curves, and of those that are compared with it, in a sentence."""
     if len(curves) == 1:

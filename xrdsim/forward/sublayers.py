@@ -28,6 +28,9 @@ Array = NDArray[np.float64]
 MOST_STRAIN, DEEPEST = 0.3, 1e6
 """Of a sublayer, in size; of all of them together [Å]."""
 
+THINNEST = 2.0
+"""Sublayers [Å] into which a strain over depth is cut."""
+
 _RTOL = 1e-8  # accuracy of the interpolation over angle [dex]
 _TAPS = 6  # points of the polynomial between equidistant angles
 _STEP = 2.0  # arcsec
@@ -74,18 +77,41 @@ class Sublayers:
 
 
 def read_sublayers(path: str | Path) -> Sublayers:
-    """Sublayers of a CSV file with the columns thickness [Å] and strain, and E if it has one; the surface first.
+    """Sublayers of a CSV file: thickness [Å] and strain of each, or strain over depth; and E if it has one.
+
+    With a column ``depth`` [Å], which begins at 0 and increases, strain and E are straight between its rows, and the
+    last of them is the end of the layer.
 
     Raises
     ------
     ParameterError
         The file cannot be read, a column is missing or unknown, or a line is not numeric: names the line.
     """
-    table = _columns(path, ("thickness", "strain"), ("E",))
+    table = _columns(path, ("thickness", "strain"), ("E",), instead=("thickness", "depth"))
     try:
+        if "depth" in table:
+            return of_depth(table["depth"], table["strain"], table.get("E"))
         return Sublayers(table["thickness"], table["strain"], table.get("E"))
     except ParameterError as error:
         raise ParameterError(f"{path}: {error}") from None
+
+
+def of_depth(depth: ArrayLike, strain: ArrayLike, factor: ArrayLike | None = None) -> Sublayers:
+    """Sublayers of at most THINNEST Å of a strain and a factor E, straight between depths (n,) [Å] from 0 on.
+
+    Raises
+    ------
+    ParameterError
+        Depths that do not begin at 0 and increase, or as ``Sublayers``.
+    """
+    z, eps = np.asarray(depth, dtype=np.float64), np.asarray(strain, dtype=np.float64)
+    if len(z) < 2 or z[0] != 0.0 or not (np.diff(z) > 0.0).all() or not z[-1] <= DEEPEST:
+        raise ParameterError(f"depths must begin at 0 Å, increase, and end within {DEEPEST:g} Å")
+    e = np.ones(len(z)) if factor is None else np.asarray(factor, dtype=np.float64)
+    parts = np.ceil(np.diff(z) / THINNEST).astype(np.int64)
+    h = np.repeat(np.diff(z) / parts, parts)
+    middle = np.cumsum(h) - 0.5 * h
+    return Sublayers(h, np.interp(middle, z, eps), np.interp(middle, z, e))
 
 
 def read_omega(path: str | Path) -> Array:
@@ -205,12 +231,17 @@ def _between(values: Array, grid: Scan, at: Array) -> Array:
     return total
 
 
-def _columns(path: str | Path, needed: tuple[str, ...], optional: tuple[str, ...]) -> dict[str, Array]:
+def _columns(
+    path: str | Path, needed: tuple[str, ...], optional: tuple[str, ...], instead: tuple[str, str] = ("", "")
+) -> dict[str, Array]:
+    """Columns by name; the second of ``instead`` may stand in the place of the first."""
     try:
         rows = list(csv.reader(io.StringIO(read_bytes(path, LARGEST_TABLE).decode("utf-8-sig"), newline="")))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise unreadable(path, "CSV", error) from error
     names = [name.strip() for name in rows[0]] if rows else []
+    if instead[1] in names:
+        needed = tuple(instead[1] if name == instead[0] else name for name in needed)
     if missing := [name for name in needed if name not in names]:
         raise ParameterError(f"{path} needs a header with the columns {', '.join(needed)}; {missing[0]} is missing")
     if unknown := [name for name in names if name not in (*needed, *optional)]:

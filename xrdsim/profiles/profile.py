@@ -10,8 +10,8 @@ from xrdsim.profiles.damage import DAMAGE
 from xrdsim.profiles.stage import Family
 
 THICKER = 1.2
-"""A layer is at most so much thicker than the parameter that gives its depth: the slowest tail, a Gaussian of small
-strain, ends there."""
+"""A layer is at most so much thicker than the parameter that gives its depth, unless its profile says otherwise: the
+slowest tail, a Gaussian of small strain, ends there."""
 
 PROFILES: dict[str, "Profile"] = {}
 """Every profile that was made, by its name, which stands for it in files."""
@@ -30,6 +30,8 @@ class Profile:
     strain_sum : default of the largest sum of strains in the bounds.
     deepest : name of the parameter that gives the depth of a layer, which is at most THICKER times as thick.
     summands : names of the strains of which the largest one of a profile is at least each, at most their sum.
+    thicker : a layer is at most so much thicker than the parameter that gives its depth.
+    convex : the strain lies between the least and the largest of the summands instead.
     """
 
     name: str
@@ -39,6 +41,8 @@ class Profile:
     strain_sum: float
     deepest: str
     summands: tuple[str, ...]
+    thicker: float = THICKER
+    convex: bool = False
 
     def __post_init__(self) -> None:
         if PROFILES.setdefault(self.name, self) != self:
@@ -75,11 +79,12 @@ class Profile:
 
     def thickest(self, high: Sequence[float]) -> float:
         """Bound [Å] of the thickness of a layer whose parameters have these upper limits."""
-        return THICKER * high[self.names.index(self.deepest)]
+        return self.thicker * high[self.names.index(self.deepest)]
 
     def most_strain(self, high: Sequence[float]) -> float:
         """Bound of its strain."""
-        return sum(high[j] for j in self.strains)
+        ends = [high[j] for j in self.strains]
+        return max(ends) if self.convex else sum(ends)
 
 
 def profile_named(name: str) -> Profile:
@@ -90,6 +95,8 @@ def profile_named(name: str) -> Profile:
     ParameterError
         There is none in this program.
     """
-    if name not in PROFILES:
+    from xrdsim.profiles.spline import spline_named
+
+    if name not in PROFILES and spline_named(name) is None:
         raise ParameterError(f"the profile {name!r} is unknown; import the module that defines it, then read again")
     return PROFILES[name]

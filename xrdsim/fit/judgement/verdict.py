@@ -206,8 +206,8 @@ def unique(given: Problem, params: Array, objective: Array) -> str:
 def beyond_limits(given: Problem, x: Array, state: Scoring) -> list[str]:
     """Unknowns at a limit (1, k) beyond which the curve would be described better by more than three deviations.
 
-    ``state`` is that of these coordinates. Limits that are those of the physics, 0 of a share, of a width of a tail or
-    of the damage, are none of the ranges.
+    ``state`` is that of these coordinates. Limits that are those of the physics, 0 of a share, of a width of a tail, of
+    the damage or of a strain, are none of the ranges.
     """
     layout = given.layout
     factor = given.inflation(float(state.objective[0]))
@@ -217,7 +217,7 @@ def beyond_limits(given: Problem, x: Array, state: Scoring) -> list[str]:
             continue
         slope, curved = float(state.gradient[0, j]), float(state.hessian[0, j, j])
         low, high, span = layout.low[j], layout.high[j], layout.high[j] - layout.low[j]
-        physical = unknown.low == 0.0 and unknown.name.split("_")[0] in _PHYSICAL
+        physical = unknown.low == 0.0 and (unknown.name.split("_")[0] in _PHYSICAL or unknown.kind == "strain")
         outward = (x[0, j] - low <= 1e-6 * span and slope > 0.0 and not physical) or (
             high - x[0, j] <= 1e-6 * span and slope < 0.0
         )

@@ -1,0 +1,185 @@
+"""Fits of profiles of no given shape: the prior, its evidence, starts, solutions, and what is said of them."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import xrdsim
+from xrdsim.curves.curve import Curve
+from xrdsim.errors import ParameterError
+from xrdsim.experiment.scan import DEFAULT_SCAN
+from xrdsim.fit.fitting import fit_curve
+from xrdsim.fit.freeform.fitting import fit_profile, freeform
+from xrdsim.fit.freeform.search import Before, Freeform, problem_of
+from xrdsim.fit.freeform.smoothness import effective, evidence, smoothed, smoothest
+from xrdsim.fit.freeform.starts import exchanged, mirrored, nearly_projected, parted, projected, shapes, turned_within
+from xrdsim.fit.preparation import measurement_of
+from xrdsim.fit.problem import Problem, Unknowns, problem
+from xrdsim.fit.refinement import refine
+from xrdsim.fit.settings import fitted_space
+from xrdsim.forward.sublayers import Sublayers, simulate_sublayers
+from xrdsim.profiles.space import ParameterSpace
+from xrdsim.profiles.spline import roughness, spline_space
+
+COUNTS = 3e5
+LAYER = 10.0  # Å
+DEPTH = np.arange(0.5 * LAYER, 4500.0, LAYER)
+
+
+def two_humps(z):
+    return 0.008 * np.exp(-(((z - 1200.0) / 600.0) ** 2)) + 0.005 * np.exp(-(((z - 3300.0) / 450.0) ** 2))
+
+
+def measured(strain, seed=1, counts=COUNTS):
+    layers = Sublayers(np.full(len(DEPTH), LAYER), strain)
+    intensity = simulate_sublayers(layers, fwhm=35.0)[2] + 1e-4
+    counted = np.random.default_rng(seed).poisson(counts * intensity)
+    return Curve(DEFAULT_SCAN.angle, counted / counts, 20, "made", per_count=1.0 / counts)
+
+
+@pytest.fixture(scope="module")
+def humps():
+    return measured(two_humps(DEPTH))
+
+
+@pytest.fixture(scope="module")
+def posed(humps):
+    """The problem of a spline, and coordinates near the truth."""
+    space = spline_space(15, depth=(4000.0, 5200.0), strain=(0.0, 0.02))
+    given = Problem(space, (measurement_of(humps, space),))
+    x = projected(given, DEPTH, two_humps(DEPTH), 4600.0, np.empty(0), given.measurements[0].start)
+    return given, x
+
+
+def test_gradient_and_matrix_hold_the_prior(posed):
+    given, x = posed
+    bare, whole = given.evaluate(x, None, 1e-6), smoothed(given, 3.0).evaluate(x, None, 1e-6)
+    params, change = given.params(x), given.space.unit_slope(x[:, given.layout.profile])[0]
+    matrix = 3.0e6 * roughness(given.space.profile)
+    size = len(matrix)
+    assert whole.objective[0] - bare.objective[0] == pytest.approx(0.5 * float(params[0] @ matrix @ params[0]))
+    np.testing.assert_allclose(
+        whole.gradient[0, :size] - bare.gradient[0, :size], change.T @ matrix @ params[0], rtol=1e-6, atol=1e-3
+    )
+    np.testing.assert_allclose(
+        (whole.hessian - bare.hessian)[0, :size, :size], change.T @ matrix @ change, rtol=1e-6, atol=1e-2
+    )
+    values = given.values(x)
+    assert smoothed(given, 3.0).objective(values)[0] > given.objective(values)[0]
+    assert smoothed(given, 3.0).misfit(values)[0] == given.misfit(values)[0]
+
+
+def test_evidence_has_a_maximum_and_is_that_of_a_gaussian_integral(posed):
+    """Against the same integral by the determinant of all the coefficients' distribution, where no limit holds."""
+    given, x = posed
+    best = smoothest(given, x)
+    assert 1e-2 < best.weight < 1e4
+    for weight in (0.1 * best.weight, 10.0 * best.weight):
+        some = smoothed(given, weight)
+        assert evidence(some, refine(some, best.x).x, weight, 1.0) < best.evidence
+    some = smoothed(given, best.weight)
+    some = replace(some, space=replace(some.space, low=(4000.0, *13 * (-0.01,))), penalty=some.penalty)
+    there = refine(some, some.coordinates(given.params(best.x), *given.values(best.x)[0, 14:]))
+    state = some.evaluate(there.x, None, 1e-3)
+    matrix = state.hessian[0]
+    unit = np.concatenate([1.0 / some.space.span * np.array([1.0, *13 * (1e-3,)]), np.ones(4)])
+    matrix = matrix * np.outer(unit, unit)
+    volume = 0.5 * (18 - 13) * np.log(2.0 * np.pi) - 0.5 * np.linalg.slogdet(matrix)[1]
+    volume += 0.5 * np.linalg.slogdet(matrix[16:, 16:])[1] - np.log(2.0 * np.pi)  # scale and background are solved for
+    expected = -float(state.objective[0]) + 0.5 * 13 * np.log(best.weight) + volume
+    assert evidence(some, there.x, best.weight, 1.0) == pytest.approx(expected, abs=0.05)
+
+
+def test_effective_unknowns_fall_with_smoothness(posed):
+    given, x = posed
+    counted = []
+    for weight in (1e-3, 1.0, 1e3):
+        some = smoothed(given, weight)
+        counted.append(effective(some, given, refine(some, x).x))
+    free = int(given.layout.free.sum())
+    assert free >= counted[0] > counted[1] > counted[2] > 2.0
+
+
+def test_projections_and_mirror_images(posed):
+    given, _ = posed
+    own = given.measurements[0].start
+    x = projected(given, DEPTH, two_humps(DEPTH), 4600.0, np.empty(0), own)
+    again = xrdsim.strain_profile(given.params(x), DEPTH, space=given.space)[0]
+    assert np.abs(again - two_humps(DEPTH)).max() < 2e-4
+    quick = nearly_projected(given, DEPTH, two_humps(DEPTH)[None], 4600.0, np.empty(0), own)
+    assert np.abs(xrdsim.strain_profile(given.params(quick), DEPTH, space=given.space)[0] - again).max() < 2e-4
+    turned = mirrored(DEPTH, two_humps(DEPTH), 4000.0)
+    np.testing.assert_allclose(turned[DEPTH < 4000.0], two_humps(4000.0 - DEPTH[DEPTH < 4000.0]), atol=1e-6)
+    assert (turned[DEPTH > 4000.0] == 0.0).all()
+    drawn = shapes(DEPTH, 0.01, 4000.0, 50, np.random.default_rng(0))
+    assert (drawn >= 0.0).all()
+    assert (abs(drawn.max(axis=1) - 0.01) < 0.0016).all()
+
+
+def test_parts_in_another_order():
+    strain, end = two_humps(DEPTH), 4400.0
+    lower = exchanged(DEPTH, strain, end, 0.5)
+    np.testing.assert_allclose(lower[DEPTH < 2200.0], two_humps(DEPTH[DEPTH < 2200.0] + 2200.0), atol=1e-5)
+    inside = (DEPTH > 2205.0) & (end > DEPTH)
+    np.testing.assert_allclose(lower[inside], two_humps(DEPTH[inside] - 2200.0), atol=1e-5)
+    turned, inside = turned_within(DEPTH, strain, 1000.0, 2000.0), (DEPTH > 1000.0) & (DEPTH < 2000.0)
+    np.testing.assert_allclose(turned[inside], two_humps(3000.0 - DEPTH[inside]), atol=1e-5)
+    assert (turned[~inside] == strain[~inside]).all()
+    for by in (-400.0, 400.0):
+        moved = parted(DEPTH, strain, 2000.0, by)
+        assert (moved[DEPTH <= 2000.0] == strain[DEPTH <= 2000.0]).all()
+        inside = (2000.0 + max(by, 0.0) < DEPTH) & (DEPTH < 4000.0)
+        np.testing.assert_allclose(moved[inside], two_humps(DEPTH[inside] - by), atol=1e-5)
+
+
+def test_damage_may_be_complete_unless_a_range_is_given(humps):
+    for high, expected in ((0.6, 1.0), (0.3, 0.3)):
+        space = ParameterSpace().with_damage()
+        space = replace(space, high=(*space.high[:-2], high, space.high[-1]))
+        given = Problem(space, (measurement_of(humps, space),))
+        own = given.measurements[0].start
+        before = Before(given, DEPTH, two_humps(DEPTH), 4400.0, np.array([0.1, 1.0]), own, {})
+        assert problem_of(before, Freeform(), 15).space.high[-2] == expected
+
+
+def test_two_humps_are_found_where_two_gaussians_end(humps, tmp_path):
+    given = problem(humps)
+    first = fit_curve(given, effort=0.1)
+    assert first.reduced_chi2 > 1.5
+    found = freeform(given, first, Freeform())
+    assert found.reduced_chi2 < 1.2
+    assert found.verdict in ("solved", "described, not unique")
+    truth = two_humps(found.depth)
+    assert np.abs(found.strain - truth).sum() < 0.05 * truth.sum()
+    inside = (found.band[0] - 1e-5 <= truth) & (truth <= found.band[3] + 1e-5)
+    assert inside[truth > 1e-4].mean() > 0.8
+    told = json.loads((found.save(tmp_path)[0]).read_text())
+    assert told["settings"]["spline"]["coefficients"] in (10, 15, 20, 25)
+    assert told["settings"]["profile"] == fitted_space(found.settings).profile.name
+    assert set(told) >= {"verdict", "parameters", "derived", "minima", "curve", "profile", "misfit"}
+    assert list(told["parameters"])[:3] == ["L", "c1", "c2"]
+    assert told["settings"]["spline"]["mirror_reduced_chi2"] > found.reduced_chi2
+
+
+def test_auto_keeps_two_gaussians_that_describe_the_curve(demonstration):
+    truth = xrdsim.simulate(demonstration, fwhm=35.0, background=1e-4)
+    counts = np.random.default_rng(3).poisson(1e5 * truth.intensity[0])
+    curve = Curve(DEFAULT_SCAN.angle, counts / 1e5, 20, "two Gaussians", per_count=1e-5)
+    given = problem(curve, unknowns=Unknowns(ParameterSpace()))
+    found = fit_profile(given, profile="auto", effort=0.1, starts=demonstration[None])
+    assert found.parameters[0].name == "Dmax1"
+    assert any("no spline" in note for note in found.notes)
+
+
+def test_settings_without_meaning(humps):
+    given = problem(humps)
+    with pytest.raises(ParameterError, match="unknown; choose two-gaussians, spline, auto"):
+        fit_profile(given, profile="pizza")
+    with pytest.raises(ParameterError, match="leave them out"):
+        fit_profile(given, profile="spline", chains=True)
+    with pytest.raises(ParameterError, match="5 … 100"):
+        Freeform(coefficients=3)
+    with pytest.raises(ParameterError, match="depth"):
+        Freeform(depth=-1.0)

@@ -1,0 +1,48 @@
+"""The option group of what shape a profile has."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+import typer
+
+from xrdsim.commands.options import belongs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """The shape of the profile."""
+
+    panel: ClassVar[str] = "Shape of the profile"
+    profile: Annotated[
+        Literal["two-gaussians", "spline", "auto"],
+        typer.Option(help="Two Gaussians; then a spline of any shape; 'auto': that where the curve asks for it."),
+    ] = "two-gaussians"
+    coefficients: Annotated[
+        int | None, typer.Option(help="For a spline: number of its coefficients; default: what the curve says.")
+    ] = None
+    end: Annotated[
+        Literal["smooth", "abrupt"], typer.Option(help="For a spline: strain falls to 0 at its end, or jumps there.")
+    ] = "smooth"
+    signed: Annotated[
+        bool, typer.Option("--signed", help="For a spline: the lattice may be compressed at some depths.")
+    ] = False
+    depth: Annotated[float | None, typer.Option(help="For a spline: depth [Å] at which it ends; default: fitted.")] = (
+        None
+    )
+
+    def chosen(self) -> dict[str, Any]:
+        """Arguments of ``fit_profile``."""
+        from xrdsim.fit.freeform.search import Freeform
+
+        wanted = self.profile != "two-gaussians"
+        for given, name in (
+            (self.coefficients is not None, "--coefficients"),
+            (self.end != "smooth", "--end"),
+            (self.signed, "--signed"),
+            (self.depth is not None, "--depth"),
+        ):
+            belongs(given, name, wanted, "--profile spline or auto")
+        if not wanted:
+            return {}
+        made = Freeform(coefficients=self.coefficients, end=self.end, signed=self.signed, depth=self.depth)
+        return {"profile": self.profile, "spline": made}

@@ -1,0 +1,1 @@
+"""Fits of profiles of no given shape: splines whose smoothness and number of coefficients the curve chooses."""

@@ -1,0 +1,192 @@
+"""From a fit of two Gaussians to one of a spline: starts, smoothness, number of coefficients, distinct solutions.
+
+First profiles of all shapes are tried with a weak prior (``xrdsim.fit.freeform.search``). At the best of them the curve
+says how smooth the spline is, and how many coefficients it has; then all that are near are refined anew, with their
+mirror image. Those that describe the curve as well are solutions, in the order of their evidence; those whose ln Z is
+smaller by more than five are no alternatives.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xrdsim.errors import ParameterError
+from xrdsim.fit.fitting import BUDGET, fit_curve, result_of
+from xrdsim.fit.freeform.search import EXPLORED, Before, Freeform, explore, moved, problem_of, settle
+from xrdsim.fit.freeform.smoothness import CORRECTION, Smoothed, effective, evidence, smoothed, smoothest
+from xrdsim.fit.judgement.verdict import FINAL, as_good
+from xrdsim.fit.posterior import laplace
+from xrdsim.fit.problem import Problem
+from xrdsim.fit.refinement import refine
+from xrdsim.fit.result import Fit, Verdict
+from xrdsim.fit.search import Ending
+from xrdsim.fit.unknowns import Array
+
+Shape = Literal["two-gaussians", "spline", "auto"]
+
+NUMBERS = (10, 15, 20, 25)
+"""Coefficients among which the evidence chooses."""
+
+_START = 0.15  # of the effort of a fit of two Gaussians, which is enough for a start
+_GAIN = 1.0  # of ln Z for more coefficients
+_WEAK = 0.1  # λ while profiles of all shapes are tried
+_FINE = 1e-3  # accuracy of the model [dex]
+_SHORT, _LONG = 15, 60  # evaluations
+_LESS = 5.0  # of ln Z below the best one, up to which a solution counts as an alternative
+_LEAST = 0.3  # s that the last refinement has in any case
+
+
+def fit_freeform(
+    given: Problem,
+    choice: Freeform | None = None,
+    *,
+    budget: float | None = None,
+    seed: int = 0,
+    begun: float | None = None,
+    effort: float = 1.0,
+    only_if_needed: bool = False,
+    **fitting: Any,
+) -> Fit:
+    """Fit two Gaussians, then splines.
+
+    Parameters
+    ----------
+    given : the problem of two Gaussians, as of ``fit_curve``.
+    choice : of the splines.
+    budget, seed, begun, effort : as of ``fit_curve``. The budget is of both; two Gaussians that only give a start
+        have a part of the effort.
+    only_if_needed : keep the two Gaussians where they describe the curve, or where splines do so no better than their
+        unknowns cost.
+    fitting : further arguments of ``fit_curve``.
+    """
+    begun = time.perf_counter() if begun is None else begun
+    budget = BUDGET * len(given.measurements) if budget is None else budget
+    effort *= 1.0 if only_if_needed else _START
+    first = fit_curve(given, budget=budget, seed=seed, begun=begun, effort=effort, **fitting)
+    if only_if_needed and first.verdict in (Verdict.SOLVED, Verdict.NOT_UNIQUE):
+        return replace(first, notes=(*first.notes, "Two Gaussians describe the curve: no spline was tried."))
+    chosen = choice or Freeform()
+    found = freeform(given, first, chosen, until=begun + budget, seed=seed, progress=fitting.get("progress"))
+    if only_if_needed and (less := _gain(given, first, found)) <= 0.0:
+        kept = f"A spline was tried, but the evidence for it is smaller by {-less:.3g}: two Gaussians are kept."
+        return replace(first, notes=(*first.notes, kept), seconds=time.perf_counter() - begun)
+    return replace(found, seconds=time.perf_counter() - begun)
+
+
+def fit_profile(
+    given: Problem, *, profile: Shape = "two-gaussians", spline: Freeform | None = None, **fitting: Any
+) -> Fit:
+    """Fit two Gaussians, splines, or splines only where they are needed (``auto``).
+
+    Parameters
+    ----------
+    given : the problem of two Gaussians.
+    spline : what splines; None for the defaults.
+    fitting : arguments of ``fit_curve``.
+
+    Raises
+    ------
+    ParameterError
+        As ``fit_curve``, or a setting without meaning.
+    """
+    if profile not in get_args(Shape):
+        raise ParameterError(f"profile {profile!r} is unknown; choose {', '.join(get_args(Shape))}")
+    if profile == "two-gaussians":
+        return fit_curve(given, **fitting)
+    if fitting.get("chains") or fitting.get("likelihood"):
+        raise ParameterError("Markov chains and profile likelihoods are of two Gaussians; leave them out for splines")
+    return fit_freeform(given, spline, only_if_needed=profile == "auto", **fitting)
+
+
+def _gain(given: Problem, first: Fit, found: Fit) -> float:
+    """By how much the evidence of a spline is larger than that of two Gaussians, after G. Schwarz."""
+    seen = Before.of(given, first)
+    two = seen.given.misfit(np.array([[*first.minima[0].values, *seen.own]]), _FINE)
+    told = found.settings["spline"]
+    factor = seen.given.inflation(told["objective"])
+    more = told["effective_unknowns"] - int(given.layout.free.sum())
+    return float((two[0] - told["objective"]) / factor - 0.5 * more * math.log(len(given)))
+
+
+def freeform(
+    given: Problem,
+    first: Fit,
+    choice: Freeform,
+    *,
+    until: float = math.inf,
+    seed: int = 0,
+    progress: Callable[[float, float], None] | None = None,
+) -> Fit:
+    """Fit splines, from a fit of another profile on.
+
+    Parameters
+    ----------
+    given, first : the problem of the other profile, and what its fit says.
+    choice : of the splines.
+    until : time of ``time.perf_counter`` at which refinements are cut off.
+    seed : of everything random.
+    progress : as of ``fit_curve``.
+    """
+    rng, begun = np.random.default_rng(seed), time.perf_counter()
+    before = Before.of(given, first)
+    numbers = NUMBERS if choice.coefficients is None else (choice.coefficients,)
+    start = smoothed(problem_of(before, choice, choice.coefficients or EXPLORED), _WEAK)
+    explored = explore(start, before, rng, until)
+    factor = start.inflation(float(explored.objective[0]))
+    best: tuple[int, Problem, Smoothed] | None = None
+    for number in numbers:
+        problem = problem_of(before, choice, number)
+        found = smoothest(problem, moved(start, explored.x[:1], problem), factor, until)
+        if progress:
+            progress(time.perf_counter() - begun, 2.0 * found.objective / problem.freedom)
+        if best is not None and found.evidence < best[2].evidence + _GAIN:
+            break
+        best = number, problem, found
+    assert best is not None
+    number, problem, found = best
+    weight = CORRECTION * found.weight
+    problem = smoothed(problem, weight)
+    others = [moved(start, explored.x[i : i + 1], problem) for i in range(1, len(explored.x))]
+    x, objective, mirror, evaluations = settle(problem, [found.x, *others], before, rng, until)
+    evaluations += explored.evaluations
+    ended = Ending.BUDGET if time.perf_counter() > until else Ending.STANDSTILL
+    x, objective, alike, less = _by_evidence(problem, x, objective, found.weight, factor, until)
+    refined = refine(problem, x[:1], max_iter=_LONG, rtol_dex=FINAL, until=max(until, time.perf_counter() + _LEAST))
+    x, objective = np.concatenate([refined.x, x[1:]]), np.append(refined.objective, objective[1:])
+    sampled = laplace(problem, x[alike], seed=seed)
+    evaluations += int(refined.iterations.sum())
+    fit = result_of(problem, refined, (x, objective), sampled, evaluations, ended, alike)
+    told = {
+        "coefficients": number,
+        "end": choice.end,
+        "smoothness": weight,
+        "effective_unknowns": effective(problem, replace(problem, penalty=None), x[:1]),
+        "objective": float(replace(problem, penalty=None).misfit(problem.values(x[:1]), _FINE)[0]),
+        "mirror_reduced_chi2": 2.0 * mirror / problem.freedom if problem.counting else None,
+        "less_evidence": less,
+    }
+    return replace(fit, settings=fit.settings | {"spline": told})
+
+
+def _by_evidence(
+    given: Problem, x: Array, objective: Array, weight: float, factor: float, until: float
+) -> tuple[Array, Array, NDArray[np.bool_], list[float | None]]:
+    """Minima (m, k) and Φ (m,), those as good as the best first, by their evidence with the smoothness λ.
+
+    Also which are as likely as the first, and how much less evidence, ln Z, there is for each that was compared.
+    """
+    close = np.array([as_good(given, float(value), float(objective.min())) for value in objective])
+    found = np.full(len(x), -np.inf)
+    smooth = smoothed(given, weight)
+    for i in np.flatnonzero(close):
+        there = refine(smooth, x[i : i + 1], max_iter=_SHORT, rtol_dex=_FINE, until=until)
+        found[i] = evidence(smooth, there.x, weight, factor)
+    order = np.lexsort((objective, -found))
+    found = found[order]
+    less = [float(found[0] - each) if math.isfinite(each) else None for each in found]
+    return x[order], objective[order], found > found[0] - _LESS, less

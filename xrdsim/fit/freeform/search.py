@@ -1,0 +1,308 @@
+"""The search for the shape of a profile: from another profile, its mirror image, shapes of many kinds, and mixtures.
+
+Splines are refined from the profile that was found before, from its mirror image, from profiles near either, and from
+shapes of other families, of several depths, whose smoothed curves are nearest to the measured one. While none of them
+describes the curve, the best ones are the parents of others: changed by smooth waves, with a hump more or less, turned
+upside down, joined at some depth to another one, or with parts in another order. All this is with a large tolerance,
+which makes valleys wider; the best are then refined with the curve's own. It is repeated with smaller ones while the
+curve is not described, unless nothing is better than the first profile, or than another that is good to the large one.
+"""
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+from xrdsim.errors import ParameterError
+from xrdsim.experiment.instrument import Instrument
+from xrdsim.experiment.reflection import stretch
+from xrdsim.fit.freeform.starts import changed, mirrored, nearly_projected, perturbed, projected, shapes
+from xrdsim.fit.measurement import Measurement
+from xrdsim.fit.problem import Problem
+from xrdsim.fit.refinement import Refined, refine
+from xrdsim.fit.result import Fit
+from xrdsim.fit.search import acceptable
+from xrdsim.fit.unknowns import Array, Background
+from xrdsim.forward.derived import depth_end, strain_profile
+from xrdsim.limits import Json
+from xrdsim.profiles.damage import DAMAGE, KAPPA, P
+from xrdsim.profiles.space import LARGEST, MOST_STRAIN
+from xrdsim.profiles.spline import DEPTH, FEWEST, End, spline, spline_space
+
+EXPLORED = 15
+"""Coefficients while shapes are looked for."""
+
+_BEYOND = 1.08  # of the depth that was found before, where a spline with a smooth end begins to look for its own
+_DEEPER, _SHALLOWER = 1.4, 0.5  # of it, within which L is looked for in any case
+_USUAL = (500.0, 8000.0)  # Å: the least range of L, for two Gaussians that do not describe a curve may end anywhere
+_STRONGER = 2.0  # of the largest strain, up to which coefficients go
+_NEAR = (0.04, 0.08, 0.12, 0.2)  # sizes of perturbations of a profile and of its mirror image
+_SHAPES, _TRIED = 500, 8  # shapes of other families that are compared, and refined, for each depth
+_DEPTHS_TRIED = (0.75, 0.9, 1.08, 1.3)  # of that which was found before
+_TOLERANT = (0.1, 0.05, 0.02)  # τ while shapes are looked for, which widens the valleys: once more with each
+_CHILDREN, _PARENTS = 16, 6
+_STALE = 4  # generations without progress after which the search ends
+_PROGRESS = 0.01  # part of Φ
+_COARSE, _FINE = 1e-2, 1e-3  # accuracies of the model [dex]
+_SHORT, _LONG = 15, 80  # evaluations
+_SOME = 8  # minima that are refined to the end
+_SMOOTH = (40.0, 30.0, 20.0, 12.0)  # arcsec of GGG 444: filters of the comparison, one after the other
+_KEPT = 60  # shapes that are changed for the next comparison
+_APART = 0.03  # of ∫|ε|, by which solutions differ
+_DEPTHS = 300
+_VISIBLE = 0.02  # of the largest strain: what is below it is not turned upside down
+
+
+@dataclass(frozen=True, kw_only=True)
+class Freeform:
+    """What splines are tried.
+
+    Attributes
+    ----------
+    coefficients : how many; None for as many as the curve has evidence for.
+    end : ``smooth`` or ``abrupt``.
+    signed : whether the lattice may be compressed.
+    depth : L [Å] where it is known.
+    """
+
+    coefficients: int | None = None
+    end: End = "smooth"
+    signed: bool = False
+    depth: float | None = None
+
+    def __post_init__(self) -> None:
+        spline(FEWEST if self.coefficients is None else self.coefficients, self.end)
+        if self.depth is not None and not 0.0 < self.depth <= LARGEST["Å"]:
+            raise ParameterError(f"depth = {self.depth:g} Å must be positive, at most {LARGEST['Å']:g}")
+
+
+@dataclass(frozen=True, eq=False)
+class Before:
+    """What a fit of another profile says.
+
+    Attributes
+    ----------
+    given : its problem, with the instruments and tolerances that were found.
+    depth, strain, end : the profile (d,) at depths [Å], and where it ends.
+    damage : kappa and p, where it has them.
+    own : zero and instrument of each measurement in turn, then what all share.
+    priors : (mean, standard deviation) of unknowns by name.
+    """
+
+    given: Problem
+    depth: Array
+    strain: Array
+    end: float
+    damage: Array
+    own: Array
+    priors: Mapping[str, tuple[float, float]]
+
+    @classmethod
+    def of(cls, given: Problem, first: Fit) -> "Before":
+        """Of a problem and its fit."""
+        settings = (first.settings, *first.settings.get("others", ()))
+        measured = tuple(_as_found(each, told) for each, told in zip(given.measurements, settings, strict=True))
+        params = np.array([first.minima[0].values])
+        end = float(depth_end(params, space=given.space)[0])
+        depth = np.linspace(0.0, 1.5 * end, _DEPTHS)
+        strain = strain_profile(params, depth, space=given.space)[0]
+        own = np.array(list(first.minima[0].instrument.values()))
+        bare = replace(given, measurements=measured, priors={})
+        return cls(bare, depth, strain, end, params[0, -2:], own, dict(given.priors))
+
+
+def _as_found(measured: Measurement, told: Json) -> Measurement:
+    """A measurement with the instrument, the background and the tolerance of the settings of a fit."""
+    ground = Background.LINEAR if told["background"] == Background.LINEAR else measured.ground
+    return measured.behind(Instrument.from_dict(told["instrument"])).over(ground).tolerating(told["tolerance"])
+
+
+@dataclass(frozen=True, eq=False)
+class Explored:
+    """Coordinates (m, k) of distinct minima, the best first, Φ (m,), and how often the model was evaluated."""
+
+    x: Array
+    objective: Array
+    evaluations: int
+
+
+def problem_of(before: Before, choice: Freeform, number: int) -> Problem:
+    """That of a spline of so many coefficients, for the same measurements."""
+    most = min(MOST_STRAIN, _STRONGER * float(before.strain.max()))
+    ends = min(_SHALLOWER * before.end, _USUAL[0]), max(_DEEPER * before.end, _USUAL[1])
+    if choice.depth is not None:
+        ends = choice.depth, choice.depth
+    space, old = (
+        spline_space(number, choice.end, depth=ends, strain=(-most if choice.signed else 0.0, most)),
+        before.given.space,
+    )
+    if old.damage:
+        usual = old.high[KAPPA] == DAMAGE[KAPPA].high  # no range was given: as strong as damage can be
+        high = DAMAGE[KAPPA].most if usual else old.high[KAPPA], old.high[P]
+        space = replace(space.with_damage(), low=(*space.low, *old.low[-2:]), high=(*space.high, *high))
+    measured = tuple(
+        replace(each, simulator=replace(each.simulator, space=space)) for each in before.given.measurements
+    )
+    given = Problem(space, measured, defects=before.given.defects)
+    priors = {name: prior for name, prior in before.priors.items() if name in given.layout.names}
+    return replace(given, priors=priors)
+
+
+def moved(given: Problem, x: Array, other: Problem) -> Array:
+    """Coordinates (1, k) of the same profile among splines of another number of coefficients."""
+    end = float(given.params(x)[0, DEPTH])
+    depth = np.linspace(0.0, end, _DEPTHS)
+    return _at(other, depth, _strains(given, x, depth)[0], end, given, x)
+
+
+def explore(given: Problem, before: Before, rng: np.random.Generator, until: float) -> Explored:
+    """Minima from profiles of all shapes, with the prior of the problem."""
+    bare, goal = replace(given, penalty=None), acceptable(given)
+    first = projected(given, before.depth, before.strain, _BEYOND * before.end, before.damage, before.own)
+    direct = refine(given, first, max_iter=_LONG, rtol_dex=_FINE, until=until)
+    best, evaluations = direct, int(direct.iterations.sum())
+    for turn, tolerance in enumerate(_TOLERANT):
+        easy, known = given.tolerating([max(each, tolerance) for each in given.tolerances]), float(best.objective[0])
+        one = best.x[:1]
+        starts = [best.x, *_near(given, one, before.depth, rng), *_screened(given, before, one, rng)]
+        found = _coarse(easy, np.concatenate(starts), until)
+        evaluations += int(found.iterations.sum())
+        lowest, stale = math.inf, 0
+        while stale < _STALE and time.perf_counter() < until:
+            found = _some(found, _different(given, found, _PARENTS))
+            stale = 0 if found.objective[0] < lowest * (1.0 - _PROGRESS) else stale + 1
+            lowest = min(lowest, float(found.objective[0]))
+            if lowest <= acceptable(easy):
+                break
+            children = _coarse(easy, _children(given, found.x, before.depth, rng), until)
+            evaluations += int(children.iterations.sum())
+            found = _together(found, children)
+        fine = refine(given, found.x[:_PARENTS], max_iter=_LONG, rtol_dex=_FINE, until=until)
+        evaluations += int(fine.iterations.sum())
+        best = _together(best, fine)
+        best = _some(best, _different(given, best, _PARENTS))
+        settled = (turn == 0 or lowest <= acceptable(easy)) and best.objective[0] >= known * (1.0 - _PROGRESS)
+        if settled or bare.objective(bare.values(best.x[:1]), _FINE)[0] <= goal or time.perf_counter() > until:
+            break
+    return Explored(best.x, best.objective, evaluations)
+
+
+def settle(
+    given: Problem, x: list[Array], before: Before, rng: np.random.Generator, until: float
+) -> tuple[Array, Array, float, int]:
+    """Distinct minima (m, k), the best first, and Φ (m,); Φ from the mirror image; evaluations of the model.
+
+    ``x`` are coordinates (1, k) from which they are near, the best first: what lies near it is tried, too.
+    """
+    near = _near(given, x[0], before.depth, rng)  # of which the first is the mirror image
+    coarse = _coarse(given, np.concatenate([*near, *x]), until)
+    some = np.unique([0, len(near), *_different(given, coarse, _SOME)])
+    fine = refine(given, coarse.x[some], max_iter=_LONG, rtol_dex=_FINE, until=until)
+    kept = _different(given, fine, _SOME)
+    evaluations = int(coarse.iterations.sum() + fine.iterations.sum())
+    return fine.x[kept], fine.objective[kept], float(fine.objective[0]), evaluations
+
+
+def _coarse(given: Problem, starts: Array, until: float) -> Refined:
+    return refine(given, starts, max_iter=_SHORT, rtol_dex=_COARSE, until=until)
+
+
+def _together(one: Refined, other: Refined) -> Refined:
+    return Refined(*(np.concatenate(pair) for pair in zip(vars(one).values(), vars(other).values(), strict=True)))
+
+
+def _some(found: Refined, kept: list[int]) -> Refined:
+    return Refined(*(values[kept] for values in vars(found).values()))
+
+
+def _strains(given: Problem, x: Array, depth: Array) -> Array:
+    return strain_profile(given.params(x), depth, space=given.space)
+
+
+def _at(other: Problem, depth: Array, strain: Array, end: float, given: Problem, x: Array) -> Array:
+    """Coordinates (1, k) of a profile with the damage and the instrument of other coordinates (1, k)."""
+    return projected(
+        other, depth, strain, end, given.params(x)[0, -2:], given.values(x)[0, given.layout.profile.stop :]
+    )
+
+
+def _near(given: Problem, x: Array, depth: Array, rng: np.random.Generator) -> list[Array]:
+    """The mirror image of a minimum (1, k), and profiles near either."""
+    strain, end = _strains(given, x, depth)[0], float(given.params(x)[0, DEPTH])
+    turned = _turned(strain, depth)
+    starts = [_at(given, depth, turned, end, given, x)]
+    for size in _NEAR:
+        for each in (strain, turned):
+            waved = perturbed(depth, each, end, size, rng)
+            starts.append(_at(given, depth, waved, end * (1.0 + size * rng.uniform(-1.0, 1.0)), given, x))
+    return starts
+
+
+def _turned(strain: Array, depth: Array) -> Array:
+    """A strain (d,) upside down, as deep as it can be seen."""
+    seen = np.flatnonzero(np.abs(strain) > _VISIBLE * max(float(np.abs(strain).max()), 1e-300))
+    return mirrored(depth, strain, float(depth[seen[-1]]) if len(seen) else float(depth[-1]))
+
+
+def _screened(given: Problem, before: Before, x: Array, rng: np.random.Generator) -> list[Array]:
+    """Starts of other families whose smoothed curves are nearest to the measured ones.
+
+    The nearest are changed and compared again, with curves that are smoothed less and less.
+    """
+    depth, largest = before.depth, float(np.abs(before.strain).max())
+    own = given.values(x)[0, given.layout.profile.stop :]
+    starts = []
+    for part in _DEPTHS_TRIED:
+        end = part * before.end
+        drawn = shapes(depth, largest, 0.95 * end, _SHAPES, rng)
+        for width in _SMOOTH:
+            rows = nearly_projected(given, depth, drawn, end, before.damage, own)
+            order = np.argsort(_away(given, rows, width), kind="stable")
+            kept = drawn[order[:_KEPT]]
+            pairs = rng.integers(0, _KEPT, (_SHAPES - _KEPT, 2))
+            drawn = np.array([*kept, *(changed(depth, kept[i], kept[j], end, rng) for i, j in pairs)])
+        starts.append(rows[order[:_TRIED]])
+    return starts
+
+
+def _away(given: Problem, starts: Array, width: float) -> Array:
+    """Sum of squares (m,) of what curves of starts (m, k), smoothed by this width, differ from the measured ones."""
+    away = np.zeros(len(starts))
+    for each, mu in zip(given.measurements, given.expected(given.values(starts), None, _COARSE), strict=True):
+        points = width * stretch(each.experiment.reflection) / float(np.median(np.diff(each.angle)))
+        floor = 0.3 if each.counting else 0.0
+        measured, modelled = (
+            gaussian_filter1d(np.log10(np.maximum(one, floor)), points, axis=-1) for one in (each.data, mu)
+        )
+        away += ((measured - modelled) ** 2).sum(axis=1)
+    return away
+
+
+def _children(given: Problem, parents: Array, depth: Array, rng: np.random.Generator) -> Array:
+    """Starts (n, k) from minima (m, k), the best first."""
+    strains, count = _strains(given, parents, depth), len(parents)
+    starts = []
+    for _ in range(_CHILDREN):
+        one, other = int(min(rng.integers(0, count, 2))), int(rng.integers(count))
+        end = float(given.params(parents[one : one + 1])[0, DEPTH])
+        partner = strains[other] if other != one else _turned(strains[one], depth)
+        strain = changed(depth, strains[one], partner, end, rng)
+        starts.append(_at(given, depth, strain, end * rng.uniform(0.95, 1.05), given, parents[one : one + 1]))
+    return np.concatenate(starts)
+
+
+def _different(given: Problem, found: Refined, most: int) -> list[int]:
+    """The best minima whose strains differ, the best first, at most so many."""
+    depth = np.linspace(0.0, float(given.space.high[DEPTH]), _DEPTHS)
+    strain = _strains(given, found.x, depth)
+    kept: list[int] = []
+    for i in map(int, np.argsort(found.objective, kind="stable")):
+        size = np.abs(strain[i]).sum()
+        if all(np.abs(strain[i] - strain[j]).sum() > _APART * size for j in kept):
+            kept.append(i)
+        if len(kept) == most:
+            break
+    return kept
