@@ -266,9 +266,13 @@ class Measurement:
         return np.asarray(np.log10(self.data / mu) / self.scatter)
 
     def difference(self, mu: Array) -> Array:
-        """log10 measured/model (…, n) of intensities, of which none is 0."""
+        """log10 measured/model (…, n) of intensities, of which none is 0, nor below half the noise of a dark count."""
         data, below = self.data.clip(0.5 if self.counting else 0.0), self.offset * self.exposure
-        return np.asarray(np.log10((data + below) / (mu + below)))
+        measured, model = data + below, mu + below
+        if self.offset < 0.0:  # dark counts were taken off, so that noise may leave nothing, or less
+            least = 0.5 * np.sqrt(np.maximum(-below, 1.0))
+            measured, model = np.maximum(measured, least), np.maximum(model, least)
+        return np.asarray(np.log10(measured / model))
 
     def objective(self, mu: Array) -> Array:
         """Φ (m,)."""
