@@ -85,7 +85,7 @@ def test_fit_of_a_curve_without_its_dark_counts(here, curve):
     """Noise leaves many of its points below 0, and the model near it: what is said of them are numbers nevertheless."""
     dark = np.random.default_rng(3).poisson(900.0, len(curve.angle))
     text("dark.xy", curve.angle, np.round(0.5 * (curve.intensity * COUNTS + dark - 900.0), 2))
-    record = fitted("fit", "dark.xy", "--budget", "0.01s", "--axis", "relative", "--unit", "arcsec")
+    record = fitted("fit", "dark.xy", "--budget", "0.01s", "--html", "--axis", "relative", "--unit", "arcsec")
     assert 0.0 < record["misfit"]["mean_abs_log10"] < 1.0
     assert all(np.isfinite(each["rms_dex"]) for each in record["minima"])
 

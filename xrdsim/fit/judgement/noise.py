@@ -177,7 +177,7 @@ def _scattered(y: Array) -> Noise:
     else:
         offset = min(constant / quantum**2, max(float(y.min()) / quantum - 1.0, 0.0))
         words += f", {offset:.3g} of which were added" if offset > 1.0 else ""
-    return Noise(quantum, offset, estimated=True, words=f"{words}.")
+    return Noise(quantum, float(offset), estimated=True, words=f"{words}.")
 
 
 def _described(columns: Array, variance: Array) -> tuple[Array, float]:
