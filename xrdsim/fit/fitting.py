@@ -127,12 +127,7 @@ def fit_curve(
         x, evaluations, ended = found.x, found.evaluations, found.reason
     objective = np.full(1, np.inf)
     if len(x) > 1:  # all valleys, so far that they can be compared, and the best one to the end
-        objective = np.full(len(x), np.inf)
-        for count, steps in _NEARLY:
-            nearly = METHODS["lm"](given, x[:count], max_iter=steps, rtol_dex=_GOOD, until=ends[0])
-            x[:count], objective[:count] = nearly.x, nearly.objective
-            order = np.argsort(objective, kind="stable")
-            x, objective = x[order], objective[order]
+        x, objective = _nearly(given, x, ends[0])
         x, objective = valleys(given, x, objective)
         if time.perf_counter() > ends[0]:
             ended = Ending.BUDGET
@@ -187,15 +182,26 @@ def _by_evidence(
         changed, refined = True, final(given, refined.x)
     if len(x) == 1 or not changed:
         return given, refined, np.concatenate([refined.x, x[1:]]), np.append(refined.objective, objective[1:])
-    count, steps = _NEARLY[-1]
-    nearly = refine(given, x[1:count], max_iter=steps, rtol_dex=_GOOD, until=until)
-    x, objective = np.concatenate([refined.x, nearly.x]), np.append(refined.objective, nearly.objective)
+    x, objective = _nearly(given, x[1:], until)
+    x, objective = np.concatenate([refined.x, x]), np.append(refined.objective, objective)
     best = int(objective.argmin())
     if objective[best] < objective[0] - _GAINED:
         x[[0, best]], objective[[0, best]] = x[[best, 0]], objective[[best, 0]]
         refined = final(given, x[:1])
         x[0], objective[0] = refined.x[0], refined.objective[0]
-    return given, refined, x, objective
+    x, others = valleys(given, x, np.append(objective.min(), objective[1:]))  # some of which have become one
+    return given, refined, x, np.append(objective[0], others[1:])
+
+
+def _nearly(given: Problem, x: Array, until: float) -> tuple[Array, Array]:
+    """Minima (m, k) refined so far that they can be compared, the best first, and Φ (m,)."""
+    x, objective = x.copy(), np.full(len(x), np.inf)
+    for count, steps in _NEARLY:
+        nearly = refine(given, x[:count], max_iter=steps, rtol_dex=_GOOD, until=until)
+        x[:count], objective[:count] = nearly.x, nearly.objective
+        order = np.argsort(objective, kind="stable")
+        x, objective = x[order], objective[order]
+    return x, objective
 
 
 def _with_mirror(given: Problem, x: Array, objective: Array, until: float) -> tuple[Array, Array]:
