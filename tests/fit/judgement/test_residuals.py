@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from noisy import PROFILES, noisy
 
-from xrdsim.fit.judgement.residuals import parts_of, rest_of, structure_of
+from xrdsim.fit.judgement.residuals import chi2_of_noise, parts_of, rest_of, structure_of
 from xrdsim.fit.preparation import WHOLE, measurement_of
 from xrdsim.profiles.space import ParameterSpace
 
@@ -44,3 +44,16 @@ def test_the_parts_of_a_curve_are_named():
         if inside.any():
             assert rest_of(measured, np.where(inside, 3.0, 0.5), strain).startswith(name)
     assert rest_of(measured, np.full(len(measured), 0.5), strain) == ""
+
+
+@pytest.mark.parametrize("level", [0.02, 0.3, 1.0, 3.0, 20.0, 3000.0])
+def test_chi2_of_counts_is_that_of_many_draws(level):
+    n, unknowns, draws = 400, 10, 2000
+    expected = np.full(n, level)
+    counts = np.random.default_rng(11).poisson(expected, (draws, n))
+    log = np.where(counts > 0, counts * np.log(np.maximum(counts, 1) / expected), 0.0)
+    deviance = 2.0 * (expected - counts + log).sum(axis=1)
+    mean, spread = chi2_of_noise(expected, n - unknowns)
+    drawn = (deviance - unknowns) / (n - unknowns)
+    assert mean == pytest.approx(drawn.mean(), abs=5.0 * spread / np.sqrt(draws))
+    assert spread == pytest.approx(drawn.std(), rel=0.08)

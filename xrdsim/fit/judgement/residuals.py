@@ -9,9 +9,11 @@ normal).
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
+from scipy.special import gammaln, xlogy
 
 from xrdsim.experiment.instrument import dispersion
 from xrdsim.experiment.reflection import strain_to_angle, stretch
@@ -28,6 +30,7 @@ ALONG = 5.0
 """Deviations of the mean of the squared sums."""
 
 _WIDTHS = (1.5, 3.0, 6.0, 12.0, 24.0)  # standard deviations of the windows, in points
+_FEWEST, _MANY = 1e-4, 1e3  # expected counts, between which the deviance of a point is that of no normal variate
 _PEAK, _FOOT = 50.0, 150.0  # ends of the substrate peak and of its foot [arcsec] of GGG 444
 _NAMED = 0.25  # of the excess, for a part to be named
 
@@ -72,6 +75,29 @@ def structure_of(residual: Array, angle: Array) -> Structure:
         if sums[at] > largest:
             largest, where = float(sums[at]), float(angle[at])
     return Structure(float(correlation), largest, along, where)
+
+
+def chi2_of_noise(expected: Array, freedom: float) -> tuple[float, float]:
+    """Mean and standard deviation of the reduced χ², a deviance, of counts whose expectation is (n,).
+
+    Few counts make the deviance of a point more or less than 1 in the mean, by up to 0.15 and down to 0, which no fit
+    can change: it is summed over Poisson's distribution.
+    """
+    log, mean, square = _deviances()
+    at = np.log(np.clip(expected, _FEWEST, _MANY))
+    first, second = np.interp(at, log, mean), np.interp(at, log, square)
+    lost = len(expected) - freedom  # what the unknowns take up
+    return float((first.sum() - lost) / freedom), float(np.sqrt((second - first**2).sum()) / freedom)
+
+
+@lru_cache(maxsize=1)
+def _deviances() -> tuple[Array, Array, Array]:
+    """Mean and mean square (m,) of the deviance of Poisson counts at ln of their expectation (m,)."""
+    log = np.linspace(np.log(_FEWEST), np.log(_MANY), 200)
+    mu, k = np.exp(log)[:, None], np.arange(int(_MANY + 10.0 * np.sqrt(_MANY)))
+    share = np.exp(xlogy(k, mu) - mu - gammaln(k + 1.0))
+    deviance = 2.0 * (mu - k + xlogy(k, k / mu))
+    return log, (share * deviance).sum(axis=1), (share * deviance**2).sum(axis=1)
 
 
 def parts_of(measured: Measurement, largest_strain: float) -> dict[str, tuple[float, float]]:

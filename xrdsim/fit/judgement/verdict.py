@@ -10,7 +10,7 @@ from xrdsim.curves.curve import DEFAULT_STEP
 from xrdsim.experiment.reflection import strain_to_angle, stretch
 from xrdsim.fit.judgement.estimate import Estimate
 from xrdsim.fit.judgement.points import aside_of, points_of
-from xrdsim.fit.judgement.residuals import rest_of, structure_of
+from xrdsim.fit.judgement.residuals import chi2_of_noise, rest_of, structure_of
 from xrdsim.fit.measurement import Measurement, Scoring
 from xrdsim.fit.problem import Problem
 from xrdsim.fit.result import CurveFit, Verdict
@@ -29,6 +29,7 @@ _BROAD = 0.5  # of its range: a wider interval does not determine a parameter
 _EDGE = 0.02  # of its range: an interval that ends so near a limit is open there
 _POOR = 0.1  # RMS misfit [dex] above which a curve of unknown noise is not described
 _SMALL = 0.01  # dex (RMS) of unknown noise, below which its structure says nothing
+_UNUSUAL = 3.0  # standard deviations of χ² that noise does not reach
 _GUESSED = 1.3  # by how much χ² may be larger where the noise is estimated
 _WITHIN = 4.5  # of Φ above the best one, three deviations, up to which a minimum describes a curve as well
 _DIFFERENT = 0.1  # of the strain: profiles that differ by more are different ones
@@ -86,7 +87,8 @@ def described(
     left = rest_of(measured, residual, largest)
     where = f" What is left lies in {left}." if left else ""
     if chi2 is not None:
-        limit = max(1.15, 1.0 + 4.0 * math.sqrt(2.0 / freedom)) * (_GUESSED if measured.estimated else 1.0)
+        usual, spread = chi2_of_noise(mu, freedom)
+        limit = max(1.15, usual + _UNUSUAL * spread) * (_GUESSED if measured.estimated else 1.0)
         least = 1.0 - 6.0 * math.sqrt(2.0 / freedom)
         if not measured.estimated and chi2 < min(least, 0.5):
             return Verdict.UNDETERMINED, (
