@@ -20,13 +20,13 @@ from xrdsim.experiment.reflection import strain_to_angle, stretch
 from xrdsim.fit.measurement import Measurement
 from xrdsim.fit.unknowns import Array
 
-CORRELATED = 5.0
+CORRELATED = 3.5
 """Deviations of √n·ρ₁ beyond which residuals are no noise."""
 
-SMOOTH = 5.5
+SMOOTH = 5.0
 """Deviations of the largest smooth sum beyond which they are not: white noise of 1000 points reaches 4.5 in 0.3 %."""
 
-ALONG = 5.0
+ALONG = 3.5
 """Deviations of the mean of the squared sums."""
 
 _WIDTHS = (1.5, 3.0, 6.0, 12.0, 24.0)  # standard deviations of the windows, in points

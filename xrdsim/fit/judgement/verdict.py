@@ -29,6 +29,7 @@ _BROAD = 0.5  # of its range: a wider interval does not determine a parameter
 _EDGE = 0.02  # of its range: an interval that ends so near a limit is open there
 _POOR = 0.1  # RMS misfit [dex] above which a curve of unknown noise is not described
 _SMALL = 0.01  # dex (RMS) of unknown noise, below which its structure says nothing
+_TOGETHER = 3.2  # … that χ² and the correlation of neighbours, independent in noise, do not reach together
 _UNUSUAL = 3.0  # standard deviations of χ² that noise does not reach
 _GUESSED = 1.3  # by how much χ² may be larger where the noise is estimated
 _WITHIN = 4.5  # of Φ above the best one, three deviations, up to which a minimum describes a curve as well
@@ -86,17 +87,18 @@ def described(
     found = structure_of(residual, measured.angle)
     left = rest_of(measured, residual, largest)
     where = f" What is left lies in {left}." if left else ""
+    level = 0.0  # of χ², in standard deviations
     if chi2 is not None:
         usual, spread = chi2_of_noise(mu, freedom)
         limit = max(1.15, usual + _UNUSUAL * spread) * (_GUESSED if measured.estimated else 1.0)
+        level = 0.0 if measured.estimated else (chi2 - usual) / spread
         least = 1.0 - 6.0 * math.sqrt(2.0 / freedom)
         if not measured.estimated and chi2 < min(least, 0.5):
             return Verdict.UNDETERMINED, (
                 f"The reduced χ² is {chi2:.3g}, far below 1: the points scatter less than counts do. per_count = "
                 f"{measured.per_count:.3g} is too large, or the curve was smoothed; the intervals are too wide."
             )
-        noise = f"The reduced χ² is {chi2:.3g}, noise alone gives at most {limit:.3g}"
-        good, poor = chi2 <= limit, f"{noise}."
+        good, poor = chi2 <= limit, f"The reduced χ² is {chi2:.3g}, noise alone gives at most {limit:.3g}."
         text = f"The reduced χ² is {chi2:.3g}: the model describes the curve within its noise."
         if measured.estimated:
             text = f"{text[:-1]}, which is estimated from the scatter of the points."
@@ -107,7 +109,8 @@ def described(
         text = (
             f"Curve and model differ by {rms:.3g} dex (RMS); neighbouring points scatter by {measured.scatter:.2g} dex."
         )
-    if good and (found.noise or (chi2 is None and rms <= _SMALL)):
+    noise = found.noise and found.correlation + level <= math.sqrt(2.0) * _TOGETHER
+    if good and (noise or (chi2 is None and rms <= _SMALL)):
         return Verdict.SOLVED, text
     if good:
         poor = (
