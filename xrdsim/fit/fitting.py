@@ -32,7 +32,7 @@ from xrdsim.fit.posterior import LEVEL, Posterior, laplace, posterior
 from xrdsim.fit.problem import Problem, problem
 from xrdsim.fit.refinement import METHODS, Refined, refine
 from xrdsim.fit.result import Fit, FittedProfile, Minimum, Verdict
-from xrdsim.fit.search import Ending, distinct, search, valleys
+from xrdsim.fit.search import Ending, Watch, distinct, search, valleys
 from xrdsim.fit.settings import assumed, settings_to_dict
 from xrdsim.fit.unknowns import INTENSITY, Array
 from xrdsim.forward.derived import UNITS, damage_profile, depth_end, derived, largest_strain, strain_profile
@@ -66,6 +66,7 @@ def fit_curve(
     likelihood: tuple[str, ...] = (),
     begun: float | None = None,
     progress: Callable[[float, float], None] | None = None,
+    watch: Watch | None = None,
 ) -> Fit:
     """Fit a measured curve, or all those of a problem together.
 
@@ -85,6 +86,8 @@ def fit_curve(
     likelihood : names whose profile likelihood is computed.
     begun : time of ``time.perf_counter`` from which the budget counts; None: now.
     progress : called with the seconds spent and the reduced χ² (unknown noise: mean square misfit) of the best minimum.
+    watch : called with the best minimum as the search goes on, see ``xrdsim.fit.search.search``, and before it is
+        judged.
 
     Raises
     ------
@@ -123,7 +126,7 @@ def fit_curve(
         x, evaluations, ended, ends = first, 0, Ending.REFINED, [math.inf, math.inf]
     else:
         until, *ends = (begun + share * budget for share in _SHARES)
-        found = search(given, effort=effort, until=until, seed=seed, starts=first, progress=progress)
+        found = search(given, effort=effort, until=until, seed=seed, starts=first, progress=progress, watch=watch)
         x, evaluations, ended = found.x, found.evaluations, found.reason
     objective = np.full(1, np.inf)
     if len(x) > 1:  # all valleys, so far that they can be compared, and the best one to the end
@@ -138,6 +141,8 @@ def fit_curve(
             ended = Ending.BUDGET
     last = max(ends[1], time.perf_counter() + _LEAST)
     final = partial(METHODS[method], max_iter=max_iter, rtol_dex=FINAL, until=last)
+    if watch:
+        watch(given, x[:1])
     searched = given
     given, refined, x, objective = _by_evidence(searched, x, objective, final, last)
     if not only_refine:

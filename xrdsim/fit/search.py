@@ -29,6 +29,9 @@ from xrdsim.forward.prior import draw_prior
 from xrdsim.profiles.damage import DAMAGE
 from xrdsim.profiles.space import ParameterSpace
 
+Watch = Callable[[Problem, Array], None]
+"""Is called with a problem and coordinates (1, k) of it, the best ones so far."""
+
 CANDIDATES = 1500
 """Profiles that are compared with a curve before the first refinement."""
 
@@ -98,6 +101,7 @@ def search(
     seed: int = 0,
     starts: Array | None = None,
     progress: Callable[[float, float], None] | None = None,
+    watch: Watch | None = None,
 ) -> Found:
     """Search the limits of a problem for its lowest minima, without dislocation loops before those with them.
 
@@ -111,15 +115,16 @@ def search(
     seed : of everything random.
     starts : (m, k) coordinates refined first; the screening follows only if none of them leads to the noise.
     progress : called with the seconds spent and the best Φ per degree of freedom, times 2.
+    watch : called as often, with the best minimum, and the problem that it is one of: it may lack damage or loops.
     """
     if problem.defects is None:
-        return _search(problem, effort, until, seed, starts, progress)
+        return _search(problem, effort, until, seed, starts, progress, watch)
     begun = time.perf_counter()
     bare, first = problem.among(None), None if starts is None else starts[:, : problem.layout.shared.start]
     cut = min(until, begun + _LOOPS[0] * (until - begun))
-    before = _search(bare, _LOOPS[0] * effort, cut, seed, first, progress)
+    before = _search(bare, _LOOPS[0] * effort, cut, seed, first, progress, watch)
     loops = with_loops(problem, before.x, until)
-    found = _search(problem, _LOOPS[1] * effort, until, seed, loops, progress)
+    found = _search(problem, _LOOPS[1] * effort, until, seed, loops, progress, watch)
     spent = before.evaluations + found.evaluations
     return replace(found, evaluations=spent, seconds=time.perf_counter() - begun)
 
@@ -131,6 +136,7 @@ def _search(
     seed: int,
     starts: Array | None,
     progress: Callable[[float, float], None] | None,
+    watch: Watch | None,
 ) -> Found:
     begun, rng = time.perf_counter(), np.random.default_rng(seed)
     goal, work = acceptable(problem), effort * WORK
@@ -150,6 +156,8 @@ def _search(
         x, objective = distinct(problem, x, objective, _PARENTS)
         if progress:
             progress(time.perf_counter() - begun, 2.0 * objective[0] / problem.freedom)
+        if watch:
+            watch(now, x[:1])
         better = objective[0] < best * (1.0 - 1e-3)
         sure = 0 if better or plain or objective[0] > goal else sure + 1
         if sure >= enough and not plain and objective[0] <= goal:
