@@ -60,14 +60,14 @@ class Guard:
         hosts: Iterable[str] | None = LOOPBACK,
         password: str | None = None,
     ) -> None:
-        self._application, self._token, self._password = application, token, password
+        self.app, self._token, self._password = application, token, password
         self._cookie = f"xrd_{port}"
         self._hosts = None if hosts is None else {f"{host}:{port}" for host in hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or hand it on."""
         if scope["type"] not in ("http", "websocket"):
-            await self._application(scope, receive, send)
+            await self.app(scope, receive, send)
             return
         headers = _headers(scope)
         reason = self._refused(scope, headers)
@@ -75,7 +75,7 @@ class Guard:
         if not reason and asked and scope["path"] == "/login" and scope["method"] == "POST":
             await self._login(receive, send)
         elif not reason and self._known(scope, headers):
-            await self._application(scope, receive, self._sending(scope, send))
+            await self.app(scope, receive, self._sending(scope, send))
         elif not reason and asked and scope["path"] == "/" and scope["method"] == "GET":
             await _answer(send, 401, _LOGIN, "text/html; charset=utf-8")
         else:
