@@ -67,6 +67,7 @@ class Desk:
         """Folder of the last fit, as ``xrd fit`` writes it, of the document ``results_of``."""
         self.results_of: Document | None = None
         self.series: list[Json] = []
+        self._closed = False
         self.series_folder: Path | None = None
         self._thread = ThreadPoolExecutor(1, "model")
         self._reference: float | None = None
@@ -79,6 +80,9 @@ class Desk:
 
     async def close(self) -> None:
         """End the process that fits, and remove the temporary folder."""
+        self._closed = True
+        for task in list(self._tasks):
+            task.cancel()
         await self.jobs.cancel()
         self._thread.shutdown(wait=False, cancel_futures=True)
         self.session.close()
@@ -124,6 +128,8 @@ class Desk:
 
     async def publish(self, view: View | None = None) -> None:
         """Show all, to one tab or to all of them."""
+        if self._closed:
+            return
         try:
             shown = await self.compute(self._shown)
         except XrdError as error:

@@ -43,6 +43,10 @@ class Parameters(Element, component="parameters.js"):
             self.on(name, _arguments(handler))
 
 
+class Status(Element, component="status.js"):
+    """How well curve and model agree."""
+
+
 class Drop(Element, component="drop.js"):
     """Files and folders that are dropped on the page."""
 

@@ -71,8 +71,8 @@ export default {
     text(value, row) {
       if (value === null || value === undefined) return "";
       const shown = value * row.factor;
-      return Math.abs(shown) >= 1e7 || (shown !== 0 && Math.abs(shown) < 1e-4)
-        ? shown.toExponential(3)
+      return Math.abs(shown) >= 1e6 || (shown !== 0 && Math.abs(shown) < 1e-3)
+        ? shown.toExponential(2)
         : String(Number(shown.toPrecision(5)));
     },
     drag(row, event) {

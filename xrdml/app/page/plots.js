@@ -37,7 +37,6 @@ export default {
     });
     this.observer.observe(this.$refs.curve);
     this.observer.observe(this.$refs.profile);
-    this.curve.on("finished", () => this.clock());
     this.listen();
     window.xrd.plots = this;
     this.$emit("ready");
@@ -55,6 +54,7 @@ export default {
   methods: {
     restyle() {
       if (!this.curve) return;
+      this.scale = null;
       this.curve.setOption(curveOption(this.dark), true);
       this.profile.setOption(profileOption(this.dark, Boolean(this.last?.damage)), true);
       this.damaged = Boolean(this.last?.damage);
@@ -94,8 +94,10 @@ export default {
       if (damaged !== this.damaged) this.restyleProfile(damaged);
       const most = Math.max(3, ...moving.residual.map(Math.abs));
       const end = this.still.unit === "σ" ? Math.min(most, 1e4) : Math.max(0.1, Math.max(...moving.residual.map(Math.abs)));
+      const scale = nice(end) === this.scale ? {} : { yAxis: [{}, { min: -nice(end), max: nice(end), interval: nice(end) }] };
+      this.scale = nice(end);
       this.curve.setOption({
-        yAxis: [{}, { min: -nice(end), max: nice(end), interval: nice(end) }],
+        ...scale,
         series: [
           { id: "model", data: pairs(this.still.angle, moving.model) },
           { id: "residual", data: pairs(this.still.residual_angle, moving.residual) },
@@ -108,7 +110,7 @@ export default {
           { id: "points", data: moving.points ?? [] },
         ],
       });
-      if (moving.seq) this.drawn = moving.seq;
+      if (moving.seq) requestAnimationFrame(() => setTimeout(() => this.clock(moving.seq)));
       this.curveLabel = `rocking curve, ${this.still.angle.length} points, and model: ${moving.agreement}`;
       this.profileLabel = `strain profile: largest strain ${Math.max(...moving.strain).toPrecision(3)} %`;
     },
@@ -118,10 +120,10 @@ export default {
       this.show(this.still);
     },
     // From the moment of a drag until its curve is on the screen.
-    clock() {
-      const since = window.xrd.sent[this.drawn];
+    clock(seq) {
+      const since = window.xrd.sent[seq];
       if (since === undefined) return;
-      delete window.xrd.sent[this.drawn];
+      delete window.xrd.sent[seq];
       window.xrd.latency.push(performance.now() - since);
     },
     zoom() {

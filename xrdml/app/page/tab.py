@@ -10,7 +10,7 @@ from xrdml.app.model.document import Document
 from xrdml.app.model.numbers import number_of
 from xrdml.app.model.table import prior_of
 from xrdml.app.page import dialogs
-from xrdml.app.page.elements import Drop, Parameters, Plots
+from xrdml.app.page.elements import Drop, Parameters, Plots, Status
 from xrdml.app.page.found import show_minima, show_series, show_verdict
 from xrdsim.errors import XrdError
 from xrdsim.limits import Json
@@ -25,6 +25,7 @@ class Tab:
     def __init__(self, desk: Desk) -> None:
         self.desk, self.client = desk, ui.context.client
         self.dark = ui.dark_mode(None)
+        ui.colors(primary="#1d4ed8")
         self._ready: set[str] = set()
         self._last_bar: tuple[str, str, str] = ("", "", "")
         ui.keyboard(self._key, ignore=["input", "select", "textarea"])
@@ -62,7 +63,7 @@ class Tab:
         with ui.element("header").classes("xrd-head"):
             ui.label("xrd").classes("xrd-name")
             _button("Open", "folder_open", lambda: self._choose(False), "Open curves, a CIF file or a session")
-            _button("Series", "stacks", lambda: self._choose(True), "Fit all curves of a folder")
+            _button("Series", "view_list", lambda: self._choose(True), "Fit all curves of a folder")
             self.undo = _icon("undo", lambda: self._step(False), "Undo (Ctrl+Z)")
             self.redo = _icon("redo", lambda: self._step(True), "Redo (Ctrl+Shift+Z)")
             ui.element("span").classes("xrd-space")
@@ -89,10 +90,7 @@ class Tab:
             self.predict = _button("Predict", "psychology", self._predict, "What the network makes of the curve (P)")
             self.cancel = _button("Cancel", "stop", self._cancel, "Cancel (Esc)")
             self.spinner = ui.spinner(size="1.3em").props('aria-hidden="true"')
-            self.chi = ui.element("span").classes("xrd-chi").props("role=status")
-            with self.chi:
-                self.agreement = ui.label("").classes("inline-block").style("display: inline")
-                self.change = ui.label("").style("display: inline; padding-left: .5em")
+            self.status = Status()
             self.doing = ui.label("").classes("xrd-live")
 
     def draw(self, moving: Json) -> None:
@@ -112,9 +110,7 @@ class Tab:
         bar = (moving["agreement"], text, kind)
         if bar != self._last_bar:
             self._last_bar = bar
-            self.agreement.set_text(bar[0])
-            self.change.set_text(text)
-            self.change.classes(replace=kind)
+            self.status.run_method("show", *bar)
 
     def show(self, shown: Json) -> None:
         """Show all."""

@@ -38,7 +38,7 @@ function axis(colour, more) {
   return {
     type: "value", nameLocation: "middle", nameTextStyle: { color: colour.ink, fontSize: 13 },
     axisLine: { show: true, lineStyle: { color: colour.soft }, onZero: false }, axisTick: { show: true },
-    axisLabel: { color: colour.ink, fontSize: 12, hideOverlap: true }, splitLine: { lineStyle: { color: colour.line, opacity: 0.5 } },
+    axisLabel: { color: colour.ink, fontSize: 12, hideOverlap: true, formatter: tidy, showMinLabel: null, showMaxLabel: null }, splitLine: { lineStyle: { color: colour.line, opacity: 0.5 } },
     ...more,
   };
 }
@@ -51,22 +51,26 @@ const common = (colour) => ({
 });
 
 const legend = (colour, data, more = {}) => ({
-  data, right: 12, top: 4, itemWidth: 16, itemHeight: 8, selectedMode: false,
+  data, right: 12, top: 4, itemWidth: 16, itemHeight: 4, selectedMode: false,
   textStyle: { color: colour.ink, fontSize: 12 }, ...more,
 });
 
 export function curveOption(dark) {
   const c = COLOURS[dark ? "dark" : "light"];
-  const line = { type: "line", showSymbol: false, silent: true, emphasis: { disabled: true } };
+  const line = { type: "line", zlevel: 1, showSymbol: false, silent: true, emphasis: { disabled: true } };
   const dots = { type: "scatter", symbolSize: 4, silent: true, emphasis: { disabled: true }, large: true, largeThreshold: 1500 };
   return {
     ...common(c),
     axisPointer: { link: [{ xAxisIndex: "all" }] },
-    legend: legend(c, ["measured", "model", "left out"]),
-    grid: [{ left: 66, right: 16, top: 30, bottom: "34%" }, { left: 66, right: 16, height: "19%", bottom: 46 }],
+    legend: legend(c, [{ name: "measured", icon: "circle" }, { name: "model", icon: "rect" }, { name: "left out", icon: "circle" }], { itemHeight: 7 }),
+    grid: [
+      { left: 66, right: 16, top: 30, bottom: "36%", outerBoundsMode: "none" },
+      { left: 66, right: 16, height: "18%", bottom: 46, outerBoundsMode: "none" },
+    ],
     xAxis: [
       axis(c, { gridIndex: 0, axisLabel: { show: false } }),
-      axis(c, { gridIndex: 1, name: "angle from the substrate peak [″]", nameGap: 28 }),
+      axis(c, { gridIndex: 1, name: "angle from the substrate peak [″]", nameGap: 28,
+        axisLabel: { color: c.ink, fontSize: 12, hideOverlap: true, formatter: tidy, showMinLabel: false, showMaxLabel: false } }),
     ],
     yAxis: [
       axis(c, { type: "log", gridIndex: 0, name: "intensity", nameGap: 46, axisLabel: { color: c.ink, fontSize: 12, formatter: power } }),
@@ -87,8 +91,8 @@ export function curveOption(dark) {
 
 export function profileOption(dark, damage) {
   const c = COLOURS[dark ? "dark" : "light"];
-  const line = { type: "line", showSymbol: false, silent: true, emphasis: { disabled: true } };
-  const hidden = { ...line, lineStyle: { opacity: 0 }, itemStyle: { opacity: 0 }, tooltip: { show: false }, stackStrategy: "all" };
+  const line = { type: "line", zlevel: 1, showSymbol: false, silent: true, emphasis: { disabled: true } };
+  const hidden = { ...line, zlevel: 0, lineStyle: { opacity: 0 }, itemStyle: { opacity: 0 }, tooltip: { show: false }, stackStrategy: "all" };
   const bands = [];
   for (const [what, axisIndex, colour] of [["strain", 0, c.band], ["E", 1, c.damage]]) {
     for (const [name, opacity] of [["95", 0.15], ["68", 0.22]]) {
@@ -103,8 +107,8 @@ export function profileOption(dark, damage) {
   return {
     ...common(c),
     tooltip: { ...common(c).tooltip, valueFormatter: tidy },
-    legend: legend(c, damage ? ["strain", "E", "last fit"] : ["strain", "last fit"]),
-    grid: { left: 62, right: damage ? 54 : 16, top: 30, bottom: 46 },
+    legend: legend(c, ["strain", ...(damage ? ["E"] : []), "last fit"].map((name) => ({ name, icon: "rect" }))),
+    grid: { left: 62, right: damage ? 54 : 16, top: 30, bottom: 46, outerBoundsMode: "none" },
     xAxis: axis(c, { name: "depth [Å]", nameGap: 28, min: 0 }),
     yAxis: [axis(c, { name: "strain [%]", nameGap: 42, axisLabel: { color: c.ink, fontSize: 12, formatter: tidy } }), right],
     series: [
@@ -113,7 +117,7 @@ export function profileOption(dark, damage) {
       { id: "strain", name: "strain", ...line, z: 5, lineStyle: { color: c.strain, width: 2 }, itemStyle: { color: c.strain }, data: [] },
       { id: "E", name: "E", ...line, z: 4, yAxisIndex: 1, lineStyle: { color: c.damage, width: 1.8, type: [6, 4] },
         itemStyle: { color: c.damage }, data: [] },
-      { id: "points", name: "control points", type: "scatter", z: 8, symbolSize: 13, tooltip: { show: false }, cursor: "ns-resize",
+      { id: "points", name: "control points", type: "scatter", zlevel: 1, z: 8, symbolSize: 13, tooltip: { show: false }, cursor: "ns-resize",
         itemStyle: { color: c.point, borderColor: c.back, borderWidth: 2 }, data: [] },
     ],
   };
