@@ -118,7 +118,7 @@ class Desk:
             await self.publish()
             return False
         try:
-            await self.compute(function, *args, **more)
+            await self.compute(self._changed, function, *args, **more)
         except XrdError as error:
             self.say(str(error), "negative")
             await self.publish()
@@ -156,7 +156,21 @@ class Desk:
         await self.compute(self.session.history.settle)
         await self.publish()
 
+    def _changed(self, function: Callable[..., Any], *args: Any, **more: Any) -> None:
+        before = self._agreeing()
+        function(*args, **more)
+        self._reference = before
+
+    def _agreeing(self) -> float | None:
+        """χ² of the present document, from which the next change is counted."""
+        try:
+            return self.session.drawn().chi2 if self.document.curves else None
+        except XrdError:
+            return None
+
     def _dragged(self, name: str, value: float) -> Json:
+        if self.session.history.base is None:
+            self._reference = self._agreeing()
         self.session.drag(name, value)
         return self._moving()
 
@@ -186,11 +200,12 @@ class Desk:
         }
         if document.curves:
             posed = self.session.posed()
-            if history.base is None:
-                self._reference = self.session.drawn().chi2
             measured = posed.given.measurements[document.active]
             shown |= {
-                "still": {**still(document, posed), "name": f"{document.active} {document.curves[document.active].name}"},
+                "still": {
+                    **still(document, posed),
+                    "name": f"{document.active} {document.curves[document.active].name}",
+                },
                 "moving": self._moving(),
                 "rows": rows_of(document, posed),
                 "reflection": [each.experiment.reflection.title for each in posed.entries],
@@ -214,6 +229,7 @@ class Desk:
         folder = self.session.folder / "results" / f"{time.monotonic_ns()}"
         job = {"kind": kind, "session": to_text(document), "folder": str(folder), "effort": effort, "seed": seed}
         busy = self.busy = Busy(kind)
+        self._reference = await self.compute(self._agreeing)
         await self.publish()
         try:
             async for event in self.jobs.run(job):
@@ -237,7 +253,6 @@ class Desk:
             await self.compute(self.session.commit, made)
             self.results_of = self.document
             self.busy = None
-            self._reference = None
             await self.publish()
         elif event["event"] == "files":
             self.results = folder

@@ -79,8 +79,12 @@ class Guard:
         elif not reason and asked and scope["path"] == "/" and scope["method"] == "GET":
             await _answer(send, 401, _LOGIN, "text/html; charset=utf-8")
         else:
-            await _refuse(scope, receive, send, reason or "the token of the page is missing: open the address that "
-                          "`xrd app` shows")
+            await _refuse(
+                scope,
+                receive,
+                send,
+                reason or "the token of the page is missing: open the address that `xrd app` shows",
+            )
 
     def _refused(self, scope: Scope, headers: dict[str, str]) -> str:
         """Why a request is none of the page's own, whoever sends it, or nothing."""
@@ -157,9 +161,7 @@ async def _refuse(scope: Scope, receive: Receive, send: Send, reason: str) -> No
     await _answer(send, 403, f"403: {reason}.\n", "text/plain; charset=utf-8")
 
 
-async def _answer(
-    send: Send, status: int, text: str, kind: str, more: Iterable[tuple[bytes, bytes]] = ()
-) -> None:
+async def _answer(send: Send, status: int, text: str, kind: str, more: Iterable[tuple[bytes, bytes]] = ()) -> None:
     headers = [(b"content-type", kind.encode()), (b"cache-control", b"no-store"), *_HEADERS, *more]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": text.encode()})

@@ -29,7 +29,8 @@ _STYLE = Path(__file__).parent / "page" / "style.css"
 _FIGURES = {"png": "image/png", "svg": "image/svg+xml", "pdf": "application/pdf"}
 _ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="6" fill="#1d4ed8"/>'
-    '<path d="M4 25 L11 23 L15 6 L18 22 L21 16 L23 22 L25 19 L28 24" fill="none" stroke="#fff" stroke-width="2.4"/></svg>'
+    '<path d="M4 25 L11 23 L15 6 L18 22 L21 16 L23 22 L25 19 L28 24" fill="none" stroke="#fff" '
+    'stroke-width="2.4"/></svg>'
 )
 
 
@@ -170,11 +171,11 @@ def serve(
     port = listening.getsockname()[1]
     token, desk = new_token(), Desk()
     hosts = LOOPBACK if local else None
-    guarded = Guard(application(desk, files), token, port, hosts, password)  # type: ignore[arg-type]
+    guarded = Guard(application(desk, files), token, port, hosts, password)
     shown = "localhost" if not local else host
     address = f"http://{f'[{shown}]' if ':' in shown else shown}:{port}/?token={token}"
     config = uvicorn.Config(
-        guarded,  # type: ignore[arg-type]
+        guarded,
         log_level=logging.WARNING,
         access_log=False,
         timeout_graceful_shutdown=1,

@@ -154,11 +154,25 @@ def series(document: Document, folder: Path, job: Json, tell: Tell) -> None:
     """Fit files one after the other, each as the curve of the document would be."""
     target, fits = Path(job["folder"]), []
     pattern = document.curve
-    chosen = {} if pattern is None else {
-        name: getattr(pattern, name)
-        for name in ("reading", "reflection", "described", "despite", "instrument", "background", "kalpha2", "mask",
-                     "both_sides", "exclude")
-    }
+    chosen = (
+        {}
+        if pattern is None
+        else {
+            name: getattr(pattern, name)
+            for name in (
+                "reading",
+                "reflection",
+                "described",
+                "despite",
+                "instrument",
+                "background",
+                "kalpha2",
+                "mask",
+                "both_sides",
+                "exclude",
+            )
+        }
+    )
     for i, path in enumerate(map(Path, job["files"])):
         try:
             bare = replace(document, curves=(), active=0, result=None, moved=False)
@@ -170,8 +184,12 @@ def series(document: Document, folder: Path, job: Json, tell: Tell) -> None:
             place.mkdir(parents=True, exist_ok=True)
             (place / "session.json").write_text(to_text(taken(one, result)), encoding="utf-8")
             fits.append(fit)
-            told = {"verdict": result["verdict"], "chi2": result["reduced_chi2"], "derived": result["derived"],
-                    "strain": result["minima"][0]["strain"]}
+            told = {
+                "verdict": result["verdict"],
+                "chi2": result["reduced_chi2"],
+                "derived": result["derived"],
+                "strain": result["minima"][0]["strain"],
+            }
             tell({"event": "row", "number": i, **told})
         except XrdError as error:
             tell({"event": "row", "number": i, "error": str(error)})

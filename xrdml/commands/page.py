@@ -19,7 +19,9 @@ def app(
     port: Annotated[int, typer.Option(help="Port; 0: any that is free.", min=0, max=65535)] = 0,
     password: Annotated[
         str | None,
-        typer.Option(help="Opens the page from other computers; better in the variable XRD_PASSWORD.", envvar="XRD_PASSWORD"),
+        typer.Option(
+            help="Opens the page from other computers; better in the variable XRD_PASSWORD.", envvar="XRD_PASSWORD"
+        ),
     ] = None,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the browser.")] = True,
 ) -> None:

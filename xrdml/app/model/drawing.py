@@ -61,8 +61,9 @@ def draw(document: Document, posed: Posed) -> Drawn:
     """
     given, row = posed.given, posed.row(document)
     params = given.space.check(row[:, given.layout.profile])
-    objective, points, fitted = 0.0, 0, 0
-    squares, linear, shown = 0.0, {}, None
+    objective, squares, points, fitted = 0.0, 0.0, 0, 0
+    linear: dict[str, float] = {}
+    shown = None
     for i, (measured, own) in enumerate(zip(given.measurements, given.layout.own, strict=True)):
         curve = document.curves[i]
         if not curve.fitted and i != document.active:

@@ -4,7 +4,7 @@ import shlex
 from typing import Any
 
 from xrdml.app.model.document import Document, MeasuredFile, Quantities
-from xrdml.app.model.posing import priors_of, profile_of
+from xrdml.app.model.posing import priors_of
 from xrdsim.fit.unknowns import LINEAR
 from xrdsim.limits import Json
 from xrdsim.observation.shapes import KALPHA2_RATIO
@@ -13,7 +13,6 @@ from xrdsim.profiles.space import ParameterSpace
 _RANGES = "ranges.toml"
 _SAMPLE = "sample.toml"
 _OF_SCALE = (*LINEAR, "background_end")
-_SUFFIX_FREE = ("crystal", "hkl", "surface", "geometry", "wavelength", "lattice", "miscut", "azimuth")
 
 
 def command_line(document: Document) -> str:
@@ -61,7 +60,7 @@ def _held(quantities: Quantities) -> dict[str, tuple[float, float]]:
 
 def _ranges(document: Document) -> str:
     """The table of ranges that are not the default ones, of two Gaussians."""
-    rows = {name: each for name, each in document.profiles["two-gaussians"].items()}
+    rows = dict(document.profiles["two-gaussians"])
     if not document.damage:
         rows = {name: each for name, each in rows.items() if name not in ("kappa", "p")}
     usual = ParameterSpace().with_damage()
@@ -106,8 +105,8 @@ def _curve_options(curve: MeasuredFile) -> list[str]:
     for name, (low, high) in _limits(curve).items():
         text = f"{low!r}:{high!r}" if low < high else repr(low)
         options += [f"--{name}={text}"] if name in ("fwhm", "zero") else ["--shape", f"{name}={text}"]
-    for name, given in _linear(curve).items():
-        options.append(f"--{name}={given if isinstance(given, str) else repr(given)}")
+    for name, at in _linear(curve).items():
+        options.append(f"--{name}={at if isinstance(at, str) else repr(at)}")
     return options
 
 
@@ -134,7 +133,7 @@ def _sample(document: Document) -> str:
     lines = [f"damage = {_toml(document.damage)}", ""]
     for curve in document.curves:
         table: Json = {"file": curve.name}
-        table |= {name: value for name, value in (curve.reflection or {"crystal": "GGG", "hkl": [4, 4, 4]}).items()}
+        table |= dict(curve.reflection or {"crystal": "GGG", "hkl": [4, 4, 4]})
         table |= dict(curve.reading) | dict(curve.described)
         if curve.despite:
             table["despite_file"] = True
@@ -171,7 +170,11 @@ def python_script(document: Document) -> str:
     several = len(document.curves) > 1
     lines = ['"""A fit that was set up on the page of `xrd app`; the files of the curves lie beside this one."""', ""]
     lines += ["import xrdml", "import xrdsim"]
-    lines += ["from xrdsim.fit.sample import read_sample_toml", "from xrdsim.fit.series import fit_sample"] if several else []
+    lines += (
+        ["from xrdsim.fit.sample import read_sample_toml", "from xrdsim.fit.series import fit_sample"]
+        if several
+        else []
+    )
     lines += ["from xrdsim.fit.judgement.stated import Claim"] if not several and document.curves[0].reflection else []
     lines += ["from xrdsim.profiles.space import ParameterSpace", ""]
     low, high = zip(*_held(_two_gaussians(document)).values(), strict=True)
@@ -184,7 +187,11 @@ def python_script(document: Document) -> str:
         keywords |= {"profile": '"spline"', "spline": f"xrdsim.fit.Freeform({chosen})"}
     priors = priors_of(document)
     if several:
-        lines += [f"sample = {_SAMPLE!r}", f"with open(sample, 'w', encoding='utf-8') as file:", f"    file.write({_sample(document)!r})"]
+        lines += [
+            f"sample = {_SAMPLE!r}",
+            "with open(sample, 'w', encoding='utf-8') as file:",
+            f"    file.write({_sample(document)!r})",
+        ]
         keywords |= {"priors": repr(priors)} if priors else {}
         call, first = "fit_sample", "read_sample_toml(sample)"
     else:
@@ -198,7 +205,12 @@ def python_script(document: Document) -> str:
     lines += [f"fit = {call}(", f"    {first},", *(f"    {name}={value}," for name, value in keywords.items()), ")"]
     lines += ["fit.save('result', html=True)", "print(fit.verdict, fit.reason)", ""]
     table = {name: document[name].value for name in document.names()}
-    lines += ["# the values on the page", "on_page = {", *(f"    {name!r}: {value!r}," for name, value in table.items()), "}"]
+    lines += [
+        "# the values on the page",
+        "on_page = {",
+        *(f"    {name!r}: {value!r}," for name, value in table.items()),
+        "}",
+    ]
     if document.shape == "two-gaussians":
         values = _tuple(each.value for each in document.profile.values())
         lines += [f"curves = xrdsim.simulate([{values[1:-1]}], space=space)  # reflectivity of GGG 444"]
@@ -241,6 +253,3 @@ def _python_curve(document: Document) -> dict[str, str]:
     if document.damage:
         found["damage"] = True
     return {name: repr(value) for name, value in found.items()}
-
-
-__all__ = ["command_line", "profile_of", "python_script"]

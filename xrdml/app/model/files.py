@@ -15,7 +15,6 @@ from typing import Any
 from xrdml.app.model.document import SHAPES, Document, MeasuredFile, Quantity, frozen
 from xrdsim.errors import ParameterError, shown
 from xrdsim.limits import LARGEST_FILE, Json
-from xrdsim.profiles.damage import DAMAGE
 from xrdsim.profiles.spline import spline
 from xrdsim.profiles.two_gaussians import TWO_GAUSSIANS
 

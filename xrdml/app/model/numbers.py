@@ -5,7 +5,7 @@ import re
 
 from xrdsim.errors import ParameterError
 
-_SIGNS = str.maketrans({"−": "-", "–": "-", "\u202f": "", "\u00a0": "", "\u2009": "", " ": "", "_": "", "'": ""})  # noqa: RUF001
+_SIGNS = str.maketrans({"−": "-", "–": "-", "\u202f": "", "\u00a0": "", "\u2009": "", " ": "", "_": "", "'": ""})
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?")
 _GROUPED = re.compile(r"[+-]?\d{1,3}(\.\d{3})+,\d+|[+-]?\d{1,3}(,\d{3})+\.\d+")
 _LONGEST = 40

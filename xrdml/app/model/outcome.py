@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from xrdml.app.model.document import Document, Quantity, frozen, suffix
-from xrdsim.fit.fitting import Fit
 from xrdsim.fit.judgement.estimate import Estimate
 from xrdsim.fit.problem import Problem
 from xrdsim.fit.report.tables import SHOWN, label, rounded, scale
+from xrdsim.fit.result import Fit
 from xrdsim.fit.settings import fitted_space
 from xrdsim.fit.unknowns import Array, Background
 from xrdsim.forward.derived import depth_end, strain_profile
@@ -202,7 +202,7 @@ def _thumbnail(params: Array, space: ParameterSpace) -> Json:
 
 def _bands(fit: Fit) -> Json:
     def some(values: Array, factor: float = 1.0) -> list[float]:
-        return np.round(factor * values[::2], 6).tolist()
+        return [round(each, 6) for each in (factor * values[::2]).tolist()]
 
     found: Json = {"depth": np.round(fit.depth[::2], 2).tolist(), "strain": some(fit.strain, 100.0)}
     found["band"] = [some(each, 100.0) for each in fit.band]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from xrdml.app.model.bounds import moved
-from xrdml.app.model.document import Document, MeasuredFile, Quantity, Shape, frozen
+from xrdml.app.model.document import Document, MeasuredFile, Shape, frozen
 from xrdml.app.model.drawing import Drawn, draw
 from xrdml.app.model.files import MOST_CURVES, from_text, safe_name
 from xrdml.app.model.history import History
@@ -91,8 +91,8 @@ class Session:
         if not np.isfinite(value):
             raise ParameterError(f"{name} must be a finite number")
         if number is not None:
-            held = {"fit": False} if own in LINEAR else {}
-            return base.with_quantity(name, replace(old, value=float(np.clip(value, old.low, old.high)), **held))
+            held = old.fit and own not in LINEAR
+            return base.with_quantity(name, replace(old, value=float(np.clip(value, old.low, old.high)), fit=held))
         space, names = self.posed(base).given.space, list(base.profile)
         row = np.array([base.profile[each].value for each in names])
         found = moved(space, row, names.index(own), value)
@@ -142,7 +142,7 @@ class Session:
         ParameterError
             It has no meaning, or scale and background, which have none.
         """
-        number, own = self.document.find(name)
+        own = self.document.find(name)[1]
         if prior is not None and (own in LINEAR or own == "background_end"):
             raise ParameterError(f"{name} has no prior; fix it instead")
         changed = self.document.with_quantity(name, replace(self.document[name], prior=prior))
@@ -241,7 +241,9 @@ class Session:
         """
         made = replace(self.document, shape=shape, moved=self.document.result is not None, **choices)
         if shape == "spline":
-            rows = first_spline(made, float(self.document.profiles[self.document.shape][_DEEPEST[self.document.shape]].value))
+            rows = first_spline(
+                made, float(self.document.profiles[self.document.shape][_DEEPEST[self.document.shape]].value)
+            )
             made = replace(made, profiles=frozen({**made.profiles, "spline": frozen(rows)}))
             made = to_spline(self.document, self.posed(), made, self.folder)
         self.commit(made)
@@ -300,6 +302,3 @@ def _structure(document: Document) -> tuple[object, ...]:
         for each in document.curves
     )
     return (document.shape, document.coefficients, document.end, document.damage, ends, curves)
-
-
-__all__ = ["Quantity", "Session"]

@@ -1,13 +1,12 @@
 """Rows of the table of unknowns: what each is called, its limits, and what the last fit says of it."""
 
 from xrdml.app.model.document import Document, Quantity, suffix
-from xrdml.app.model.numbers import written
+from xrdml.app.model.numbers import number_of, written
 from xrdml.app.model.posing import Posed, profile_of
 from xrdsim.errors import ParameterError
 from xrdsim.fit.report.tables import words
-from xrdsim.fit.unknowns import END, LINEAR
+from xrdsim.fit.unknowns import END
 from xrdsim.limits import Json
-from xrdml.app.model.numbers import number_of
 
 _GROUND = {
     "scale": "intensity at reflectivity 1",

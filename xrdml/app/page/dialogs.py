@@ -13,7 +13,16 @@ if TYPE_CHECKING:
     from xrdml.app.page.tab import Tab
 
 _GEOMETRIES = ("symmetric", "grazing-incidence", "grazing-exit")
-_INSTRUMENTS = ("auto", "gaussian", "voigt", "pedestal", "voigt-pedestal", "pseudo-voigt", "split-pseudo-voigt", "monochromator")
+_INSTRUMENTS = (
+    "auto",
+    "gaussian",
+    "voigt",
+    "pedestal",
+    "voigt-pedestal",
+    "pseudo-voigt",
+    "split-pseudo-voigt",
+    "monochromator",
+)
 _AXES = ("", "relative", "relative-reversed", "omega", "2theta")
 _UNITS = ("", "arcsec", "deg", "arcmin", "mdeg", "rad", "mrad", "urad")
 
@@ -51,13 +60,21 @@ def reflection(tab: "Tab") -> None:
         crystals.append(table["crystal"])
     dialog = _opened("Crystal and reflection")
     with dialog, ui.card().style("width: 26rem; max-width: 96vw"):
-        text("h2", f"Crystal and reflection of {curve.name}").style("font-size: 1.1rem; line-height: 1.4; font-weight: 700; overflow-wrap: anywhere")
+        text("h2", f"Crystal and reflection of {curve.name}").style(
+            "font-size: 1.1rem; line-height: 1.4; font-weight: 700; overflow-wrap: anywhere"
+        )
         crystal = _select(crystals, table["crystal"], "crystal; drop a CIF file for others")
         hkl = _field("hkl", _indices(table.get("hkl")), "444 or 10,0,0")
-        surface = _field("surface, where the planes are inclined to it", _indices(table.get("surface")), "as the planes")
+        surface = _field(
+            "surface, where the planes are inclined to it", _indices(table.get("surface")), "as the planes"
+        )
         geometry = _select(list(_GEOMETRIES), table.get("geometry", "symmetric"), "geometry")
         wavelength = _field("wavelength: Å, keV or a line", str(table.get("wavelength", "")), "CuKa1")
-        lattice = _field("lattice constant [Å], where you measured it", written(table["lattice"], 8) if isinstance(table.get("lattice"), float) else "", "that of the crystal")
+        lattice = _field(
+            "lattice constant [Å], where you measured it",
+            written(table["lattice"], 8) if isinstance(table.get("lattice"), float) else "",
+            "that of the crystal",
+        )
         miscut = _field("miscut [°]", written(table.get("miscut", 0.0)))
         despite = ui.checkbox("take it although the file says otherwise", value=curve.despite)
 
@@ -99,14 +116,20 @@ def measurement(tab: "Tab") -> None:
         return
     dialog = _opened("Measurement")
     with dialog, ui.card().style("width: 30rem; max-width: 96vw"):
-        text("h2", f"Measurement of {curve.name}").style("font-size: 1.1rem; line-height: 1.4; font-weight: 700; overflow-wrap: anywhere")
+        text("h2", f"Measurement of {curve.name}").style(
+            "font-size: 1.1rem; line-height: 1.4; font-weight: 700; overflow-wrap: anywhere"
+        )
         instrument = _select(list(_INSTRUMENTS), curve.instrument, "shape of the instrument")
         background = _select(["auto", "constant", "linear"], curve.background, "background")
         kalpha2 = ui.checkbox("Kα₂ is in the beam", value=curve.kalpha2)
         sides = ui.checkbox("fit the compressed side, too", value=curve.both_sides)
         fitted = ui.checkbox("fit this curve (else only compare it)", value=curve.fitted)
         mask = _field("leave out angles closer to the peak than [″]", written(curve.mask))
-        exclude = _field("leave out angles [″]", "; ".join(f"{low:g} … {high:g}" for low, high in curve.exclude), "100 … 150; 300 … 320")
+        exclude = _field(
+            "leave out angles [″]",
+            "; ".join(f"{low:g} … {high:g}" for low, high in curve.exclude),
+            "100 … 150; 300 … 320",
+        )
         with ui.expansion("How the file is read").classes("w-full"):
             axis = _select(list(_AXES), curve.reading.get("axis", ""), "axis (empty: found)")
             unit = _select(list(_UNITS), curve.reading.get("unit", ""), "unit of the angles (empty: found)")
@@ -163,7 +186,9 @@ def shape(tab: "Tab") -> None:
     dialog = _opened("Shape of the profile")
     with dialog, ui.card().style("width: 26rem; max-width: 96vw"):
         text("h2", "Shape of the profile").style("font-size: 1.1rem; line-height: 1.4; font-weight: 700")
-        kind = ui.radio({"two-gaussians": "two Gaussians", "spline": "spline: control points to drag"}, value=document.shape)
+        kind = ui.radio(
+            {"two-gaussians": "two Gaussians", "spline": "spline: control points to drag"}, value=document.shape
+        )
         number = _field("control points of a spline", str(document.coefficients))
         end = _select(["smooth", "abrupt"], document.end, "its end")
         signed = ui.checkbox("the lattice may be compressed at some depths", value=document.signed)
@@ -180,7 +205,9 @@ def shape(tab: "Tab") -> None:
             if bool(damage.value) != document.damage:
                 done = await tab.desk.act(session.set_damage, bool(damage.value))
             choices = {"coefficients": count, "end": end.value, "signed": bool(signed.value)}
-            same = kind.value == document.shape and all(getattr(document, name) == each for name, each in choices.items())
+            same = kind.value == document.shape and all(
+                getattr(document, name) == each for name, each in choices.items()
+            )
             if done and not same and kind.value == "spline":
                 done = await tab.desk.act(session.set_shape, "spline", **choices)
             elif done and kind.value != document.shape:
@@ -217,7 +244,9 @@ async def _text(tab: "Tab", name: str) -> None:
     with tab.client:
         dialog = _opened(name)
         with dialog, ui.card().style("width: 52rem; max-width: 96vw"):
-            text("h2", "The same on the command line" if name == "command.sh" else "The same in Python").style("font-size: 1.1rem; font-weight: 700")
+            text("h2", "The same on the command line" if name == "command.sh" else "The same in Python").style(
+                "font-size: 1.1rem; font-weight: 700"
+            )
             text("pre", shown, "xrd-code w-full")
             with ui.row().classes("justify-end w-full"):
                 ui.button("Download", on_click=lambda: ui.download(f"/export/{name}")).props("flat no-caps")

@@ -1,5 +1,6 @@
 """What a fit found: the verdict in words, alternatives as thumbnails, a series as a table with sparklines."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -38,8 +39,13 @@ def text(kind: str, words: str, classes: str = "") -> Element:
     return element
 
 
-def show_verdict(place: Element, document: Document, note: str) -> None:
-    """The verdict with the next step, or what the file was taken for before there is one."""
+def plain(reason: str) -> str:
+    """A reason without the dashes of options of the command line, which the page has as settings."""
+    return re.sub(r"--([a-z])", r"\1", reason)
+
+
+def show_verdict(place: Element, document: Document, note: str, go_on: Callable[[str], Any]) -> None:
+    """The verdict with the next steps, or what the file was taken for before there is one."""
     place.clear()
     result = document.result
     with place:
@@ -53,13 +59,34 @@ def show_verdict(place: Element, document: Document, note: str) -> None:
         with Element("div").classes(f"xrd-verdict {kind}"):
             with Element("p"):
                 ui.label(f"{verdict[0].upper()}{verdict[1:]}.").style("display: inline; font-weight: 700")
-                ui.label(" " + result["reason"]).style("display: inline; margin-left: .35em")
+                ui.label(" " + plain(result["reason"])).style("display: inline; margin-left: .35em")
             if document.moved:
                 text("p", "Something was changed since this fit: Refine or Fit again.", "soft")
             for each in result["notes"]:
                 text("p", each, "soft")
+            _next_steps(document, go_on)
             found = "; ".join(f"{each['label']}: {each['interval'] or each['text']}" for each in result["derived"])
-            text("p", f"{found}. {result['assumed']} {result['seconds']:.1f} s, {result['evaluations']} evaluations.", "soft")
+            text(
+                "p",
+                f"{found}. {result['assumed']} {result['seconds']:.1f} s, {result['evaluations']} evaluations.",
+                "soft",
+            )
+
+
+def _next_steps(document: Document, go_on: Callable[[str], Any]) -> None:
+    """Buttons for what the verdict proposes, and the page can do at once."""
+    reason = (document.result or {})["reason"]
+    steps = []
+    if "--damage" in reason and not document.damage:
+        steps.append(("damage", "Fit with damage"))
+    if document.result is not None and document.result["verdict"] != "solved":
+        steps += [("effort", "Search longer")] + ([("spline", "Fit a spline")] if document.shape != "spline" else [])
+    if document.moved:
+        steps.insert(0, ("refine", "Refine"))
+    if steps:
+        with ui.row().classes("gap-1").style("margin: .2rem 0"):
+            for name, words in steps:
+                ui.button(words, on_click=lambda _, name=name: go_on(name)).props("outline dense no-caps size=sm")
 
 
 def show_minima(place: Element, document: Document, take: Callable[[int], Any]) -> None:
@@ -101,7 +128,9 @@ def show_series(place: Element, rows: list[Json], desk: Desk) -> None:
                     with Element("tr"):
                         _row(i, row, desk)
         if any(row["state"] == "done" for row in rows) and (desk.busy is None or desk.busy.kind != "series"):
-            ui.button("series.csv", icon="download", on_click=lambda: ui.download("/export/series.csv")).props("flat dense no-caps")
+            ui.button("series.csv", icon="download", on_click=lambda: ui.download("/export/series.csv")).props(
+                "flat dense no-caps"
+            )
 
 
 def _row(number: int, row: Json, desk: Desk) -> None:

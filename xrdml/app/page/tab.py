@@ -3,7 +3,6 @@
 from typing import Any
 
 from nicegui import ui
-from nicegui.element import Element
 
 from xrdml.app.desk import Desk
 from xrdml.app.model.document import Document
@@ -16,7 +15,12 @@ from xrdsim.errors import XrdError
 from xrdsim.limits import Json
 
 _KINDS = {"negative": "negative", "warning": "warning", "positive": "positive", "info": "info"}
-_DOING = {"fit": "fitting", "refine": "refining", "predict": "the network looks at the curve", "series": "fitting the series"}
+_DOING = {
+    "fit": "fitting",
+    "refine": "refining",
+    "predict": "the network looks at the curve",
+    "series": "fitting the series",
+}
 
 
 class Tab:
@@ -38,7 +42,9 @@ class Tab:
                 self._welcome()
             self.body = ui.element("section")
             with self.body:
-                self.tabs = ui.element("div").classes("xrd-tabs").props('role=tablist aria-label="curves of the sample"')
+                self.tabs = (
+                    ui.element("div").classes("xrd-tabs").props('role=tablist aria-label="curves of the sample"')
+                )
                 self.plots = Plots(False, self._is_ready("plots"), self._mask, self._unmask)
                 self._bar()
                 self.verdict = ui.element("section").props("aria-live=polite")
@@ -78,16 +84,26 @@ class Tab:
         with ui.element("h1"):
             ui.label("Drop a measured rocking curve here")
         with ui.element("p"):
-            ui.label("Text, XRDML, RAS, BRML, RAW, UXD, NJA, SPEC or NeXus files; several curves of one sample; or a folder of curves.")
+            ui.label(
+                "Text, XRDML, RAS, BRML, RAW, UXD, NJA, SPEC or NeXus files; several curves of one sample; or a "
+                "folder of curves."
+            )
         ui.button("Choose files", icon="folder_open", on_click=lambda: self._choose(False)).props("unelevated no-caps")
         with ui.element("p"):
             ui.label("Then drag the parameters, or press Fit. Nothing leaves this computer.")
 
     def _bar(self) -> None:
         with ui.element("div").classes("xrd-bar"):
-            self.fit = _button("Fit", "auto_fix_high", lambda: self._fit("fit"), "Search the whole range (F)", primary=True)
-            self.refine = _button("Refine", "my_location", lambda: self._fit("refine"), "Go on from what is on the screen (R)")
+            self.fit = _button(
+                "Fit", "auto_fix_high", lambda: self._fit("fit"), "Search the whole range (F)", primary=True
+            )
+            self.refine = _button(
+                "Refine", "my_location", lambda: self._fit("refine"), "Go on from what is on the screen (R)"
+            )
             self.predict = _button("Predict", "psychology", self._predict, "What the network makes of the curve (P)")
+            with _icon("more_vert", None, "Effort and seed of the search"), ui.menu(), ui.column().classes("p-2 gap-1"):
+                self.effort = ui.input("effort, times the usual", value="1").props("dense outlined")
+                self.seed = ui.input("seed", value="0").props("dense outlined")
             self.cancel = _button("Cancel", "stop", self._cancel, "Cancel (Esc)")
             self.spinner = ui.spinner(size="1.3em").props('aria-hidden="true"')
             self.status = Status()
@@ -132,7 +148,7 @@ class Tab:
             self._show_tabs(document)
             self.sample.set_text(shown["reflection"][document.active])
             self.shape.set_text(_shape_words(document))
-            show_verdict(self.verdict, document, shown["note"])
+            show_verdict(self.verdict, document, shown["note"], self._go_on)
             show_minima(self.minima, document, self._take)
         if self._ready >= {"plots", "table"}:
             self.plots.run_method("show", shown["still"])
@@ -158,23 +174,35 @@ class Tab:
         with self.tabs:
             for i, curve in enumerate(document.curves):
                 name = curve.name if curve.fitted else f"{curve.name} (not fitted)"
-                tab = ui.element("button").classes("xrd-tab").props(f"type=button role=tab aria-selected={str(i == document.active).lower()}")
+                tab = (
+                    ui.element("button")
+                    .classes("xrd-tab")
+                    .props(f"type=button role=tab aria-selected={str(i == document.active).lower()}")
+                )
                 tab.on("click", lambda _, i=i: self._show_curve(i))
                 with tab:
                     ui.label(name).style("display: inline")
-                _icon("close", lambda i=i: self.desk.act(self.desk.session.close_curve, i), f"Close {curve.name}").props("size=xs")
+                _icon(
+                    "close", lambda i=i: self.desk.act(self.desk.session.close_curve, i), f"Close {curve.name}"
+                ).props("size=xs")
 
     def say(self, text: str, kind: str) -> None:
         """Show a message, which is text and never HTML."""
         if self.client.is_deleted:
             return
         with self.client:
-            more: dict[str, Any] = {"multi_line": True, "close_button": "Close", "timeout": 12000 if kind == "negative" else 5000}
-            ui.notify(text, type=_KINDS[kind], position="top", html=False, **more)  # type: ignore[arg-type]
+            more: dict[str, Any] = {
+                "multi_line": True,
+                "close_button": "Close",
+                "timeout": 12000 if kind == "negative" else 5000,
+            }
+            ui.notify(text, type=_KINDS[kind], position="top", html=False, **more)
 
     async def _theme(self) -> None:
         if self.dark.value is None:
-            wanted = await self.client.run_javascript("window.matchMedia('(prefers-color-scheme: dark)').matches", timeout=5.0)
+            wanted = await self.client.run_javascript(
+                "window.matchMedia('(prefers-color-scheme: dark)').matches", timeout=5.0
+            )
             self.dark.set_value(bool(wanted))
         self.plots.set_dark(bool(self.dark.value))
 
@@ -237,8 +265,23 @@ class Tab:
             state = {"shape": result["shape"], "values": result["minima"][number]["values"]}
             await self.desk.act(self.desk.session.commit, with_state(self.desk.document, state))
 
-    def _fit(self, kind: str) -> None:
-        self.desk.begin(self.desk.fit(kind))
+    def _fit(self, kind: str, longer: float = 1.0) -> None:
+        try:
+            effort = longer * number_of(self.effort.value, "the effort")
+            seed = int(number_of(self.seed.value, "the seed"))
+        except XrdError as error:
+            self.say(str(error), "negative")
+            return
+        self.desk.begin(self.desk.fit(kind, effort, seed))
+
+    async def _go_on(self, step: str) -> None:
+        """Take a step that the verdict proposes."""
+        session = self.desk.session
+        if step == "damage" and not await self.desk.act(session.set_damage, True):
+            return
+        if step == "spline" and not await self.desk.act(session.set_shape, "spline"):
+            return
+        self._fit("refine" if step == "refine" else "fit", 3.0 if step == "effort" else 1.0)
 
     def _predict(self) -> None:
         self.desk.begin(self.desk.predict())
@@ -266,7 +309,9 @@ class Tab:
         elif key == "Escape":
             await self.desk.cancel()
         elif not modified and not event.modifiers.alt:
-            {"f": lambda: self._fit("fit"), "r": lambda: self._fit("refine"), "p": self._predict}.get(key, lambda: None)()
+            {"f": lambda: self._fit("fit"), "r": lambda: self._fit("refine"), "p": self._predict}.get(
+                key, lambda: None
+            )()
 
 
 def _progress(busy: Any) -> str:
@@ -282,7 +327,9 @@ def _shape_words(document: Document) -> str:
 
 
 def _button(text: str, icon: str, action: Any, hint: str, primary: bool = False) -> ui.button:
-    button = ui.button(text, icon=icon, on_click=action).props(f'dense no-caps {"unelevated" if primary else "flat"} aria-label="{hint}"')
+    button = ui.button(text, icon=icon, on_click=action).props(
+        f'dense no-caps {"unelevated" if primary else "flat"} aria-label="{hint}"'
+    )
     button.tooltip(hint)
     if not primary:
         button.props("color=none")
@@ -295,6 +342,3 @@ def _icon(icon: str, action: Any, hint: str) -> ui.button:
     with button:
         ui.tooltip(hint)
     return button
-
-
-__all__ = ["Element", "Tab"]

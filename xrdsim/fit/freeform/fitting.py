@@ -71,7 +71,15 @@ def fit_freeform(
     if only_if_needed and first.verdict in (Verdict.SOLVED, Verdict.NOT_UNIQUE):
         return replace(first, notes=(*first.notes, "Two Gaussians describe the curve: no spline was tried."))
     chosen = choice or Freeform()
-    found = freeform(given, first, chosen, until=begun + budget, seed=seed, progress=fitting.get("progress"), watch=fitting.get("watch"))
+    found = freeform(
+        given,
+        first,
+        chosen,
+        until=begun + budget,
+        seed=seed,
+        progress=fitting.get("progress"),
+        watch=fitting.get("watch"),
+    )
     if only_if_needed and (less := _gain(given, first, found)) <= 0.0:
         kept = f"A spline was tried, but the evidence for it is smaller by {-less:.3g}: two Gaussians are kept."
         return replace(first, notes=(*first.notes, kept), seconds=time.perf_counter() - begun)
