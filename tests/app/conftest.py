@@ -55,7 +55,8 @@ class Server:
             env={**os.environ, "NUMBA_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "COLUMNS": "300"},
         )
         self.errors = []
-        threading.Thread(target=self._read, daemon=True).start()
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
         told, until = "", time.monotonic() + 60
         while not (found := re.search(r"http://\S+token=\S+", told)):
             line = self.process.stdout.readline()
@@ -73,7 +74,9 @@ class Server:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
         code = self.process.wait(20)
-        time.sleep(0.1)
+        self.reader.join(5)
+        self.process.stdout.close()
+        self.process.stderr.close()
         return code, "".join(self.errors)
 
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from xrdml.app.jobs import Jobs
 from xrdml.app.model.document import Document
 from xrdml.app.model.drawing import Drawn, still
-from xrdml.app.model.files import to_text
+from xrdml.app.model.files import to_text, without_folders
 from xrdml.app.model.outcome import taken, with_state
 from xrdml.app.model.session import Session
 from xrdml.app.model.shaping import abscissae
@@ -108,6 +108,7 @@ class Desk:
 
     def say(self, text: str, kind: str = "info") -> None:
         """Tell all tabs something."""
+        text = without_folders(text, self.session.folder)
         for view in list(self.views):
             view.say(text, kind)
 

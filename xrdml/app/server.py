@@ -86,9 +86,8 @@ def application(desk: Desk, files: list[Path]) -> FastAPI:
 
 
 async def _opened(desk: Desk, files: list[Path]) -> None:
-    for path in files:
-        await desk.add_file(path.name, path.read_bytes())
-    if desk.document.curves and desk.document.result is None:
+    some = [await desk.add_file(path.name, path.read_bytes()) for path in files]
+    if any(some):
         await desk.predict()
 
 
@@ -165,6 +164,7 @@ def serve(
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
+        listening.listen()  # a browser that comes early waits
     except OSError as error:
         listening.close()
         raise OutputError(f"{host}:{port} cannot be used: {error.strerror or error}; choose another --port") from error

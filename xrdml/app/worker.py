@@ -19,9 +19,9 @@ from typing import TextIO
 import numpy as np
 
 from xrdml.app.model.document import Document
-from xrdml.app.model.files import from_text, safe_name, to_text
+from xrdml.app.model.files import from_text, safe_name, to_text, without_folders
 from xrdml.app.model.outcome import outcome, state_of, taken
-from xrdml.app.model.posing import Posed, opened, posed
+from xrdml.app.model.posing import Posed, first_profiles, opened, posed
 from xrdsim.errors import XrdError
 from xrdsim.fit.fitting import describe
 from xrdsim.fit.freeform.fitting import fit_profile
@@ -153,6 +153,8 @@ def run(job: Json, folder: Path, tell: Tell) -> None:
 def series(document: Document, folder: Path, job: Json, tell: Tell) -> None:
     """Fit files one after the other, each as the curve of the document would be."""
     target, fits = Path(job["folder"]), []
+    if not document.profiles:
+        document = replace(document, profiles=first_profiles(document))
     pattern = document.curve
     chosen = (
         {}
@@ -192,7 +194,7 @@ def series(document: Document, folder: Path, job: Json, tell: Tell) -> None:
             }
             tell({"event": "row", "number": i, **told})
         except XrdError as error:
-            tell({"event": "row", "number": i, "error": str(error)})
+            tell({"event": "row", "number": i, "error": without_folders(str(error), folder)})
     if fits:
         write_series(fits, target / "series.csv")
     tell({"event": "series"})
@@ -210,7 +212,7 @@ def serve(jobs: TextIO, answers: TextIO, folder: Path) -> None:
         try:
             run(job, folder, tell)
         except XrdError as error:
-            tell({"event": "error", "message": str(error)})
+            tell({"event": "error", "message": without_folders(str(error), folder)})
         except MemoryError:
             tell({"event": "error", "message": "the memory of this machine does not suffice"})
         except Exception:

@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 from xrdml.app.model.document import SHAPES, Document, MeasuredFile, Quantity, frozen
@@ -41,6 +42,11 @@ def safe_name(name: str, fallback: str = "curve") -> str:
     last = re.split(r"[/\\]", str(name))[-1]
     plain = re.sub(r'[\x00-\x1f\x7f<>:"|?*]', "_", shown(last)).strip(" .")
     return plain[-LONGEST_NAME:].lstrip(" .") or fallback
+
+
+def without_folders(text: str, folder: Path) -> str:
+    """A message that names files of the temporary folder by their names alone."""
+    return re.sub(re.escape(str(folder)) + r"/(?:[^\s/:]+/)*", "", text)
 
 
 def to_text(document: Document) -> str:

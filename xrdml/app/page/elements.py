@@ -43,6 +43,14 @@ class Parameters(Element, component="parameters.js"):
             self.on(name, _arguments(handler))
 
 
+class Keys(Element, component="keys.js"):
+    """Keys that do what buttons do."""
+
+    def __init__(self, key: Handler) -> None:
+        super().__init__()
+        self.on("key", _arguments(key))
+
+
 class Status(Element, component="status.js"):
     """How well curve and model agree."""
 

@@ -9,7 +9,7 @@ from xrdml.app.model.document import Document
 from xrdml.app.model.numbers import number_of
 from xrdml.app.model.table import prior_of
 from xrdml.app.page import dialogs
-from xrdml.app.page.elements import Drop, Parameters, Plots, Status
+from xrdml.app.page.elements import Drop, Keys, Parameters, Plots, Status
 from xrdml.app.page.found import show_minima, show_series, show_verdict
 from xrdsim.errors import XrdError
 from xrdsim.limits import Json
@@ -32,7 +32,7 @@ class Tab:
         ui.colors(primary="#1d4ed8")
         self._ready: set[str] = set()
         self._last_bar: tuple[str, str, str] = ("", "", "")
-        ui.keyboard(self._key, ignore=["input", "select", "textarea"])
+        Keys(self._key)
         Drop(self._uploaded)
         self.root = ui.element("main").classes("xrd-page")
         with self.root:
@@ -298,20 +298,21 @@ class Tab:
     def _shape(self) -> None:
         dialogs.shape(self)
 
-    async def _key(self, event: Any) -> None:
-        if not event.action.keydown or event.action.repeat:
-            return
-        key, modified = str(event.key.name), event.modifiers.ctrl or event.modifiers.meta
-        if modified and key.lower() == "z":
-            await self._step(event.modifiers.shift)
-        elif modified and key.lower() == "y":
-            await self._step(True)
-        elif key == "Escape":
+    async def _key(self, told: Json) -> None:
+        name = told["name"]
+        if name in ("undo", "redo"):
+            await self._step(name == "redo")
+        elif name == "cancel":
             await self.desk.cancel()
-        elif not modified and not event.modifiers.alt:
-            {"f": lambda: self._fit("fit"), "r": lambda: self._fit("refine"), "p": self._predict}.get(
-                key, lambda: None
-            )()
+        elif name == "save":
+            with self.client:
+                ui.download("/export/session.json")
+        elif name == "open":
+            self._choose(False)
+        elif name == "predict":
+            self._predict()
+        elif name in ("fit", "refine"):
+            self._fit(name)
 
 
 def _progress(busy: Any) -> str:
