@@ -7,6 +7,7 @@ import time
 import zipfile
 
 import pytest
+from conftest import Window
 
 LATENCY = 50.0  # ms from the drag to the curve on the screen
 READY = "tr[data-name=Dmax1]"
@@ -17,11 +18,25 @@ def server(start, measured):
     return start(measured)
 
 
+@pytest.fixture(scope="module")
+def fresh(chrome, server):
+    """The session of the server before anything was changed, as text."""
+    first = Window(chrome, server)
+    first.page.wait_for_selector(READY, timeout=120_000)
+    idle(first.page)
+    saved = first.context.request.get(f"{server.base}/export/session.json").text()
+    first.close()
+    return saved
+
+
 @pytest.fixture
-def page(window, server):
+def page(window, server, fresh):
+    """A tab with the measured curve as it was opened, whatever tests before did."""
     tab = window(server).page
-    tab.wait_for_selector(READY, timeout=120_000)
+    tab.wait_for_selector(READY, timeout=60_000)
     idle(tab)
+    drop(tab, ("session.json", fresh))
+    tab.wait_for_timeout(500)
     return tab
 
 
@@ -167,7 +182,9 @@ def test_a_spline_has_points_to_drag(page):
     page.mouse.move(box["x"] + x, box["y"] + y)
     page.mouse.down()
     page.mouse.move(box["x"] + x, box["y"] + y - 25, steps=5)
+    page.wait_for_timeout(200)
     page.mouse.up()
+    page.wait_for_timeout(300)
     page.wait_for_function(f"Number(document.querySelector('tr[data-name=c3] td:nth-child(3) input').value) > {before}")
     page.locator("body").press("Control+z")
     page.locator("body").press("Control+z")
@@ -224,12 +241,14 @@ def test_a_session_goes_on_after_a_restart(window, server, start, tmp_path):
     again.page.wait_for_selector(READY, timeout=60_000)
     idle(again.page)
     assert again.context.request.get(f"{other.base}/export/session.json").body() == saved
+    again.close()
     assert other.stop() == (0, "")
 
 
 def test_a_folder_becomes_a_series(window, start, measured):
     own = start()
-    page = window(own).page
+    tab = window(own)
+    page = tab.page
     page.get_by_text("Drop a measured rocking curve here").wait_for()
     drop(page, ("a.xy", measured.read_text()), ("b.xy", "nothing"), folder=True)
     page.wait_for_selector(".xrd-series button:has-text('a.xy')", timeout=180_000)
@@ -237,6 +256,7 @@ def test_a_folder_becomes_a_series(window, start, measured):
     page.get_by_text("series.csv").wait_for(timeout=60_000)
     page.locator(".xrd-series button").first.click()
     page.wait_for_selector(READY)
+    tab.close()
     code, errors = own.stop()
     assert code == 0
     assert errors == ""
@@ -265,12 +285,13 @@ def clicks(page, seconds, seed):
 
 
 def random_clicks(window, server, seconds):
-    tab = window(server).page
-    tab.wait_for_selector(READY)
+    own = window(server)
+    tab = own.page
+    tab.wait_for_selector(READY, timeout=60_000)
     tab.evaluate("for (const input of document.querySelectorAll('input[type=file]')) input.click = () => {}")
     clicks(tab, seconds, seed=1)
     tab.keyboard.press("Escape")
-    tab.keyboard.press("Escape")
+    own.close()
     code, errors = server.stop()
     assert code == 0
     assert errors == ""

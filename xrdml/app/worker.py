@@ -28,6 +28,7 @@ from xrdsim.fit.freeform.fitting import fit_profile
 from xrdsim.fit.freeform.search import Freeform
 from xrdsim.fit.freeform.smoothness import smoothed
 from xrdsim.fit.problem import Problem
+from xrdsim.fit.refinement import refine
 from xrdsim.fit.report.figures import figure
 from xrdsim.fit.report.page import write, write_series
 from xrdsim.fit.result import Fit
@@ -39,6 +40,7 @@ from xrdsim.limits import Json
 Tell = Callable[[Json], None]
 
 _OFTEN = 0.15  # s between two states of a search
+_INSTRUMENT = 30  # evaluations of the refinement of the instrument behind which the network's profile is shown
 _SMOOTHNESS = 1.0  # weight of the smoothness of a spline that is refined from the page
 FIGURES = ("png", "svg", "pdf")
 
@@ -122,7 +124,13 @@ def predict(document: Document, folder: Path) -> Json | None:
     plain = replace(document, shape="two-gaussians")
     given = posed(plain, folder, exact=True).given
     found = NetworkStarts()(given)
-    return None if found is None else state_of(given, found[:1], document)
+    if found is None:
+        return None
+    row = tuple(given.params(found[:1])[0].tolist())
+    held = replace(given, space=replace(given.space, low=row, high=row, ties=()), priors={})
+    own = given.values(found[:1])[0, given.layout.profile.stop :]
+    seen = refine(held, held.coordinates(np.array([row]), *own), max_iter=_INSTRUMENT)
+    return state_of(held, seen.x, document)
 
 
 def save(fit: Fit, folder: Path) -> list[str]:

@@ -21,10 +21,10 @@ export default {
           <td><input class="number" type="text" inputmode="decimal" :value="text(row.value, row)"
             :aria-label="row.label + ', value'" @change="typed(row, 'value', $event)" @keydown="nudge(row, $event)"></td>
           <td class="unit">{{ row.unit }}</td>
-          <td class="limits"><input class="number" type="text" inputmode="decimal" :value="text(row.low, row)"
+          <td class="limits"><input class="number" type="text" inputmode="decimal" :value="text(row.low, row, 4)"
             :aria-label="row.label + ', lower limit'" @change="typed(row, 'low', $event)">
             <span aria-hidden="true">…</span>
-            <input class="number" type="text" inputmode="decimal" :value="text(row.high, row)"
+            <input type="text" inputmode="decimal" :value="text(row.high, row, 4)" class="number high"
             :aria-label="row.label + ', upper limit'" @change="typed(row, 'high', $event)"></td>
           <td class="check"><input type="checkbox" :checked="row.fit" :aria-label="'fit ' + row.label"
             @change="$emit('edit', { name: row.name, what: 'fit', value: $event.target.checked })"></td>
@@ -68,12 +68,12 @@ export default {
       const part = row.log ? Math.log(value / low) / Math.log(high / low) : (value - low) / (high - low);
       return Math.round(STEPS * Math.min(Math.max(part, 0), 1));
     },
-    text(value, row) {
+    text(value, row, digits = 5) {
       if (value === null || value === undefined) return "";
       const shown = value * row.factor;
-      return Math.abs(shown) >= 1e6 || (shown !== 0 && Math.abs(shown) < 1e-3)
+      return Math.abs(shown) >= 10 ** (digits + 1) || (shown !== 0 && Math.abs(shown) < 1e-3)
         ? shown.toExponential(2)
-        : String(Number(shown.toPrecision(5)));
+        : String(Number(shown.toPrecision(digits)));
     },
     drag(row, event) {
       const part = Number(event.target.value) / STEPS;

@@ -172,6 +172,7 @@ export default {
       profile.on("mousemove", (event) => {
         this.$refs.profile.style.cursor = this.grip || this.near(event) ? "ns-resize" : "default";
         if (!this.grip) return;
+        this.profile.dispatchAction({ type: "hideTip" });
         const value = this.profile.convertFromPixel({ yAxisIndex: 0 }, event.offsetY) / 100;
         if (Number.isFinite(value)) window.xrd.table?.request(this.grip, value);
       });
