@@ -55,6 +55,12 @@ def press(page, name):
     page.get_by_role("button", name=name, exact=False).first.click()
 
 
+def apply(page):
+    """Take what a dialog says, and wait until it is gone."""
+    press(page, "Apply")
+    page.locator(".q-dialog").wait_for(state="detached", timeout=60_000)
+
+
 def drag(page, name="Dmax1", steps=40, first=0.25):
     """Drag a slider with the mouse."""
     box = page.locator(f"tr[data-name={name}] input[type=range]").bounding_box()
@@ -173,7 +179,7 @@ def test_command_line_and_script_are_shown(page):
 def test_a_spline_has_points_to_drag(page):
     press(page, "Shape of the profile, damage")
     page.get_by_text("spline: control points").click()
-    press(page, "Apply")
+    apply(page)
     page.wait_for_selector("tr[data-name=c3]", timeout=120_000)
     before = value(page, "c3")
     x, y = page.evaluate("""() => { const [z, e] = xrd.plots.last.points[2];
@@ -205,7 +211,7 @@ def test_reflection_and_several_curves(page, measured):
     page.wait_for_function("document.querySelectorAll('[role=tab]').length == 2", timeout=30_000)
     press(page, "Crystal, reflection and geometry")
     page.get_by_label("hkl", exact=True).fill("888")
-    press(page, "Apply")
+    apply(page)
     page.wait_for_selector("text=GGG 888")
     page.locator("[role=tab]").first.click()
     page.wait_for_selector("text=GGG 444")
