@@ -60,7 +60,8 @@ class Server:
         told, until = "", time.monotonic() + 60
         while not (found := re.search(r"http://\S+token=\S+", told)):
             line = self.process.stdout.readline()
-            assert line and time.monotonic() < until, self.errors
+            assert line, self.errors
+            assert time.monotonic() < until, self.errors
             told += line
         self.address = found.group()
         self.base, self.token = self.address.split("/?token=")

@@ -42,7 +42,9 @@ def page(window, server, fresh):
 
 def idle(page, timeout=120_000):
     """Wait until no job runs."""
-    page.wait_for_function("document.querySelector('button[aria-label^=Cancel]').offsetParent === null", timeout=timeout)
+    page.wait_for_function(
+        "document.querySelector('button[aria-label^=Cancel]').offsetParent === null", timeout=timeout
+    )
     page.wait_for_timeout(150)
 
 
@@ -97,7 +99,9 @@ def test_a_drag_is_drawn_at_once_and_undone(page):
     assert re.search(r"reduced χ² [\d.e+]+\s*[+−][\d.e+]+", page.locator(".xrd-chi").inner_text())
     page.locator("body").press("Control+z")
     page.locator("body").press("Control+z")
-    page.wait_for_function(f"Math.abs(Number(document.querySelector('{READY} td:nth-child(3) input').value) - {before}) < 1e-4")
+    page.wait_for_function(
+        f"Math.abs(Number(document.querySelector('{READY} td:nth-child(3) input').value) - {before}) < 1e-4"
+    )
 
 
 @pytest.mark.slow
@@ -159,7 +163,9 @@ def test_a_fit_is_cancelled_and_another_one_believed(page, tmp_path):
         page.get_by_text("Result folder").click()
     waiting.value.save_as(tmp_path / "result.zip")
     with zipfile.ZipFile(tmp_path / "result.zip") as archive:
-        assert {"result/result.json", "result/fit.png", "result/profile.csv", "result/curve.csv"} <= set(archive.namelist())
+        assert {"result/result.json", "result/fit.png", "result/profile.csv", "result/curve.csv"} <= set(
+            archive.namelist()
+        )
     for kind, begins in (("PNG", b"\x89PNG"), ("SVG", b"<?xml"), ("PDF", b"%PDF")):
         press(page, "Save or export")
         with page.expect_download(timeout=60_000) as waiting:
@@ -198,7 +204,13 @@ def test_a_spline_has_points_to_drag(page):
 
 
 def test_bad_files_leave_the_page_alive(page):
-    drop(page, ("<img src=x onerror=window.hacked=1>.xy", "not a curve"), ("../../etc/evil.xy", ""), ("bad.json", "{"), ("no.cif", "data_"))
+    drop(
+        page,
+        ("<img src=x onerror=window.hacked=1>.xy", "not a curve"),
+        ("../../etc/evil.xy", ""),
+        ("bad.json", "{"),
+        ("no.cif", "data_"),
+    )
     page.wait_for_function("document.querySelectorAll('.q-notification__message').length >= 4", timeout=30_000)
     told = " ".join(messages(page))
     assert "<img src=x" in told or "_img src=x" in told
@@ -226,7 +238,8 @@ def test_two_tabs_show_the_same(window, server):
     for each in (one, other):
         each.wait_for_selector(READY)
     drag(one, "L2", steps=10, first=0.4)
-    other.wait_for_function(f"Math.abs(Number(document.querySelector('tr[data-name=L2] td:nth-child(3) input').value) - {value(one, 'L2')}) < 1e-6")
+    field = "document.querySelector('tr[data-name=L2] td:nth-child(3) input')"
+    other.wait_for_function(f"Math.abs(Number({field}.value) - {value(one, 'L2')}) < 1e-6")
 
 
 def test_dark_narrow_and_large_type(window, server):

@@ -7,21 +7,22 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from xrdml.app.jobs import Jobs
 from xrdml.app.model.document import Document
-from xrdml.app.model.drawing import Drawn, still
 from xrdml.app.model.files import to_text, without_folders
 from xrdml.app.model.outcome import taken, with_state
 from xrdml.app.model.session import Session
-from xrdml.app.model.shaping import abscissae
-from xrdml.app.model.table import rows_of
+from xrdml.app.scene import Scene
 from xrdml.app.uploads import Uploads
 from xrdsim.errors import ParameterError, XrdError
 from xrdsim.limits import Json
 
 log = logging.getLogger("xrd.app")
+
+Kind = Literal["positive", "negative", "warning", "info"]
+"""Of a message."""
 
 _RUNNING = "a fit is running; wait for it or cancel it"
 
@@ -35,7 +36,7 @@ class View(Protocol):
     def show(self, shown: Json) -> None:
         """Show all."""
 
-    def say(self, text: str, kind: str) -> None:
+    def say(self, text: str, kind: Kind) -> None:
         """Show a message, which is text and never HTML."""
 
 
@@ -70,7 +71,7 @@ class Desk:
         self._closed = False
         self.series_folder: Path | None = None
         self._thread = ThreadPoolExecutor(1, "model")
-        self._reference: float | None = None
+        self.scene = Scene(self.session)
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -106,7 +107,7 @@ class Desk:
             log.exception("a fault of the page")
             self.say("The page has a fault; the terminal says more.", "negative")
 
-    def say(self, text: str, kind: str = "info") -> None:
+    def say(self, text: str, kind: Kind = "info") -> None:
         """Tell all tabs something."""
         text = without_folders(text, self.session.folder)
         for view in list(self.views):
@@ -119,7 +120,7 @@ class Desk:
             await self.publish()
             return False
         try:
-            await self.compute(self._changed, function, *args, **more)
+            await self.compute(self.scene.changed, function, *args, **more)
         except XrdError as error:
             self.say(str(error), "negative")
             await self.publish()
@@ -132,7 +133,7 @@ class Desk:
         if self._closed:
             return
         try:
-            shown = await self.compute(self._shown)
+            shown = await self.compute(self.scene.shown) | {"busy": self.busy, "series": self.series}
         except XrdError as error:
             self.say(str(error), "negative")
             return
@@ -142,13 +143,13 @@ class Desk:
     async def drag(self, view: View, name: str, value: float, seq: int) -> None:
         """Move an unknown, and show what it changes."""
         if self.busy is not None and self.busy.locks:
-            view.draw({**await self.compute(self._moving), "seq": seq})
+            view.draw({**await self.compute(self.scene.moving), "seq": seq})
             return
         try:
-            moving = await self.compute(self._dragged, name, value)
+            moving = await self.compute(self.scene.dragged, name, value)
         except XrdError as error:
             self.say(str(error), "negative")
-            moving = await self.compute(self._moving)
+            moving = await self.compute(self.scene.moving)
         for each in list(self.views):
             each.draw({**moving, "seq": seq if each is view else 0})
 
@@ -156,65 +157,6 @@ class Desk:
         """End a drag: it is one step that can be undone."""
         await self.compute(self.session.history.settle)
         await self.publish()
-
-    def _changed(self, function: Callable[..., Any], *args: Any, **more: Any) -> None:
-        before = self._agreeing()
-        function(*args, **more)
-        self._reference = before
-
-    def _agreeing(self) -> float | None:
-        """χ² of the present document, from which the next change is counted."""
-        try:
-            return self.session.drawn().chi2 if self.document.curves else None
-        except XrdError:
-            return None
-
-    def _dragged(self, name: str, value: float) -> Json:
-        if self.session.history.base is None:
-            self._reference = self._agreeing()
-        self.session.drag(name, value)
-        return self._moving()
-
-    def _moving(self, document: Document | None = None) -> Json:
-        wanted = self.document if document is None else document
-        if not wanted.curves:
-            return {"chi2": None, "change": None, "values": {}, "agreement": ""}
-        drawn = self.session.drawn(wanted)
-        values = {name: wanted[name].value for name in wanted.names()} | drawn.linear
-        change = None if self._reference is None else drawn.chi2 - self._reference
-        moving = {**drawn.to_dict(), "chi2": drawn.chi2, "change": change, "values": values}
-        return moving | {"agreement": self._agreement(drawn), "points": _points(wanted)}
-
-    def _agreement(self, drawn: Drawn) -> str:
-        counting = self.session.posed().given.counting
-        return f"reduced χ² {drawn.chi2:.4g}" if counting else f"RMS {drawn.chi2:.3g} dex"
-
-    def _shown(self) -> Json:
-        """All of the page, as plain values."""
-        document, history = self.document, self.session.history
-        shown: Json = {
-            "undo": bool(history.past),
-            "redo": bool(history.future),
-            "document": document,
-            "busy": self.busy,
-            "series": self.series,
-        }
-        if document.curves:
-            posed = self.session.posed()
-            measured = posed.given.measurements[document.active]
-            shown |= {
-                "still": {
-                    **still(document, posed),
-                    "name": f"{document.active} {document.curves[document.active].name}",
-                },
-                "moving": self._moving(),
-                "rows": rows_of(document, posed),
-                "reflection": [each.experiment.reflection.title for each in posed.entries],
-                "note": measured.curve.note,
-                "counting": posed.given.counting,
-                "wavelength": measured.experiment.reflection.wavelength,
-            }
-        return shown
 
     async def fit(self, kind: str, effort: float = 1.0, seed: int = 0) -> None:
         """Search (``fit``), or go on from what is on the page (``refine``)."""
@@ -230,7 +172,7 @@ class Desk:
         folder = self.session.folder / "results" / f"{time.monotonic_ns()}"
         job = {"kind": kind, "session": to_text(document), "folder": str(folder), "effort": effort, "seed": seed}
         busy = self.busy = Busy(kind)
-        self._reference = await self.compute(self._agreeing)
+        await self.compute(self.scene.remember)
         await self.publish()
         try:
             async for event in self.jobs.run(job):
@@ -246,7 +188,7 @@ class Desk:
         if event["event"] == "progress":
             busy.chi2 = event["chi2"] or None
             live = with_state(document, event["state"])
-            moving = await self.compute(self._moving, live)
+            moving = await self.compute(self.scene.moving, live)
             for view in list(self.views):
                 view.draw({**moving, "live": True, "seq": 0})
         elif event["event"] == "result":
@@ -389,13 +331,3 @@ class Desk:
         path = self.series_folder / f"{number:03d}" / "session.json"
         if path.exists():
             await self.act(self.session.open_text, path.read_text(encoding="utf-8"), path.name)
-
-
-def _points(document: Document) -> list[list[object]] | None:
-    """Control points of a spline: depth [Å], strain [%] and name."""
-    if document.shape != "spline":
-        return None
-    depth, quantities = document.profile["L"].value, document.profile
-    places = abscissae(document)
-    names = [name for name in quantities if name.startswith("c")]
-    return [[t * depth, 100.0 * quantities[name].value, name] for t, name in zip(places, names, strict=True)]

@@ -40,7 +40,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
 def safe_name(name: str, fallback: str = "curve") -> str:
     """The last part of a path as the name of a file that may be written: no folders, no control characters."""
     last = re.split(r"[/\\]", str(name))[-1]
-    plain = re.sub(r'[\x00-\x1f\x7f<>:"|?*]', "_", shown(last)).strip(" .")
+    plain = re.sub(r'[\x00-\x1f\x7f<>:"|?*\\]', "_", shown(last)).strip(" .")
     return plain[-LONGEST_NAME:].lstrip(" .") or fallback
 
 

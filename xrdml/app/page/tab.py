@@ -4,7 +4,7 @@ from typing import Any
 
 from nicegui import ui
 
-from xrdml.app.desk import Desk
+from xrdml.app.desk import Desk, Kind
 from xrdml.app.model.document import Document
 from xrdml.app.model.numbers import number_of
 from xrdml.app.model.table import prior_of
@@ -14,7 +14,6 @@ from xrdml.app.page.found import show_minima, show_series, show_verdict
 from xrdsim.errors import XrdError
 from xrdsim.limits import Json
 
-_KINDS = {"negative": "negative", "warning": "warning", "positive": "positive", "info": "info"}
 _DOING = {
     "fit": "fitting",
     "refine": "refining",
@@ -186,17 +185,21 @@ class Tab:
                     "close", lambda i=i: self.desk.act(self.desk.session.close_curve, i), f"Close {curve.name}"
                 ).props("size=xs")
 
-    def say(self, text: str, kind: str) -> None:
+    def say(self, text: str, kind: Kind) -> None:
         """Show a message, which is text and never HTML."""
         if self.client.is_deleted:
             return
         with self.client:
-            more: dict[str, Any] = {
-                "multi_line": True,
-                "close_button": "Close",
-                "timeout": 12000 if kind == "negative" else 5000,
-            }
-            ui.notify(text, type=_KINDS[kind], position="top", html=False, **more)
+            seconds = 12 if kind == "negative" else 5
+            ui.notify(
+                text,
+                type=kind,
+                position="top",
+                html=False,
+                multi_line=True,
+                close_button="Close",
+                timeout=1000 * seconds,
+            )
 
     async def _theme(self) -> None:
         if self.dark.value is None:
