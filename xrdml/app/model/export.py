@@ -5,9 +5,10 @@ from typing import Any
 
 from xrdml.app.model.document import Document, MeasuredFile, Quantities
 from xrdml.app.model.posing import priors_of
+from xrdsim.experiment.reflection import GGG_444
 from xrdsim.fit.unknowns import LINEAR
 from xrdsim.limits import Json
-from xrdsim.observation.shapes import KALPHA2_RATIO
+from xrdsim.observation.shapes import KALPHA2_RATIO, shapes_of
 from xrdsim.profiles.space import ParameterSpace
 
 _RANGES = "ranges.toml"
@@ -42,7 +43,7 @@ def _here(name: str, content: str) -> str:
 def _wrapped(words: list[str]) -> str:
     lines, line = [], ""
     for word in map(shlex.quote, words):
-        if line and len(line) + len(word) > 100 and word.startswith("-"):
+        if line and len(line) + len(word) > 84 and word.startswith("-"):
             lines.append(line)
             line = f"  {word}"
         else:
@@ -115,7 +116,12 @@ def _joined(values: list[Any]) -> str:
 
 
 def _limits(curve: MeasuredFile) -> dict[str, tuple[float, float]]:
-    return {name: ends for name, ends in _held(curve.quantities).items() if name not in _OF_SCALE}
+    """Limits of zero and instrument, without those that are the default ones."""
+    usual: dict[str, tuple[float, float]] = {}
+    if curve.reflection is None:
+        usual = {each.name: each.limits for each in shapes_of(curve.instrument, GGG_444)[0].parameters}
+    ends = {name: each for name, each in _held(curve.quantities).items() if name not in _OF_SCALE}
+    return {name: each for name, each in ends.items() if each != usual.get(name)}
 
 
 def _linear(curve: MeasuredFile) -> dict[str, float | str]:

@@ -34,17 +34,17 @@ def _opened(title: str) -> ui.dialog:
 
 
 def _buttons(dialog: ui.dialog, apply: Any) -> None:
-    with ui.row().classes("justify-end w-full"):
+    with ui.row().classes("justify-end full-width"):
         ui.button("Close", on_click=dialog.close).props("flat no-caps")
         ui.button("Apply", on_click=apply).props("unelevated no-caps")
 
 
 def _select(options: Any, value: Any, label: str) -> ui.select:
-    return ui.select(options, value=value, label=label).props("dense outlined options-dense").classes("w-full")
+    return ui.select(options, value=value, label=label).props("dense outlined options-dense").classes("full-width")
 
 
 def _field(label: str, value: str, hint: str = "") -> ui.input:
-    return ui.input(label, value=value, placeholder=hint).props("dense outlined").classes("w-full")
+    return ui.input(label, value=value, placeholder=hint).props("dense outlined").classes("full-width")
 
 
 def reflection(tab: "Tab") -> None:
@@ -60,9 +60,7 @@ def reflection(tab: "Tab") -> None:
         crystals.append(table["crystal"])
     dialog = _opened("Crystal and reflection")
     with dialog, ui.card().style("width: 26rem; max-width: 96vw"):
-        text("h2", f"Crystal and reflection of {curve.name}").style(
-            "font-size: 1.1rem; line-height: 1.4; font-weight: 700; overflow-wrap: anywhere"
-        )
+        text("h2", f"Crystal and reflection of {curve.name}").classes("xrd-title")
         crystal = _select(crystals, table["crystal"], "crystal; drop a CIF file for others")
         hkl = _field("hkl", _indices(table.get("hkl")), "444 or 10,0,0")
         surface = _field(
@@ -116,9 +114,7 @@ def measurement(tab: "Tab") -> None:
         return
     dialog = _opened("Measurement")
     with dialog, ui.card().style("width: 30rem; max-width: 96vw"):
-        text("h2", f"Measurement of {curve.name}").style(
-            "font-size: 1.1rem; line-height: 1.4; font-weight: 700; overflow-wrap: anywhere"
-        )
+        text("h2", f"Measurement of {curve.name}").classes("xrd-title")
         instrument = _select(list(_INSTRUMENTS), curve.instrument, "shape of the instrument")
         background = _select(["auto", "constant", "linear"], curve.background, "background")
         kalpha2 = ui.checkbox("Kα₂ is in the beam", value=curve.kalpha2)
@@ -130,7 +126,7 @@ def measurement(tab: "Tab") -> None:
             "; ".join(f"{low:g} … {high:g}" for low, high in curve.exclude),
             "100 … 150; 300 … 320",
         )
-        with ui.expansion("How the file is read").classes("w-full"):
+        with ui.expansion("How the file is read").classes("full-width"):
             axis = _select(list(_AXES), curve.reading.get("axis", ""), "axis (empty: found)")
             unit = _select(list(_UNITS), curve.reading.get("unit", ""), "unit of the angles (empty: found)")
             per_count = _field("intensity of one count", written(curve.reading.get("per_count"), 8), "found")
@@ -185,7 +181,7 @@ def shape(tab: "Tab") -> None:
         return
     dialog = _opened("Shape of the profile")
     with dialog, ui.card().style("width: 26rem; max-width: 96vw"):
-        text("h2", "Shape of the profile").style("font-size: 1.1rem; line-height: 1.4; font-weight: 700")
+        text("h2", "Shape of the profile").classes("xrd-title")
         kind = ui.radio(
             {"two-gaussians": "two Gaussians", "spline": "spline: control points to drag"}, value=document.shape
         )
@@ -244,11 +240,11 @@ async def _text(tab: "Tab", name: str) -> None:
     with tab.client:
         dialog = _opened(name)
         with dialog, ui.card().style("width: 52rem; max-width: 96vw"):
-            text("h2", "The same on the command line" if name == "command.sh" else "The same in Python").style(
-                "font-size: 1.1rem; font-weight: 700"
+            text("h2", "The same on the command line" if name == "command.sh" else "The same in Python").classes(
+                "xrd-title"
             )
-            text("pre", shown, "xrd-code w-full")
-            with ui.row().classes("justify-end w-full"):
+            text("pre", shown, "xrd-code full-width")
+            with ui.row().classes("justify-end full-width"):
                 ui.button("Download", on_click=lambda: ui.download(f"/export/{name}")).props("flat no-caps")
                 ui.button("Copy", on_click=lambda: ui.clipboard.write(shown)).props("flat no-caps")
                 ui.button("Close", on_click=dialog.close).props("unelevated no-caps")

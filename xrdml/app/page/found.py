@@ -84,9 +84,9 @@ def _next_steps(document: Document, go_on: Callable[[str], Any]) -> None:
     if document.moved:
         steps.insert(0, ("refine", "Refine"))
     if steps:
-        with ui.row().classes("gap-1").style("margin: .2rem 0"):
+        with ui.row().style("gap: .4rem; margin: .25rem 0"):
             for name, words in steps:
-                ui.button(words, on_click=lambda _, name=name: go_on(name)).props("outline dense no-caps size=sm")
+                ui.button(words, on_click=lambda _, name=name: go_on(name)).props("outline dense no-caps")
 
 
 def show_minima(place: Element, document: Document, take: Callable[[int], Any]) -> None:
@@ -118,7 +118,7 @@ def show_series(place: Element, rows: list[Json], desk: Desk) -> None:
     if not rows:
         return
     with place:
-        text("h2", "Series").style("font-size: 1.1rem; font-weight: 700; line-height: 1.6")
+        text("h2", "Series").classes("xrd-title")
         with Element("table"):
             with Element("thead"), Element("tr"):
                 for each in ("file", "profile", "verdict", "χ²", "largest strain [%]", "depth of the layer [Å]"):

@@ -72,7 +72,7 @@ export default {
       if (value === null || value === undefined) return "";
       const shown = value * row.factor;
       return Math.abs(shown) >= 10 ** (digits + 1) || (shown !== 0 && Math.abs(shown) < 1e-3)
-        ? shown.toExponential(2)
+        ? shown.toExponential(2).replace("e+", "e")
         : String(Number(shown.toPrecision(digits)));
     },
     drag(row, event) {

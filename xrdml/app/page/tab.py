@@ -100,7 +100,11 @@ class Tab:
                 "Refine", "my_location", lambda: self._fit("refine"), "Go on from what is on the screen (R)"
             )
             self.predict = _button("Predict", "psychology", self._predict, "What the network makes of the curve (P)")
-            with _icon("more_vert", None, "Effort and seed of the search"), ui.menu(), ui.column().classes("p-2 gap-1"):
+            with (
+                _icon("more_vert", None, "Effort and seed of the search"),
+                ui.menu(),
+                ui.column().style("padding: .7rem; gap: .5rem"),
+            ):
                 self.effort = ui.input("effort, times the usual", value="1").props("dense outlined")
                 self.seed = ui.input("seed", value="0").props("dense outlined")
             self.cancel = _button("Cancel", "stop", self._cancel, "Cancel (Esc)")
