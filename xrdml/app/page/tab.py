@@ -50,7 +50,8 @@ class Tab:
                 self.minima = ui.element("div").classes("xrd-minima")
                 self.table = Parameters(self._is_ready("table"), self._drag, self._settle, self._edit)
             self.series = ui.element("section").classes("xrd-series")
-        self.body.set_visibility(bool(desk.document.curves))
+        for each in (self.body, self.sample, self.settings, self.shape, self.export):
+            each.set_visibility(bool(desk.document.curves))
         ui.timer(0.5, self._tick)
         desk.views.add(self)
         self.client.on_delete(lambda: desk.views.discard(self))
@@ -140,6 +141,8 @@ class Tab:
         with self.client:
             self.body.set_visibility(bool(document.curves))
             self.empty.set_visibility(not document.curves and not shown["series"])
+            for button in (self.sample, self.settings, self.shape, self.export):
+                button.set_visibility(bool(document.curves))
             self.undo.set_enabled(shown["undo"])
             self.redo.set_enabled(shown["redo"])
             self._show_busy(busy, document)
