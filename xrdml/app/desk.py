@@ -24,6 +24,7 @@ log = logging.getLogger("xrd.app")
 Kind = Literal["positive", "negative", "warning", "info"]
 """Of a message."""
 
+_SLOW = 3.0  # s after which the page says why it waits
 _RUNNING = "a fit is running; wait for it or cancel it"
 
 
@@ -68,7 +69,7 @@ class Desk:
         """Folder of the last fit, as ``xrd fit`` writes it, of the document ``results_of``."""
         self.results_of: Document | None = None
         self.series: list[Json] = []
-        self._closed = False
+        self._closed = self._told_slow = False
         self.series_folder: Path | None = None
         self._thread = ThreadPoolExecutor(1, "model")
         self.scene = Scene(self.session)
@@ -90,7 +91,12 @@ class Desk:
 
     async def compute(self, function: Callable[..., Any], *args: Any, **more: Any) -> Any:
         """Call what simulates, in the one thread that does."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: function(*args, **more))
+        work = asyncio.get_running_loop().run_in_executor(self._thread, lambda: function(*args, **more))
+        done, _ = await asyncio.wait({work}, timeout=_SLOW)
+        if not done and not self._told_slow:
+            self._told_slow = True
+            self.say("Kernels are compiled at their first use on a machine; that takes up to a minute.", "info")
+        return await work
 
     def begin(self, work: Any) -> None:
         """Do something beside, and say what goes wrong."""

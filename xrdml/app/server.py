@@ -24,6 +24,7 @@ from xrdml.app.model.export import command_line, python_script
 from xrdml.app.model.files import to_text
 from xrdml.app.page.tab import Tab
 from xrdsim.errors import OutputError, ParameterError, XrdError
+from xrdsim.limits import LARGEST_FILE, read_bytes
 
 _STYLE = Path(__file__).parent / "page" / "style.css"
 _FIGURES = {"png": "image/png", "svg": "image/svg+xml", "pdf": "application/pdf"}
@@ -86,8 +87,13 @@ def application(desk: Desk, files: list[Path]) -> FastAPI:
 
 
 async def _opened(desk: Desk, files: list[Path]) -> None:
-    some = [await desk.add_file(path.name, path.read_bytes()) for path in files]
-    if any(some):
+    added = False
+    for path in files:
+        try:
+            added |= await desk.add_file(path.name, read_bytes(path, LARGEST_FILE))
+        except OSError as error:
+            desk.say(f"{path} cannot be read: {error.strerror}", "negative")
+    if added:
         await desk.predict()
 
 
@@ -172,7 +178,7 @@ def serve(
     token, desk = new_token(), Desk()
     hosts = LOOPBACK if local else None
     guarded = Guard(application(desk, files), token, port, hosts, password)
-    shown = "localhost" if not local else host
+    shown = socket.gethostname() if host in ("0.0.0.0", "::") else host
     address = f"http://{f'[{shown}]' if ':' in shown else shown}:{port}/?token={token}"
     config = uvicorn.Config(
         guarded,

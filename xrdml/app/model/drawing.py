@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from xrdml.app.model.document import Document, suffix
+from xrdml.app.model.document import Document, MeasuredFile, suffix
 from xrdml.app.model.posing import Posed
 from xrdsim.fit.measurement import Measurement, everywhere
 from xrdsim.fit.unknowns import END, LINEAR, Array
@@ -74,7 +74,7 @@ def draw(document: Document, posed: Posed) -> Drawn:
         if curve.fitted:
             objective += at.objective
             points += len(measured)
-            fitted += sum(each.fit for each in curve.quantities.values())
+            fitted += sum(each.fit and name not in _absent(curve) for name, each in curve.quantities.items())
             squares += float(np.sum(at.difference**2))
         if i == document.active:
             shown = at
@@ -85,6 +85,12 @@ def draw(document: Document, posed: Posed) -> Drawn:
     chi2 = 2.0 * objective / freedom if counting else float(np.sqrt(squares / max(points, 1)))
     depth, strain, damage = profile(document, posed)
     return Drawn(shown.model, shown.residual, chi2, linear, depth, strain, damage)
+
+
+def _absent(curve: MeasuredFile) -> set[str]:
+    """Unknowns of tails that the instrument does not have, as the evidence leaves them; they do not count as fitted."""
+    off = {name for name in ("lorentz", "tail_share") if name in curve.quantities and not curve.quantities[name].value}
+    return off | ({"tail_fwhm"} if "tail_share" in off else set())
 
 
 def profile(document: Document, posed: Posed) -> tuple[Array, Array, Array | None]:
