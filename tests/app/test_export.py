@@ -1,6 +1,7 @@
 """The exported command line and script pose the problem of the page; what the command refuses."""
 
 import shlex
+import socket
 import subprocess
 import sys
 
@@ -17,7 +18,7 @@ from xrdml.app.model.session import Session
 from xrdml.commands.app import app
 from xrdsim.fit.fitting import fit_curve
 from xrdsim.fit.problem import problem
-from xrdsim.fit.sample import joint_problem
+from xrdsim.fit.sample import foretold, joint_problem
 
 runner = CliRunner()
 
@@ -154,6 +155,22 @@ def test_what_a_fit_says_returns_to_the_page(session):
     assert session.document["L1"].value == pytest.approx(fit["L1"].value)
 
 
+def test_a_curve_that_is_only_compared_keeps_its_number(session, measured):
+    session.add("second.xy", measured.read_bytes())
+    session.show(0)
+    session.change_curve(fitted=False)
+    both = posed(session.document, session.folder, exact=True)
+    assert len(both.given.measurements) == 1
+    params = np.array([[each.value for each in session.document.profile.values()]])
+    fit = fit_curve(both.given, begin=both.given.coordinates(params), only_refine=True)
+    told = outcome(foretold(fit, both.given, both.entries), session.document)
+    assert {"fwhm", "fwhm_2", "scale", "scale_2"} <= set(told["rows"])
+    assert [each["number"] for each in told["curves"]] == [1, 0]
+    session.commit(taken(session.document, told))
+    assert session.document["fwhm_2"].value == fit["fwhm"].value
+    assert session.document["L1"].value == fit["L1"].value
+
+
 def test_the_command_refuses_what_is_not_safe(measured):
     pytest.importorskip("nicegui")
     for options, words in (
@@ -164,6 +181,17 @@ def test_the_command_refuses_what_is_not_safe(measured):
         result = runner.invoke(app, ["app", "--no-browser", *options])
         assert result.exit_code == 1
         assert words in result.output
+
+
+def test_a_port_that_is_taken_is_said():
+    pytest.importorskip("nicegui")
+    with socket.socket() as taken_by_another:
+        taken_by_another.bind(("127.0.0.1", 0))
+        taken_by_another.listen()
+        port = taken_by_another.getsockname()[1]
+        result = runner.invoke(app, ["app", "--no-browser", "--port", str(port)])
+    assert result.exit_code == 1
+    assert "choose another --port" in result.output
 
 
 def test_the_help_does_not_load_the_server():

@@ -47,8 +47,7 @@ FIGURES = ("png", "svg", "pdf")
 
 def fitted(document: Document, folder: Path, job: Json, tell: Tell) -> Fit:
     """Search, or refine what is on the page."""
-    begun, last = time.perf_counter(), [0.0]
-    seen: list[float] = [0.0]
+    last, seen = [0.0], [0.0]
 
     def progress(_: float, chi2: float) -> None:
         seen[0] = float(chi2)
@@ -65,6 +64,10 @@ def fitted(document: Document, folder: Path, job: Json, tell: Tell) -> Fit:
     given = problem.given
     if only_refine and document.shape == "spline":
         given = smoothed(given, _SMOOTHNESS)
+    given.evaluate(
+        0.5 * (given.layout.low + given.layout.high)[None], None, 1e-2
+    )  # compiles: no budget is meant for that
+    begun = time.perf_counter()
     starts, note = _starts(problem, wanted, only_refine)
     choice = None
     if not only_refine and document.shape == "spline":
