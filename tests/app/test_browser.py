@@ -218,6 +218,15 @@ def test_bad_files_leave_the_page_alive(page):
     drag(page, steps=4)
 
 
+def test_a_file_with_two_scans_asks_for_one(page, measured):
+    lines = measured.read_text().splitlines()
+    drop(page, ("two.xy", "\n".join([*lines, "# the second", *lines])))
+    page.wait_for_selector("text=two.xy leaves something open")
+    page.get_by_label("number of the scan in the file").fill("2")
+    apply(page)
+    page.wait_for_function("document.querySelectorAll('[role=tab]').length == 2")
+
+
 def test_reflection_and_several_curves(page, measured):
     drop(page, ("second.xy", measured.read_text()))
     page.wait_for_function("document.querySelectorAll('[role=tab]').length == 2", timeout=30_000)

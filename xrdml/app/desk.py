@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -24,8 +25,20 @@ log = logging.getLogger("xrd.app")
 Kind = Literal["positive", "negative", "warning", "info"]
 """Of a message."""
 
+_ASKED = re.compile(
+    r"--(number|axis|unit|columns|step|crystal|hkl|peak|despite-file)\b"
+)  # options that a message names
 _SLOW = 3.0  # s after which the page says why it waits
 _RUNNING = "a fit is running; wait for it or cancel it"
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A file that could not be read without being told more, and why."""
+
+    name: str
+    content: bytes
+    reason: str
 
 
 class View(Protocol):
@@ -39,6 +52,9 @@ class View(Protocol):
 
     def say(self, text: str, kind: Kind) -> None:
         """Show a message, which is text and never HTML."""
+
+    def ask(self) -> None:
+        """Ask how files are to be read that were refused."""
 
 
 @dataclass
@@ -68,6 +84,7 @@ class Desk:
         self.results: Path | None = None
         """Folder of the last fit, as ``xrd fit`` writes it, of the document ``results_of``."""
         self.results_of: Document | None = None
+        self.refused: list[Refused] = []
         self.series: list[Json] = []
         self._closed = self._told_slow = False
         self.series_folder: Path | None = None
@@ -268,7 +285,7 @@ class Desk:
     def _same_result(self, document: Document) -> bool:
         return self.results_of is not None and document.result is self.results_of.result
 
-    async def add_files(self, keys: list[Any], folder: bool) -> None:
+    async def add_files(self, view: View, keys: list[Any], folder: bool) -> None:
         """Take files that were dropped: curves, a CIF file, a session, or a folder for a series."""
         uploads = [self.uploads.pop(key) for key in keys]
         if folder:
@@ -280,8 +297,9 @@ class Desk:
             content = each.path.read_bytes()
             each.path.unlink()
             added |= await self.add_file(each.name, content)
-        if added and first and len(self.document.curves) >= 1 and self.document.result is None:
+        if added and first:
             self.begin(self.predict())
+        view.ask()
 
     async def add_file(self, name: str, content: bytes) -> bool:
         """Take one file; whether it was a curve that could be read."""
@@ -296,7 +314,23 @@ class Desk:
             if await self.act(self.session.open_text, text, name):
                 self.results, self.results_of = None, None
             return False
-        return await self.act(self.session.add, name, content)
+        return await self.add_curve(name, content)
+
+    async def add_curve(self, name: str, content: bytes, **settings: Any) -> bool:
+        """Take a curve; one that is refused for want of an option is kept, to be asked for."""
+        if self.busy is not None and self.busy.locks:
+            return await self.act(self.session.add, name, content)
+        try:
+            await self.compute(self.scene.changed, self.session.add, name, content, **settings)
+        except XrdError as error:
+            reason = without_folders(str(error), self.session.folder)
+            if _ASKED.search(reason):
+                self.refused.append(Refused(name, content, reason))
+            else:
+                self.say(reason, "negative")
+            return False
+        await self.publish()
+        return True
 
     async def fit_series(self, paths: list[Path]) -> None:
         """Fit files one after the other, as the curve that is shown would be."""

@@ -59,6 +59,11 @@ def draw(document: Document, posed: Posed) -> Drawn:
     ParameterError
         The profile breaks a constraint.
     """
+    with np.errstate(invalid="ignore", divide="ignore"):  # of intensities below 0, which have no logarithm
+        return _drawn(document, posed)
+
+
+def _drawn(document: Document, posed: Posed) -> Drawn:
     given, row = posed.given, posed.row(document)
     params = given.space.check(row[:, given.layout.profile])
     objective, squares, points, fitted = 0.0, 0.0, 0, 0

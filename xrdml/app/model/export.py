@@ -90,7 +90,8 @@ def _curve_options(curve: MeasuredFile) -> list[str]:
     if curve.despite:
         options.append("--despite-file")
     for name, value in curve.reading.items():
-        options += [f"--{name.replace('_', '-')}", str(value)]
+        given = _joined(value) if isinstance(value, list) else str(value)
+        options += [f"--{name.replace('_', '-')}", given]
     if "convention" in curve.described:
         options += ["--convention", str(curve.described["convention"])]
     if curve.instrument != "auto":

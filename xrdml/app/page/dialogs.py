@@ -1,15 +1,17 @@
 """Dialogs: what was measured, how it is described, the shape of the profile, and what is exported."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from nicegui import ui
 
 from xrdml.app.model.document import frozen
 from xrdml.app.model.numbers import number_of, written
-from xrdml.app.page.found import text
+from xrdml.app.page.found import plain, text
 from xrdsim.errors import XrdError
 
 if TYPE_CHECKING:
+    from xrdml.app.desk import Refused
     from xrdml.app.page.tab import Tab
 
 _GEOMETRIES = ("symmetric", "grazing-incidence", "grazing-exit")
@@ -60,37 +62,13 @@ def reflection(tab: "Tab") -> None:
         crystals.append(table["crystal"])
     dialog = _opened("Crystal and reflection")
     with dialog, ui.card().style("width: 26rem; max-width: 96vw"):
-        text("h2", f"Crystal and reflection of {curve.name}").classes("xrd-title")
-        crystal = _select(crystals, table["crystal"], "crystal; drop a CIF file for others")
-        hkl = _field("hkl", _indices(table.get("hkl")), "444 or 10,0,0")
-        surface = _field(
-            "surface, where the planes are inclined to it", _indices(table.get("surface")), "as the planes"
-        )
-        geometry = _select(list(_GEOMETRIES), table.get("geometry", "symmetric"), "geometry")
-        wavelength = _field("wavelength: Å, keV or a line", str(table.get("wavelength", "")), "CuKa1")
-        lattice = _field(
-            "lattice constant [Å], where you measured it",
-            written(table["lattice"], 8) if isinstance(table.get("lattice"), float) else "",
-            "that of the crystal",
-        )
-        miscut = _field("miscut [°]", written(table.get("miscut", 0.0)))
+        text("h2", f"Crystal and reflection of {curve.name}", "xrd-title")
+        read = _reflection_fields(table, crystals)
         despite = ui.checkbox("take it although the file says otherwise", value=curve.despite)
 
         async def apply() -> None:
-            from xrdsim.experiment.notation import indices_of, wavelength_of
-
             try:
-                made: dict[str, Any] = {"crystal": crystal.value, "hkl": list(indices_of(hkl.value))}
-                if surface.value.strip():
-                    made["surface"] = list(indices_of(surface.value))
-                if geometry.value != "symmetric":
-                    made["geometry"] = geometry.value
-                if wavelength.value.strip():
-                    made["wavelength"] = wavelength_of(wavelength.value.replace(",", "."))
-                if lattice.value.strip():
-                    made["lattice"] = number_of(lattice.value, "the lattice constant")
-                if miscut.value.strip() and number_of(miscut.value, "the miscut") != 0.0:
-                    made["miscut"] = number_of(miscut.value, "the miscut")
+                made = read()
             except XrdError as error:
                 tab.say(str(error), "negative")
                 return
@@ -99,6 +77,39 @@ def reflection(tab: "Tab") -> None:
 
         _buttons(dialog, apply)
     dialog.open()
+
+
+def _reflection_fields(table: dict[str, Any], crystals: list[str]) -> Callable[[], dict[str, Any]]:
+    """Fields of a reflection, and what reads them."""
+    crystal = _select(crystals, table["crystal"], "crystal; drop a CIF file for others")
+    hkl = _field("hkl", _indices(table.get("hkl")), "444 or 10,0,0")
+    surface = _field("surface, where the planes are inclined to it", _indices(table.get("surface")), "as the planes")
+    geometry = _select(list(_GEOMETRIES), table.get("geometry", "symmetric"), "geometry")
+    wavelength = _field("wavelength: Å, keV or a line", str(table.get("wavelength", "")), "CuKa1")
+    known = table.get("lattice")
+    constant = written(known, 8) if isinstance(known, float) else ""
+    lattice = _field("lattice constant [Å], where you measured it", constant, "that of the crystal")
+    miscut = _field("miscut [°]", written(table.get("miscut", 0.0)))
+
+    def read() -> dict[str, Any]:
+        from xrdsim.experiment.notation import indices_of, wavelength_of
+
+        if not crystal.value:
+            return {}
+        made: dict[str, Any] = {"crystal": crystal.value, "hkl": list(indices_of(hkl.value))}
+        if surface.value.strip():
+            made["surface"] = list(indices_of(surface.value))
+        if geometry.value != "symmetric":
+            made["geometry"] = geometry.value
+        if wavelength.value.strip():
+            made["wavelength"] = wavelength_of(wavelength.value.replace(",", "."))
+        if lattice.value.strip():
+            made["lattice"] = number_of(lattice.value, "the lattice constant")
+        if miscut.value.strip() and number_of(miscut.value, "the miscut") != 0.0:
+            made["miscut"] = number_of(miscut.value, "the miscut")
+        return made
+
+    return read
 
 
 def _indices(hkl: Any) -> str:
@@ -127,22 +138,10 @@ def measurement(tab: "Tab") -> None:
             "100 … 150; 300 … 320",
         )
         with ui.expansion("How the file is read").classes("full-width"):
-            axis = _select(list(_AXES), curve.reading.get("axis", ""), "axis (empty: found)")
-            unit = _select(list(_UNITS), curve.reading.get("unit", ""), "unit of the angles (empty: found)")
-            per_count = _field("intensity of one count", written(curve.reading.get("per_count"), 8), "found")
-            number = _field("number of the scan in the file", str(curve.reading.get("number") or ""), "the only one")
+            how = _reading_fields(dict(curve.reading))
 
         async def apply() -> None:
             try:
-                reading: dict[str, Any] = {}
-                if axis.value:
-                    reading["axis"] = axis.value
-                if unit.value:
-                    reading["unit"] = unit.value
-                if per_count.value.strip():
-                    reading["per_count"] = number_of(per_count.value, "the intensity of one count")
-                if number.value.strip():
-                    reading["number"] = int(number_of(number.value, "the number of the scan"))
                 settings: dict[str, Any] = {
                     "instrument": instrument.value,
                     "background": background.value,
@@ -152,7 +151,7 @@ def measurement(tab: "Tab") -> None:
                     "fitted": bool(fitted.value),
                     "mask": number_of(mask.value or 0.0, "the mask"),
                     "exclude": _ranges(exclude.value),
-                    "reading": frozen(reading),
+                    "reading": frozen(how()),
                 }
             except XrdError as error:
                 tab.say(str(error), "negative")
@@ -160,6 +159,68 @@ def measurement(tab: "Tab") -> None:
             changed = {name: value for name, value in settings.items() if getattr(curve, name) != value}
             if not changed or await tab.desk.act(tab.desk.session.change_curve, **changed):
                 dialog.close()
+
+        _buttons(dialog, apply)
+    dialog.open()
+
+
+def _reading_fields(reading: dict[str, Any]) -> Callable[[], dict[str, Any]]:
+    """Fields of how a file is read, and what reads them."""
+    axis = _select(list(_AXES), reading.get("axis", ""), "axis (empty: found)")
+    unit = _select(list(_UNITS), reading.get("unit", ""), "unit of the angles (empty: found)")
+    number = _field("number of the scan in the file", str(reading.get("number") or ""), "the only one")
+    columns = _field(
+        "columns of angle and intensity", ", ".join(map(str, reading.get("columns", ()))), "found, as 1, 3"
+    )
+    step = _field("step of a single column [″]", written(reading.get("step"), 8), "as the file says")
+    per_count = _field("intensity of one count", written(reading.get("per_count"), 8), "found")
+
+    def read() -> dict[str, Any]:
+        found: dict[str, Any] = {name: each.value for name, each in (("axis", axis), ("unit", unit)) if each.value}
+        for name, each in (("step", step), ("per_count", per_count)):
+            if each.value.strip():
+                found[name] = number_of(each.value, name)
+        if number.value.strip():
+            found["number"] = int(number_of(number.value, "the number of the scan"))
+        if columns.value.strip():
+            found["columns"] = [int(number_of(one, "a column")) for one in columns.value.replace(";", ",").split(",")]
+        return found
+
+    return read
+
+
+def refused(tab: "Tab", file: "Refused") -> None:
+    """Ask what a file leaves open, and try again."""
+    from xrdsim.experiment.library import names
+
+    dialog = _opened("The file leaves something open")
+    with dialog, ui.card().style("width: 30rem; max-width: 96vw"):
+        text("h2", f"{file.name} leaves something open", "xrd-title")
+        reason = text("p", plain(file.reason))
+        crystals = ["", *names(), *tab.desk.document.cifs]
+        reflection = _reflection_fields({"crystal": "", "hkl": None}, crystals)
+        despite = ui.checkbox("take it although the file says otherwise")
+        with ui.expansion("How the file is read", value="--crystal" not in file.reason).classes("full-width"):
+            how = _reading_fields({})
+
+        async def apply() -> None:
+            try:
+                settings: dict[str, Any] = {"reading": frozen(how()), "despite": bool(despite.value)}
+                chosen = reflection()
+                settings |= {"reflection": frozen(chosen)} if chosen else {}
+            except XrdError as error:
+                tab.say(str(error), "negative")
+                return
+            first = not tab.desk.document.curves
+            if await tab.desk.add_curve(file.name, file.content, **settings):
+                dialog.close()
+                if first:
+                    tab.desk.begin(tab.desk.predict())
+            elif tab.desk.refused:
+                again = tab.desk.refused.pop()
+                reason.clear()
+                with reason:
+                    ui.label(plain(again.reason)).style("display: inline")
 
         _buttons(dialog, apply)
     dialog.open()

@@ -62,6 +62,7 @@ class Tab:
             if self._ready >= {"plots", "table"}:
                 await self._theme()
                 await self.desk.publish(self)
+                self.ask()
 
         return ready
 
@@ -208,6 +209,12 @@ class Tab:
                 timeout=1000 * seconds,
             )
 
+    def ask(self) -> None:
+        """Ask how a file is to be read that was refused."""
+        if self.desk.refused and not self.client.is_deleted:
+            with self.client:
+                dialogs.refused(self, self.desk.refused.pop(0))
+
     async def _theme(self) -> None:
         if self.dark.value is None:
             wanted = await self.client.run_javascript(
@@ -226,7 +233,7 @@ class Tab:
     async def _uploaded(self, told: Json) -> None:
         for text in list(told.get("failed") or [])[:5]:
             self.say(str(text)[:500], "negative")
-        self.desk.begin(self.desk.add_files(list(told.get("keys") or []), bool(told.get("folder"))))
+        self.desk.begin(self.desk.add_files(self, list(told.get("keys") or []), bool(told.get("folder"))))
 
     async def _drag(self, told: Json) -> None:
         await self.desk.drag(self, str(told["name"]), float(told["value"]), int(told["seq"]))
