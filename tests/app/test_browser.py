@@ -7,7 +7,7 @@ import time
 import zipfile
 
 import pytest
-from conftest import Window
+from browsing import Window
 
 LATENCY = 50.0  # ms from the drag to the curve on the screen
 READY = "tr[data-name=Dmax1]"
