@@ -174,10 +174,17 @@ def test_a_fit_is_cancelled_and_another_one_believed(page, tmp_path):
 
 
 def test_command_line_and_script_are_shown(page):
+    press(page, "Effort and seed of the search")
+    page.get_by_label("seed", exact=True).fill("5")
+    page.get_by_label("seed", exact=True).press("Tab")
+    page.keyboard.press("Escape")
+    page.wait_for_timeout(500)
     for name, word in (("Command line", "xrd fit measured.xy"), ("Python script", "xrdsim.fit.fit(")):
         press(page, "Save or export")
         page.get_by_text(name).click()
-        assert word in page.locator(".xrd-code").inner_text()
+        shown = page.locator(".xrd-code").inner_text()
+        assert word in shown
+        assert "seed 5" in shown or "seed=5" in shown
         page.keyboard.press("Escape")
         page.locator(".xrd-code").wait_for(state="detached")
 

@@ -42,6 +42,7 @@ def changed(session):
     session.exclude(100.0, 150.0)
     session.change_curve(mask=12.0, background="constant")
     session.set_fit("zero", False)
+    session.set_search(2.0, 7)
     return session
 
 
@@ -80,6 +81,7 @@ def test_the_command_line_poses_the_problem_of_the_page(changed, measured, tmp_p
     seen = []
 
     def stop(path, choices, **_):
+        assert (choices.fitting["effort"], choices.fitting["seed"]) == (2.0, 7)
         curve, experiment = choices.claim.read(path, **choices.reading)
         seen.append(problem(curve, **choices.posing, experiment=experiment))
         raise StoppedError
@@ -97,7 +99,8 @@ def test_several_curves_are_posed_alike(changed, measured, tmp_path, monkeypatch
     changed.add("second.xy", measured.read_bytes(), reflection={"crystal": "GGG", "hkl": [8, 8, 8]})
     seen = []
 
-    def stop(sample, space, *, priors, **_):
+    def stop(sample, space, *, priors, **fitting):
+        assert (fitting["effort"], fitting["seed"]) == (2.0, 7)
         ranges = space.with_damage() if sample.damage else space  # as fit_sample does
         seen.append(joint_problem(sample.entries, ranges, priors=priors))
         raise StoppedError
@@ -115,7 +118,8 @@ def test_several_curves_are_posed_alike(changed, measured, tmp_path, monkeypatch
 def test_the_script_poses_the_problem_of_the_page(changed, measured, tmp_path, monkeypatch):
     seen = []
 
-    def stop(given, **_):
+    def stop(given, **fitting):
+        assert (fitting["effort"], fitting["seed"]) == (2.0, 7)
         seen.append(given)
         raise StoppedError
 

@@ -101,6 +101,8 @@ def test_what_cannot_be_changes_nothing(session):
         lambda: session.set_limits("fwhm", -5.0, 10.0),
         lambda: session.set_prior("L1", (5000.0, -1.0)),
         lambda: session.set_prior("scale", (1.0, 1.0)),
+        lambda: session.set_search(-1.0, 0),
+        lambda: session.set_search(1.0, -1),
         lambda: session.add("bad.xy", b"no numbers"),
         lambda: session.add("empty.xy", b""),
         lambda: session.change_curve(reflection={"crystal": "unobtainium", "hkl": [1, 1, 1]}),
@@ -130,6 +132,7 @@ def test_a_session_is_the_same_bytes_again(session):
     session.set_prior("L1", (5200.0, 100.0))
     session.set_fit("zero", False)
     session.exclude(100, 200)
+    session.set_search(2, 5)
     session.set_shape("spline", coefficients=12)
     session.add("binär.xy", session.document.curves[0].content)
     text = to_text(session.document)

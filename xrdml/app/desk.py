@@ -181,7 +181,7 @@ class Desk:
         await self.compute(self.session.history.settle)
         await self.publish()
 
-    async def fit(self, kind: str, effort: float = 1.0, seed: int = 0) -> None:
+    async def fit(self, kind: str) -> None:
         """Search (``fit``), or go on from what is on the page (``refine``)."""
         document = self.document
         if not document.curves:
@@ -193,7 +193,7 @@ class Desk:
             self.say(f"Not now: {_RUNNING}.", "warning")
             return
         folder = self.session.folder / "results" / f"{time.monotonic_ns()}"
-        job = {"kind": kind, "session": to_text(document), "folder": str(folder), "effort": effort, "seed": seed}
+        job = {"kind": kind, "session": to_text(document), "folder": str(folder)}
         busy = self.busy = Busy(kind)
         await self.compute(self.scene.remember)
         await self.publish()

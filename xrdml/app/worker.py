@@ -76,7 +76,7 @@ def fitted(document: Document, folder: Path, job: Json, tell: Tell) -> Fit:
         choice = Freeform(end=document.end, signed=document.signed, depth=depth)
     fitting: Json = {"only_refine": True}
     if not only_refine:
-        fitting = {"effort": float(job.get("effort", 1.0)), "budget": job.get("budget")}
+        fitting = {"effort": document.effort}
     if choice is not None:
         fitting["spline"] = choice
     fit = fit_profile(
@@ -84,7 +84,7 @@ def fitted(document: Document, folder: Path, job: Json, tell: Tell) -> Fit:
         profile="two-gaussians" if choice is None else "spline",
         begin=starts,
         begun=begun,
-        seed=int(job.get("seed", 0)),
+        seed=document.seed,
         progress=progress,
         watch=watch,
         **fitting,

@@ -117,6 +117,7 @@ class Document:
     cifs : texts of CIF files by name.
     result : what the last fit says; None before.
     moved : whether something was changed since.
+    effort, seed : of the search.
     """
 
     curves: tuple[MeasuredFile, ...] = ()
@@ -130,6 +131,8 @@ class Document:
     cifs: Mapping[str, str] = field(default_factory=lambda: frozen({}))
     result: Json | None = None
     moved: bool = False
+    effort: float = 1.0
+    seed: int = 0
 
     @property
     def profile(self) -> Quantities:

@@ -26,6 +26,8 @@ def command_line(document: Document) -> str:
     for name, (mean, std) in priors_of(document).items():
         options += ["--prior", f"{name}={mean!r}:{std!r}"]
     options += _shape_options(document)
+    options += ["--effort", repr(document.effort)] if document.effort != 1.0 else []
+    options += ["--seed", str(document.seed)] if document.seed else []
     if len(document.curves) > 1:
         parts.append(_here(_SAMPLE, _sample(document)))
         words = ["xrd", "fit", _SAMPLE]
@@ -192,6 +194,8 @@ def python_script(document: Document) -> str:
         chosen = f"end={document.end!r}, signed={document.signed}"
         chosen += "" if depth.fit else f", depth={depth.value!r}"
         keywords |= {"profile": '"spline"', "spline": f"xrdsim.fit.Freeform({chosen})"}
+    keywords |= {"effort": repr(document.effort)} if document.effort != 1.0 else {}
+    keywords |= {"seed": str(document.seed)} if document.seed else {}
     priors = priors_of(document)
     if several:
         lines += [

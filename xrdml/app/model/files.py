@@ -119,6 +119,8 @@ def _document(table: Json) -> Document:
         cifs=frozen(cifs),
         result=result,
         moved=_boolean(table["moved"]),
+        effort=_number(table["effort"]),
+        seed=_integer(table["seed"]),
     )
 
 

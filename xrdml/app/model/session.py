@@ -19,6 +19,9 @@ from xrdsim.errors import ParameterError
 from xrdsim.fit.unknowns import LINEAR
 from xrdsim.limits import Json
 
+MOST_EFFORT = 1000.0
+"""Of a search."""
+
 _KEPT = 8  # problems that are kept prepared
 
 
@@ -221,6 +224,21 @@ class Session:
         if self.document.curve is None:
             raise ParameterError("there is no curve yet; drop one on the page")
         return self.document.curve
+
+    def set_search(self, effort: float, seed: int) -> None:
+        """Choose the work of the search, in parts of the usual one, and the seed of everything random.
+
+        Raises
+        ------
+        ParameterError
+            They have no meaning.
+        """
+        if not 0.0 < effort <= MOST_EFFORT:
+            raise ParameterError(f"the effort {effort:g} must be positive, at most {MOST_EFFORT:g}")
+        if not 0 <= seed < 2**32:
+            raise ParameterError(f"the seed {seed} must not be negative, and below 2³²")
+        if (effort, seed) != (self.document.effort, self.document.seed):
+            self.commit(replace(self.document, effort=float(effort), seed=seed))
 
     def set_damage(self, damage: bool) -> None:
         """Show and fit the damage, or not."""

@@ -6,7 +6,7 @@ from nicegui import ui
 
 from xrdml.app.desk import Desk, Kind
 from xrdml.app.model.document import Document
-from xrdml.app.model.numbers import number_of
+from xrdml.app.model.numbers import number_of, written
 from xrdml.app.model.table import prior_of
 from xrdml.app.page import dialogs
 from xrdml.app.page.elements import Drop, Keys, Parameters, Plots, Status
@@ -107,8 +107,10 @@ class Tab:
                 ui.menu(),
                 ui.column().style("padding: .7rem; gap: .5rem"),
             ):
-                self.effort = ui.input("effort, times the usual", value="1").props("dense outlined")
-                self.seed = ui.input("seed", value="0").props("dense outlined")
+                self.effort = (
+                    ui.input("effort, times the usual", value="1").props("dense outlined").on("change", self._search)
+                )
+                self.seed = ui.input("seed", value="0").props("dense outlined").on("change", self._search)
             self.cancel = _button("Cancel", "stop", self._cancel, "Cancel (Esc)")
             self.spinner = ui.spinner(size="1.3em").props('aria-hidden="true"')
             self.status = Status()
@@ -152,6 +154,8 @@ class Tab:
             show_series(self.series, shown["series"], self.desk)
             if not document.curves:
                 return
+            self.effort.set_value(written(document.effort))
+            self.seed.set_value(str(document.seed))
             self._show_tabs(document)
             self.sample.set_text(shown["reflection"][document.active])
             self.shape.set_text(_shape_words(document))
@@ -282,14 +286,17 @@ class Tab:
             state = {"shape": result["shape"], "values": result["minima"][number]["values"]}
             await self.desk.act(self.desk.session.commit, with_state(self.desk.document, state))
 
-    def _fit(self, kind: str, longer: float = 1.0) -> None:
+    def _fit(self, kind: str) -> None:
+        self.desk.begin(self.desk.fit(kind))
+
+    async def _search(self) -> None:
+        """Take effort and seed from their fields."""
         try:
-            effort = longer * number_of(self.effort.value, "the effort")
-            seed = int(number_of(self.seed.value, "the seed"))
+            effort, seed = number_of(self.effort.value, "the effort"), int(number_of(self.seed.value, "the seed"))
         except XrdError as error:
             self.say(str(error), "negative")
             return
-        self.desk.begin(self.desk.fit(kind, effort, seed))
+        await self.desk.act(self.desk.session.set_search, effort, seed)
 
     async def _go_on(self, step: str) -> None:
         """Take a step that the verdict proposes."""
@@ -298,7 +305,11 @@ class Tab:
             return
         if step == "spline" and not await self.desk.act(session.set_shape, "spline"):
             return
-        self._fit("refine" if step == "refine" else "fit", 3.0 if step == "effort" else 1.0)
+        if step == "effort":
+            now = self.desk.document
+            if not await self.desk.act(session.set_search, 3.0 * now.effort, now.seed):
+                return
+        self._fit("refine" if step == "refine" else "fit")
 
     def _predict(self) -> None:
         self.desk.begin(self.desk.predict())
