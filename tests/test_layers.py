@@ -29,6 +29,7 @@ FLOORS = [
     ["xrdml.evaluation"],
     ["xrdml.training"],
     ["xrdml.study"],
+    ["xrdml.app"],
     ["xrdml"],
     ["xrdml.commands"],
     ["xrdml.__main__", "cli"],

@@ -69,6 +69,18 @@ def test_curves_are_solved_without_a_start(solved, number):
     assert fwhm.value == pytest.approx(FWHM, abs=5.0 * fwhm.std)
 
 
+def test_whoever_watches_sees_the_best_minima_and_changes_nothing():
+    curve, seen = noisy(PROFILES[0]), []
+    watched = fit_curve(curve, starts=PROFILES[:1], budget=20.0, watch=lambda given, x: seen.append((given, x.copy())))
+    alone = fit_curve(curve, starts=PROFILES[:1], budget=20.0)
+    assert watched.minima == alone.minima
+    assert len(seen) >= 2
+    for given, x in seen:
+        assert x.shape == (1, len(given.layout))
+    given, x = seen[-1]
+    np.testing.assert_allclose(given.params(x)[0][:5], watched.minima[0].values[:5], rtol=0.05)
+
+
 def test_the_record_of_a_fit(solved):
     for fit in solved:
         record = fit.to_dict()

@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from xrdml.commands import generate, invert, learn
+from xrdml.commands import generate, invert, learn, page
 from xrdsim.commands import crystal, dataset, installation, simulate
 
 PANELS = {
-    "A measured curve": (invert.fit, invert.predict, invert.refine),
+    "A measured curve": (invert.fit, invert.predict, invert.refine, page.app),
     "Simulation": (simulate.simulate, simulate.sensitivity, crystal.crystal),
     "Datasets": (generate.gen, dataset.append, dataset.verify, dataset.sample, dataset.export_data),
     "Networks": (learn.train, learn.evaluate, learn.compare, learn.export_model),

@@ -32,7 +32,7 @@ from xrdsim.fit.posterior import LEVEL, Posterior, laplace, posterior
 from xrdsim.fit.problem import Problem, problem
 from xrdsim.fit.refinement import METHODS, Refined, refine
 from xrdsim.fit.result import Fit, FittedProfile, Minimum, Verdict
-from xrdsim.fit.search import Ending, distinct, search, valleys
+from xrdsim.fit.search import GOOD, Ending, Watch, distinct, nearly, search, valleys
 from xrdsim.fit.settings import assumed, settings_to_dict
 from xrdsim.fit.unknowns import INTENSITY, Array
 from xrdsim.forward.derived import UNITS, damage_profile, depth_end, derived, largest_strain, strain_profile
@@ -42,8 +42,6 @@ BUDGET = 180.0
 
 _SHARES = (0.7, 0.85, 1.0)  # parts of the budget after which the search, its comparison, its refinement are cut off
 _LEAST = 0.3  # s that the last refinement has in any case
-_GOOD = 1e-3  # accuracy of the model when valleys are compared [dex]
-_NEARLY = ((120, 6), (8, 20))  # how many valleys are refined so far, by how many evaluations at most
 _GAINED = 1.0  # of Φ by which another valley must be lower to become the best one
 _DEPTHS = 400
 _QUANTILES = (0.025, 0.16, 0.84, 0.975)  # of profiles
@@ -66,6 +64,7 @@ def fit_curve(
     likelihood: tuple[str, ...] = (),
     begun: float | None = None,
     progress: Callable[[float, float], None] | None = None,
+    watch: Watch | None = None,
 ) -> Fit:
     """Fit a measured curve, or all those of a problem together.
 
@@ -85,6 +84,8 @@ def fit_curve(
     likelihood : names whose profile likelihood is computed.
     begun : time of ``time.perf_counter`` from which the budget counts; None: now.
     progress : called with the seconds spent and the reduced χ² (unknown noise: mean square misfit) of the best minimum.
+    watch : called with the best minimum as the search goes on, see ``xrdsim.fit.search.search``, and before it is
+        judged.
 
     Raises
     ------
@@ -123,16 +124,18 @@ def fit_curve(
         x, evaluations, ended, ends = first, 0, Ending.REFINED, [math.inf, math.inf]
     else:
         until, *ends = (begun + share * budget for share in _SHARES)
-        found = search(given, effort=effort, until=until, seed=seed, starts=first, progress=progress)
+        found = search(given, effort=effort, until=until, seed=seed, starts=first, progress=progress, watch=watch)
         x, evaluations, ended = found.x, found.evaluations, found.reason
     objective = np.full(1, np.inf)
     if len(x) > 1:  # all valleys, so far that they can be compared, and the best one to the end
-        x, objective = _nearly(given, x, ends[0])
+        x, objective = nearly(given, x, ends[0])
         x, objective = valleys(given, x, objective)
         if time.perf_counter() > ends[0]:
             ended = Ending.BUDGET
     last = max(ends[1], time.perf_counter() + _LEAST)
     final = partial(METHODS[method], max_iter=max_iter, rtol_dex=FINAL, until=last)
+    if watch:
+        watch(given, x[:1])
     searched = given
     given, refined, x, objective = _by_evidence(searched, x, objective, final, last)
     if not only_refine:
@@ -182,7 +185,7 @@ def _by_evidence(
         changed, refined = True, final(given, refined.x)
     if len(x) == 1 or not changed:
         return given, refined, np.concatenate([refined.x, x[1:]]), np.append(refined.objective, objective[1:])
-    x, objective = _nearly(given, x[1:], until)
+    x, objective = nearly(given, x[1:], until)
     x, objective = np.concatenate([refined.x, x]), np.append(refined.objective, objective)
     best = int(objective.argmin())
     if objective[best] < objective[0] - _GAINED:
@@ -193,20 +196,9 @@ def _by_evidence(
     return given, refined, x, np.append(objective[0], others[1:])
 
 
-def _nearly(given: Problem, x: Array, until: float) -> tuple[Array, Array]:
-    """Minima (m, k) refined so far that they can be compared, the best first, and Φ (m,)."""
-    x, objective = x.copy(), np.full(len(x), np.inf)
-    for count, steps in _NEARLY:
-        nearly = refine(given, x[:count], max_iter=steps, rtol_dex=_GOOD, until=until)
-        x[:count], objective[:count] = nearly.x, nearly.objective
-        order = np.argsort(objective, kind="stable")
-        x, objective = x[order], objective[order]
-    return x, objective
-
-
 def _with_mirror(given: Problem, x: Array, objective: Array, until: float) -> tuple[Array, Array]:
     """Minima and Φ with that of the mirrored partner of the best one, where it is another one and nearly as good."""
-    other = refine(given, mirrored(given, x[:1]), max_iter=_MIRRORED, rtol_dex=_GOOD, until=until)
+    other = refine(given, mirrored(given, x[:1]), max_iter=_MIRRORED, rtol_dex=GOOD, until=until)
     value = float(other.objective[0])
     if not as_good(given, value, float(objective[0])):
         return x, objective

@@ -29,8 +29,14 @@ from xrdsim.forward.prior import draw_prior
 from xrdsim.profiles.damage import DAMAGE
 from xrdsim.profiles.space import ParameterSpace
 
+Watch = Callable[[Problem, Array], None]
+"""Is called with a problem and coordinates (1, k) of it, the best ones so far."""
+
 CANDIDATES = 1500
 """Profiles that are compared with a curve before the first refinement."""
+
+GOOD = 1e-3
+"""Accuracy of the model when minima are compared [dex]."""
 
 WORK = 8000
 """Evaluations of the model and its derivatives that a search makes at most, times its effort."""
@@ -41,6 +47,7 @@ _FIRST, _CHILDREN, _PARENTS = 32, 24, 10
 _ITERATIONS = 12  # of a refinement during the search
 _CLOSE = 0.1  # change of Φ below which one of them has arrived
 _VALLEYS = 120
+_NEARLY = ((120, 6), (8, 20))  # how many valleys are refined so far, by how many evaluations at most
 _MEANT = 12.0  # Φ above the lowest one up to which a valley may hold the truth, before it is refined to its end
 _APART = 15.0  # rise of Φ from one valley to the next, by the scoring matrix of the better
 _COARSE = 1e-2  # accuracy of the model during the search [dex]
@@ -98,6 +105,7 @@ def search(
     seed: int = 0,
     starts: Array | None = None,
     progress: Callable[[float, float], None] | None = None,
+    watch: Watch | None = None,
 ) -> Found:
     """Search the limits of a problem for its lowest minima, without dislocation loops before those with them.
 
@@ -111,15 +119,16 @@ def search(
     seed : of everything random.
     starts : (m, k) coordinates refined first; the screening follows only if none of them leads to the noise.
     progress : called with the seconds spent and the best Φ per degree of freedom, times 2.
+    watch : called as often, with the best minimum, and the problem that it is one of: it may lack damage or loops.
     """
     if problem.defects is None:
-        return _search(problem, effort, until, seed, starts, progress)
+        return _search(problem, effort, until, seed, starts, progress, watch)
     begun = time.perf_counter()
     bare, first = problem.among(None), None if starts is None else starts[:, : problem.layout.shared.start]
     cut = min(until, begun + _LOOPS[0] * (until - begun))
-    before = _search(bare, _LOOPS[0] * effort, cut, seed, first, progress)
+    before = _search(bare, _LOOPS[0] * effort, cut, seed, first, progress, watch)
     loops = with_loops(problem, before.x, until)
-    found = _search(problem, _LOOPS[1] * effort, until, seed, loops, progress)
+    found = _search(problem, _LOOPS[1] * effort, until, seed, loops, progress, watch)
     spent = before.evaluations + found.evaluations
     return replace(found, evaluations=spent, seconds=time.perf_counter() - begun)
 
@@ -131,6 +140,7 @@ def _search(
     seed: int,
     starts: Array | None,
     progress: Callable[[float, float], None] | None,
+    watch: Watch | None,
 ) -> Found:
     begun, rng = time.perf_counter(), np.random.default_rng(seed)
     goal, work = acceptable(problem), effort * WORK
@@ -150,6 +160,8 @@ def _search(
         x, objective = distinct(problem, x, objective, _PARENTS)
         if progress:
             progress(time.perf_counter() - begun, 2.0 * objective[0] / problem.freedom)
+        if watch:
+            watch(now, x[:1])
         better = objective[0] < best * (1.0 - 1e-3)
         sure = 0 if better or plain or objective[0] > goal else sure + 1
         if sure >= enough and not plain and objective[0] <= goal:
@@ -276,6 +288,17 @@ def valleys(problem: Problem, x: Array, objective: Array) -> tuple[Array, Array]
         matrices.append(np.where(np.outer(free, free), reduced, 0.0))
         kept.append(int(i))
     return x[kept], objective[kept]
+
+
+def nearly(given: Problem, x: Array, until: float) -> tuple[Array, Array]:
+    """Minima (m, k) refined so far that they can be compared, the best first, and Φ (m,)."""
+    x, objective = x.copy(), np.full(len(x), np.inf)
+    for count, steps in _NEARLY:
+        found = refine(given, x[:count], max_iter=steps, rtol_dex=GOOD, until=until)
+        x[:count], objective[:count] = found.x, found.objective
+        order = np.argsort(objective, kind="stable")
+        x, objective = x[order], objective[order]
+    return x, objective
 
 
 def _children(parents: Array, problem: Problem, rng: np.random.Generator) -> Array:

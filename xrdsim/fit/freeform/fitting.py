@@ -24,7 +24,7 @@ from xrdsim.fit.posterior import laplace
 from xrdsim.fit.problem import Problem
 from xrdsim.fit.refinement import refine
 from xrdsim.fit.result import Fit, Verdict
-from xrdsim.fit.search import Ending
+from xrdsim.fit.search import Ending, Watch
 from xrdsim.fit.unknowns import Array
 
 Shape = Literal["two-gaussians", "spline", "auto"]
@@ -71,7 +71,15 @@ def fit_freeform(
     if only_if_needed and first.verdict in (Verdict.SOLVED, Verdict.NOT_UNIQUE):
         return replace(first, notes=(*first.notes, "Two Gaussians describe the curve: no spline was tried."))
     chosen = choice or Freeform()
-    found = freeform(given, first, chosen, until=begun + budget, seed=seed, progress=fitting.get("progress"))
+    found = freeform(
+        given,
+        first,
+        chosen,
+        until=begun + budget,
+        seed=seed,
+        progress=fitting.get("progress"),
+        watch=fitting.get("watch"),
+    )
     if only_if_needed and (less := _gain(given, first, found)) <= 0.0:
         kept = f"A spline was tried, but the evidence for it is smaller by {-less:.3g}: two Gaussians are kept."
         return replace(first, notes=(*first.notes, kept), seconds=time.perf_counter() - begun)
@@ -121,6 +129,7 @@ def freeform(
     until: float = math.inf,
     seed: int = 0,
     progress: Callable[[float, float], None] | None = None,
+    watch: Watch | None = None,
 ) -> Fit:
     """Fit splines, from a fit of another profile on.
 
@@ -130,13 +139,15 @@ def freeform(
     choice : of the splines.
     until : time of ``time.perf_counter`` at which refinements are cut off.
     seed : of everything random.
-    progress : as of ``fit_curve``.
+    progress, watch : as of ``fit_curve``.
     """
     rng, begun = np.random.default_rng(seed), time.perf_counter()
     before = Before.of(given, first)
     numbers = NUMBERS if choice.coefficients is None else (choice.coefficients,)
     start = smoothed(problem_of(before, choice, choice.coefficients or EXPLORED), _WEAK)
     explored = explore(start, before, rng, until)
+    if watch:
+        watch(start, explored.x[:1])
     factor = start.inflation(float(explored.objective[0]))
     best: tuple[int, Problem, Smoothed] | None = None
     for number in numbers:
@@ -144,6 +155,8 @@ def freeform(
         found = smoothest(problem, moved(start, explored.x[:1], problem), factor, until)
         if progress:
             progress(time.perf_counter() - begun, 2.0 * found.objective / problem.freedom)
+        if watch:
+            watch(problem, found.x)
         if best is not None and found.evidence < best[2].evidence + _GAIN:
             break
         best = number, problem, found

@@ -1,0 +1,137 @@
+// Options of the charts: axes with units, colours of either theme, and how arrays become points.
+
+export const COLOURS = {
+  light: { ink: "#1f2937", soft: "#6b7280", line: "#d1d5db", back: "#ffffff", measured: "#1d4ed8", left: "#9ca3af",
+    model: "#c2410c", strain: "#c2410c", band: "#c2410c", damage: "#6d28d9", point: "#1d4ed8", mask: "rgba(107,114,128,.18)" },
+  dark: { ink: "#e5e7eb", soft: "#9ca3af", line: "#374151", back: "#111827", measured: "#60a5fa", left: "#6b7280",
+    model: "#fb923c", strain: "#fb923c", band: "#fb923c", damage: "#a78bfa", point: "#60a5fa", mask: "rgba(156,163,175,.18)" },
+};
+
+const POWERS = { "-": "⁻", 0: "⁰", 1: "¹", 2: "²", 3: "³", 4: "⁴", 5: "⁵", 6: "⁶", 7: "⁷", 8: "⁸", 9: "⁹" };
+
+export function power(value) {
+  const exponent = Math.round(Math.log10(value));
+  if (Math.abs(Math.log10(value) - exponent) > 1e-6) return "";
+  return "10" + [...String(exponent)].map((sign) => POWERS[sign]).join("");
+}
+
+// The decades about positive values.
+export function decades(values) {
+  let low = Infinity, high = 0;
+  for (const value of values) {
+    if (value > 0 && value < low) low = value;
+    if (value > high) high = value;
+  }
+  if (!(high > 0)) return [1, 10];
+  return [10 ** Math.floor(Math.log10(low) + 0.15), 10 ** Math.ceil(Math.log10(high * 1.05))];
+}
+
+export function pairs(x, y, keep) {
+  const out = [];
+  for (let i = 0; i < x.length; i++) if (!keep || keep(i)) out.push([x[i], y[i]]);
+  return out;
+}
+
+const tidy = (value) => String(Number(Number(value).toPrecision(6)));
+
+function axis(colour, more) {
+  return {
+    type: "value", nameLocation: "middle", nameTextStyle: { color: colour.ink, fontSize: 13 },
+    axisLine: { show: true, lineStyle: { color: colour.soft }, onZero: false }, axisTick: { show: true },
+    axisLabel: { color: colour.ink, fontSize: 12, hideOverlap: true, formatter: tidy, showMinLabel: null, showMaxLabel: null }, splitLine: { lineStyle: { color: colour.line, opacity: 0.5 } },
+    ...more,
+  };
+}
+
+const common = (colour) => ({
+  animation: false, backgroundColor: "transparent", textStyle: { fontFamily: "system-ui, sans-serif" },
+  aria: { enabled: false },
+  tooltip: { trigger: "axis", renderMode: "richText", confine: true, backgroundColor: colour.back, borderColor: colour.line,
+    textStyle: { color: colour.ink, fontSize: 12 }, axisPointer: { lineStyle: { color: colour.soft } } },
+});
+
+const legend = (colour, data, more = {}) => ({
+  data, right: 12, top: 4, itemWidth: 16, itemHeight: 4, selectedMode: false,
+  textStyle: { color: colour.ink, fontSize: 12 }, ...more,
+});
+
+export function curveOption(dark) {
+  const c = COLOURS[dark ? "dark" : "light"];
+  const line = { type: "line", zlevel: 1, showSymbol: false, silent: true, emphasis: { disabled: true } };
+  const dots = { type: "scatter", symbolSize: 4, silent: true, emphasis: { disabled: true }, large: true, largeThreshold: 1500 };
+  return {
+    ...common(c),
+    axisPointer: { link: [{ xAxisIndex: "all" }] },
+    legend: legend(c, [{ name: "measured", icon: "circle" }, { name: "model", icon: "rect" }, { name: "left out", icon: "circle" }], { itemHeight: 7 }),
+    grid: [
+      { left: 66, right: 16, top: 30, bottom: "36%", outerBoundsMode: "none" },
+      { left: 66, right: 16, height: "18%", bottom: 46, outerBoundsMode: "none" },
+    ],
+    xAxis: [
+      axis(c, { gridIndex: 0, axisLabel: { show: false } }),
+      axis(c, { gridIndex: 1, name: "angle from the substrate peak [″]", nameGap: 28,
+        axisLabel: { color: c.ink, fontSize: 12, hideOverlap: true, formatter: tidy, showMinLabel: false, showMaxLabel: false } }),
+    ],
+    yAxis: [
+      axis(c, { type: "log", gridIndex: 0, name: "intensity", nameGap: 46, axisLabel: { color: c.ink, fontSize: 12, formatter: power } }),
+      axis(c, { gridIndex: 1, name: "residual", nameGap: 46, splitNumber: 2, axisLabel: { color: c.ink, fontSize: 12, formatter: tidy } }),
+    ],
+    tooltip: { ...common(c).tooltip, valueFormatter: tidy },
+    series: [
+      { id: "measured", name: "measured", ...dots, itemStyle: { color: c.measured }, data: [] },
+      { id: "left", name: "left out", ...dots, itemStyle: { color: c.left }, data: [],
+        markArea: { silent: true, itemStyle: { color: c.mask }, data: [] } },
+      { id: "model", name: "model", ...line, z: 5, lineStyle: { color: c.model, width: 1.8 }, itemStyle: { color: c.model }, data: [] },
+      { id: "residual", name: "residual", ...line, xAxisIndex: 1, yAxisIndex: 1, lineStyle: { color: c.measured, width: 1 },
+        itemStyle: { color: c.measured }, data: [],
+        markArea: { silent: true, itemStyle: { color: c.mask }, data: [] } },
+    ],
+  };
+}
+
+export function profileOption(dark, damage) {
+  const c = COLOURS[dark ? "dark" : "light"];
+  const line = { type: "line", zlevel: 1, showSymbol: false, silent: true, emphasis: { disabled: true } };
+  const hidden = { ...line, zlevel: 0, lineStyle: { opacity: 0 }, itemStyle: { opacity: 0 }, tooltip: { show: false }, stackStrategy: "all" };
+  const bands = [];
+  for (const [what, axisIndex, colour] of [["strain", 0, c.band], ["E", 1, c.damage]]) {
+    for (const [name, opacity] of [["95", 0.15], ["68", 0.22]]) {
+      const stack = what + name;
+      bands.push({ id: stack + "low", name: stack + "low", ...hidden, stack, yAxisIndex: axisIndex, data: [] });
+      bands.push({ id: stack + "width", name: stack + "width", ...hidden, stack, yAxisIndex: axisIndex,
+        areaStyle: { color: colour, opacity }, data: [] });
+    }
+  }
+  const right = axis(c, { name: "E", min: 0, max: 1, position: "right", nameGap: 34, splitLine: { show: false }, show: damage,
+    nameTextStyle: { color: c.damage, fontSize: 13 }, axisLabel: { color: c.damage, fontSize: 12 } });
+  return {
+    ...common(c),
+    tooltip: { ...common(c).tooltip, valueFormatter: tidy },
+    legend: legend(c, ["strain", ...(damage ? ["E"] : []), "last fit"].map((name) => ({ name, icon: "rect" }))),
+    grid: { left: 62, right: damage ? 54 : 16, top: 30, bottom: 46, outerBoundsMode: "none" },
+    xAxis: axis(c, { name: "depth [Å]", nameGap: 28, min: 0 }),
+    yAxis: [axis(c, { name: "strain [%]", nameGap: 42, axisLabel: { color: c.ink, fontSize: 12, formatter: tidy } }), right],
+    series: [
+      ...bands,
+      { id: "fit", name: "last fit", ...line, z: 3, lineStyle: { color: c.soft, width: 1.4, type: "dashed" }, itemStyle: { color: c.soft }, data: [] },
+      { id: "strain", name: "strain", ...line, z: 5, lineStyle: { color: c.strain, width: 2 }, itemStyle: { color: c.strain }, data: [] },
+      { id: "E", name: "E", ...line, z: 4, yAxisIndex: 1, lineStyle: { color: c.damage, width: 1.8, type: [6, 4] },
+        itemStyle: { color: c.damage }, data: [] },
+      { id: "points", name: "control points", type: "scatter", zlevel: 1, z: 8, symbolSize: 13, tooltip: { show: false }, cursor: "ns-resize",
+        itemStyle: { color: c.point, borderColor: c.back, borderWidth: 2 }, data: [] },
+    ],
+  };
+}
+
+// Lower end and width of the bands that hold 95 and 68 %, of quantiles in ascending order.
+export function bandData(depth, band, prefix) {
+  const none = { depth: [], band: [[], [], [], []] };
+  const of = band && band.length ? { depth, band } : none;
+  const width = (low, high) => of.depth.map((z, i) => [z, Math.max(of.band[high][i] - of.band[low][i], 0)]);
+  return [
+    { id: prefix + "95low", data: pairs(of.depth, of.band[0]) },
+    { id: prefix + "95width", data: width(0, 3) },
+    { id: prefix + "68low", data: pairs(of.depth, of.band[1]) },
+    { id: prefix + "68width", data: width(1, 2) },
+  ];
+}
