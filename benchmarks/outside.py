@@ -4,7 +4,7 @@
     python benchmarks/outside.py table SET            what was said, by kind; every false `solved` is named
     python benchmarks/outside.py show SET SEED        the curve as text, to be looked at
 
-SET is tuning or acceptance, 45 and 225 curves, as many of each kind. A seed makes a curve of integer counts (1e5 to 1e6
+SET is tuning, acceptance or further, 45, 225 and 225 curves, as many of each kind. A seed makes a curve of integer counts (1e5 to 1e6
 at the substrate's reflectivity 1), which is fitted as GGG 444 with Cu Kα1, every second one with damage, with all
 defaults of `xrd fit`:
 
@@ -50,7 +50,7 @@ from xrdsim.forward.sublayers import Sublayers, simulate_sublayers
 from xrdsim.units import ARCSEC
 
 FOLDER = Path(__file__).parent
-SETS = {"tuning": range(600_000, 600_045), "acceptance": range(610_000, 610_225)}
+SETS = {"tuning": range(600_000, 600_045), "acceptance": range(610_000, 610_225), "further": range(620_000, 620_225)}
 KINDS = ("material", "reflection", "wavelength", "mosaic", "family", "layers", "instrument", "axis", "background")
 ALWAYS_FALSE = ("material", "reflection", "wavelength", "mosaic", "axis")
 WRONG = 0.1  # of the integral of the strain
