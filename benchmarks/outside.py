@@ -4,9 +4,9 @@
     python benchmarks/outside.py table SET            what was said, by kind; every false `solved` is named
     python benchmarks/outside.py show SET SEED        the curve as text, to be looked at
 
-SET is tuning, acceptance or further, 45, 225 and 225 curves, as many of each kind. A seed makes a curve of integer counts (1e5 to 1e6
-at the substrate's reflectivity 1), which is fitted as GGG 444 with Cu Kα1, every second one with damage, with all
-defaults of `xrd fit`:
+SET is tuning, acceptance or further, 45, 225 and 225 curves, as many of each kind. A seed makes a curve of integer
+counts (1e5 to 1e6 at the substrate's reflectivity 1), which is fitted as GGG 444 with Cu Kα1, every second one with
+damage, with all defaults of `xrd fit`:
 
 material     a profile of two Gaussians in another crystal
 reflection   the same in GGG, but 888, 008, or 880 at grazing incidence or exit
