@@ -1,15 +1,16 @@
 """From a fit of two Gaussians to one of a spline: starts, smoothness, number of coefficients, distinct solutions.
 
 First profiles of all shapes are tried with a weak prior (``xrdsim.fit.freeform.search``). At the best of them the curve
-says how smooth the spline is, and how many coefficients it has; then all that are near are refined anew, with their
-mirror image. Those that describe the curve as well are solutions, in the order of their evidence; those whose ln Z is
+says how smooth the spline is, and how many coefficients it has, and once more whether the background is linear, which
+shape the instrument has and how far the model may be wrong: two Gaussians that do not describe a curve hide that. Then
+all that are near are refined anew, with their mirror image. Those that describe the curve as well are solutions, in the order of their evidence; those whose ln Z is
 smaller by more than five are no alternatives.
 """
 
 import math
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -19,6 +20,7 @@ from xrdsim.errors import ParameterError
 from xrdsim.fit.fitting import BUDGET, fit_curve, result_of
 from xrdsim.fit.freeform.search import EXPLORED, Before, Freeform, explore, moved, problem_of, settle
 from xrdsim.fit.freeform.smoothness import CORRECTION, Smoothed, effective, evidence, smoothed, smoothest
+from xrdsim.fit.judgement.evidence import best_backgrounds, best_instruments, likeliest_tolerances
 from xrdsim.fit.judgement.verdict import FINAL, as_good
 from xrdsim.fit.posterior import laplace
 from xrdsim.fit.problem import Problem
@@ -134,35 +136,35 @@ def freeform(
     """
     rng, begun = np.random.default_rng(seed), time.perf_counter()
     before = Before.of(given, first)
-    numbers = NUMBERS if choice.coefficients is None else (choice.coefficients,)
     start = smoothed(problem_of(before, choice, choice.coefficients or EXPLORED), _WEAK)
     explored = explore(start, before, rng, until)
     factor = start.inflation(float(explored.objective[0]))
-    best: tuple[int, Problem, Smoothed] | None = None
-    for number in numbers:
-        problem = problem_of(before, choice, number)
-        found = smoothest(problem, moved(start, explored.x[:1], problem), factor, until)
+
+    def numbered(before: Before, near: Problem, x: Array, first: int = 0) -> Numbered:
+        found = _numbered(before, choice, near, x, factor, until, first)
         if progress:
-            progress(time.perf_counter() - begun, 2.0 * found.objective / problem.freedom)
-        if best is not None and found.evidence < best[2].evidence + _GAIN:
-            break
-        best = number, problem, found
-    assert best is not None
-    number, problem, found = best
-    weight = CORRECTION * found.weight
-    problem = smoothed(problem, weight)
-    others = [moved(start, explored.x[i : i + 1], problem) for i in range(1, len(explored.x))]
-    x, objective, mirror, evaluations = settle(problem, [found.x, *others], before, rng, until)
+            progress(time.perf_counter() - begun, 2.0 * found.best.objective / found.problem.freedom)
+        return found
+
+    chosen = numbered(before, start, explored.x)
+    again, x = _measured_anew(chosen, until)
+    if again is not chosen.problem:
+        before = before.as_in(again)
+        factor = again.inflation(float(again.misfit(again.values(x[:1]), _FINE)[0]))
+        chosen = numbered(before, again, x, chosen.place)
+    weight = CORRECTION * chosen.best.weight
+    problem = smoothed(chosen.problem, weight)
+    x, objective, mirror, evaluations = settle(problem, list(chosen.x[:, None]), before, rng, until)
     evaluations += explored.evaluations
     ended = Ending.BUDGET if time.perf_counter() > until else Ending.STANDSTILL
-    x, objective, alike, less = _by_evidence(problem, x, objective, found.weight, factor, until)
+    x, objective, alike, less = _by_evidence(problem, x, objective, chosen.best.weight, factor, until)
     refined = refine(problem, x[:1], max_iter=_LONG, rtol_dex=FINAL, until=max(until, time.perf_counter() + _LEAST))
     x, objective = np.concatenate([refined.x, x[1:]]), np.append(refined.objective, objective[1:])
     sampled = laplace(problem, x[alike], seed=seed)
     evaluations += int(refined.iterations.sum())
     fit = result_of(problem, refined, (x, objective), sampled, evaluations, ended, alike)
     told = {
-        "coefficients": number,
+        "coefficients": chosen.number,
         "end": choice.end,
         "smoothness": weight,
         "effective_unknowns": effective(problem, replace(problem, penalty=None), x[:1]),
@@ -171,6 +173,76 @@ def freeform(
         "less_evidence": less,
     }
     return replace(fit, settings=fit.settings | {"spline": told})
+
+
+@dataclass(frozen=True, eq=False)
+class Numbered:
+    """Splines of the number of coefficients of largest evidence.
+
+    Attributes
+    ----------
+    number : of coefficients, those held at 0 included.
+    problem : theirs, without the prior.
+    best : with the smoothness of largest evidence.
+    x : (m, k) the best minimum, and where others are near, the best first.
+    place : of the number among NUMBERS.
+    """
+
+    number: int
+    problem: Problem
+    best: Smoothed
+    x: Array
+    place: int
+
+
+def _numbered(
+    before: Before, choice: Freeform, near: Problem, x: Array, factor: float, until: float, first: int = 0
+) -> Numbered:
+    """The number of coefficients of largest evidence.
+
+    Numbers are tried upwards from a first one until the evidence grows no more; if only the first was as good,
+    downwards, too.
+
+    Parameters
+    ----------
+    near, x : a problem and its minima (m, k), the best first.
+    factor : inflation of the noise.
+    first : place of the first number among NUMBERS.
+    """
+    numbers = NUMBERS if choice.coefficients is None else (choice.coefficients,)
+    first = min(first, len(numbers) - 1)
+    best: tuple[int, Problem, Smoothed] | None = None
+    for order in (range(first, len(numbers)), range(first - 1, -1, -1)):
+        for i in order:
+            problem = problem_of(before, choice, numbers[i])
+            starts = [moved(near, x[:1], problem)]
+            if best is not None:
+                starts.append(moved(best[1], best[2].x, problem))
+            found = smoothest(problem, np.concatenate(starts), factor, until)
+            if best is not None and found.evidence < best[2].evidence + _GAIN:
+                break
+            best = i, problem, found
+        assert best is not None
+        if best[0] != first:
+            break
+    place, problem, found = best
+    others = [moved(near, x[i : i + 1], problem) for i in range(1, len(x))]
+    return Numbered(numbers[place], problem, found, np.concatenate([found.x, *others]), place)
+
+
+def _measured_anew(found: Numbered, until: float) -> tuple[Problem, Array]:
+    """The problem with backgrounds, instruments and tolerances for which there is most evidence, and coordinates."""
+    given = smoothed(found.problem, CORRECTION * found.best.weight)
+    refined = refine(given, found.x[:1], max_iter=_SHORT, rtol_dex=_FINE, until=until)
+    chosen, x = best_instruments(
+        *best_backgrounds(given, np.concatenate([refined.x, found.x[1:]]), until), until
+    )
+    if chosen is not given:
+        refined = refine(chosen, x[:1], max_iter=_SHORT, rtol_dex=_FINE, until=until)
+    told = likeliest_tolerances(chosen, refined.x, refined.linear)
+    if chosen is given and told.tolerances == given.tolerances:
+        return found.problem, found.x
+    return told, np.concatenate([refined.x, x[1:]])
 
 
 def _by_evidence(

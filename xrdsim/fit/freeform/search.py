@@ -44,6 +44,8 @@ _SHAPES, _TRIED = 500, 8  # shapes of other families that are compared, and refi
 _DEPTHS_TRIED = (0.75, 0.9, 1.08, 1.3)  # of that which was found before
 _TOLERANT = (0.1, 0.05, 0.02)  # τ while shapes are looked for, which widens the valleys: once more with each
 _CHILDREN, _PARENTS = 16, 6
+_TURNS = 6  # of the search near the best minimum, at most
+_GAINED = 1.0  # of Φ, by which it must be lower for another turn
 _STALE = 4  # generations without progress after which the search ends
 _PROGRESS = 0.01  # part of Φ
 _COARSE, _FINE = 1e-2, 1e-3  # accuracies of the model [dex]
@@ -112,6 +114,14 @@ class Before:
         own = np.array(list(first.minima[0].instrument.values()))
         bare = replace(given, measurements=measured, priors={})
         return cls(bare, depth, strain, end, params[0, -2:], own, dict(given.priors))
+
+    def as_in(self, other: Problem) -> "Before":
+        """The same behind the instruments of another problem of these measurements, its backgrounds and tolerances."""
+        pairs = zip(self.given.measurements, other.measurements, strict=True)
+        measured = tuple(
+            each.behind(new.instrument).over(new.ground).tolerating(new.tolerance) for each, new in pairs
+        )
+        return replace(self, given=replace(self.given, measurements=measured))
 
 
 def _as_found(measured: Measurement, told: Json) -> Measurement:
@@ -200,10 +210,20 @@ def settle(
     near = _near(given, x[0], before.depth, rng)  # of which the first is the mirror image
     coarse = _coarse(given, np.concatenate([*near, *x]), until)
     some = np.unique([0, len(near), *_different(given, coarse, _SOME)])
-    fine = refine(given, coarse.x[some], max_iter=_LONG, rtol_dex=_FINE, until=until)
-    kept = _different(given, fine, _SOME)
-    evaluations = int(coarse.iterations.sum() + fine.iterations.sum())
-    return fine.x[kept], fine.objective[kept], float(fine.objective[0]), evaluations
+    found = refine(given, coarse.x[some], max_iter=_LONG, rtol_dex=_FINE, until=until)
+    mirror, lowest = float(found.objective[0]), math.inf
+    evaluations = int(coarse.iterations.sum() + found.iterations.sum())
+    for _ in range(_TURNS):
+        found = _some(found, _different(given, found, _SOME))
+        if found.objective[0] > lowest - _GAINED * given.inflation(lowest) or time.perf_counter() > until:
+            break
+        lowest = float(found.objective[0])
+        beside = _beside(given, found.x[:1], before.depth, rng)
+        coarse = _coarse(given, beside, until)
+        fine = refine(given, coarse.x[coarse.best(_PARENTS)], max_iter=_LONG, rtol_dex=_FINE, until=until)
+        evaluations += int(coarse.iterations.sum() + fine.iterations.sum())
+        found = _together(found, fine)
+    return found.x, found.objective, mirror, evaluations
 
 
 def _coarse(given: Problem, starts: Array, until: float) -> Refined:
@@ -239,6 +259,11 @@ def _near(given: Problem, x: Array, depth: Array, rng: np.random.Generator) -> l
             waved = perturbed(depth, each, end, size, rng)
             starts.append(_at(given, depth, waved, end * (1.0 + size * rng.uniform(-1.0, 1.0)), given, x))
     return starts
+
+
+def _beside(given: Problem, x: Array, depth: Array, rng: np.random.Generator) -> Array:
+    """Starts (n, k) near a minimum (1, k): it is changed by waves of many sizes, and in its order of parts."""
+    return _children(given, x, depth, rng)
 
 
 def _turned(strain: Array, depth: Array) -> Array:

@@ -30,7 +30,7 @@ CORRECTION = 0.1
 WEAKEST, STRONGEST = 1e-3, 1e5
 """Between which λ is looked for."""
 
-_FIRST = 10.0
+_FIRST = 0.1
 _FACTOR = 10.0 ** (1.0 / 2.0)  # from one λ to the next
 _STEPS = 12  # evaluations of the model for each
 _RTOL = 1e-3
@@ -64,12 +64,12 @@ def smoothed(given: Problem, weight: float) -> Problem:
 
 
 def smoothest(given: Problem, x: Array, factor: float = 1.0, until: float = math.inf) -> Smoothed:
-    """The λ of largest evidence, by steps from a middle one on.
+    """The λ of largest evidence, by steps from a small one on, for a larger one hides valleys.
 
     Parameters
     ----------
     given : the problem of a spline.
-    x : coordinates (1, k) near its minimum.
+    x : coordinates (m, k) near its minimum, of which the lowest are taken.
     factor : inflation of the noise.
     until : time of ``time.perf_counter`` at which refinements are cut off.
     """
@@ -93,8 +93,9 @@ def _at(given: Problem, x: Array, weight: float, factor: float, until: float) ->
     """The minimum and its evidence with this λ."""
     problem = smoothed(given, weight)
     found = refine(problem, x, max_iter=_STEPS, rtol_dex=_RTOL, until=until)
-    data = float(given.objective(given.values(found.x), _RTOL)[0])
-    return Smoothed(weight, evidence(problem, found.x, weight, factor), found.x, data)
+    at = found.x[found.best(1)]
+    data = float(given.objective(given.values(at), _RTOL)[0])
+    return Smoothed(weight, evidence(problem, at, weight, factor), at, data)
 
 
 def evidence(given: Problem, x: Array, weight: float, factor: float) -> float:
