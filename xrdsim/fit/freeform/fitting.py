@@ -31,13 +31,14 @@ from xrdsim.fit.unknowns import Array
 
 Shape = Literal["two-gaussians", "spline", "auto"]
 
-NUMBERS = (10, 15, 20, 25)
+NUMBERS = (10, 15, 20, 25, 30)
 """Coefficients among which the evidence chooses."""
 
 _START = 0.15  # of the effort of a fit of two Gaussians, which is enough for a start
 _GAIN = 1.0  # of ln Z for more coefficients
 _WEAK = 0.1  # λ while profiles of all shapes are tried
 _FINE = 1e-3  # accuracy of the model [dex]
+_TURNS, _PROGRESS = 3, 0.02  # of smoothness, number and search, and part of Φ that asks for another
 _SHORT, _LONG = 15, 60  # evaluations
 _LESS = 5.0  # of ln Z below the best one, up to which a solution counts as an alternative
 _LEAST = 0.3  # s that the last refinement has in any case
@@ -140,24 +141,23 @@ def freeform(
     explored = explore(start, before, rng, until)
     factor = start.inflation(float(explored.objective[0]))
 
-    def numbered(before: Before, near: Problem, x: Array, first: int = 0) -> Numbered:
-        found = _numbered(before, choice, near, x, factor, until, first)
+    near, x, place, evaluations = start, explored.x, 0, explored.evaluations
+    for _ in range(_TURNS):
+        chosen = _numbered(before, choice, near, x, factor, until, place)
+        problem, place = smoothed(chosen.problem, CORRECTION * chosen.weight), chosen.place
+        settled = settle(problem, list(chosen.x[:, None]), before, rng, until)
+        x, objective, mirror = settled.x, settled.objective, settled.mirror
+        evaluations += settled.evaluations
         if progress:
-            progress(time.perf_counter() - begun, 2.0 * found.best.objective / found.problem.freedom)
-        return found
-
-    chosen = numbered(before, start, explored.x)
-    again, x = _measured_anew(chosen, until)
-    if again is not chosen.problem:
-        before = before.as_in(again)
-        factor = again.inflation(float(again.misfit(again.values(x[:1]), _FINE)[0]))
-        chosen = numbered(before, again, x, chosen.place)
-    weight = CORRECTION * chosen.best.weight
-    problem = smoothed(chosen.problem, weight)
-    x, objective, mirror, evaluations = settle(problem, list(chosen.x[:, None]), before, rng, until)
-    evaluations += explored.evaluations
+            progress(time.perf_counter() - begun, 2.0 * float(objective[0]) / problem.freedom)
+        near, x = _measured_anew(problem, x, until)
+        better = near is not problem or objective[0] < (1.0 - _PROGRESS) * chosen.objective
+        if not better or time.perf_counter() > until:
+            break
+        before = before.as_in(near)
+        factor = near.inflation(float(replace(near, penalty=None).misfit(near.values(x[:1]), _FINE)[0]))
     ended = Ending.BUDGET if time.perf_counter() > until else Ending.STANDSTILL
-    x, objective, alike, less = _by_evidence(problem, x, objective, chosen.best.weight, factor, until)
+    x, objective, alike, less = _by_evidence(problem, x, objective, chosen.weight, factor, until)
     refined = refine(problem, x[:1], max_iter=_LONG, rtol_dex=FINAL, until=max(until, time.perf_counter() + _LEAST))
     x, objective = np.concatenate([refined.x, x[1:]]), np.append(refined.objective, objective[1:])
     sampled = laplace(problem, x[alike], seed=seed)
@@ -166,7 +166,7 @@ def freeform(
     told = {
         "coefficients": chosen.number,
         "end": choice.end,
-        "smoothness": weight,
+        "smoothness": CORRECTION * chosen.weight,
         "effective_unknowns": effective(problem, replace(problem, penalty=None), x[:1]),
         "objective": float(replace(problem, penalty=None).misfit(problem.values(x[:1]), _FINE)[0]),
         "mirror_reduced_chi2": 2.0 * mirror / problem.freedom if problem.counting else None,
@@ -177,31 +177,34 @@ def freeform(
 
 @dataclass(frozen=True, eq=False)
 class Numbered:
-    """Splines of the number of coefficients of largest evidence.
+    """Splines of the number of coefficients that was chosen.
 
     Attributes
     ----------
     number : of coefficients, those held at 0 included.
     problem : theirs, without the prior.
-    best : with the smoothness of largest evidence.
+    weight : λ of largest evidence.
     x : (m, k) the best minimum, and where others are near, the best first.
+    objective : Φ of the best one, with a tenth of λ.
     place : of the number among NUMBERS.
+    cost : by which it was chosen.
     """
 
     number: int
     problem: Problem
-    best: Smoothed
+    weight: float
     x: Array
+    objective: float
     place: int
+    cost: float
 
 
 def _numbered(
     before: Before, choice: Freeform, near: Problem, x: Array, factor: float, until: float, first: int = 0
 ) -> Numbered:
-    """The number of coefficients of largest evidence.
+    """The number of coefficients of least Φ + k, k the unknowns that the curve determines (H. Akaike, 1974).
 
-    Numbers are tried upwards from a first one until the evidence grows no more; if only the first was as good,
-    downwards, too.
+    The evidence is of no use for it, since it judges a smoothness that is too large. Numbers are tried upwards from a first one while the cost falls; if only the first was as good, downwards, too.
 
     Parameters
     ----------
@@ -211,38 +214,36 @@ def _numbered(
     """
     numbers = NUMBERS if choice.coefficients is None else (choice.coefficients,)
     first = min(first, len(numbers) - 1)
-    best: tuple[int, Problem, Smoothed] | None = None
+    best: Numbered | None = None
     for order in (range(first, len(numbers)), range(first - 1, -1, -1)):
-        for i in order:
-            problem = problem_of(before, choice, numbers[i])
+        for place in order:
+            problem = problem_of(before, choice, numbers[place])
             starts = [moved(near, x[:1], problem)]
             if best is not None:
-                starts.append(moved(best[1], best[2].x, problem))
+                starts.append(moved(best.problem, best.x, problem))
             found = smoothest(problem, np.concatenate(starts), factor, until)
-            if best is not None and found.evidence < best[2].evidence + _GAIN:
+            given = smoothed(problem, CORRECTION * found.weight)
+            there = refine(given, found.x, max_iter=_SHORT, rtol_dex=_FINE, until=until)
+            data = float(problem.misfit(problem.values(there.x), _FINE)[0]) / factor
+            cost = data + effective(given, problem, there.x)
+            if best is not None and cost > best.cost - _GAIN:
                 break
-            best = i, problem, found
+            best = Numbered(numbers[place], problem, found.weight, there.x, float(there.objective[0]), place, cost)
         assert best is not None
-        if best[0] != first:
+        if best.place != first:
             break
-    place, problem, found = best
-    others = [moved(near, x[i : i + 1], problem) for i in range(1, len(x))]
-    return Numbered(numbers[place], problem, found, np.concatenate([found.x, *others]), place)
+    others = [moved(near, x[i : i + 1], best.problem) for i in range(1, len(x))]
+    return replace(best, x=np.concatenate([best.x, *others]))
 
 
-def _measured_anew(found: Numbered, until: float) -> tuple[Problem, Array]:
+def _measured_anew(given: Problem, x: Array, until: float) -> tuple[Problem, Array]:
     """The problem with backgrounds, instruments and tolerances for which there is most evidence, and coordinates."""
-    given = smoothed(found.problem, CORRECTION * found.best.weight)
-    refined = refine(given, found.x[:1], max_iter=_SHORT, rtol_dex=_FINE, until=until)
-    chosen, x = best_instruments(
-        *best_backgrounds(given, np.concatenate([refined.x, found.x[1:]]), until), until
-    )
-    if chosen is not given:
-        refined = refine(chosen, x[:1], max_iter=_SHORT, rtol_dex=_FINE, until=until)
+    chosen, rows = best_instruments(*best_backgrounds(given, x, until), until)
+    refined = refine(chosen, rows[:1], max_iter=_SHORT, rtol_dex=_FINE, until=until)
     told = likeliest_tolerances(chosen, refined.x, refined.linear)
     if chosen is given and told.tolerances == given.tolerances:
-        return found.problem, found.x
-    return told, np.concatenate([refined.x, x[1:]])
+        return given, x
+    return told, np.concatenate([refined.x, rows[1:]])
 
 
 def _by_evidence(

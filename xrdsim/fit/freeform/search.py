@@ -139,6 +139,13 @@ class Explored:
     evaluations: int
 
 
+@dataclass(frozen=True, eq=False)
+class Settled(Explored):
+    """The same, and Φ where a refinement of the mirror image ends."""
+
+    mirror: float
+
+
 def problem_of(before: Before, choice: Freeform, number: int) -> Problem:
     """That of a spline of so many coefficients, for the same measurements."""
     most = min(MOST_STRAIN, _STRONGER * float(before.strain.max()))
@@ -202,8 +209,8 @@ def explore(given: Problem, before: Before, rng: np.random.Generator, until: flo
 
 def settle(
     given: Problem, x: list[Array], before: Before, rng: np.random.Generator, until: float
-) -> tuple[Array, Array, float, int]:
-    """Distinct minima (m, k), the best first, and Φ (m,); Φ from the mirror image; evaluations of the model.
+) -> Settled:
+    """Distinct minima near others, and near the best one.
 
     ``x`` are coordinates (1, k) from which they are near, the best first: what lies near it is tried, too.
     """
@@ -223,7 +230,7 @@ def settle(
         fine = refine(given, coarse.x[coarse.best(_PARENTS)], max_iter=_LONG, rtol_dex=_FINE, until=until)
         evaluations += int(coarse.iterations.sum() + fine.iterations.sum())
         found = _together(found, fine)
-    return found.x, found.objective, mirror, evaluations
+    return Settled(found.x, found.objective, evaluations, mirror)
 
 
 def _coarse(given: Problem, starts: Array, until: float) -> Refined:
