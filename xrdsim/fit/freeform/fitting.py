@@ -142,10 +142,10 @@ def freeform(
     factor = start.inflation(float(explored.objective[0]))
 
     near, x, place, evaluations = start, explored.x, 0, explored.evaluations
-    for _ in range(_TURNS):
+    for turn in range(_TURNS):
         chosen = _numbered(before, choice, near, x, factor, until, place)
         problem, place = smoothed(chosen.problem, CORRECTION * chosen.weight), chosen.place
-        settled = settle(problem, list(chosen.x[:, None]), before, rng, until)
+        settled = settle(problem, list(chosen.x[:, None]), before, rng, until, turn > 0)
         x, objective, mirror = settled.x, settled.objective, settled.mirror
         evaluations += settled.evaluations
         if progress:

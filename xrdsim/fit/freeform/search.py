@@ -43,7 +43,7 @@ _NEAR = (0.04, 0.08, 0.12, 0.2)  # sizes of perturbations of a profile and of it
 _SHAPES, _TRIED = 500, 8  # shapes of other families that are compared, and refined, for each depth
 _DEPTHS_TRIED = (0.75, 0.9, 1.08, 1.3)  # of that which was found before
 _TOLERANT = (0.1, 0.05, 0.02)  # τ while shapes are looked for, which widens the valleys: once more with each
-_CHILDREN, _PARENTS = 16, 6
+_CHILDREN, _PARENTS, _BEST = 16, 6, 3
 _TURNS = 6  # of the search near the best minimum, at most
 _GAINED = 1.0  # of Φ, by which it must be lower for another turn
 _STALE = 4  # generations without progress after which the search ends
@@ -208,13 +208,14 @@ def explore(given: Problem, before: Before, rng: np.random.Generator, until: flo
 
 
 def settle(
-    given: Problem, x: list[Array], before: Before, rng: np.random.Generator, until: float
+    given: Problem, x: list[Array], before: Before, rng: np.random.Generator, until: float, again: bool = False
 ) -> Settled:
-    """Distinct minima near others, and near the best one.
+    """Distinct minima near others, and near the best one, while it becomes better.
 
-    ``x`` are coordinates (1, k) from which they are near, the best first: what lies near it is tried, too.
+    ``x`` are coordinates (1, k) from which they are near, the best first. What lies near it and its mirror image is
+    tried, too, unless it was before: then only the mirror image.
     """
-    near = _near(given, x[0], before.depth, rng)  # of which the first is the mirror image
+    near = _near(given, x[0], before.depth, rng)[: 1 if again else None]  # the mirror image is the first
     coarse = _coarse(given, np.concatenate([*near, *x]), until)
     some = np.unique([0, len(near), *_different(given, coarse, _SOME)])
     found = refine(given, coarse.x[some], max_iter=_LONG, rtol_dex=_FINE, until=until)
@@ -225,9 +226,8 @@ def settle(
         if found.objective[0] > lowest - _GAINED * given.inflation(lowest) or time.perf_counter() > until:
             break
         lowest = float(found.objective[0])
-        beside = _beside(given, found.x[:1], before.depth, rng)
-        coarse = _coarse(given, beside, until)
-        fine = refine(given, coarse.x[coarse.best(_PARENTS)], max_iter=_LONG, rtol_dex=_FINE, until=until)
+        coarse = _coarse(given, _children(given, found.x[:1], before.depth, rng), until)
+        fine = refine(given, coarse.x[coarse.best(_BEST)], max_iter=_LONG, rtol_dex=_FINE, until=until)
         evaluations += int(coarse.iterations.sum() + fine.iterations.sum())
         found = _together(found, fine)
     return Settled(found.x, found.objective, evaluations, mirror)
@@ -266,11 +266,6 @@ def _near(given: Problem, x: Array, depth: Array, rng: np.random.Generator) -> l
             waved = perturbed(depth, each, end, size, rng)
             starts.append(_at(given, depth, waved, end * (1.0 + size * rng.uniform(-1.0, 1.0)), given, x))
     return starts
-
-
-def _beside(given: Problem, x: Array, depth: Array, rng: np.random.Generator) -> Array:
-    """Starts (n, k) near a minimum (1, k): it is changed by waves of many sizes, and in its order of parts."""
-    return _children(given, x, depth, rng)
 
 
 def _turned(strain: Array, depth: Array) -> Array:
