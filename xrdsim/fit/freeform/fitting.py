@@ -144,7 +144,7 @@ def freeform(
     near, x, place, evaluations = start, explored.x, 0, explored.evaluations
     for turn in range(_TURNS):
         chosen = _numbered(before, choice, near, x, factor, until, place)
-        problem, place = smoothed(chosen.problem, CORRECTION * chosen.weight), chosen.place
+        problem, place = smoothed(chosen.problem, CORRECTION * chosen.weight), max(chosen.place - 1, 0)
         settled = settle(problem, list(chosen.x[:, None]), before, rng, until, turn > 0)
         x, objective, mirror = settled.x, settled.objective, settled.mirror
         evaluations += settled.evaluations
@@ -202,9 +202,11 @@ class Numbered:
 def _numbered(
     before: Before, choice: Freeform, near: Problem, x: Array, factor: float, until: float, first: int = 0
 ) -> Numbered:
-    """The number of coefficients of least Φ + k, k the unknowns that the curve determines (H. Akaike, 1974).
+    """One number of coefficients more than those of least Φ + k, k the unknowns that the curve determines.
 
-    The evidence is of no use for it, since it judges a smoothness that is too large. Numbers are tried upwards from a first one while the cost falls; if only the first was as good, downwards, too.
+    Of the criterion see H. Akaike, IEEE Trans. Autom. Control 19, 716, 1974. Numbers are tried upwards from a first one
+    while it falls. Of the next one the prior has as much to say as the curve; splines of the best are stiffer between
+    their knots than they say.
 
     Parameters
     ----------
@@ -213,27 +215,22 @@ def _numbered(
     first : place of the first number among NUMBERS.
     """
     numbers = NUMBERS if choice.coefficients is None else (choice.coefficients,)
-    first = min(first, len(numbers) - 1)
-    best: Numbered | None = None
-    for order in (range(first, len(numbers)), range(first - 1, -1, -1)):
-        for place in order:
-            problem = problem_of(before, choice, numbers[place])
-            starts = [moved(near, x[:1], problem)]
-            if best is not None:
-                starts.append(moved(best.problem, best.x, problem))
-            found = smoothest(problem, np.concatenate(starts), factor, until)
-            given = smoothed(problem, CORRECTION * found.weight)
-            there = refine(given, found.x, max_iter=_SHORT, rtol_dex=_FINE, until=until)
-            data = float(problem.misfit(problem.values(there.x), _FINE)[0]) / factor
-            cost = data + effective(given, problem, there.x)
-            if best is not None and cost > best.cost - _GAIN:
-                break
-            best = Numbered(numbers[place], problem, found.weight, there.x, float(there.objective[0]), place, cost)
-        assert best is not None
-        if best.place != first:
+    found: list[Numbered] = []
+    for place in range(min(first, len(numbers) - 1), len(numbers)):
+        problem = problem_of(before, choice, numbers[place])
+        starts = [moved(near, x[:1], problem), *(moved(found[-1].problem, each.x, problem) for each in found[-1:])]
+        best = smoothest(problem, np.concatenate(starts), factor, until)
+        given = smoothed(problem, CORRECTION * best.weight)
+        there = refine(given, best.x, max_iter=_SHORT, rtol_dex=_FINE, until=until)
+        cost = float(problem.misfit(problem.values(there.x), _FINE)[0]) / factor + effective(given, problem, there.x)
+        found.append(
+            Numbered(numbers[place], problem, best.weight, there.x, float(there.objective[0]), place, cost)
+        )
+        if len(found) > 1 and cost > found[-2].cost - _GAIN:
             break
-    others = [moved(near, x[i : i + 1], best.problem) for i in range(1, len(x))]
-    return replace(best, x=np.concatenate([best.x, *others]))
+    taken = found[-1]
+    others = [moved(near, x[i : i + 1], taken.problem) for i in range(1, len(x))]
+    return replace(taken, x=np.concatenate([taken.x, *others]))
 
 
 def _measured_anew(given: Problem, x: Array, until: float) -> tuple[Problem, Array]:
