@@ -19,7 +19,7 @@ from scipy.ndimage import gaussian_filter1d
 from xrdsim.errors import ParameterError
 from xrdsim.experiment.instrument import Instrument
 from xrdsim.experiment.reflection import stretch
-from xrdsim.fit.freeform.starts import changed, mirrored, nearly_projected, perturbed, projected, shapes
+from xrdsim.fit.freeform.starts import beside, changed, mirrored, nearly_projected, perturbed, projected, shapes
 from xrdsim.fit.measurement import Measurement
 from xrdsim.fit.problem import Problem
 from xrdsim.fit.refinement import Refined, refine
@@ -43,7 +43,7 @@ _NEAR = (0.04, 0.08, 0.12, 0.2)  # sizes of perturbations of a profile and of it
 _SHAPES, _TRIED = 500, 8  # shapes of other families that are compared, and refined, for each depth
 _DEPTHS_TRIED = (0.75, 0.9, 1.08, 1.3)  # of that which was found before
 _TOLERANT = (0.1, 0.05, 0.02)  # τ while shapes are looked for, which widens the valleys: once more with each
-_CHILDREN, _PARENTS, _BEST = 16, 6, 3
+_CHILDREN, _PARENTS, _BEST, _OTHERS = 16, 6, 4, 8
 _TURNS = 6  # of the search near the best minimum, at most
 _GAINED = 1.0  # of Φ, by which it must be lower for another turn
 _STALE = 4  # generations without progress after which the search ends
@@ -226,8 +226,8 @@ def settle(
         if found.objective[0] > lowest - _GAINED * given.inflation(lowest) or time.perf_counter() > until:
             break
         lowest = float(found.objective[0])
-        coarse = _coarse(given, _children(given, found.x[:1], before.depth, rng), until)
-        fine = refine(given, coarse.x[coarse.best(_BEST)], max_iter=_LONG, rtol_dex=_FINE, until=until)
+        coarse = _coarse(given, _beside(given, found.x[:1], before.depth, rng), until)
+        fine = refine(given, coarse.x[_different(given, coarse, _BEST)], max_iter=_LONG, rtol_dex=_FINE, until=until)
         evaluations += int(coarse.iterations.sum() + fine.iterations.sum())
         found = _together(found, fine)
     return Settled(found.x, found.objective, evaluations, mirror)
@@ -268,6 +268,22 @@ def _near(given: Problem, x: Array, depth: Array, rng: np.random.Generator) -> l
     return starts
 
 
+def _beside(given: Problem, x: Array, depth: Array, rng: np.random.Generator) -> Array:
+    """Starts (n, k) in the valleys beside a minimum (1, k), fringes away, and others near it."""
+    end, strain = float(given.params(x)[0, DEPTH]), _strains(given, x, depth)[0]
+    starts = [_children(given, x, depth, rng)[:_OTHERS]]
+    for each in beside(depth, strain, _CHILDREN, _period(given), rng):
+        seen = np.flatnonzero(np.abs(each) > 0.0)
+        starts.append(_at(given, depth, each, max(float(depth[seen[-1]]), 0.5 * end) if len(seen) else end, given, x))
+    return np.concatenate(starts)
+
+
+def _period(given: Problem) -> float:
+    """Thickness [Å] in which the phase of the first reflection makes one turn at a strain of 1."""
+    reflection = given.measurements[0].experiment.reflection
+    return 2.0 * np.pi / (reflection.h0 * np.cos(reflection.psi))
+
+
 def _turned(strain: Array, depth: Array) -> Array:
     """A strain (d,) upside down, as deep as it can be seen."""
     seen = np.flatnonzero(np.abs(strain) > _VISIBLE * max(float(np.abs(strain).max()), 1e-300))
@@ -290,7 +306,7 @@ def _screened(given: Problem, before: Before, x: Array, rng: np.random.Generator
             order = np.argsort(_away(given, rows, width), kind="stable")
             kept = drawn[order[:_KEPT]]
             pairs = rng.integers(0, _KEPT, (_SHAPES - _KEPT, 2))
-            drawn = np.array([*kept, *(changed(depth, kept[i], kept[j], end, rng) for i, j in pairs)])
+            drawn = np.array([*kept, *(changed(depth, kept[i], kept[j], end, _period(given), rng) for i, j in pairs)])
         starts.append(rows[order[:_TRIED]])
     return starts
 
@@ -316,7 +332,7 @@ def _children(given: Problem, parents: Array, depth: Array, rng: np.random.Gener
         one, other = int(min(rng.integers(0, count, 2))), int(rng.integers(count))
         end = float(given.params(parents[one : one + 1])[0, DEPTH])
         partner = strains[other] if other != one else _turned(strains[one], depth)
-        strain = changed(depth, strains[one], partner, end, rng)
+        strain = changed(depth, strains[one], partner, end, _period(given), rng)
         starts.append(_at(given, depth, strain, end * rng.uniform(0.95, 1.05), given, parents[one : one + 1]))
     return np.concatenate(starts)
 
