@@ -40,13 +40,15 @@ _DEEPER, _SHALLOWER = 1.4, 0.5  # of it, within which L is looked for in any cas
 _USUAL = (500.0, 8000.0)  # Å: the least range of L, for two Gaussians that do not describe a curve may end anywhere
 _STRONGER = 2.0  # of the largest strain, up to which coefficients go
 _NEAR = (0.04, 0.08, 0.12, 0.2)  # sizes of perturbations of a profile and of its mirror image
-_SHAPES, _TRIED = 500, 8  # shapes of other families that are compared, and refined, for each depth
-_DEPTHS_TRIED = (0.75, 0.9, 1.08, 1.3)  # of that which was found before
+_SHAPES, _TRIED = 400, 8  # shapes of other families that are compared, and refined, for each depth
+_DEPTHS_TRIED = (0.8, 1.0, 1.25)  # of that which was found before
 _TOLERANT = (0.1, 0.05, 0.02)  # τ while shapes are looked for, which widens the valleys: once more with each
 _CHILDREN, _PARENTS, _BEST, _OTHERS = 16, 6, 4, 8
-_TURNS = 6  # of the search near the best minimum, at most
-_GAINED = 1.0  # of Φ, by which it must be lower for another turn
-_STALE = 4  # generations without progress after which the search ends
+_TURNS = 4  # of the search near the best minima, at most
+_GAINED = 1.0  # of Φ, by which a minimum must be lower for another turn about it
+_HOPEFUL = 2.0  # times Φ of the best, up to which a minimum is refined to the end
+_CLOSE = 10.0  # of Φ above the best minimum, up to which neighbours of another one are looked for
+_STALE = 3  # generations without progress after which the search ends
 _PROGRESS = 0.01  # part of Φ
 _COARSE, _FINE = 1e-2, 1e-3  # accuracies of the model [dex]
 _SHORT, _LONG = 15, 80  # evaluations
@@ -217,20 +219,43 @@ def settle(
     """
     near = _near(given, x[0], before.depth, rng)[: 1 if again else None]  # the mirror image is the first
     coarse = _coarse(given, np.concatenate([*near, *x]), until)
-    some = np.unique([0, len(near), *_different(given, coarse, _SOME)])
+    some = np.unique([0, len(near), *_hopeful(coarse, _different(given, coarse, _SOME), float(coarse.objective.min()))])
     found = refine(given, coarse.x[some], max_iter=_LONG, rtol_dex=_FINE, until=until)
-    mirror, lowest = float(found.objective[0]), math.inf
+    mirror = float(found.objective[0])
     evaluations = int(coarse.iterations.sum() + found.iterations.sum())
+    found = _some(found, _different(given, found, _SOME))
+    gone: list[tuple[Array, float]] = []  # minima whose neighbours were looked for, and their Φ
     for _ in range(_TURNS):
-        found = _some(found, _different(given, found, _SOME))
-        if found.objective[0] > lowest - _GAINED * given.inflation(lowest) or time.perf_counter() > until:
+        parent = _next_parent(given, found, gone)
+        if parent is None or time.perf_counter() > until:
             break
-        lowest = float(found.objective[0])
-        coarse = _coarse(given, _beside(given, found.x[:1], before.depth, rng), until)
-        fine = refine(given, coarse.x[_different(given, coarse, _BEST)], max_iter=_LONG, rtol_dex=_FINE, until=until)
+        gone.append((found.x[parent : parent + 1], float(found.objective[parent])))
+        coarse = _coarse(given, _beside(given, gone[-1][0], before.depth, rng), until)
+        some = _hopeful(coarse, _different(given, coarse, _BEST), float(found.objective[0]))
+        fine = refine(given, coarse.x[some], max_iter=_LONG, rtol_dex=_FINE, until=until)
         evaluations += int(coarse.iterations.sum() + fine.iterations.sum())
         found = _together(found, fine)
+        found = _some(found, _different(given, found, _SOME))
     return Settled(found.x, found.objective, evaluations, mirror)
+
+
+def _hopeful(coarse: Refined, some: list[int], best: float) -> list[int]:
+    """Those of some minima, the first at least, that may come near the best one."""
+    return [some[0], *(i for i in some[1:] if coarse.objective[i] < _HOPEFUL * best)]
+
+
+def _next_parent(given: Problem, found: Refined, gone: list[tuple[Array, float]]) -> int | None:
+    """The best minimum whose neighbours were not looked for, if it is nearly as good as the best of all."""
+    factor, depth = given.inflation(float(found.objective[0])), np.linspace(0.0, given.space.high[DEPTH], _DEPTHS)
+    for i in np.flatnonzero(found.objective < found.objective[0] + _CLOSE * factor):
+        strain = _strains(given, found.x[i : i + 1], depth)
+        if not any(
+            value < found.objective[i] + _GAINED * factor
+            and np.abs(strain - _strains(given, x, depth)).sum() <= _APART * np.abs(strain).sum()
+            for x, value in gone
+        ):
+            return int(i)
+    return None
 
 
 def _coarse(given: Problem, starts: Array, until: float) -> Refined:
