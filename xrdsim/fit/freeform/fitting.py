@@ -223,9 +223,7 @@ def _numbered(
         given = smoothed(problem, CORRECTION * best.weight)
         there = refine(given, best.x, max_iter=_SHORT, rtol_dex=_FINE, until=until)
         cost = float(problem.misfit(problem.values(there.x), _FINE)[0]) / factor + effective(given, problem, there.x)
-        found.append(
-            Numbered(numbers[place], problem, best.weight, there.x, float(there.objective[0]), place, cost)
-        )
+        found.append(Numbered(numbers[place], problem, best.weight, there.x, float(there.objective[0]), place, cost))
         if len(found) > 1 and cost > found[-2].cost - _GAIN:
             break
     taken = found[-1]

@@ -49,6 +49,7 @@ _GAINED = 1.0  # of Φ, by which a minimum must be lower for another turn about 
 _HOPEFUL = 2.0  # times Φ of the best, up to which a minimum is refined to the end
 _CLOSE = 10.0  # of Φ above the best minimum, up to which neighbours of another one are looked for
 _STALE = 3  # generations without progress after which the search ends
+_WORK = 5000  # evaluations of the model after which no further generation begins
 _PROGRESS = 0.01  # part of Φ
 _COARSE, _FINE = 1e-2, 1e-3  # accuracies of the model [dex]
 _SHORT, _LONG = 15, 80  # evaluations
@@ -120,9 +121,7 @@ class Before:
     def as_in(self, other: Problem) -> "Before":
         """The same behind the instruments of another problem of these measurements, its backgrounds and tolerances."""
         pairs = zip(self.given.measurements, other.measurements, strict=True)
-        measured = tuple(
-            each.behind(new.instrument).over(new.ground).tolerating(new.tolerance) for each, new in pairs
-        )
+        measured = tuple(each.behind(new.instrument).over(new.ground).tolerating(new.tolerance) for each, new in pairs)
         return replace(self, given=replace(self.given, measurements=measured))
 
 
@@ -190,7 +189,7 @@ def explore(given: Problem, before: Before, rng: np.random.Generator, until: flo
         found = _coarse(easy, np.concatenate(starts), until)
         evaluations += int(found.iterations.sum())
         lowest, stale = math.inf, 0
-        while stale < _STALE and time.perf_counter() < until:
+        while stale < _STALE and evaluations < _WORK and time.perf_counter() < until:
             found = _some(found, _different(given, found, _PARENTS))
             stale = 0 if found.objective[0] < lowest * (1.0 - _PROGRESS) else stale + 1
             lowest = min(lowest, float(found.objective[0]))

@@ -120,9 +120,7 @@ def beside(depth: Array, strain: Array, count: int, period: float, rng: np.rando
     return np.array(rows[:count])
 
 
-def changed(
-    depth: Array, strain: Array, partner: Array, end: float, period: float, rng: np.random.Generator
-) -> Array:
+def changed(depth: Array, strain: Array, partner: Array, end: float, period: float, rng: np.random.Generator) -> Array:
     """A strain (d,) changed by waves, by a hump more or less, in its order, by some fringes, or joined to a partner."""
     kind = rng.integers(8)
     if kind <= 1:
