@@ -1,10 +1,11 @@
 """From a fit of two Gaussians to one of a spline: starts, smoothness, number of coefficients, distinct solutions.
 
 First profiles of all shapes are tried with a weak prior (``xrdsim.fit.freeform.search``). At the best of them the curve
-says how smooth the spline is, and how many coefficients it has, and once more whether the background is linear, which
-shape the instrument has and how far the model may be wrong: two Gaussians that do not describe a curve hide that. Then
-all that are near are refined anew, with their mirror image. Those that describe the curve as well are solutions, in the order of their evidence; those whose ln Z is
-smaller by more than five are no alternatives.
+says how smooth the spline is, and how many coefficients it has; then all that are near are refined anew, with their
+mirror image and the valleys beside them. Once more the curve is asked whether the background is linear, which shape the
+instrument has and how far the model may be wrong, for two Gaussians that do not describe a curve hide that; if it says
+something else, all is repeated. Solutions that describe the curve as well are in the order of their evidence; those
+whose ln Z is smaller by more than five are no alternatives.
 """
 
 import math
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from xrdsim.errors import ParameterError
 from xrdsim.fit.fitting import BUDGET, fit_curve, result_of
 from xrdsim.fit.freeform.search import EXPLORED, Before, Freeform, explore, moved, problem_of, settle
-from xrdsim.fit.freeform.smoothness import CORRECTION, Smoothed, effective, evidence, smoothed, smoothest
+from xrdsim.fit.freeform.smoothness import CORRECTION, effective, evidence, smoothed, smoothest
 from xrdsim.fit.judgement.evidence import best_backgrounds, best_instruments, likeliest_tolerances
 from xrdsim.fit.judgement.verdict import FINAL, as_good
 from xrdsim.fit.posterior import laplace
@@ -140,7 +141,6 @@ def freeform(
     start = smoothed(problem_of(before, choice, choice.coefficients or EXPLORED), _WEAK)
     explored = explore(start, before, rng, until)
     factor = start.inflation(float(explored.objective[0]))
-
     near, x, place, evaluations = start, explored.x, 0, explored.evaluations
     for turn in range(_TURNS):
         chosen = _numbered(before, choice, near, x, factor, until, place)
@@ -150,11 +150,12 @@ def freeform(
         evaluations += settled.evaluations
         if progress:
             progress(time.perf_counter() - begun, 2.0 * float(objective[0]) / problem.freedom)
-        near, x = _measured_anew(problem, x, until)
-        better = near is not problem or objective[0] < (1.0 - _PROGRESS) * chosen.objective
-        if not better or time.perf_counter() > until:
+        if turn + 1 == _TURNS or time.perf_counter() > until:
             break
-        before = before.as_in(near)
+        near, again = _measured_anew(problem, x, until)
+        if near is problem and objective[0] >= (1.0 - _PROGRESS) * chosen.objective:
+            break
+        x, before = again, before.as_in(near)
         factor = near.inflation(float(replace(near, penalty=None).misfit(near.values(x[:1]), _FINE)[0]))
     ended = Ending.BUDGET if time.perf_counter() > until else Ending.STANDSTILL
     x, objective, alike, less = _by_evidence(problem, x, objective, chosen.weight, factor, until)

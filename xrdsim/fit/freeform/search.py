@@ -6,6 +6,10 @@ describes the curve, the best ones are the parents of others: changed by smooth 
 upside down, joined at some depth to another one, or with parts in another order. All this is with a large tolerance,
 which makes valleys wider; the best are then refined with the curve's own. It is repeated with smaller ones while the
 curve is not described, unless nothing is better than the first profile, or than another that is good to the large one.
+
+Beside each valley lie others, a fringe away: with a slab of the thickness d/ε more or less at a depth of strain ε, the
+phase 2πεz/d (d the spacing of the planes) of all that lies below goes through a whole turn, so that both parts
+interfere as before where the slab diffracts. The neighbours of the best minima are refined, and theirs in turn.
 """
 
 import math
@@ -211,15 +215,16 @@ def explore(given: Problem, before: Before, rng: np.random.Generator, until: flo
 def settle(
     given: Problem, x: list[Array], before: Before, rng: np.random.Generator, until: float, again: bool = False
 ) -> Settled:
-    """Distinct minima near others, and near the best one, while it becomes better.
+    """Distinct minima near others, and the neighbours of the best of them.
 
     ``x`` are coordinates (1, k) from which they are near, the best first. What lies near it and its mirror image is
     tried, too, unless it was before: then only the mirror image.
     """
     near = _near(given, x[0], before.depth, rng)[: 1 if again else None]  # the mirror image is the first
     coarse = _coarse(given, np.concatenate([*near, *x]), until)
-    some = np.unique([0, len(near), *_hopeful(coarse, _different(given, coarse, _SOME), float(coarse.objective.min()))])
-    found = refine(given, coarse.x[some], max_iter=_LONG, rtol_dex=_FINE, until=until)
+    lowest = float(coarse.objective.min())
+    first = np.unique([0, len(near), *_hopeful(coarse, _different(given, coarse, _SOME), lowest)])
+    found = refine(given, coarse.x[first], max_iter=_LONG, rtol_dex=_FINE, until=until)
     mirror = float(found.objective[0])
     evaluations = int(coarse.iterations.sum() + found.iterations.sum())
     found = _some(found, _different(given, found, _SOME))
@@ -305,7 +310,7 @@ def _beside(given: Problem, x: Array, depth: Array, rng: np.random.Generator) ->
 def _period(given: Problem) -> float:
     """Thickness [Å] in which the phase of the first reflection makes one turn at a strain of 1."""
     reflection = given.measurements[0].experiment.reflection
-    return 2.0 * np.pi / (reflection.h0 * np.cos(reflection.psi))
+    return float(2.0 * np.pi / (reflection.h0 * np.cos(reflection.psi)))
 
 
 def _turned(strain: Array, depth: Array) -> Array:

@@ -138,7 +138,7 @@ def changed(depth: Array, strain: Array, partner: Array, end: float, period: flo
         first, last = np.sort(rng.uniform(0.0, end, 2))
         return turned_within(depth, strain, first, last)
     if kind == 6 and rng.random() < 0.5:
-        return beside(depth, strain, 2 * _ORDERS + 1, period, rng)[-1]
+        return np.asarray(beside(depth, strain, 2 * _ORDERS + 1, period, rng)[-1])
     if kind == 6:
         return parted(depth, strain, rng.uniform(0.0, end), 0.3 * end * rng.uniform(-1.0, 1.0))
     return perturbed(depth, turned_within(depth, strain, 0.0, end), end, 0.1, rng)
