@@ -39,7 +39,7 @@ _START = 0.15  # of the effort of a fit of two Gaussians, which is enough for a 
 _GAIN = 1.0  # of ln Z for more coefficients
 _WEAK = 0.1  # λ while profiles of all shapes are tried
 _FINE = 1e-3  # accuracy of the model [dex]
-_TURNS, _PROGRESS = 3, 0.05  # of smoothness, number and search, and part of Φ that asks for another
+_TURNS, _PROGRESS = 4, 0.05  # of smoothness, number and search, and part of Φ that asks for another
 _SHORT, _LONG = 15, 60  # evaluations
 _LESS = 5.0  # of ln Z below the best one, up to which a solution counts as an alternative
 _LEAST = 0.3  # s that the last refinement has in any case
@@ -141,20 +141,22 @@ def freeform(
     start = smoothed(problem_of(before, choice, choice.coefficients or EXPLORED), _WEAK)
     explored = explore(start, before, rng, until)
     factor = start.inflation(float(explored.objective[0]))
-    near, x, place, evaluations = start, explored.x, 0, explored.evaluations
+    near, x, place, evaluations, searched = start, explored.x, 0, explored.evaluations, False
     for turn in range(_TURNS):
         chosen = _numbered(before, choice, near, x, factor, until, place)
         problem, place = smoothed(chosen.problem, CORRECTION * chosen.weight), max(chosen.place - 1, 0)
-        settled = settle(problem, list(chosen.x[:, None]), before, rng, until, turn > 0)
-        x, objective, mirror = settled.x, settled.objective, settled.mirror
-        evaluations += settled.evaluations
-        if progress:
-            progress(time.perf_counter() - begun, 2.0 * float(objective[0]) / problem.freedom)
-        if turn + 1 == _TURNS or time.perf_counter() > until:
-            break
-        near, again = _measured_anew(problem, x, until)
-        if near is problem and objective[0] >= (1.0 - _PROGRESS) * chosen.objective:
-            break
+        near, again = (problem, chosen.x) if searched else _measured_anew(problem, chosen.x, until)
+        if near is problem or turn + 1 == _TURNS:
+            settled = settle(problem, list(chosen.x[:, None]), before, rng, until, searched)
+            x, objective, mirror, searched = settled.x, settled.objective, settled.mirror, True
+            evaluations += settled.evaluations
+            if progress:
+                progress(time.perf_counter() - begun, 2.0 * float(objective[0]) / problem.freedom)
+            if turn + 1 == _TURNS or time.perf_counter() > until:
+                break
+            near, again = _measured_anew(problem, x, until)
+            if near is problem and objective[0] >= (1.0 - _PROGRESS) * chosen.objective:
+                break
         x, before = again, before.as_in(near)
         factor = near.inflation(float(replace(near, penalty=None).misfit(near.values(x[:1]), _FINE)[0]))
     ended = Ending.BUDGET if time.perf_counter() > until else Ending.STANDSTILL

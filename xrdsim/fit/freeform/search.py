@@ -48,7 +48,7 @@ _SHAPES, _TRIED = 400, 8  # shapes of other families that are compared, and refi
 _DEPTHS_TRIED = (0.8, 1.0, 1.25)  # of that which was found before
 _TOLERANT = (0.1, 0.05, 0.02)  # τ while shapes are looked for, which widens the valleys: once more with each
 _CHILDREN, _PARENTS, _BEST, _OTHERS = 16, 6, 4, 8
-_TURNS = 4  # of the search near the best minima, at most
+_TURNS, _AGAIN = 4, 2  # of the search near the best minima, at most, and of another one
 _GAINED = 1.0  # of Φ, by which a minimum must be lower for another turn about it
 _HOPEFUL = 2.0  # times Φ of the best, up to which a minimum is refined to the end
 _CLOSE = 10.0  # of Φ above the best minimum, up to which neighbours of another one are looked for
@@ -59,6 +59,7 @@ _COARSE, _FINE = 1e-2, 1e-3  # accuracies of the model [dex]
 _SHORT, _LONG = 15, 80  # evaluations
 _SOME = 8  # minima that are refined to the end
 _SMOOTH = (40.0, 30.0, 20.0, 12.0)  # arcsec of GGG 444: filters of the comparison, one after the other
+_NEARLY = 2.0  # times Φ of noise, up to which a first profile nearly describes the curve
 _KEPT = 60  # shapes that are changed for the next comparison
 _APART = 0.03  # of ∫|ε|, by which solutions differ
 _DEPTHS = 300
@@ -186,14 +187,19 @@ def explore(given: Problem, before: Before, rng: np.random.Generator, until: flo
     first = projected(given, before.depth, before.strain, _BEYOND * before.end, before.damage, before.own)
     direct = refine(given, first, max_iter=_LONG, rtol_dex=_FINE, until=until)
     best, evaluations = direct, int(direct.iterations.sum())
+    patient = direct.objective[0] > _NEARLY * goal  # else what was found before is half of the way
     for turn, tolerance in enumerate(_TOLERANT):
         easy, known = given.tolerating([max(each, tolerance) for each in given.tolerances]), float(best.objective[0])
         one = best.x[:1]
-        starts = [best.x, *_near(given, one, before.depth, rng), *_screened(given, before, one, rng)]
+        starts = [
+            best.x,
+            *_near(given, one, before.depth, rng),
+            *_screened(given, before, one, rng, _SHAPES if patient else _SHAPES // 2),
+        ]
         found = _coarse(easy, np.concatenate(starts), until)
         evaluations += int(found.iterations.sum())
         lowest, stale = math.inf, 0
-        while stale < _STALE and evaluations < _WORK and time.perf_counter() < until:
+        while stale < (_STALE if patient else _STALE - 1) and evaluations < _WORK and time.perf_counter() < until:
             found = _some(found, _different(given, found, _PARENTS))
             stale = 0 if found.objective[0] < lowest * (1.0 - _PROGRESS) else stale + 1
             lowest = min(lowest, float(found.objective[0]))
@@ -202,7 +208,8 @@ def explore(given: Problem, before: Before, rng: np.random.Generator, until: flo
             children = _coarse(easy, _children(given, found.x, before.depth, rng), until)
             evaluations += int(children.iterations.sum())
             found = _together(found, children)
-        fine = refine(given, found.x[:_PARENTS], max_iter=_LONG, rtol_dex=_FINE, until=until)
+        some = _hopeful(found, list(range(min(_PARENTS, len(found.x)))), float(found.objective[0]))
+        fine = refine(given, found.x[some], max_iter=_LONG, rtol_dex=_FINE, until=until)
         evaluations += int(fine.iterations.sum())
         best = _together(best, fine)
         best = _some(best, _different(given, best, _PARENTS))
@@ -229,14 +236,14 @@ def settle(
     evaluations = int(coarse.iterations.sum() + found.iterations.sum())
     found = _some(found, _different(given, found, _SOME))
     gone: list[tuple[Array, float]] = []  # minima whose neighbours were looked for, and their Φ
-    for _ in range(_TURNS):
+    for _ in range(_AGAIN if again else _TURNS):
         parent = _next_parent(given, found, gone)
         if parent is None or time.perf_counter() > until:
             break
         gone.append((found.x[parent : parent + 1], float(found.objective[parent])))
         coarse = _coarse(given, _beside(given, gone[-1][0], before.depth, rng), until)
         some = _hopeful(coarse, _different(given, coarse, _BEST), float(found.objective[0]))
-        fine = refine(given, coarse.x[some], max_iter=_LONG, rtol_dex=_FINE, until=until)
+        fine = refine(given, coarse.x[some], max_iter=_LONG // 2, rtol_dex=_FINE, until=until)
         evaluations += int(coarse.iterations.sum() + fine.iterations.sum())
         found = _together(found, fine)
         found = _some(found, _different(given, found, _SOME))
@@ -319,7 +326,7 @@ def _turned(strain: Array, depth: Array) -> Array:
     return mirrored(depth, strain, float(depth[seen[-1]]) if len(seen) else float(depth[-1]))
 
 
-def _screened(given: Problem, before: Before, x: Array, rng: np.random.Generator) -> list[Array]:
+def _screened(given: Problem, before: Before, x: Array, rng: np.random.Generator, count: int) -> list[Array]:
     """Starts of other families whose smoothed curves are nearest to the measured ones.
 
     The nearest are changed and compared again, with curves that are smoothed less and less.
@@ -329,12 +336,12 @@ def _screened(given: Problem, before: Before, x: Array, rng: np.random.Generator
     starts = []
     for part in _DEPTHS_TRIED:
         end = part * before.end
-        drawn = shapes(depth, largest, 0.95 * end, _SHAPES, rng)
+        drawn = shapes(depth, largest, 0.95 * end, count, rng)
         for width in _SMOOTH:
             rows = nearly_projected(given, depth, drawn, end, before.damage, own)
             order = np.argsort(_away(given, rows, width), kind="stable")
             kept = drawn[order[:_KEPT]]
-            pairs = rng.integers(0, _KEPT, (_SHAPES - _KEPT, 2))
+            pairs = rng.integers(0, _KEPT, (count - _KEPT, 2))
             drawn = np.array([*kept, *(changed(depth, kept[i], kept[j], end, _period(given), rng) for i, j in pairs)])
         starts.append(rows[order[:_TRIED]])
     return starts
