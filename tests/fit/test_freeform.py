@@ -9,12 +9,23 @@ import pytest
 import xrdsim
 from xrdsim.curves.curve import Curve
 from xrdsim.errors import ParameterError
+from xrdsim.experiment.reflection import GGG_444
 from xrdsim.experiment.scan import DEFAULT_SCAN
 from xrdsim.fit.fitting import fit_curve
 from xrdsim.fit.freeform.fitting import fit_profile, freeform
 from xrdsim.fit.freeform.search import Before, Freeform, problem_of
 from xrdsim.fit.freeform.smoothness import effective, evidence, smoothed, smoothest
-from xrdsim.fit.freeform.starts import exchanged, mirrored, nearly_projected, parted, projected, shapes, turned_within
+from xrdsim.fit.freeform.starts import (
+    beside,
+    exchanged,
+    mirrored,
+    nearly_projected,
+    parted,
+    projected,
+    shapes,
+    turned_within,
+    with_fringes,
+)
 from xrdsim.fit.preparation import measurement_of
 from xrdsim.fit.problem import Problem, Unknowns, problem
 from xrdsim.fit.refinement import refine
@@ -132,6 +143,18 @@ def test_parts_in_another_order():
         assert (moved[DEPTH <= 2000.0] == strain[DEPTH <= 2000.0]).all()
         inside = (2000.0 + max(by, 0.0) < DEPTH) & (DEPTH < 4000.0)
         np.testing.assert_allclose(moved[inside], two_humps(DEPTH[inside] - by), atol=1e-5)
+
+
+def test_neighbours_are_whole_fringes_away():
+    """The phase h·∫ε dz of what lies below a slab changes by as many turns, to a sublayer."""
+    strain = np.where(DEPTH < 3000.0, 0.01, 0.0)
+    period = 2.0 * np.pi / GGG_444.h0
+    for orders in (-2, -1, 1, 2):
+        added = with_fringes(DEPTH, strain, 1000.0, orders, period) - strain
+        assert added.sum() * LAYER / period == pytest.approx(orders, abs=0.01 * LAYER / period)
+    rows = beside(DEPTH, two_humps(DEPTH), 9, period, np.random.default_rng(0))
+    assert rows.shape == (9, len(DEPTH))
+    assert len({row.tobytes() for row in rows[:4]}) == 4
 
 
 def test_damage_may_be_complete_unless_a_range_is_given(humps):

@@ -143,6 +143,8 @@ def fit_curve(
         best = int(objective.argmin())
         if objective[best] < objective[0] - _GAINED:  # the mirrored one, to which other evidence may lead
             x[[0, best]], objective[[0, best]] = x[[best, 0]], objective[[best, 0]]
+            for i, measured in enumerate(searched.measurements):
+                given, x = given.behind(i, measured.instrument, x)
             given, refined, x, objective = _by_evidence(searched, x, objective, final, last)
     if time.perf_counter() > ends[1]:
         ended = Ending.BUDGET

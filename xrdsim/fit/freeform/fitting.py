@@ -2,14 +2,16 @@
 
 First profiles of all shapes are tried with a weak prior (``xrdsim.fit.freeform.search``). At the best of them the curve
 says how smooth the spline is, and how many coefficients it has; then all that are near are refined anew, with their
-mirror image. Those that describe the curve as well are solutions, in the order of their evidence; those whose ln Z is
-smaller by more than five are no alternatives.
+mirror image and the valleys beside them. Once more the curve is asked whether the background is linear, which shape the
+instrument has and how far the model may be wrong, for two Gaussians that do not describe a curve hide that; if it says
+something else, all is repeated. Solutions that describe the curve as well are in the order of their evidence; those
+whose ln Z is smaller by more than five are no alternatives.
 """
 
 import math
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -18,7 +20,8 @@ from numpy.typing import NDArray
 from xrdsim.errors import ParameterError
 from xrdsim.fit.fitting import BUDGET, fit_curve, result_of
 from xrdsim.fit.freeform.search import EXPLORED, Before, Freeform, explore, moved, problem_of, settle
-from xrdsim.fit.freeform.smoothness import CORRECTION, Smoothed, effective, evidence, smoothed, smoothest
+from xrdsim.fit.freeform.smoothness import CORRECTION, effective, evidence, smoothed, smoothest
+from xrdsim.fit.judgement.evidence import best_backgrounds, best_instruments, likeliest_tolerances
 from xrdsim.fit.judgement.verdict import FINAL, as_good
 from xrdsim.fit.posterior import laplace
 from xrdsim.fit.problem import Problem
@@ -29,13 +32,14 @@ from xrdsim.fit.unknowns import Array
 
 Shape = Literal["two-gaussians", "spline", "auto"]
 
-NUMBERS = (10, 15, 20, 25)
+NUMBERS = (10, 15, 20, 25, 30)
 """Coefficients among which the evidence chooses."""
 
 _START = 0.15  # of the effort of a fit of two Gaussians, which is enough for a start
 _GAIN = 1.0  # of ln Z for more coefficients
 _WEAK = 0.1  # λ while profiles of all shapes are tried
 _FINE = 1e-3  # accuracy of the model [dex]
+_TURNS, _PROGRESS = 4, 0.05  # of smoothness, number and search, and part of Φ that asks for another
 _SHORT, _LONG = 15, 60  # evaluations
 _LESS = 5.0  # of ln Z below the best one, up to which a solution counts as an alternative
 _LEAST = 0.3  # s that the last refinement has in any case
@@ -143,47 +147,114 @@ def freeform(
     """
     rng, begun = np.random.default_rng(seed), time.perf_counter()
     before = Before.of(given, first)
-    numbers = NUMBERS if choice.coefficients is None else (choice.coefficients,)
     start = smoothed(problem_of(before, choice, choice.coefficients or EXPLORED), _WEAK)
     explored = explore(start, before, rng, until)
     if watch:
         watch(start, explored.x[:1])
     factor = start.inflation(float(explored.objective[0]))
-    best: tuple[int, Problem, Smoothed] | None = None
-    for number in numbers:
-        problem = problem_of(before, choice, number)
-        found = smoothest(problem, moved(start, explored.x[:1], problem), factor, until)
-        if progress:
-            progress(time.perf_counter() - begun, 2.0 * found.objective / problem.freedom)
-        if watch:
-            watch(problem, found.x)
-        if best is not None and found.evidence < best[2].evidence + _GAIN:
-            break
-        best = number, problem, found
-    assert best is not None
-    number, problem, found = best
-    weight = CORRECTION * found.weight
-    problem = smoothed(problem, weight)
-    others = [moved(start, explored.x[i : i + 1], problem) for i in range(1, len(explored.x))]
-    x, objective, mirror, evaluations = settle(problem, [found.x, *others], before, rng, until)
-    evaluations += explored.evaluations
+    near, x, place, evaluations, searched = start, explored.x, 0, explored.evaluations, False
+    for turn in range(_TURNS):
+        chosen = _numbered(before, choice, near, x, factor, until, place)
+        problem, place = smoothed(chosen.problem, CORRECTION * chosen.weight), max(chosen.place - 1, 0)
+        near, again = (problem, chosen.x) if searched else _measured_anew(problem, chosen.x, until)
+        if near is problem or turn + 1 == _TURNS:
+            settled = settle(problem, list(chosen.x[:, None]), before, rng, until, searched)
+            x, objective, mirror, searched = settled.x, settled.objective, settled.mirror, True
+            evaluations += settled.evaluations
+            if progress:
+                progress(time.perf_counter() - begun, 2.0 * float(objective[0]) / problem.freedom)
+            if watch:
+                watch(problem, x[:1])
+            if turn + 1 == _TURNS or time.perf_counter() > until:
+                break
+            near, again = _measured_anew(problem, x, until)
+            if near is problem and objective[0] >= (1.0 - _PROGRESS) * chosen.objective:
+                break
+        x, before = again, before.as_in(near)
+        factor = near.inflation(float(replace(near, penalty=None).misfit(near.values(x[:1]), _FINE)[0]))
     ended = Ending.BUDGET if time.perf_counter() > until else Ending.STANDSTILL
-    x, objective, alike, less = _by_evidence(problem, x, objective, found.weight, factor, until)
+    x, objective, alike, less = _by_evidence(problem, x, objective, chosen.weight, factor, until)
     refined = refine(problem, x[:1], max_iter=_LONG, rtol_dex=FINAL, until=max(until, time.perf_counter() + _LEAST))
     x, objective = np.concatenate([refined.x, x[1:]]), np.append(refined.objective, objective[1:])
     sampled = laplace(problem, x[alike], seed=seed)
     evaluations += int(refined.iterations.sum())
     fit = result_of(problem, refined, (x, objective), sampled, evaluations, ended, alike)
     told = {
-        "coefficients": number,
+        "coefficients": chosen.number,
         "end": choice.end,
-        "smoothness": weight,
+        "smoothness": CORRECTION * chosen.weight,
         "effective_unknowns": effective(problem, replace(problem, penalty=None), x[:1]),
         "objective": float(replace(problem, penalty=None).misfit(problem.values(x[:1]), _FINE)[0]),
         "mirror_reduced_chi2": 2.0 * mirror / problem.freedom if problem.counting else None,
         "less_evidence": less,
     }
     return replace(fit, settings=fit.settings | {"spline": told})
+
+
+@dataclass(frozen=True, eq=False)
+class Numbered:
+    """Splines of the number of coefficients that was chosen.
+
+    Attributes
+    ----------
+    number : of coefficients, those held at 0 included.
+    problem : theirs, without the prior.
+    weight : λ of largest evidence.
+    x : (m, k) the best minimum, and where others are near, the best first.
+    objective : Φ of the best one, with a tenth of λ.
+    place : of the number among NUMBERS.
+    cost : by which it was chosen.
+    """
+
+    number: int
+    problem: Problem
+    weight: float
+    x: Array
+    objective: float
+    place: int
+    cost: float
+
+
+def _numbered(
+    before: Before, choice: Freeform, near: Problem, x: Array, factor: float, until: float, first: int = 0
+) -> Numbered:
+    """One number of coefficients more than those of least Φ + k, k the unknowns that the curve determines.
+
+    Of the criterion see H. Akaike, IEEE Trans. Autom. Control 19, 716, 1974. Numbers are tried upwards from a first one
+    while it falls. Of the next one the prior has as much to say as the curve; splines of the best are stiffer between
+    their knots than they say.
+
+    Parameters
+    ----------
+    near, x : a problem and its minima (m, k), the best first.
+    factor : inflation of the noise.
+    first : place of the first number among NUMBERS.
+    """
+    numbers = NUMBERS if choice.coefficients is None else (choice.coefficients,)
+    found: list[Numbered] = []
+    for place in range(min(first, len(numbers) - 1), len(numbers)):
+        problem = problem_of(before, choice, numbers[place])
+        starts = [moved(near, x[:1], problem), *(moved(found[-1].problem, each.x, problem) for each in found[-1:])]
+        best = smoothest(problem, np.concatenate(starts), factor, until)
+        given = smoothed(problem, CORRECTION * best.weight)
+        there = refine(given, best.x, max_iter=_SHORT, rtol_dex=_FINE, until=until)
+        cost = float(problem.misfit(problem.values(there.x), _FINE)[0]) / factor + effective(given, problem, there.x)
+        found.append(Numbered(numbers[place], problem, best.weight, there.x, float(there.objective[0]), place, cost))
+        if len(found) > 1 and cost > found[-2].cost - _GAIN:
+            break
+    taken = found[-1]
+    others = [moved(near, x[i : i + 1], taken.problem) for i in range(1, len(x))]
+    return replace(taken, x=np.concatenate([taken.x, *others]))
+
+
+def _measured_anew(given: Problem, x: Array, until: float) -> tuple[Problem, Array]:
+    """The problem with backgrounds, instruments and tolerances for which there is most evidence, and coordinates."""
+    chosen, rows = best_instruments(*best_backgrounds(given, x, until), until)
+    refined = refine(chosen, rows[:1], max_iter=_SHORT, rtol_dex=_FINE, until=until)
+    told = likeliest_tolerances(chosen, refined.x, refined.linear)
+    if chosen is given and told.tolerances == given.tolerances:
+        return given, x
+    return told, np.concatenate([refined.x, rows[1:]])
 
 
 def _by_evidence(

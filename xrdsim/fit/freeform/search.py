@@ -6,6 +6,10 @@ describes the curve, the best ones are the parents of others: changed by smooth 
 upside down, joined at some depth to another one, or with parts in another order. All this is with a large tolerance,
 which makes valleys wider; the best are then refined with the curve's own. It is repeated with smaller ones while the
 curve is not described, unless nothing is better than the first profile, or than another that is good to the large one.
+
+Beside each valley lie others, a fringe away: with a slab of the thickness d/ε more or less at a depth of strain ε, the
+phase 2πεz/d (d the spacing of the planes) of all that lies below goes through a whole turn, so that both parts
+interfere as before where the slab diffracts. The neighbours of the best minima are refined, and theirs in turn.
 """
 
 import math
@@ -19,7 +23,7 @@ from scipy.ndimage import gaussian_filter1d
 from xrdsim.errors import ParameterError
 from xrdsim.experiment.instrument import Instrument
 from xrdsim.experiment.reflection import stretch
-from xrdsim.fit.freeform.starts import changed, mirrored, nearly_projected, perturbed, projected, shapes
+from xrdsim.fit.freeform.starts import beside, changed, mirrored, nearly_projected, perturbed, projected, shapes
 from xrdsim.fit.measurement import Measurement
 from xrdsim.fit.problem import Problem
 from xrdsim.fit.refinement import Refined, refine
@@ -40,16 +44,22 @@ _DEEPER, _SHALLOWER = 1.4, 0.5  # of it, within which L is looked for in any cas
 _USUAL = (500.0, 8000.0)  # Å: the least range of L, for two Gaussians that do not describe a curve may end anywhere
 _STRONGER = 2.0  # of the largest strain, up to which coefficients go
 _NEAR = (0.04, 0.08, 0.12, 0.2)  # sizes of perturbations of a profile and of its mirror image
-_SHAPES, _TRIED = 500, 8  # shapes of other families that are compared, and refined, for each depth
-_DEPTHS_TRIED = (0.75, 0.9, 1.08, 1.3)  # of that which was found before
+_SHAPES, _TRIED = 400, 8  # shapes of other families that are compared, and refined, for each depth
+_DEPTHS_TRIED = (0.8, 1.0, 1.25)  # of that which was found before
 _TOLERANT = (0.1, 0.05, 0.02)  # τ while shapes are looked for, which widens the valleys: once more with each
-_CHILDREN, _PARENTS = 16, 6
-_STALE = 4  # generations without progress after which the search ends
+_CHILDREN, _PARENTS, _BEST, _OTHERS = 16, 6, 4, 8
+_TURNS, _AGAIN = 4, 2  # of the search near the best minima, at most, and of another one
+_GAINED = 1.0  # of Φ, by which a minimum must be lower for another turn about it
+_HOPEFUL = 2.0  # times Φ of the best, up to which a minimum is refined to the end
+_CLOSE = 10.0  # of Φ above the best minimum, up to which neighbours of another one are looked for
+_STALE = 3  # generations without progress after which the search ends
+_WORK = 5000  # evaluations of the model after which no further generation begins
 _PROGRESS = 0.01  # part of Φ
 _COARSE, _FINE = 1e-2, 1e-3  # accuracies of the model [dex]
 _SHORT, _LONG = 15, 80  # evaluations
 _SOME = 8  # minima that are refined to the end
 _SMOOTH = (40.0, 30.0, 20.0, 12.0)  # arcsec of GGG 444: filters of the comparison, one after the other
+_NEARLY = 2.0  # times Φ of noise, up to which a first profile nearly describes the curve
 _KEPT = 60  # shapes that are changed for the next comparison
 _APART = 0.03  # of ∫|ε|, by which solutions differ
 _DEPTHS = 300
@@ -113,6 +123,12 @@ class Before:
         bare = replace(given, measurements=measured, priors={})
         return cls(bare, depth, strain, end, params[0, -2:], own, dict(given.priors))
 
+    def as_in(self, other: Problem) -> "Before":
+        """The same behind the instruments of another problem of these measurements, its backgrounds and tolerances."""
+        pairs = zip(self.given.measurements, other.measurements, strict=True)
+        measured = tuple(each.behind(new.instrument).over(new.ground).tolerating(new.tolerance) for each, new in pairs)
+        return replace(self, given=replace(self.given, measurements=measured))
+
 
 def _as_found(measured: Measurement, told: Json) -> Measurement:
     """A measurement with the instrument, the background and the tolerance of the settings of a fit."""
@@ -127,6 +143,13 @@ class Explored:
     x: Array
     objective: Array
     evaluations: int
+
+
+@dataclass(frozen=True, eq=False)
+class Settled(Explored):
+    """The same, and Φ where a refinement of the mirror image ends."""
+
+    mirror: float
 
 
 def problem_of(before: Before, choice: Freeform, number: int) -> Problem:
@@ -164,14 +187,19 @@ def explore(given: Problem, before: Before, rng: np.random.Generator, until: flo
     first = projected(given, before.depth, before.strain, _BEYOND * before.end, before.damage, before.own)
     direct = refine(given, first, max_iter=_LONG, rtol_dex=_FINE, until=until)
     best, evaluations = direct, int(direct.iterations.sum())
+    patient = direct.objective[0] > _NEARLY * goal  # else what was found before is half of the way
     for turn, tolerance in enumerate(_TOLERANT):
         easy, known = given.tolerating([max(each, tolerance) for each in given.tolerances]), float(best.objective[0])
         one = best.x[:1]
-        starts = [best.x, *_near(given, one, before.depth, rng), *_screened(given, before, one, rng)]
+        starts = [
+            best.x,
+            *_near(given, one, before.depth, rng),
+            *_screened(given, before, one, rng, _SHAPES if patient else _SHAPES // 2),
+        ]
         found = _coarse(easy, np.concatenate(starts), until)
         evaluations += int(found.iterations.sum())
         lowest, stale = math.inf, 0
-        while stale < _STALE and time.perf_counter() < until:
+        while stale < (_STALE if patient else _STALE - 1) and evaluations < _WORK and time.perf_counter() < until:
             found = _some(found, _different(given, found, _PARENTS))
             stale = 0 if found.objective[0] < lowest * (1.0 - _PROGRESS) else stale + 1
             lowest = min(lowest, float(found.objective[0]))
@@ -180,7 +208,8 @@ def explore(given: Problem, before: Before, rng: np.random.Generator, until: flo
             children = _coarse(easy, _children(given, found.x, before.depth, rng), until)
             evaluations += int(children.iterations.sum())
             found = _together(found, children)
-        fine = refine(given, found.x[:_PARENTS], max_iter=_LONG, rtol_dex=_FINE, until=until)
+        some = _hopeful(found, list(range(min(_PARENTS, len(found.x)))), float(found.objective[0]))
+        fine = refine(given, found.x[some], max_iter=_LONG, rtol_dex=_FINE, until=until)
         evaluations += int(fine.iterations.sum())
         best = _together(best, fine)
         best = _some(best, _different(given, best, _PARENTS))
@@ -191,19 +220,53 @@ def explore(given: Problem, before: Before, rng: np.random.Generator, until: flo
 
 
 def settle(
-    given: Problem, x: list[Array], before: Before, rng: np.random.Generator, until: float
-) -> tuple[Array, Array, float, int]:
-    """Distinct minima (m, k), the best first, and Φ (m,); Φ from the mirror image; evaluations of the model.
+    given: Problem, x: list[Array], before: Before, rng: np.random.Generator, until: float, again: bool = False
+) -> Settled:
+    """Distinct minima near others, and the neighbours of the best of them.
 
-    ``x`` are coordinates (1, k) from which they are near, the best first: what lies near it is tried, too.
+    ``x`` are coordinates (1, k) from which they are near, the best first. What lies near it and its mirror image is
+    tried, too, unless it was before: then only the mirror image.
     """
-    near = _near(given, x[0], before.depth, rng)  # of which the first is the mirror image
+    near = _near(given, x[0], before.depth, rng)[: 1 if again else None]  # the mirror image is the first
     coarse = _coarse(given, np.concatenate([*near, *x]), until)
-    some = np.unique([0, len(near), *_different(given, coarse, _SOME)])
-    fine = refine(given, coarse.x[some], max_iter=_LONG, rtol_dex=_FINE, until=until)
-    kept = _different(given, fine, _SOME)
-    evaluations = int(coarse.iterations.sum() + fine.iterations.sum())
-    return fine.x[kept], fine.objective[kept], float(fine.objective[0]), evaluations
+    lowest = float(coarse.objective.min())
+    first = np.unique([0, len(near), *_hopeful(coarse, _different(given, coarse, _SOME), lowest)])
+    found = refine(given, coarse.x[first], max_iter=_LONG, rtol_dex=_FINE, until=until)
+    mirror = float(found.objective[0])
+    evaluations = int(coarse.iterations.sum() + found.iterations.sum())
+    found = _some(found, _different(given, found, _SOME))
+    gone: list[tuple[Array, float]] = []  # minima whose neighbours were looked for, and their Φ
+    for _ in range(_AGAIN if again else _TURNS):
+        parent = _next_parent(given, found, gone)
+        if parent is None or time.perf_counter() > until:
+            break
+        gone.append((found.x[parent : parent + 1], float(found.objective[parent])))
+        coarse = _coarse(given, _beside(given, gone[-1][0], before.depth, rng), until)
+        some = _hopeful(coarse, _different(given, coarse, _BEST), float(found.objective[0]))
+        fine = refine(given, coarse.x[some], max_iter=_LONG // 2, rtol_dex=_FINE, until=until)
+        evaluations += int(coarse.iterations.sum() + fine.iterations.sum())
+        found = _together(found, fine)
+        found = _some(found, _different(given, found, _SOME))
+    return Settled(found.x, found.objective, evaluations, mirror)
+
+
+def _hopeful(coarse: Refined, some: list[int], best: float) -> list[int]:
+    """Those of some minima, the first at least, that may come near the best one."""
+    return [some[0], *(i for i in some[1:] if coarse.objective[i] < _HOPEFUL * best)]
+
+
+def _next_parent(given: Problem, found: Refined, gone: list[tuple[Array, float]]) -> int | None:
+    """The best minimum whose neighbours were not looked for, if it is nearly as good as the best of all."""
+    factor, depth = given.inflation(float(found.objective[0])), np.linspace(0.0, given.space.high[DEPTH], _DEPTHS)
+    for i in np.flatnonzero(found.objective < found.objective[0] + _CLOSE * factor):
+        strain = _strains(given, found.x[i : i + 1], depth)
+        if not any(
+            value < found.objective[i] + _GAINED * factor
+            and np.abs(strain - _strains(given, x, depth)).sum() <= _APART * np.abs(strain).sum()
+            for x, value in gone
+        ):
+            return int(i)
+    return None
 
 
 def _coarse(given: Problem, starts: Array, until: float) -> Refined:
@@ -241,13 +304,29 @@ def _near(given: Problem, x: Array, depth: Array, rng: np.random.Generator) -> l
     return starts
 
 
+def _beside(given: Problem, x: Array, depth: Array, rng: np.random.Generator) -> Array:
+    """Starts (n, k) in the valleys beside a minimum (1, k), fringes away, and others near it."""
+    end, strain = float(given.params(x)[0, DEPTH]), _strains(given, x, depth)[0]
+    starts = [_children(given, x, depth, rng)[:_OTHERS]]
+    for each in beside(depth, strain, _CHILDREN, _period(given), rng):
+        seen = np.flatnonzero(np.abs(each) > 0.0)
+        starts.append(_at(given, depth, each, max(float(depth[seen[-1]]), 0.5 * end) if len(seen) else end, given, x))
+    return np.concatenate(starts)
+
+
+def _period(given: Problem) -> float:
+    """Thickness [Å] in which the phase of the first reflection makes one turn at a strain of 1."""
+    reflection = given.measurements[0].experiment.reflection
+    return float(2.0 * np.pi / (reflection.h0 * np.cos(reflection.psi)))
+
+
 def _turned(strain: Array, depth: Array) -> Array:
     """A strain (d,) upside down, as deep as it can be seen."""
     seen = np.flatnonzero(np.abs(strain) > _VISIBLE * max(float(np.abs(strain).max()), 1e-300))
     return mirrored(depth, strain, float(depth[seen[-1]]) if len(seen) else float(depth[-1]))
 
 
-def _screened(given: Problem, before: Before, x: Array, rng: np.random.Generator) -> list[Array]:
+def _screened(given: Problem, before: Before, x: Array, rng: np.random.Generator, count: int) -> list[Array]:
     """Starts of other families whose smoothed curves are nearest to the measured ones.
 
     The nearest are changed and compared again, with curves that are smoothed less and less.
@@ -257,13 +336,13 @@ def _screened(given: Problem, before: Before, x: Array, rng: np.random.Generator
     starts = []
     for part in _DEPTHS_TRIED:
         end = part * before.end
-        drawn = shapes(depth, largest, 0.95 * end, _SHAPES, rng)
+        drawn = shapes(depth, largest, 0.95 * end, count, rng)
         for width in _SMOOTH:
             rows = nearly_projected(given, depth, drawn, end, before.damage, own)
             order = np.argsort(_away(given, rows, width), kind="stable")
             kept = drawn[order[:_KEPT]]
-            pairs = rng.integers(0, _KEPT, (_SHAPES - _KEPT, 2))
-            drawn = np.array([*kept, *(changed(depth, kept[i], kept[j], end, rng) for i, j in pairs)])
+            pairs = rng.integers(0, _KEPT, (count - _KEPT, 2))
+            drawn = np.array([*kept, *(changed(depth, kept[i], kept[j], end, _period(given), rng) for i, j in pairs)])
         starts.append(rows[order[:_TRIED]])
     return starts
 
@@ -289,7 +368,7 @@ def _children(given: Problem, parents: Array, depth: Array, rng: np.random.Gener
         one, other = int(min(rng.integers(0, count, 2))), int(rng.integers(count))
         end = float(given.params(parents[one : one + 1])[0, DEPTH])
         partner = strains[other] if other != one else _turned(strains[one], depth)
-        strain = changed(depth, strains[one], partner, end, rng)
+        strain = changed(depth, strains[one], partner, end, _period(given), rng)
         starts.append(_at(given, depth, strain, end * rng.uniform(0.95, 1.05), given, parents[one : one + 1]))
     return np.concatenate(starts)
 

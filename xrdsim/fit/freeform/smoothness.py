@@ -30,9 +30,10 @@ CORRECTION = 0.1
 WEAKEST, STRONGEST = 1e-3, 1e5
 """Between which λ is looked for."""
 
-_FIRST = 10.0
+_FIRST = 0.1
+_PATIENCE = 2  # steps without more evidence, which has more than one maximum
 _FACTOR = 10.0 ** (1.0 / 2.0)  # from one λ to the next
-_STEPS = 12  # evaluations of the model for each
+_STEPS, _BEGIN = 12, 40  # evaluations of the model for each, and for the first
 _RTOL = 1e-3
 _RIDGE = 1e-10
 
@@ -64,37 +65,34 @@ def smoothed(given: Problem, weight: float) -> Problem:
 
 
 def smoothest(given: Problem, x: Array, factor: float = 1.0, until: float = math.inf) -> Smoothed:
-    """The λ of largest evidence, by steps from a middle one on.
+    """The λ of largest evidence, by steps from a small one on, for a larger one hides valleys.
 
     Parameters
     ----------
     given : the problem of a spline.
-    x : coordinates (1, k) near its minimum.
+    x : coordinates (m, k) near its minimum, of which the lowest are taken.
     factor : inflation of the noise.
     until : time of ``time.perf_counter`` at which refinements are cut off.
     """
-    here = _at(given, x, _FIRST, factor, until)
+    best = _at(given, x, _FIRST, factor, until, _BEGIN)
     for step in (_FACTOR, 1.0 / _FACTOR):
-        first = here
-        while True:
-            weight = here.weight * step
-            if not WEAKEST <= weight <= STRONGEST:
-                break
-            following = _at(given, here.x, weight, factor, until)
-            if following.evidence <= here.evidence:
-                break
-            here = following
-        if here is not first:
+        first, here, worse = best, best, 0
+        while worse < _PATIENCE and WEAKEST <= here.weight * step <= STRONGEST:
+            here = _at(given, here.x, here.weight * step, factor, until)
+            worse = 0 if here.evidence > best.evidence else worse + 1
+            best = here if worse == 0 else best
+        if best is not first:
             break
-    return here
+    return best
 
 
-def _at(given: Problem, x: Array, weight: float, factor: float, until: float) -> Smoothed:
+def _at(given: Problem, x: Array, weight: float, factor: float, until: float, steps: int = _STEPS) -> Smoothed:
     """The minimum and its evidence with this λ."""
     problem = smoothed(given, weight)
-    found = refine(problem, x, max_iter=_STEPS, rtol_dex=_RTOL, until=until)
-    data = float(given.objective(given.values(found.x), _RTOL)[0])
-    return Smoothed(weight, evidence(problem, found.x, weight, factor), found.x, data)
+    found = refine(problem, x, max_iter=steps, rtol_dex=_RTOL, until=until)
+    at = found.x[found.best(1)]
+    data = float(given.objective(given.values(at), _RTOL)[0])
+    return Smoothed(weight, evidence(problem, at, weight, factor), at, data)
 
 
 def evidence(given: Problem, x: Array, weight: float, factor: float) -> float:

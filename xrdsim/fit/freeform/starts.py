@@ -11,6 +11,8 @@ from xrdsim.profiles.spline import DEPTH, roughness, values_at
 
 _POINTS = 240  # of a profile that is projected
 _RIDGE = 1e-4  # of the smoothness of a projection
+_ORDERS = 2  # of fringes, more or less
+_STRONG = 0.1  # of the largest strain, from which on a slab may be put in
 _WAVES = 3  # of a perturbation over the depth
 
 
@@ -96,8 +98,30 @@ def parted(depth: Array, strain: Array, first: float, by: float) -> Array:
     return np.asarray(np.where(depth > first + max(by, 0.0), below, np.interp(np.minimum(depth, first), depth, strain)))
 
 
-def changed(depth: Array, strain: Array, partner: Array, end: float, rng: np.random.Generator) -> Array:
-    """A strain (d,) changed by waves, by a hump more or less, in its order, or joined to a partner."""
+def with_fringes(depth: Array, strain: Array, first: float, orders: int, period: float) -> Array:
+    """The strain (d,) with a slab more at a depth [Å], or less, in which the phase goes through whole turns.
+
+    What lies above the slab and what lies below it interfere as before at the angle where it diffracts: such profiles
+    have valleys of their own. ``period`` is the thickness [Å] of one turn at a strain of 1.
+    """
+    here = float(np.interp(first, depth, np.abs(strain)))
+    thickness = orders * period / max(here, 1e-300)
+    return parted(depth, strain, first, float(np.clip(thickness, -depth[-1], depth[-1])))
+
+
+def beside(depth: Array, strain: Array, count: int, period: float, rng: np.random.Generator) -> Array:
+    """Strains (count, d) with up to two fringes more or less: first where the strain is largest, then anywhere."""
+    size = np.abs(strain)
+    strong = np.flatnonzero(size > _STRONG * size.max())
+    cuts = [int(size.argmax())] * (2 * _ORDERS) + rng.choice(strong, max(count - 2 * _ORDERS, 0)).tolist()
+    orders = [sign * order for order in range(1, _ORDERS + 1) for sign in (-1, 1)]
+    orders += rng.choice(orders, max(count - 2 * _ORDERS, 0)).tolist()
+    rows = [with_fringes(depth, strain, float(depth[i]), n, period) for i, n in zip(cuts, orders, strict=True)]
+    return np.array(rows[:count])
+
+
+def changed(depth: Array, strain: Array, partner: Array, end: float, period: float, rng: np.random.Generator) -> Array:
+    """A strain (d,) changed by waves, by a hump more or less, in its order, by some fringes, or joined to a partner."""
     kind = rng.integers(8)
     if kind <= 1:
         return perturbed(depth, strain, end, 10.0 ** rng.uniform(-1.7, -0.5), rng)
@@ -113,6 +137,8 @@ def changed(depth: Array, strain: Array, partner: Array, end: float, rng: np.ran
     if kind == 5:
         first, last = np.sort(rng.uniform(0.0, end, 2))
         return turned_within(depth, strain, first, last)
+    if kind == 6 and rng.random() < 0.5:
+        return np.asarray(beside(depth, strain, 2 * _ORDERS + 1, period, rng)[-1])
     if kind == 6:
         return parted(depth, strain, rng.uniform(0.0, end), 0.3 * end * rng.uniform(-1.0, 1.0))
     return perturbed(depth, turned_within(depth, strain, 0.0, end), end, 0.1, rng)
