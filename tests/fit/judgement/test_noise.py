@@ -108,3 +108,21 @@ def test_a_saturated_top_is_not_used(counted):
     measured = measurement_of(flat, ParameterSpace(), **WHOLE)
     np.testing.assert_array_equal(measured.used, (flat.angle < low) | (flat.angle > high))
     assert saturated(counted) == ()
+
+
+def test_whole_numbers_are_counts_where_few_are_low():
+    y = np.random.default_rng(5).poisson(np.geomspace(3e4, 90.0, 60)).astype(float)
+    curve = Curve(np.arange(60) * 4.0, y, 0)
+    assert quantum_of(y) is None
+    found = noise_of(curve)
+    assert (found.per_count, found.offset, found.estimated) == (1.0, 0.0, False)
+    assert "Whole numbers" in found.words
+
+
+def test_noise_that_grows_as_the_intensity_is_that_of_its_least():
+    """No quantum describes it; one of nearly nothing would make every model wrong."""
+    level = np.geomspace(1.0, 1e-3, 400)
+    y = level * (1.0 + 0.05 * np.random.default_rng(6).standard_normal(400))
+    found = noise_of(Curve(np.arange(400) * 4.0, y, 0))
+    assert found.estimated
+    assert 0.2 * 0.05**2 * 1e-3 <= found.per_count <= 20.0 * 0.05**2 * 1e-3

@@ -30,6 +30,7 @@ _SURE = 12.0  # ln of how unlikely a periodicity must be by chance, beside ln of
 _OFF, _EDITED = 0.06, 0.1  # counts by which a point is no multiple; part of the points that may be edited
 _DIFFERENCE = np.array([1.0, -4.0, 6.0, -4.0, 1.0]) / math.sqrt(70.0)  # noise of unit variance remains, curves do not
 _BINS, _ROUNDS = 14, 6
+_NONE = 1e-3  # part of the variance by the mean below which a quantum is none
 _PLAIN = 0.85  # of the rest without a constant: by less it is not believed
 _MEDIAN = 0.4549  # of χ² of one degree of freedom
 _ERRORS = 6.0  # times 1/√n, by which the median of so many may miss it
@@ -63,7 +64,7 @@ class Noise:
 def noise_of(curve: Curve) -> Noise:
     """Noise of a curve of which nobody says what a count is."""
     y = np.asarray(curve.intensity)
-    return _quantized(curve, y) or _scattered(y)
+    return _quantized(curve, y) or _whole(y) or _scattered(y)
 
 
 def _quantized(curve: Curve, y: Array) -> Noise | None:
@@ -91,6 +92,13 @@ def _quantized(curve: Curve, y: Array) -> Noise | None:
     if edited:
         words += f"; {off.sum()} points about the substrate peak that are none, as if edited, are left out"
     return Noise(quantum, float(offset), edited=edited, words=f"{words}.")
+
+
+def _whole(y: Array) -> Noise | None:
+    """Of whole numbers (n,), which are counts, too, where too few of them are low to show it; otherwise None."""
+    if y.min() < 0.0 or not (y == np.round(y)).all():
+        return None
+    return Noise(1.0, words="Whole numbers are taken for counts.")
 
 
 def quantum_of(y: Array) -> float | None:
@@ -169,6 +177,9 @@ def _scattered(y: Array) -> Noise:
     plain, rest_of_plain = _described(columns[:, :2], variance)
     if not dark and rest > _PLAIN * rest_of_plain:
         quantum, constant = float(plain[0]), 0.0
+    usual = variance[mean > 0.0] / mean[mean > 0.0]
+    if len(usual) and quantum < _NONE * usual.min():  # noise that grows as the intensity does: the least of it
+        quantum = float(usual.min())
     quantum = max(quantum, 1e-9 * float(np.abs(y).max()))
     words = f"The noise is estimated from the scatter: that of counts of {quantum:.3g} each"
     if dark:
