@@ -3,7 +3,7 @@
 import naive
 import numpy as np
 import pytest
-from conftest import narrow_flanks
+from flanks import narrow_flanks
 from hypothesis import given, settings
 from test_strain import unit_vectors
 

@@ -190,8 +190,14 @@ def serve(
         server_header=False,
     )
     server = uvicorn.Server(config)
+    logging.getLogger("uvicorn.error").addFilter(_not_cancelled)
     tell(address)
     if show:
         threading.Timer(0.5, webbrowser.open, [address]).start()
     with contextlib.suppress(KeyboardInterrupt):
         server.run([listening])
+
+
+def _not_cancelled(record: logging.LogRecord) -> bool:
+    """Whether a record of uvicorn is none of what a second Ctrl-C cut off."""
+    return "CancelledError" not in record.getMessage()

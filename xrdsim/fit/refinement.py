@@ -98,7 +98,8 @@ def refine(
         iterations[active] += 1
         gain = state.objective[active] - new.objective
         good = gain > 0.0
-        ratio = gain / np.maximum(predicted, 1e-300)
+        promised = np.maximum(predicted, 1e-300)
+        ratio = np.clip(gain, 0.0, promised) / promised
         small = (np.abs(predicted) < close) | (good & (gain < close))
         arrived = small & (damp[active] <= _NEWTON)
         taken = active[good]
@@ -106,7 +107,7 @@ def refine(
         state.take(taken, new, good)
         damp[active] = np.where(
             good,
-            damp[active] * np.maximum(1.0 / 3.0, 1.0 - (2.0 * np.clip(ratio, 0.0, 1.0) - 1.0) ** 3),
+            damp[active] * np.maximum(1.0 / 3.0, 1.0 - (2.0 * ratio - 1.0) ** 3),
             damp[active] * growth[active],
         )
         growth[active] = np.where(good, 2.0, 2.0 * growth[active])
