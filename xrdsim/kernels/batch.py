@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from xrdsim._jit import jit
 from xrdsim.kernels.convolve import SCALE, WIDTH, ZERO, Blur, blur, convolve
+from xrdsim.kernels.derivatives.jacobian import Tangents, reflect_tangents, tangents
 from xrdsim.kernels.film import through_film
-from xrdsim.kernels.jacobian import Tangents, reflect_tangents, tangents
 from xrdsim.kernels.reflectivity import BLOCK, GROUP, MATRIX, PHASES, WORK, aligned, reflect
 from xrdsim.kernels.slopes import LEAST, Slopes, at_least, fill_steps_and_slopes
 from xrdsim.kernels.steps import Steps, count_steps, fill_steps, varies

@@ -77,6 +77,9 @@ class Optics(NamedTuple):
     cluster_weight: NDArray[np.float64]  # (cluster, taps)
     factor: NDArray[np.float64]  # (nodes,) R over |u/v|²
     weaker: NDArray[np.float64]  # (nodes, 4): dA/dE of the substrate's factor E, which has a column; else no rows
+    below: NDArray[np.float64]  # (blocks, 4·BLOCK): A at the coarse angles, of σ and π, real and imaginary
+    sharp: NDArray[np.bool_]  # (nodes,) where A cannot be interpolated with the transfer matrix
+    whole: NDArray[np.bool_]  # (blocks,) from which a sharp node takes coarse angles
 
 
 @jit

@@ -237,3 +237,46 @@ def act(action, z_re, z_im, m_re, m_im, n_re, n_im):
         z_re * zr_re - z_im * zr_im + m_re * ur_re - m_im * ur_im + n_re * lr_re - n_im * lr_im,
         z_re * zr_im + z_im * zr_re + m_re * ur_im + m_im * ur_re + n_re * lr_im + n_im * lr_re,
     )
+
+
+@jit(inline=True)
+def forms(yu_re, yu_im, yv_re, yv_im, wu_re, wu_im, wv_re, wv_im, s_re, s_im):
+    """What ζZ + σ₀μU + σ₀νL does to the column w of [y, w], det [y, w] = 1: minus its part along w, and that along y.
+
+    They are ζ(1 + 2 y_v w_u) + μσ₀ y_v w_v + νσ₀ y_u w_u and 2ζ w_u w_v + μσ₀ w_v² + νσ₀ w_u². Returns the factors of
+    ζ, μ and ν in the first, then in the second.
+    """
+    real = type(s_re)
+    one, two = real(1.0), real(2.0)
+    su_re, su_im = times(s_re, s_im, wu_re, wu_im)
+    sv_re, sv_im = times(s_re, s_im, wv_re, wv_im)
+    z_re, z_im = times(yv_re, yv_im, wu_re, wu_im)
+    m_re, m_im = times(sv_re, sv_im, yv_re, yv_im)
+    n_re, n_im = times(su_re, su_im, yu_re, yu_im)
+    q_re, q_im = times(wu_re, wu_im, wv_re, wv_im)
+    o_re, o_im = times(sv_re, sv_im, wv_re, wv_im)
+    p_re, p_im = times(su_re, su_im, wu_re, wu_im)
+    return (
+        one + two * z_re, two * z_im, m_re, m_im, n_re, n_im,
+        q_re + q_re, q_im + q_im, o_re, o_im, p_re, p_im,
+    )  # fmt: skip
+
+
+@jit(inline=True)
+def other_form(yu_re, yu_im, yv_re, yv_im, s_re, s_im):
+    """The same for the column y: minus its part along w, 2ζ y_u y_v + μσ₀ y_v² + νσ₀ y_u²."""
+    su_re, su_im = times(s_re, s_im, yu_re, yu_im)
+    sv_re, sv_im = times(s_re, s_im, yv_re, yv_im)
+    z_re, z_im = times(yu_re, yu_im, yv_re, yv_im)
+    m_re, m_im = times(sv_re, sv_im, yv_re, yv_im)
+    n_re, n_im = times(su_re, su_im, yu_re, yu_im)
+    return z_re + z_re, z_im + z_im, m_re, m_im, n_re, n_im
+
+
+@jit(inline=True)
+def combine(z_re, z_im, m_re, m_im, n_re, n_im, a_re, a_im, b_re, b_im, c_re, c_im):
+    """ζa + μb + νc."""
+    return (
+        z_re * a_re - z_im * a_im + m_re * b_re - m_im * b_im + n_re * c_re - n_im * c_im,
+        z_re * a_im + z_im * a_re + m_re * b_im + m_im * b_re + n_re * c_im + n_im * c_re,
+    )
