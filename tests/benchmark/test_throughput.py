@@ -15,7 +15,7 @@ from xrdsim.kernels import convolve, peak, reflectivity, step
 from xrdsim.kernels.batch import make_slopes
 from xrdsim.kernels.derivatives import contributions, differentials, jacobian
 from xrdsim.kernels.reflectivity import BLOCK, GROUP, MATRIX, OPTICS, PHASES, WORK
-from xrdsim.kernels.slopes import LEAST, at_least, fill_steps_and_slopes
+from xrdsim.kernels.slopes import LEAST, at_least, fill_steps_and_slopes, strains_of
 from xrdsim.kernels.steps import Steps, count_steps, fill_steps
 
 THIN = np.array([0.012, 0.004, 90.0, 70.0, 0.004, 80.0, -300.0])
@@ -125,7 +125,7 @@ def test_operations_of_loops(plain):
         block(contributions.GENERATORS),
         block(8),
     )
-    sources = block(contributions.THICKER // BLOCK)
+    sources = block(contributions.SOURCES // BLOCK)
     pulled = (sigma, rows, matrix, he[0], he[1], sources, 0, BLOCK)
     total, values = varying(np.full((1, contributions.SOURCE), 0.3)), varying(np.ones((2, BLOCK, 1, 128)))
     loops = (
@@ -181,17 +181,17 @@ def test_operations_of_derivatives(plain, damage):
     at_least(LEAST, counts)
     bound = int(counts.sum())
     steps = Steps(*np.empty((5, bound)))
-    slopes = make_slopes(bound, len(p), bool(damage))
+    slopes = make_slopes(bound, len(p), model.layer)
     fill_steps_and_slopes(p, model.profile, model.layer, counts, steps, slopes)
-    space = jacobian.tangents(bound, len(counts), len(p), bool(damage), model.optics)
+    space = jacobian.tangents(bound, len(counts), len(p), model.optics)
     names = ("work", "generators", "sources", "total", "coarse", "element", "whole", "whole_element", "change")
     space = space._replace(**{name: varying(getattr(space, name)) for name in names})
     out = np.empty((1 + len(p), model.optics.grid + len(model.optics.cluster_first)), object)
     block = varying(np.ones((2, MATRIX * BLOCK)))
     optics = optics_that_count(model.optics)
-    expected = flops.derivative_operations(p, model)
+    expected, strains = flops.derivative_operations(p, model), strains_of(model.layer, len(p))
     plain()
-    arguments = (optics, optics.substrate, counts, steps, slopes, bound, block, space, out[0], out[1:])
+    arguments = (optics, optics.substrate, counts, steps, slopes, bound, block, space, out[0], out[1:], strains)
     done = counted(jacobian.reflect_tangents, *arguments)
     assert done == pytest.approx(expected, rel=1e-3)
 

@@ -24,7 +24,7 @@ from xrdsim.kernels.derivatives.contributions import PAIR, SLOTS, SOURCE
 from xrdsim.kernels.derivatives.differentials import COLUMN, WHOLE
 from xrdsim.kernels.derivatives.jacobian import pack, tangents
 from xrdsim.kernels.reflectivity import BLOCK, F_RE, GROUP, MATRIX, PHASES, Optics
-from xrdsim.kernels.slopes import LEAST, at_least, fill_steps_and_slopes
+from xrdsim.kernels.slopes import LEAST, at_least, fill_steps_and_slopes, strains_of
 from xrdsim.kernels.step import REACH
 from xrdsim.kernels.steps import Steps, count_steps, fill_steps
 from xrdsim.profiles.space import ParameterSpace
@@ -43,7 +43,8 @@ PULL_BACK_REST = 119  # of a block that begins with (0, 1)
 COUPLING = 77  # generators for e
 PULL_BACK_ALL = 270  # with e and α
 PULL_BACK_ALL_REST = 177
-THICKEN = 11  # for the thickness, an element
+THICKEN = 19  # for the thickness, an element
+MIX, TURN = 14, 6  # of a row: for two strains, and for each change of the damage
 STORE = 28  # of a parameter
 STORE_WHOLE = 72
 STORE_BELOW = 16  # w of a block that begins with (0, 1)
@@ -115,23 +116,26 @@ def derivative_operations(p: Array, model: Forward) -> int:
     bound = count_steps(row, model.profile, model.layer, model.accuracy, counts) + parts * LEAST
     at_least(LEAST, counts)
     steps = _steps(bound)
-    slopes = batch.make_slopes(bound, size, damaged)
+    slopes = batch.make_slopes(bound, size, model.layer)
     count = fill_steps_and_slopes(row, model.profile, model.layer, counts, steps, slopes)
-    space = tangents(bound, parts, size, damaged, optics)
+    space = tangents(bound, parts, size, optics)
     pack(counts, steps, slopes, space)
     active = int(space.number[: _batches(counts)].sum())
 
-    coupled = count if damaged else 1
+    strains, turns = strains_of(model.layer, size), slopes.turns.shape[1]
     widths = np.minimum(BLOCK, optics.coarse - BLOCK * np.arange(len(optics.table)))
     total = int(DOUBLE * (widths @ _doublings(steps, count, optics, widths)))
     for width, whole in zip(widths.tolist(), optics.whole.tolist(), strict=True):
         rest = int(whole)
         elements = 4 + 2 * rest  # of both polarisations
+        rows = SOURCE if whole else PAIR
         step = SHIFT + EVEN_FUNCTIONS + GENERATORS + 2 * (MATRIX_OF_STEP + PRODUCT)
-        plain = 2 * (PULL_BACK + rest * PULL_BACK_REST)
         every = COUPLING + 2 * (PULL_BACK_ALL + rest * PULL_BACK_ALL_REST)
-        total += width * (count * step + (count - coupled) * plain + coupled * every + elements * THICKEN)
-        total += (SOURCE if whole else PAIR) * (4 * SLOTS * active + 2 * size)
+        if damaged:
+            total += width * count * (step + every) + rows * (count * (MIX + turns * TURN) + 2 * strains)
+        else:
+            total += width * (count * (step + 2 * (PULL_BACK + rest * PULL_BACK_REST)) + every)
+        total += width * elements * THICKEN + rows * (4 * SLOTS * active + 2 * size)
         total += BLOCK * 2 * (STORE_BELOW + size * STORE_WHOLE if whole else size * STORE)
     return total + _node_operations(optics, space.coarse.shape[1])
 

@@ -137,7 +137,18 @@ def fill(params, profile, layer, counts, steps, slopes, end, work):
             layer,
             counts[i],
             Steps(rows[0], rows[1], rows[2], rows[3], rows[4]),
-            Slopes(tangent[0], tangent[2], tangent[3], tangent[1], end[i], work[i]),
+            Slopes(
+                tangent[0],
+                tangent[2],
+                tangent[3],
+                tangent[1],
+                end[i],
+                work[i],
+                tangent[0][:0],
+                tangent[0][:0],
+                tangent[0][:0],
+                tangent[:0],
+            ),
         )
 
 

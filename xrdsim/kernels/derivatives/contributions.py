@@ -6,7 +6,7 @@ needed for y. The formulas are in ``xrdsim.kernels.step``; here are the loops ov
 
 Layout: as in ``xrdsim.kernels.reflectivity``; a source has the rows for w, diagonal and upper element, of either
 polarisation, PAIR in all, and then the rest, minus the lower element of either. ``at`` is where those of a step for g
-begin; those for β, e and α follow THETA, COUPLED and TWISTED further, those for h THICKER.
+begin, those for β follow THETA further. Where those for e are wanted, all are behind RAW: for g, β, e, α and h.
 """
 
 from xrdsim._jit import jit
@@ -34,7 +34,7 @@ from xrdsim.kernels.step import (
     times,
 )
 
-SLOTS = 4
+SLOTS = 2
 """Steps whose contributions are added up together."""
 
 # rows of the generators: 13 for g and β, then those for e
@@ -44,10 +44,12 @@ PI, PI_REST = 4 * BLOCK, 2 * BLOCK
 PAIR = 2 * PI
 SOURCE = PAIR + 2 * PI_REST
 THETA = SLOTS * SOURCE
-COUPLED, TWISTED, THICKER = 2 * THETA, 3 * THETA, 4 * THETA
+RAW = 2 * THETA
+TWIST, COUPLED, TWISTED, THICKER = (SOURCE * kind for kind in range(1, 5))
+SOURCES = RAW + THICKER + SOURCE
 
 
-@jit
+@jit(inline=True)
 def fill_generators(optics, work, rows, h, g, e, alpha, beta, width):
     """What the step contributes to either polarisation, before it is pulled back."""
     for j in range(width):
@@ -71,7 +73,7 @@ def fill_generators(optics, work, rows, h, g, e, alpha, beta, width):
         rows[12 * BLOCK + j] = values[12]
 
 
-@jit
+@jit(inline=True)
 def fill_generators_of_coupling(optics, work, rows, h, g, e, alpha, beta, width):
     """The same for e, with what its Taylor step in σ takes, y times those of β; and f."""
     third = 1.0 / 3.0
@@ -142,7 +144,7 @@ def of_coupling(sigma, rows, j, he):
     )
 
 
-@jit
+@jit(inline=True)
 def pull_back(sigma, rows, matrix, h, e, sources, at, width):
     """The rows for w of what a step contributes to one polarisation for g and β."""
     he = h * e
@@ -168,7 +170,7 @@ def pull_back(sigma, rows, matrix, h, e, sources, at, width):
         near[THETA + 3 * BLOCK + j] = a_im
 
 
-@jit
+@jit(inline=True)
 def pull_back_rest(sigma, rows, matrix, h, e, sources, at, width):
     """The rows that are only needed for y."""
     he = h * e
@@ -187,11 +189,11 @@ def pull_back_rest(sigma, rows, matrix, h, e, sources, at, width):
         near[THETA + BLOCK + j] = a_im
 
 
-@jit
+@jit(inline=True)
 def pull_back_all(sigma, rows, matrix, h, e, sources, at, width):
     """The rows for w for g and β and also e and α."""
     he = h * e
-    near = sources[at : at + 4 * THETA]
+    near = sources[RAW + at : RAW + at + THICKER]
     for j in range(width):
         dz_re, dz_im, dm_re, dm_im, dn_re, dn_im, qz_re, qz_im, qm_re, qm_im, qn_re, qn_im = forms(
             matrix[j], matrix[BLOCK + j], matrix[2 * BLOCK + j], matrix[3 * BLOCK + j],
@@ -207,13 +209,13 @@ def pull_back_all(sigma, rows, matrix, h, e, sources, at, width):
         near[3 * BLOCK + j] = a_im
         f_re, f_im = rows[FOR_RE + j], rows[FOR_IM + j]
         a_re, a_im = combine(zb_re, zb_im, mb_re, mb_im, nb_re, nb_im, dz_re, dz_im, dm_re, dm_im, dn_re, dn_im)
-        near[THETA + j] = a_re
-        near[THETA + BLOCK + j] = a_im
+        near[TWIST + j] = a_re
+        near[TWIST + BLOCK + j] = a_im
         near[TWISTED + j] = f_re * a_re - f_im * a_im
         near[TWISTED + BLOCK + j] = f_re * a_im + f_im * a_re
         a_re, a_im = combine(zb_re, zb_im, mb_re, mb_im, nb_re, nb_im, qz_re, qz_im, qm_re, qm_im, qn_re, qn_im)
-        near[THETA + 2 * BLOCK + j] = a_re
-        near[THETA + 3 * BLOCK + j] = a_im
+        near[TWIST + 2 * BLOCK + j] = a_re
+        near[TWIST + 3 * BLOCK + j] = a_im
         near[TWISTED + 2 * BLOCK + j] = f_re * a_re - f_im * a_im
         near[TWISTED + 3 * BLOCK + j] = f_re * a_im + f_im * a_re
         z_re, z_im, m_re, m_im, n_re, n_im = of_coupling(sigma, rows, j, he)
@@ -225,11 +227,11 @@ def pull_back_all(sigma, rows, matrix, h, e, sources, at, width):
         near[COUPLED + 3 * BLOCK + j] = a_im
 
 
-@jit
+@jit(inline=True)
 def pull_back_all_rest(sigma, rows, matrix, h, e, sources, at, width):
     """The rows of all four that are only needed for y."""
     he = h * e
-    near = sources[at : at + 4 * THETA]
+    near = sources[RAW + at : RAW + at + THICKER]
     for j in range(width):
         rz_re, rz_im, rm_re, rm_im, rn_re, rn_im = other_form(
             matrix[j], matrix[BLOCK + j], matrix[2 * BLOCK + j], matrix[3 * BLOCK + j],
@@ -240,8 +242,8 @@ def pull_back_all_rest(sigma, rows, matrix, h, e, sources, at, width):
         near[j] = a_re
         near[BLOCK + j] = a_im
         a_re, a_im = combine(zb_re, zb_im, mb_re, mb_im, nb_re, nb_im, rz_re, rz_im, rm_re, rm_im, rn_re, rn_im)
-        near[THETA + j] = a_re
-        near[THETA + BLOCK + j] = a_im
+        near[TWIST + j] = a_re
+        near[TWIST + BLOCK + j] = a_im
         f_re, f_im = rows[FOR_RE + j], rows[FOR_IM + j]
         near[TWISTED + j] = f_re * a_re - f_im * a_im
         near[TWISTED + BLOCK + j] = f_re * a_im + f_im * a_re
@@ -251,12 +253,44 @@ def pull_back_all_rest(sigma, rows, matrix, h, e, sources, at, width):
         near[COUPLED + BLOCK + j] = a_im
 
 
-@jit
-def thicken(optics, g, e, sources, at, rows, width):
-    """Sources for h: e·(those for e) − ā·(those for g)."""
-    for row in range(at, at + rows, 2 * BLOCK):
+@jit(inline=True)
+def thicken(optics, g, e, twist, twisted, sources, rows, width):
+    """Sources for h: e·(those for e) − ā·(those for g), and those for β and α by how these change with h."""
+    for row in range(RAW, RAW + rows, 2 * BLOCK):
         near = sources[row : row + THICKER + 2 * BLOCK]
         for j in range(width):
             x_re, x_im = times(optics[F_RE + j] - g, optics[F_IM + j], near[j], near[BLOCK + j])
-            near[THICKER + j] = e * near[COUPLED + j] - x_re
-            near[THICKER + BLOCK + j] = e * near[COUPLED + BLOCK + j] - x_im
+            near[THICKER + j] = e * near[COUPLED + j] - x_re + twist * near[TWIST + j] + twisted * near[TWISTED + j]
+            near[THICKER + BLOCK + j] = (
+                e * near[COUPLED + BLOCK + j]
+                - x_im
+                + twist * near[TWIST + BLOCK + j]
+                + twisted * near[TWISTED + BLOCK + j]
+            )
+
+
+@jit(inline=True)
+def mix_strains(mix, k, sources, at, rows):
+    """Sources for the strains at the two Gauss points of step k, in place of those for g and β."""
+    a0, a1, a2, a3 = mix[k, 0], mix[k, 1], mix[k, 2], mix[k, 3]
+    b0, b1, b2, b3 = mix[k, 4], mix[k, 5], mix[k, 6], mix[k, 7]
+    near, to = sources[RAW : RAW + THICKER], sources[at : at + RAW]
+    for i in range(rows):
+        x0, x1, x2, x3 = near[i], near[TWIST + i], near[COUPLED + i], near[TWISTED + i]
+        to[i] = a0 * x0 + a1 * x1 + a2 * x2 + a3 * x3
+        to[THETA + i] = b0 * x0 + b1 * x1 + b2 * x2 + b3 * x3
+
+
+@jit(inline=True)
+def add_turns(turns, k, n, sources, rows, q, total):
+    """Add what step k contributes for three of the parameters of the damage and the largest strain, from n on."""
+    a0, a1, a2 = turns[k, n, 0], turns[k, n, 1], turns[k, n, 2]
+    b0, b1, b2 = turns[k, n + 1, 0], turns[k, n + 1, 1], turns[k, n + 1, 2]
+    c0, c1, c2 = turns[k, n + 2, 0], turns[k, n + 2, 1], turns[k, n + 2, 2]
+    near = sources[RAW : RAW + THICKER]
+    one, two, three = total[q], total[q + 1], total[q + 2]
+    for i in range(rows):
+        x0, x1, x2 = near[TWIST + i], near[COUPLED + i], near[TWISTED + i]
+        one[i] += a0 * x0 + a1 * x1 + a2 * x2
+        two[i] += b0 * x0 + b1 * x1 + b2 * x2
+        three[i] += c0 * x0 + c1 * x1 + c2 * x2

@@ -22,12 +22,15 @@ from xrdsim.kernels.derivatives.contributions import (
     PAIR,
     PI,
     PI_REST,
+    RAW,
     SLOTS,
     SOURCE,
-    THETA,
+    SOURCES,
     THICKER,
+    add_turns,
     fill_generators,
     fill_generators_of_coupling,
+    mix_strains,
     pull_back,
     pull_back_all,
     pull_back_all_rest,
@@ -46,17 +49,20 @@ from xrdsim.kernels.reflectivity import (
     fill_functions,
 )
 
+TURNS = 3
+"""Changes of the damage that are added up together."""
+
 
 class Tangents(NamedTuple):
     """Workspace of one thread beside that of the curve."""
 
     work: NDArray[np.float64]  # cos φ, q and q'
     generators: NDArray[np.float64]
-    sources: NDArray[np.float64]  # (g, β, e, α, h) × SLOTS × SOURCE
-    total: NDArray[np.float64]  # (p, SOURCE) K of each parameter
-    weights: NDArray[np.float64]  # (batches, 1 or 2, p, 2·SLOTS)
-    active: NDArray[np.int64]  # (batches, 1 or 2, p) which parameters have weights, the first being …
-    number: NDArray[np.int64]  # (batches, 1 or 2) … so many
+    sources: NDArray[np.float64]  # (g, β) × SLOTS × SOURCE, and g, β, e, α and h of one step
+    total: NDArray[np.float64]  # (p + TURNS, SOURCE) K of each parameter, of a damaged layer then of the largest strain
+    weights: NDArray[np.float64]  # (batches, p, 2·SLOTS)
+    active: NDArray[np.int64]  # (batches, p) which parameters have weights, the first being …
+    number: NDArray[np.int64]  # (batches,) … so many
     coarse: NDArray[np.float64]  # (coarse angles, sheets, COLUMN): w and dw side by side
     element: NDArray[np.float64]  # (PHASES, sheets, COLUMN)
     whole: NDArray[np.float64]  # (coarse angles, sheets, WHOLE): M and dM
@@ -65,20 +71,19 @@ class Tangents(NamedTuple):
 
 
 @jit
-def tangents(most, parts, size, damaged, optics):
+def tangents(most, parts, size, optics):
     """Make the arrays for up to so many steps in so many segments and for so many parameters."""
     sheets = -(-(1 + size) // LANES)
     batches = most // SLOTS + parts
     angles = len(optics.table) * BLOCK + 1
-    kinds = 2 if damaged else 1
     return Tangents(
         aligned(WORK * BLOCK, optics.table),
         aligned(GENERATORS * BLOCK, optics.table),
-        aligned(THICKER + THETA, optics.table),
-        aligned(size * SOURCE, optics.table).reshape(size, SOURCE),
-        np.zeros((batches, kinds, size, 2 * SLOTS)),
-        np.zeros((batches, kinds, size), np.int64),
-        np.zeros((batches, kinds), np.int64),
+        aligned(SOURCES, optics.table),
+        aligned((size + TURNS) * SOURCE, optics.table).reshape(size + TURNS, SOURCE),
+        np.zeros((batches, size, 2 * SLOTS)),
+        np.zeros((batches, size), np.int64),
+        np.zeros(batches, np.int64),
         aligned(angles * sheets * COLUMN, optics.table).reshape(angles, sheets, COLUMN),
         aligned(PHASES * sheets * COLUMN, optics.table).reshape(PHASES, sheets, COLUMN),
         aligned(angles * sheets * WHOLE, optics.table).reshape(angles, sheets, WHOLE),
@@ -87,64 +92,38 @@ def tangents(most, parts, size, damaged, optics):
     )
 
 
-@jit
-def add(sources, weights, batch, part, q, rows, total):
-    """total[q] += Σ w[n]·sources[n·SOURCE :], n = 0 … 7, of the weights w of this batch, part and parameter."""
-    near = sources[2 * part * THETA : 2 * (part + 1) * THETA]
+@jit(inline=True)
+def add(sources, weights, batch, q, rows, total):
+    """total[q] += Σ w[n]·sources[n·SOURCE :], n = 0 … 3, of the weights w of this batch and parameter."""
+    near = sources[:RAW]
     to = total[q]
-    w0, w1 = weights[batch, part, q, 0], weights[batch, part, q, 1]
-    w2, w3 = weights[batch, part, q, 2], weights[batch, part, q, 3]
-    w4, w5 = weights[batch, part, q, 4], weights[batch, part, q, 5]
-    w6, w7 = weights[batch, part, q, 6], weights[batch, part, q, 7]
+    w0, w1, w2, w3 = weights[batch, q, 0], weights[batch, q, 1], weights[batch, q, 2], weights[batch, q, 3]
     for i in range(rows):
-        to[i] += (
-            w0 * near[i]
-            + w1 * near[SOURCE + i]
-            + w2 * near[2 * SOURCE + i]
-            + w3 * near[3 * SOURCE + i]
-            + w4 * near[4 * SOURCE + i]
-            + w5 * near[5 * SOURCE + i]
-            + w6 * near[6 * SOURCE + i]
-            + w7 * near[7 * SOURCE + i]
-        )
+        to[i] += w0 * near[i] + w1 * near[SOURCE + i] + w2 * near[2 * SOURCE + i] + w3 * near[3 * SOURCE + i]
 
 
-@jit
-def add_three(sources, weights, batch, part, q, r, s, rows, total):
+@jit(inline=True)
+def add_three(sources, weights, batch, q, r, s, rows, total):
     """The same for three parameters at once: each source is loaded once."""
-    near = sources[2 * part * THETA : 2 * (part + 1) * THETA]
+    near = sources[:RAW]
     one, two, three = total[q], total[r], total[s]
-    a0, a1 = weights[batch, part, q, 0], weights[batch, part, q, 1]
-    a2, a3 = weights[batch, part, q, 2], weights[batch, part, q, 3]
-    a4, a5 = weights[batch, part, q, 4], weights[batch, part, q, 5]
-    a6, a7 = weights[batch, part, q, 6], weights[batch, part, q, 7]
-    b0, b1 = weights[batch, part, r, 0], weights[batch, part, r, 1]
-    b2, b3 = weights[batch, part, r, 2], weights[batch, part, r, 3]
-    b4, b5 = weights[batch, part, r, 4], weights[batch, part, r, 5]
-    b6, b7 = weights[batch, part, r, 6], weights[batch, part, r, 7]
-    c0, c1 = weights[batch, part, s, 0], weights[batch, part, s, 1]
-    c2, c3 = weights[batch, part, s, 2], weights[batch, part, s, 3]
-    c4, c5 = weights[batch, part, s, 4], weights[batch, part, s, 5]
-    c6, c7 = weights[batch, part, s, 6], weights[batch, part, s, 7]
+    a0, a1, a2, a3 = weights[batch, q, 0], weights[batch, q, 1], weights[batch, q, 2], weights[batch, q, 3]
+    b0, b1, b2, b3 = weights[batch, r, 0], weights[batch, r, 1], weights[batch, r, 2], weights[batch, r, 3]
+    c0, c1, c2, c3 = weights[batch, s, 0], weights[batch, s, 1], weights[batch, s, 2], weights[batch, s, 3]
     for i in range(rows):
-        x0 = near[i]
-        x1 = near[SOURCE + i]
-        x2 = near[2 * SOURCE + i]
-        x3 = near[3 * SOURCE + i]
-        x4 = near[4 * SOURCE + i]
-        x5 = near[5 * SOURCE + i]
-        x6 = near[6 * SOURCE + i]
-        x7 = near[7 * SOURCE + i]
-        one[i] += a0 * x0 + a1 * x1 + a2 * x2 + a3 * x3 + a4 * x4 + a5 * x5 + a6 * x6 + a7 * x7
-        two[i] += b0 * x0 + b1 * x1 + b2 * x2 + b3 * x3 + b4 * x4 + b5 * x5 + b6 * x6 + b7 * x7
-        three[i] += c0 * x0 + c1 * x1 + c2 * x2 + c3 * x3 + c4 * x4 + c5 * x5 + c6 * x6 + c7 * x7
+        x0, x1, x2, x3 = near[i], near[SOURCE + i], near[2 * SOURCE + i], near[3 * SOURCE + i]
+        one[i] += a0 * x0 + a1 * x1 + a2 * x2 + a3 * x3
+        two[i] += b0 * x0 + b1 * x1 + b2 * x2 + b3 * x3
+        three[i] += c0 * x0 + c1 * x1 + c2 * x2 + c3 * x3
 
 
 @jit
 def pack(counts, steps, slopes, space):
     """Weights of the slots of each batch of steps, from the substrate up, and the parameters that have any."""
     size = len(slopes.end)
-    space.weights[:] = 0.0
+    mixed = len(slopes.mix) > 0
+    weights = space.weights
+    weights[:] = 0.0
     k = counts.sum()
     batch = 0
     for s in range(len(counts) - 1, -1, -1):
@@ -152,32 +131,27 @@ def pack(counts, steps, slopes, space):
             k -= 1
             slot = i % SLOTS
             for q in range(size):
-                space.weights[batch, 0, q, slot] = slopes.g[k, q] * steps.h[k]
-                space.weights[batch, 0, q, SLOTS + slot] = slopes.beta[k, q]
-                if len(slopes.e) > 0:
-                    space.weights[batch, 1, q, slot] = slopes.e[k, q] * steps.h[k]
-                    space.weights[batch, 1, q, SLOTS + slot] = slopes.alpha[k, q]
+                weights[batch, q, slot] = slopes.upper[k, q] if mixed else slopes.g[k, q] * steps.h[k]
+                weights[batch, q, SLOTS + slot] = slopes.lower[k, q] if mixed else slopes.beta[k, q]
             if slot == SLOTS - 1 or i == counts[s] - 1:
-                for part in range(space.weights.shape[1]):
-                    number = 0
-                    for q in range(size):
-                        if space.weights[batch, part, q].any():
-                            space.active[batch, part, number] = q
-                            number += 1
-                    space.number[batch, part] = number
+                number = 0
+                for q in range(size):
+                    if weights[batch, q].any():
+                        space.active[batch, number] = q
+                        number += 1
+                space.number[batch] = number
                 batch += 1
 
 
-@jit
+@jit(inline=True)
 def collect(sources, weights, active, number, batch, rows, total):
     """Add the contributions in the slots to the totals of the parameters."""
-    for part in range(weights.shape[1]):
-        several = number[batch, part]
-        for n in range(0, several - 2, 3):
-            q, r, s = active[batch, part, n], active[batch, part, n + 1], active[batch, part, n + 2]
-            add_three(sources, weights, batch, part, q, r, s, rows, total)
-        for n in range(several - several % 3, several):
-            add(sources, weights, batch, part, active[batch, part, n], rows, total)
+    several = number[batch]
+    for n in range(0, several - 2, 3):
+        q, r, s = active[batch, n], active[batch, n + 1], active[batch, n + 2]
+        add_three(sources, weights, batch, q, r, s, rows, total)
+    for n in range(several - several % 3, several):
+        add(sources, weights, batch, active[batch, n], rows, total)
 
 
 @jit
@@ -195,7 +169,9 @@ def start(matrix, below, at, whole):
 
 
 @jit
-def transfer_tangents(optics, below, counts, steps, slopes, count, sigma_matrix, pi_matrix, space, width, whole):
+def transfer_tangents(
+    optics, below, counts, steps, slopes, strains, count, sigma_matrix, pi_matrix, space, width, whole
+):
     """Transfer matrices of a block of coarse angles, and K of each parameter in ``space.total``."""
     start(sigma_matrix, below, 0, whole)
     start(pi_matrix, below, 2 * BLOCK, whole)
@@ -203,7 +179,8 @@ def transfer_tangents(optics, below, counts, steps, slopes, count, sigma_matrix,
     total[:] = 0.0
     sigma = optics[POLARISATION : POLARISATION + 4 * BLOCK]
     pi = optics[POLARISATION + 4 * BLOCK : POLARISATION + 8 * BLOCK]
-    damaged = len(slopes.e) > 0
+    mix, turns = slopes.mix, slopes.turns
+    damaged = len(mix) > 0
     work, rows = space.work, space.generators
     wanted = SOURCE if whole else PAIR
     k = count
@@ -219,11 +196,15 @@ def transfer_tangents(optics, below, counts, steps, slopes, count, sigma_matrix,
             last = k == count - 1
             if damaged or last:
                 fill_generators_of_coupling(optics, work, rows, h, g, e, alpha, beta, width)
-                pull_back_all(sigma, rows, sigma_matrix, h, e, sources, at, width)
-                pull_back_all(pi, rows, pi_matrix, h, e, sources, at + PI, width)
+                pull_back_all(sigma, rows, sigma_matrix, h, e, sources, 0, width)
+                pull_back_all(pi, rows, pi_matrix, h, e, sources, PI, width)
                 if whole:
-                    pull_back_all_rest(sigma, rows, sigma_matrix, h, e, sources, at + PAIR, width)
-                    pull_back_all_rest(pi, rows, pi_matrix, h, e, sources, at + PAIR + PI_REST, width)
+                    pull_back_all_rest(sigma, rows, sigma_matrix, h, e, sources, PAIR, width)
+                    pull_back_all_rest(pi, rows, pi_matrix, h, e, sources, PAIR + PI_REST, width)
+            if damaged:
+                mix_strains(mix, k, sources, at, wanted)
+                for n in range(0, turns.shape[1], TURNS):
+                    add_turns(turns, k, n, sources, wanted, strains + n, total)
             else:
                 pull_back(sigma, rows, sigma_matrix, h, e, sources, at, width)
                 pull_back(pi, rows, pi_matrix, h, e, sources, at + PI, width)
@@ -231,33 +212,51 @@ def transfer_tangents(optics, below, counts, steps, slopes, count, sigma_matrix,
                     pull_back_rest(sigma, rows, sigma_matrix, h, e, sources, at + PAIR, width)
                     pull_back_rest(pi, rows, pi_matrix, h, e, sources, at + PAIR + PI_REST, width)
             if last:
-                thicken(optics, g, e, sources, at, wanted, width)
-                for q in range(len(total)):
+                twist, twisted = (2.0 * beta / h, 2.0 * alpha / h) if damaged else (0.0, 0.0)
+                thicken(optics, g, e, twist, twisted, sources, wanted, width)
+                for q in range(len(slopes.end)):
                     for j in range(wanted):
-                        total[q, j] += slopes.end[q] * sources[THICKER + at + j]
+                        total[q, j] += slopes.end[q] * sources[RAW + THICKER + j]
             advance(optics, sigma, work, sigma_matrix, h, g, e, alpha, beta, width)
             advance(optics, pi, work, pi_matrix, h, g, e, alpha, beta, width)
             if slot == SLOTS - 1 or i == counts[s] - 1:
                 collect(sources, weights, active, number, batch, wanted, total)
                 batch += 1
+    if damaged:
+        largest = total[len(slopes.end)]
+        for q in range(strains):
+            for j in range(wanted):
+                total[q, j] += slopes.work[2, q] * largest[j]
 
 
 @jit
-def reflect_tangents(optics, substrate, counts, steps, slopes, count, block, space, out, gradient, column=-1):
+def reflect_tangents(optics, substrate, counts, steps, slopes, count, block, space, out, gradient, strains, column=-1):
     """Reflectivity at the grid nodes and then the cluster nodes, and its derivatives (p, nodes).
 
-    ``column`` >= 0 is the number of the parameter that is the substrate's factor E.
+    The first ``strains`` parameters are those of the strain; ``column`` >= 0 is the number of the parameter that is the substrate's factor E.
     """
     pack(counts, steps, slopes, space)
     for b in range(len(optics.table)):
         width = min(BLOCK, optics.coarse - b * BLOCK)
         whole = optics.whole[b]
         transfer_tangents(
-            optics.table[b], optics.below[b], counts, steps, slopes, count, block[0], block[1], space, width, whole
+            optics.table[b],
+            optics.below[b],
+            counts,
+            steps,
+            slopes,
+            strains,
+            count,
+            block[0],
+            block[1],
+            space,
+            width,
+            whole,
         )
+        total = space.total[: len(gradient)]
         for pol in range(2):
             if whole:
-                store_whole(block[pol], optics.below[b], space.total, b * BLOCK, pol, space.coarse, space.whole)
+                store_whole(block[pol], optics.below[b], total, b * BLOCK, pol, space.coarse, space.whole)
             else:
-                store_column(block[pol], space.total, b * BLOCK, pol, space.coarse)
+                store_column(block[pol], total, b * BLOCK, pol, space.coarse)
     at_nodes(optics, substrate, slopes.end, space, out, gradient, column)
