@@ -20,9 +20,9 @@ from xrdsim.forward.prepare import Forward, by_thickness, prepare
 from xrdsim.kernels import batch
 from xrdsim.kernels.convolve import REACH as WIDTHS
 from xrdsim.kernels.convolve import Nodes
-from xrdsim.kernels.derivatives.contributions import PAIR, SLOTS, SOURCE
+from xrdsim.kernels.derivatives.contributions import PAIR, SLOTS, SOURCE, share_of
 from xrdsim.kernels.derivatives.differentials import COLUMN, WHOLE
-from xrdsim.kernels.derivatives.jacobian import pack, tangents
+from xrdsim.kernels.derivatives.jacobian import TURNS, pack, tangents
 from xrdsim.kernels.reflectivity import BLOCK, F_RE, GROUP, MATRIX, PHASES, Optics
 from xrdsim.kernels.slopes import LEAST, at_least, fill_steps_and_slopes, strains_of
 from xrdsim.kernels.step import REACH
@@ -122,7 +122,9 @@ def derivative_operations(p: Array, model: Forward) -> int:
     pack(counts, steps, slopes, space)
     active = int(space.number[: _batches(counts)].sum())
 
-    strains, turns = strains_of(model.layer, size), slopes.turns.shape[1]
+    strains = strains_of(model.layer, size)
+    apart = damaged and math.isnan(share_of(slopes.turns, count, size - strains))
+    turns = -(-(size - strains + apart) // TURNS) * TURNS
     widths = np.minimum(BLOCK, optics.coarse - BLOCK * np.arange(len(optics.table)))
     total = int(DOUBLE * (widths @ _doublings(steps, count, optics, widths)))
     for width, whole in zip(widths.tolist(), optics.whole.tolist(), strict=True):
@@ -132,7 +134,7 @@ def derivative_operations(p: Array, model: Forward) -> int:
         step = SHIFT + EVEN_FUNCTIONS + GENERATORS + 2 * (MATRIX_OF_STEP + PRODUCT)
         every = COUPLING + 2 * (PULL_BACK_ALL + rest * PULL_BACK_ALL_REST)
         if damaged:
-            total += width * count * (step + every) + rows * (count * (MIX + turns * TURN) + 2 * strains)
+            total += width * count * (step + every) + rows * (count * (MIX + turns * TURN) + 2 * strains + 1 - apart)
         else:
             total += width * (count * (step + 2 * (PULL_BACK + rest * PULL_BACK_REST)) + every)
         total += width * elements * THICKEN + rows * (4 * SLOTS * active + 2 * size)

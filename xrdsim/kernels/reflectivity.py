@@ -90,7 +90,7 @@ def aligned(n, like):
     return whole[first : first + n]
 
 
-@jit
+@jit(inline=True)
 def fill_functions(optics, work, h, g, width):
     """Rows C, Q, D: cos φ, q = sin φ/φ and dq/d(φ²) for φ = (f − g)h."""
     quarter = type(h)(0.25)
@@ -123,7 +123,7 @@ def fill_functions(optics, work, h, g, width):
             work[D_IM + j] = d_im
 
 
-@jit
+@jit(inline=True)
 def advance(optics, sigma, work, matrix, h, g, e, alpha, beta, width):
     """Multiply one polarisation's transfer matrix by a step."""
     for j in range(width):

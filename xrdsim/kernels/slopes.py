@@ -114,7 +114,8 @@ def fill_steps_and_slopes(p, profile, layer, counts, steps, slopes):
     """Fill the steps of one sample from the surface down and their derivatives; returns the number of steps."""
     size = len(slopes.end)
     damaged = varies(layer)
-    apart = len(slopes.mix) > 0
+    mix, turns = slopes.mix, slopes.turns
+    apart = len(mix) > 0
     strains = strains_of(layer, size)
     upper, lower, top_gradient, de_upper, de_lower = slopes.work
     end = depth_end(profile, p)
@@ -162,17 +163,16 @@ def fill_steps_and_slopes(p, profile, layer, counts, steps, slopes):
             steps.alpha[k] = weight * (e_lower - e_upper)
             steps.beta[k] = weight * (g_lower * e_upper - g_upper * e_lower)
             if apart:
-                mix, turns = slopes.mix[k], slopes.turns[k]
-                mix[0], mix[4] = 0.5 * h * r, 0.5 * h * t
-                mix[1] = weight * (g_lower * de_upper[0] - r * e_lower)
-                mix[5] = weight * (t * e_upper - g_upper * de_lower[0])
-                mix[2], mix[6] = 0.5 * h * de_upper[0], 0.5 * h * de_lower[0]
-                mix[3], mix[7] = -weight * de_upper[0], weight * de_lower[0]
+                mix[k, 0], mix[k, 4] = 0.5 * h * r, 0.5 * h * t
+                mix[k, 1] = weight * (g_lower * de_upper[0] - r * e_lower)
+                mix[k, 5] = weight * (t * e_upper - g_upper * de_lower[0])
+                mix[k, 2], mix[k, 6] = 0.5 * h * de_upper[0], 0.5 * h * de_lower[0]
+                mix[k, 3], mix[k, 7] = -weight * de_upper[0], weight * de_lower[0]
                 for n in range(size - strains + 1):
                     q = strains + n if n < size - strains else 1
-                    turns[n, 0] = weight * (g_lower * de_upper[q] - g_upper * de_lower[q])
-                    turns[n, 1] = 0.5 * h * (de_upper[q] + de_lower[q])
-                    turns[n, 2] = weight * (de_lower[q] - de_upper[q])
+                    turns[k, n, 0] = weight * (g_lower * de_upper[q] - g_upper * de_lower[q])
+                    turns[k, n, 1] = 0.5 * h * (de_upper[q] + de_lower[q])
+                    turns[k, n, 2] = weight * (de_lower[q] - de_upper[q])
                 k += 1
                 continue
             for q in range(size):

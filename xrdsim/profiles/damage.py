@@ -22,7 +22,7 @@ def factor(eps, largest, p):
     return 1.0 - p[KAPPA] * (eps / largest) ** p[P]
 
 
-@jit
+@jit(inline=True)
 def factor_gradient(eps, gradient, largest, largest_gradient, p, out):
     """Derivatives of E at a point whose strain has the derivatives ``gradient``."""
     kappa, exponent = p[KAPPA], p[P]

@@ -9,6 +9,8 @@ polarisation, PAIR in all, and then the rest, minus the lower element of either.
 begin, those for β follow THETA further. Where those for e are wanted, all are behind RAW: for g, β, e, α and h.
 """
 
+import math
+
 from xrdsim._jit import jit
 from xrdsim.kernels.reflectivity import (
     BLOCK,
@@ -47,6 +49,9 @@ THETA = SLOTS * SOURCE
 RAW = 2 * THETA
 TWIST, COUPLED, TWISTED, THICKER = (SOURCE * kind for kind in range(1, 5))
 SOURCES = RAW + THICKER + SOURCE
+
+_UNLIKE = 1e-12
+"""Of changes that are taken as proportional, by rounding."""
 
 
 @jit(inline=True)
@@ -283,14 +288,36 @@ def mix_strains(mix, k, sources, at, rows):
 
 @jit(inline=True)
 def add_turns(turns, k, n, sources, rows, q, total):
-    """Add what step k contributes for three of the parameters of the damage and the largest strain, from n on."""
+    """Add what step k contributes for two of the parameters of the damage and the largest strain, from n on."""
     a0, a1, a2 = turns[k, n, 0], turns[k, n, 1], turns[k, n, 2]
     b0, b1, b2 = turns[k, n + 1, 0], turns[k, n + 1, 1], turns[k, n + 1, 2]
-    c0, c1, c2 = turns[k, n + 2, 0], turns[k, n + 2, 1], turns[k, n + 2, 2]
     near = sources[RAW : RAW + THICKER]
-    one, two, three = total[q], total[q + 1], total[q + 2]
+    one, two = total[q], total[q + 1]
     for i in range(rows):
         x0, x1, x2 = near[TWIST + i], near[COUPLED + i], near[TWISTED + i]
         one[i] += a0 * x0 + a1 * x1 + a2 * x2
         two[i] += b0 * x0 + b1 * x1 + b2 * x2
-        three[i] += c0 * x0 + c1 * x1 + c2 * x2
+
+
+@jit
+def share_of(turns, count, own):
+    """Changes over the largest strain in units of those over the first parameter of the damage; NaN if unlike.
+
+    They are alike where E depends on the strain by one power of ε/ε_max.
+    """
+    at = 0
+    for k in range(count):
+        if abs(turns[k, 0, 1]) > abs(turns[at, 0, 1]):
+            at = k
+    if turns[at, 0, 1] == 0.0:
+        return math.nan
+    share = turns[at, own, 1] / turns[at, 0, 1]
+    for j in range(3):
+        largest = 0.0
+        unlike = 0.0
+        for k in range(count):
+            largest = max(largest, abs(turns[k, own, j]))
+            unlike = max(unlike, abs(turns[k, own, j] - share * turns[k, 0, j]))
+        if not unlike <= _UNLIKE * largest:
+            return math.nan
+    return share

@@ -11,6 +11,7 @@ which R = |u/v|² and its derivatives are functions; dw takes two elements of K 
 coarse angles from which a node interpolates whose A is ``sharp`` begin with (0, 1) and take all three.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -35,6 +36,7 @@ from xrdsim.kernels.derivatives.contributions import (
     pull_back_all,
     pull_back_all_rest,
     pull_back_rest,
+    share_of,
     thicken,
 )
 from xrdsim.kernels.derivatives.differentials import COLUMN, WHOLE, at_nodes, store_column, store_whole
@@ -49,7 +51,7 @@ from xrdsim.kernels.reflectivity import (
     fill_functions,
 )
 
-TURNS = 3
+TURNS = 2
 """Changes of the damage that are added up together."""
 
 
@@ -170,7 +172,7 @@ def start(matrix, below, at, whole):
 
 @jit
 def transfer_tangents(
-    optics, below, counts, steps, slopes, strains, count, sigma_matrix, pi_matrix, space, width, whole
+    optics, below, counts, steps, slopes, strains, share, count, sigma_matrix, pi_matrix, space, width, whole
 ):
     """Transfer matrices of a block of coarse angles, and K of each parameter in ``space.total``."""
     start(sigma_matrix, below, 0, whole)
@@ -183,6 +185,8 @@ def transfer_tangents(
     damaged = len(mix) > 0
     work, rows = space.work, space.generators
     wanted = SOURCE if whole else PAIR
+    own = len(slopes.end) - strains
+    apart = 1 if math.isnan(share) else 0
     k = count
     batch = 0
     for s in range(len(counts) - 1, -1, -1):
@@ -203,7 +207,7 @@ def transfer_tangents(
                     pull_back_all_rest(pi, rows, pi_matrix, h, e, sources, PAIR + PI_REST, width)
             if damaged:
                 mix_strains(mix, k, sources, at, wanted)
-                for n in range(0, turns.shape[1], TURNS):
+                for n in range(0, own + apart, TURNS):
                     add_turns(turns, k, n, sources, wanted, strains + n, total)
             else:
                 pull_back(sigma, rows, sigma_matrix, h, e, sources, at, width)
@@ -223,7 +227,10 @@ def transfer_tangents(
                 collect(sources, weights, active, number, batch, wanted, total)
                 batch += 1
     if damaged:
-        largest = total[len(slopes.end)]
+        if apart == 0:
+            for j in range(wanted):
+                total[strains + own, j] = share * total[strains, j]
+        largest = total[strains + own]
         for q in range(strains):
             for j in range(wanted):
                 total[q, j] += slopes.work[2, q] * largest[j]
@@ -233,9 +240,11 @@ def transfer_tangents(
 def reflect_tangents(optics, substrate, counts, steps, slopes, count, block, space, out, gradient, strains, column=-1):
     """Reflectivity at the grid nodes and then the cluster nodes, and its derivatives (p, nodes).
 
-    The first ``strains`` parameters are those of the strain; ``column`` >= 0 is the number of the parameter that is the substrate's factor E.
+    The first ``strains`` parameters are those of the strain. ``column`` >= 0 is the number of the parameter that is the
+    substrate's factor E.
     """
     pack(counts, steps, slopes, space)
+    share = share_of(slopes.turns, count, len(gradient) - strains) if len(slopes.mix) > 0 else 0.0
     for b in range(len(optics.table)):
         width = min(BLOCK, optics.coarse - b * BLOCK)
         whole = optics.whole[b]
@@ -246,6 +255,7 @@ def reflect_tangents(optics, substrate, counts, steps, slopes, count, block, spa
             steps,
             slopes,
             strains,
+            share,
             count,
             block[0],
             block[1],
