@@ -203,12 +203,13 @@ def generators_of_coupling(f_re, f_im, c_re, c_im, q_re, q_im, d_re, d_im, h, g,
 def adjoint_action(s11_re, s11_im, s21_re, s21_im, s12_re, s12_im, s22_re, s22_im):
     """What S⁻¹(·)S does to Z, U and L, det S = 1: diagonal, upper and minus the lower element of each.
 
-    Z → (d, 2q, 2r), U → (s21 s22, s22², s21²), L → (s11 s12, s12², s11²) with d = s11 s22 + s12 s21 = 1 + 2 s12 s21,
-    q = s12 s22 and r = s11 s21.
+    Z → (d, 2q, 2r), U → (s21 s22, s22², s21²), L → (s11 s12, s12², s11²) with d = s11 s22 + s12 s21, q = s12 s22 and
+    r = s11 s21.
     """
     real = type(s11_re)
-    one, two = real(1.0), real(2.0)
+    two = real(2.0)
     o_re, o_im = times(s12_re, s12_im, s21_re, s21_im)
+    p_re, p_im = times(s11_re, s11_im, s22_re, s22_im)
     q_re, q_im = times(s12_re, s12_im, s22_re, s22_im)
     r_re, r_im = times(s11_re, s11_im, s21_re, s21_im)
     ud_re, ud_im = times(s21_re, s21_im, s22_re, s22_im)
@@ -218,7 +219,7 @@ def adjoint_action(s11_re, s11_im, s21_re, s21_im, s12_re, s12_im, s22_re, s22_i
     lq_re, lq_im = (s12_re - s12_im) * (s12_re + s12_im), two * s12_re * s12_im
     lr_re, lr_im = (s11_re - s11_im) * (s11_re + s11_im), two * s11_re * s11_im
     return (
-        one + two * o_re, two * o_im, q_re + q_re, q_im + q_im, r_re + r_re, r_im + r_im,
+        o_re + p_re, o_im + p_im, q_re + q_re, q_im + q_im, r_re + r_re, r_im + r_im,
         ud_re, ud_im, uq_re, uq_im, ur_re, ur_im, ld_re, ld_im, lq_re, lq_im, lr_re, lr_im,
     )  # fmt: skip
 
@@ -243,21 +244,20 @@ def act(action, z_re, z_im, m_re, m_im, n_re, n_im):
 def forms(yu_re, yu_im, yv_re, yv_im, wu_re, wu_im, wv_re, wv_im, s_re, s_im):
     """What ζZ + σ₀μU + σ₀νL does to the column w of [y, w], det [y, w] = 1: minus its part along w, and that along y.
 
-    They are ζ(1 + 2 y_v w_u) + μσ₀ y_v w_v + νσ₀ y_u w_u and 2ζ w_u w_v + μσ₀ w_v² + νσ₀ w_u². Returns the factors of
+    They are ζ(y_u w_v + y_v w_u) + μσ₀ y_v w_v + νσ₀ y_u w_u and 2ζ w_u w_v + μσ₀ w_v² + νσ₀ w_u². Returns the factors of
     ζ, μ and ν in the first, then in the second.
     """
-    real = type(s_re)
-    one, two = real(1.0), real(2.0)
     su_re, su_im = times(s_re, s_im, wu_re, wu_im)
     sv_re, sv_im = times(s_re, s_im, wv_re, wv_im)
     z_re, z_im = times(yv_re, yv_im, wu_re, wu_im)
+    x_re, x_im = times(yu_re, yu_im, wv_re, wv_im)
     m_re, m_im = times(sv_re, sv_im, yv_re, yv_im)
     n_re, n_im = times(su_re, su_im, yu_re, yu_im)
     q_re, q_im = times(wu_re, wu_im, wv_re, wv_im)
     o_re, o_im = times(sv_re, sv_im, wv_re, wv_im)
     p_re, p_im = times(su_re, su_im, wu_re, wu_im)
     return (
-        one + two * z_re, two * z_im, m_re, m_im, n_re, n_im,
+        x_re + z_re, x_im + z_im, m_re, m_im, n_re, n_im,
         q_re + q_re, q_im + q_im, o_re, o_im, p_re, p_im,
     )  # fmt: skip
 
