@@ -1,8 +1,8 @@
 """Derivatives of the reflectivity over the parameters on a graphics card; the equations are those of ``jacobian``.
 
 A thread has one coarse angle and one polarisation: its transfer matrix S and the sums K over the steps, three complex
-numbers a parameter. dM = iMK is interpolated to the nodes as M is or, where A is not sharp, dM (A, 1) as M (A, 1). All arithmetic is real: as complex numbers, real
-factors would be multiplied with a zero, too.
+numbers a parameter. dM = iMK is interpolated to the nodes as M is or, where A is not sharp, dM (A, 1) as M (A, 1). All
+arithmetic is real: as complex numbers, real factors would be multiplied with a zero, too.
 """
 
 from numba import cuda, float64
@@ -61,15 +61,15 @@ def transfer_tangents(unit, optics, at, j, steps, slopes, end, damaged, count, t
         for _ in range(number):
             c_re, c_im, q_re, q_im, d_re, d_im = double(c_re, c_im, q_re, q_im, d_re, d_im)
         action = adjoint_action(m[0], m[1], m[2], m[3], m[4], m[5], m[6], m[7])
-        w_re, w_im, mg_re, mg_im, ng_re, ng_im, u_re, u_im, mb_re, mb_im, nb_re, nb_im, y = generators(
+        w0_re, w0_im, mg_re, mg_im, ng_re, ng_im, u0_re, u0_im, mb_re, mb_im, nb_re, nb_im, y = generators(
             f_re, f_im, c_re, c_im, q_re, q_im, d_re, d_im, h, g, e, alpha, beta
         )
         # Taylor step from sigma = 0, as in ``contributions.pull_back``
         he = h * e
         half, square, third = 0.5 * he, he * he, he * he / 3.0
         hs_re, hs_im = he * s2_re, he * s2_im
-        u_re, u_im = times(hs_re, hs_im, u_re, u_im)
-        w_re, w_im = times(hs_re, hs_im, w_re, w_im)
+        u_re, u_im = times(hs_re, hs_im, u0_re, u0_im)
+        w_re, w_im = times(hs_re, hs_im, w0_re, w0_im)
         y_re, y_im = hs_re * y, hs_im * y
         m_re, m_im = times(s_re, s_im, mg_re + square * y_re + third * u_im, mg_im + square * y_im - third * u_re)
         n_re, n_im = times(s_re, s_im, ng_re + square * y_re - third * u_im, ng_im + square * y_im + third * u_re)
@@ -81,7 +81,7 @@ def transfer_tangents(unit, optics, at, j, steps, slopes, end, damaged, count, t
             add(of_g, h * slopes[0, k, q], of_beta, slopes[1, k, q], total, q)
         if damaged or k == count - 1:
             z_re, z_im, m_re, m_im, n_re, n_im = generators_of_coupling(
-                f_re, f_im, c_re, c_im, q_re, q_im, d_re, d_im, h, g, e, alpha, beta
+                f_re, f_im, q_re, q_im, w0_re, w0_im, u0_re, u0_im, h, g, e, alpha, beta
             )
             a_re, a_im, third = f_re - g, f_im, he / 3.0
             x_re, x_im = times(a_re * h, a_im * h, he * y_re + third * u_im, he * y_im - third * u_re)
@@ -235,8 +235,8 @@ def put_below(rows, row, column, angle, a_re, a_im):
 def linearize(optics, coarse, out, gradient):
     """Reflectivity (n, nodes) and its derivatives (n, p, nodes) from what ``advance_all`` leaves.
 
-    A thread a sample and the nodes of ``cuda.nodes_of``. With (u, v) = M (A, 1), dR = Re[x du + y dv]. Where none of the
-    nodes is sharp, (u, v) is taken as if it were the second column of a matrix, and A as 0.
+    A thread a sample and the nodes of ``cuda.nodes_of``. With (u, v) = M (A, 1), dR = Re[x du + y dv]. Where none of
+    the nodes is sharp, (u, v) is taken as if it were the second column of a matrix, and A as 0.
     """
     i = cuda.grid(1)
     threads = of_grid(optics)[0] + out.shape[1] - optics.grid

@@ -175,21 +175,16 @@ def generators(f_re, f_im, c_re, c_im, q_re, q_im, d_re, d_im, h, g, e, alpha, b
 
 
 @jit(inline=True)
-def generators_of_coupling(f_re, f_im, c_re, c_im, q_re, q_im, d_re, d_im, h, g, e, alpha, beta):
-    """The same for a change of e, divided by h: ζ = σ₀²ζ_e, μ = σ₀μ_e, ν = σ₀ν_e."""
-    real = type(f_re)
-    one, two, six = real(1.0), real(2.0), real(6.0)
+def generators_of_coupling(f_re, f_im, q_re, q_im, w_re, w_im, u_re, u_im, h, g, e, alpha, beta):
+    """The same for a change of e, divided by h, given W and U: ζ = σ₀²ζ_e, μ = σ₀μ_e, ν = σ₀ν_e."""
+    one = type(f_re)(1.0)
     he = h * e
     y_re = (f_re - g) * h
     y_im = f_im * h
     k_re = alpha * f_re + beta
     k_im = alpha * f_im
     qq_re, qq_im = times(q_re, q_im, q_re, q_im)
-    w_re, w_im = times(d_re, d_im, c_re, c_im)
-    w_re = two * w_re + qq_re
-    w_im = two * w_im + qq_im
-    u_re, u_im = times(d_re, d_im, q_re, q_im)
-    ku_re, ku_im = times(k_re, k_im, six * u_re, six * u_im)
+    ku_re, ku_im = times(k_re, k_im, u_re, u_im)
     yw_re, yw_im = times(y_re, y_im, w_re, w_im)
     a_re, a_im = times(y_re, y_im, yw_re, yw_im)
     o_re, o_im = times(y_re, y_im, qq_re, qq_im)
@@ -244,8 +239,8 @@ def act(action, z_re, z_im, m_re, m_im, n_re, n_im):
 def forms(yu_re, yu_im, yv_re, yv_im, wu_re, wu_im, wv_re, wv_im, s_re, s_im):
     """What ζZ + σ₀μU + σ₀νL does to the column w of [y, w], det [y, w] = 1: minus its part along w, and that along y.
 
-    They are ζ(y_u w_v + y_v w_u) + μσ₀ y_v w_v + νσ₀ y_u w_u and 2ζ w_u w_v + μσ₀ w_v² + νσ₀ w_u². Returns the factors of
-    ζ, μ and ν in the first, then in the second.
+    They are ζ(y_u w_v + y_v w_u) + μσ₀ y_v w_v + νσ₀ y_u w_u and 2ζ w_u w_v + μσ₀ w_v² + νσ₀ w_u². Returns the factors
+    of ζ, μ and ν in the first, then in the second.
     """
     su_re, su_im = times(s_re, s_im, wu_re, wu_im)
     sv_re, sv_im = times(s_re, s_im, wv_re, wv_im)

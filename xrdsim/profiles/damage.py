@@ -16,7 +16,7 @@ KAPPA, P = -2, -1
 """Columns of a row with damage."""
 
 
-@jit
+@jit(inline=True)
 def factor(eps, largest, p):
     """E of the strain ``eps``."""
     return 1.0 - p[KAPPA] * (eps / largest) ** p[P]

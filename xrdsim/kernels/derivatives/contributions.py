@@ -85,9 +85,8 @@ def fill_generators_of_coupling(optics, work, rows, h, g, e, alpha, beta, width)
     for j in range(width):
         f_re, f_im = optics[F_RE + j], optics[F_IM + j]
         z_re, z_im, m_re, m_im, n_re, n_im = generators_of_coupling(
-            f_re, f_im,
-            work[C_RE + j], work[C_IM + j], work[Q_RE + j], work[Q_IM + j], work[D_RE + j], work[D_IM + j],
-            h, g, e, alpha, beta,
+            f_re, f_im, work[Q_RE + j], work[Q_IM + j],
+            rows[j], rows[BLOCK + j], rows[6 * BLOCK + j], rows[7 * BLOCK + j], h, g, e, alpha, beta,
         )  # fmt: skip
         y_re, y_im = (f_re - g) * h, f_im * h
         u_re, u_im = times(y_re, y_im, third * rows[6 * BLOCK + j], third * rows[7 * BLOCK + j])
