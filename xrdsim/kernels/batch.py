@@ -197,19 +197,22 @@ def linearize(
     scale,
     nuisance,
     chunks,
+    index,
     reflectivity,
     seen,
     slope,
 ):
     """Curves of parameters (n, p) as the instrument sees them, and their derivatives.
 
-    Reflectivity (n, points); ``seen`` (n, points) convolved, without scale and background; ``slope`` (n, p + nuisances,
-    points) of scale·seen + background, those over the zero (1), sigma (2), scale (3) or background (4) as asked.
+    Reflectivity (any, points); ``seen`` (any, points) convolved, without scale and background; ``slope`` (any, p +
+    nuisances, points) of scale·seen + background, those over the zero (1), sigma (2), scale (3) or background (4) as
+    asked. Sample i is number index[i] of them.
     """
     n, size = params.shape
     for chunk in prange(chunks):
         work = linear(most, size, profile, layer, optics, nodes)
         for i in range(chunk * n // chunks, (chunk + 1) * n // chunks):
+            to = index[i]
             linearize_one(
                 params[i],
                 profile,
@@ -222,10 +225,10 @@ def linearize(
                 scale[i],
                 nuisance,
                 work,
-                seen[i : i + 1],
-                slope[i],
+                seen[to : to + 1],
+                slope[to],
             )
-            see(work.at_nodes, nodes, 0.0, 0.0, work.lens, reflectivity[i : i + 1])
+            see(work.at_nodes, nodes, 0.0, 0.0, work.lens, reflectivity[to : to + 1])
 
 
 @jit(parallel=True)
