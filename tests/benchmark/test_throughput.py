@@ -11,10 +11,11 @@ from xrdsim.experiment.scan import Scan
 from xrdsim.experiment.setup import Experiment
 from xrdsim.forward.nodes import nodes as instrument_nodes
 from xrdsim.forward.prepare import prepare
-from xrdsim.kernels import contributions, convolve, jacobian, peak, reflectivity, step
+from xrdsim.kernels import convolve, peak, reflectivity, step
 from xrdsim.kernels.batch import make_slopes
+from xrdsim.kernels.derivatives import contributions, differentials, jacobian
 from xrdsim.kernels.reflectivity import BLOCK, GROUP, MATRIX, OPTICS, PHASES, WORK
-from xrdsim.kernels.slopes import LEAST, at_least, fill_steps_and_slopes
+from xrdsim.kernels.slopes import LEAST, at_least, fill_steps_and_slopes, strains_of
 from xrdsim.kernels.steps import Steps, count_steps, fill_steps
 
 THIN = np.array([0.012, 0.004, 90.0, 70.0, 0.004, 80.0, -300.0])
@@ -67,7 +68,7 @@ def plain(monkeypatch):
     """Turn the kernels to plain Python; the counting functions, which compile some, come before."""
 
     def turn():
-        for module in (step, reflectivity, contributions, jacobian, convolve):
+        for module in (step, reflectivity, contributions, differentials, jacobian, convolve):
             for name, value in list(vars(module).items()):
                 if hasattr(value, "py_func"):
                     monkeypatch.setattr(module, name, value.py_func)
@@ -124,22 +125,31 @@ def test_operations_of_loops(plain):
         block(contributions.GENERATORS),
         block(8),
     )
-    sources, thickness = block(4 * contributions.THETA // BLOCK), block(2 * contributions.K)
+    sources = block(contributions.SOURCES // BLOCK)
+    pulled = (sigma, rows, matrix, he[0], he[1], sources, 0, BLOCK)
+    total, values = varying(np.full((1, contributions.SOURCE), 0.3)), varying(np.ones((2, BLOCK, 1, 128)))
     loops = (
         (flops.MATRIX_OF_STEP + flops.PRODUCT, reflectivity.advance, (table, sigma, work, matrix, *he, BLOCK)),
-        (flops.PULL_BACK, contributions.pull_back, (sigma, rows, matrix, he[0], he[1], sources, BLOCK)),
-        (flops.STORE, jacobian.store, (matrix, thickness, block(8))),
+        (flops.PULL_BACK, contributions.pull_back, pulled),
+        (flops.PULL_BACK_REST, contributions.pull_back_rest, pulled),
+        (flops.PULL_BACK_ALL, contributions.pull_back_all, pulled),
+        (flops.PULL_BACK_ALL_REST, contributions.pull_back_all_rest, pulled),
+        (flops.COUPLING, contributions.fill_generators_of_coupling, (table, work, rows, *he, BLOCK)),
+        (flops.STORE, differentials.store_column, (matrix, total, 0, 0, values[0])),
+        (
+            flops.STORE_WHOLE + flops.STORE_BELOW,
+            differentials.store_whole,
+            (matrix, sigma, total, 0, 0, values[0], values[1]),
+        ),
     )
     for expected, function, arguments in loops:
         assert counted(function, *arguments) == BLOCK * expected, function
-    more = (table, sigma, work, rows, matrix, *he)
-    undamaged = counted(contributions.pull_back_more, *more, sources[: 2 * contributions.THETA], thickness, BLOCK)
-    assert undamaged == BLOCK * flops.PULL_BACK_MORE
-    assert counted(contributions.pull_back_more, *more, sources, thickness, BLOCK) == undamaged + BLOCK * flops.DAMAGED
 
 
 def optics_that_count(optics):
-    return optics._replace(table=varying(optics.table), substrate=varying(optics.substrate))
+    return optics._replace(
+        table=varying(optics.table), substrate=varying(optics.substrate), below=varying(optics.below)
+    )
 
 
 def short_model(damaged=False):
@@ -171,17 +181,17 @@ def test_operations_of_derivatives(plain, damage):
     at_least(LEAST, counts)
     bound = int(counts.sum())
     steps = Steps(*np.empty((5, bound)))
-    slopes = make_slopes(bound, len(p), bool(damage))
+    slopes = make_slopes(bound, len(p), model.layer)
     fill_steps_and_slopes(p, model.profile, model.layer, counts, steps, slopes)
-    space = jacobian.tangents(bound, len(counts), len(p), bool(damage), model.optics)
-    names = ("work", "generators", "sources", "thickness", "total", "coarse", "element", "change")
+    space = jacobian.tangents(bound, len(counts), len(p), model.optics)
+    names = ("work", "generators", "sources", "total", "coarse", "element", "whole", "whole_element", "change")
     space = space._replace(**{name: varying(getattr(space, name)) for name in names})
     out = np.empty((1 + len(p), model.optics.grid + len(model.optics.cluster_first)), object)
     block = varying(np.ones((2, MATRIX * BLOCK)))
     optics = optics_that_count(model.optics)
-    expected = flops.derivative_operations(p, model)
+    expected, strains = flops.derivative_operations(p, model), strains_of(model.layer, len(p))
     plain()
-    arguments = (optics, optics.substrate, counts, steps, slopes, bound, block, space, out[0], out[1:])
+    arguments = (optics, optics.substrate, counts, steps, slopes, bound, block, space, out[0], out[1:], strains)
     done = counted(jacobian.reflect_tangents, *arguments)
     assert done == pytest.approx(expected, rel=1e-3)
 

@@ -18,12 +18,13 @@ from xrdsim.forward.nodes import grid_and_cluster
 from xrdsim.forward.nodes import nodes as instrument_nodes
 from xrdsim.forward.prepare import Forward, by_thickness, prepare
 from xrdsim.kernels import batch
-from xrdsim.kernels.contributions import SLOTS, SOURCE
 from xrdsim.kernels.convolve import REACH as WIDTHS
 from xrdsim.kernels.convolve import Nodes
-from xrdsim.kernels.jacobian import SHEET, pack, tangents
-from xrdsim.kernels.reflectivity import BLOCK, F_RE, GROUP, MATRIX, Optics
-from xrdsim.kernels.slopes import LEAST, at_least, fill_steps_and_slopes
+from xrdsim.kernels.derivatives.contributions import PAIR, SLOTS, SOURCE, share_of
+from xrdsim.kernels.derivatives.differentials import COLUMN, WHOLE
+from xrdsim.kernels.derivatives.jacobian import TURNS, pack, tangents
+from xrdsim.kernels.reflectivity import BLOCK, F_RE, GROUP, MATRIX, PHASES, Optics
+from xrdsim.kernels.slopes import LEAST, at_least, fill_steps_and_slopes, strains_of
 from xrdsim.kernels.step import REACH
 from xrdsim.kernels.steps import Steps, count_steps, fill_steps
 from xrdsim.profiles.space import ParameterSpace
@@ -37,13 +38,19 @@ DOUBLE = 28
 MATRIX_OF_STEP = 76
 PRODUCT = 56  # matrix of a step times the transfer matrix
 GENERATORS = 101
-PULL_BACK = 256
-PULL_BACK_MORE = 271  # for the thickness
-DAMAGED = 18  # more of it where the layer is damaged
-STORE = 56
+PULL_BACK = 189
+PULL_BACK_REST = 119  # of a block that begins with (0, 1)
+COUPLING = 59  # generators for e
+PULL_BACK_ALL = 275  # with e and α
+PULL_BACK_ALL_REST = 177
+THICKEN = 19  # for the thickness, an element
+MIX, TURN = 14, 6  # of a row: for two strains, and for each change of the damage
+STORE = 28  # of a parameter
+STORE_WHOLE = 72
+STORE_BELOW = 16  # w of a block that begins with (0, 1)
 INTENSITY = 49  # of a node
-SLOPE = 171  # of a node, a polarisation and eight parameters
-SLOPE_ONCE = 4  # of a node
+SLOPE, SLOPE_ONCE = 120, 31  # of a node and eight parameters, and of a node
+SLOPE_SHARP, SLOPE_SHARP_ONCE = 342, 4
 
 
 def operations(
@@ -102,7 +109,6 @@ def curve_operations(p: Array, model: Forward) -> int:
 def derivative_operations(p: Array, model: Forward) -> int:
     """Operations of the reflectivity of one sample (7 or 9,) and its derivatives over the parameters, at all nodes."""
     optics, size, damaged = model.optics, len(p), model.layer.damaged
-    blocks = len(optics.table)
     parts = model.profile.segments()
     row = np.empty(size)
     model.profile.widen(p, row)
@@ -110,23 +116,45 @@ def derivative_operations(p: Array, model: Forward) -> int:
     bound = count_steps(row, model.profile, model.layer, model.accuracy, counts) + parts * LEAST
     at_least(LEAST, counts)
     steps = _steps(bound)
-    slopes = batch.make_slopes(bound, size, damaged)
+    slopes = batch.make_slopes(bound, size, model.layer)
     count = fill_steps_and_slopes(row, model.profile, model.layer, counts, steps, slopes)
-    space = tangents(bound, parts, size, damaged, optics)
+    space = tangents(bound, parts, size, optics)
     pack(counts, steps, slopes, space)
     active = int(space.number[: _batches(counts)].sum())
 
-    step = SHIFT + EVEN_FUNCTIONS + GENERATORS + 2 * (PULL_BACK + MATRIX_OF_STEP + PRODUCT)
-    more = 2 * (PULL_BACK_MORE + DAMAGED) * count if damaged else 2 * PULL_BACK_MORE
-    widths = np.minimum(BLOCK, optics.coarse - BLOCK * np.arange(blocks))
-    transfer = optics.coarse * (count * step + more) + BLOCK * blocks * 2 * size * STORE
-    transfer += DOUBLE * (widths @ _doublings(steps, count, optics, widths))
-    sums = blocks * SOURCE * (16 * active + 2 * size)
-    nodes = optics.grid + len(optics.cluster_first)
-    values = len(optics.weight) * -(-optics.grid // optics.ratio) + len(optics.cluster_first)
-    width = space.sheets * SHEET
-    interpolation = values * width * 2 * optics.weight.shape[1]
-    return int(transfer + sums + interpolation + nodes * (SLOPE_ONCE + 2 * space.sheets * SLOPE))
+    strains = strains_of(model.layer, size)
+    apart = damaged and math.isnan(share_of(slopes.turns, count, size - strains))
+    turns = -(-(size - strains + apart) // TURNS) * TURNS
+    widths = np.minimum(BLOCK, optics.coarse - BLOCK * np.arange(len(optics.table)))
+    total = int(DOUBLE * (widths @ _doublings(steps, count, optics, widths)))
+    for width, whole in zip(widths.tolist(), optics.whole.tolist(), strict=True):
+        rest = int(whole)
+        elements = 4 + 2 * rest  # of both polarisations
+        rows = SOURCE if whole else PAIR
+        step = SHIFT + EVEN_FUNCTIONS + GENERATORS + 2 * (MATRIX_OF_STEP + PRODUCT)
+        every = COUPLING + 2 * (PULL_BACK_ALL + rest * PULL_BACK_ALL_REST)
+        if damaged:
+            total += width * count * (step + every) + rows * (count * (MIX + turns * TURN) + 2 * strains + 1 - apart)
+        else:
+            total += width * (count * (step + 2 * (PULL_BACK + rest * PULL_BACK_REST)) + every)
+        total += width * elements * THICKEN + rows * (4 * SLOTS * active + 2 * size)
+        total += BLOCK * 2 * (STORE_BELOW + size * STORE_WHOLE if whole else size * STORE)
+    return total + _node_operations(optics, space.coarse.shape[1])
+
+
+def _node_operations(optics: Optics, sheets: int) -> int:
+    """Operations of the interpolation of derivatives and of those of the reflectivity."""
+    tap = 2 * sheets * optics.weight.shape[1]
+    column, sharp = SLOPE_ONCE + sheets * SLOPE, SLOPE_SHARP_ONCE + sheets * SLOPE_SHARP
+    total = 0
+    for phase in range(0, optics.ratio, PHASES):
+        for first in range(phase, optics.grid, optics.ratio):
+            together = min(PHASES, optics.ratio - phase, optics.grid - first)
+            some = optics.sharp[first : first + together].any()
+            total += PHASES * tap * (WHOLE if some else COLUMN) + together * (sharp if some else column)
+    for some in optics.sharp[optics.grid :]:
+        total += tap * WHOLE + sharp if some else tap * COLUMN + column
+    return int(total)
 
 
 def convolution_operations(nodes: Nodes, sigma: float) -> int:

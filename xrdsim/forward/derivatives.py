@@ -1,4 +1,7 @@
-"""The public derivatives of curves, exact for the steps that the accuracy asks for (``xrdsim.kernels.jacobian``)."""
+"""The public derivatives of curves, exact for the steps that the accuracy asks for.
+
+The kernels are those of ``xrdsim.kernels.derivatives.jacobian``.
+"""
 
 import math
 from dataclasses import dataclass

@@ -29,8 +29,8 @@ from xrdsim.experiment.geometry import passage, turning
 from xrdsim.experiment.reflection import Reflection
 from xrdsim.experiment.scan import Scan
 from xrdsim.experiment.setup import Convention
-from xrdsim.kernels.reflectivity import BLOCK, LANES, OPTICS, Optics, aligned
-from xrdsim.kernels.sampling import equal_angles, equal_phases
+from xrdsim.kernels.reflectivity import BLOCK, LANES, PHASES, Optics, aligned
+from xrdsim.kernels.sampling import Sampling, equal_angles, equal_phases
 from xrdsim.units import ARCSEC
 
 Complex = NDArray[np.complex128]
@@ -214,8 +214,12 @@ def _optics(
     coarse = amplitudes(chosen.angle, reflection, convention)
     rows = [coarse.f] + [row for sigma in coarse.sigma for row in (sigma, sigma * sigma)]
     at_nodes = amplitudes(np.concatenate([grid.angle, cluster]), reflection, convention)
+    sharp = _sharp(chosen, coarse, at_nodes, grid.points, thickness, 3.0 * error)
+    if reflection.film is not None:
+        sharp[:] = True  # fringes of the film
+    blocks = _blocks(np.array(rows))
     double = Optics(
-        _blocks(np.array(rows)),
+        blocks,
         -(-chosen.needed // LANES) * LANES,
         monochromator,
         chosen.ratio,
@@ -229,8 +233,42 @@ def _optics(
         chosen.cluster_weight,
         at_nodes.factor,
         np.empty((0, 4)),
+        _blocks(np.array(coarse.substrate)),
+        sharp,
+        _whole(chosen, sharp, grid.points, len(blocks)),
     )
     return in_single(double) if single else double
+
+
+def _taken(chosen: Sampling, points: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The first of the coarse angles of each node of the grid and the cluster, and their weights (nodes, taps)."""
+    q, phase = np.divmod(np.arange(points), chosen.ratio)
+    first = np.concatenate([chosen.first[phase // PHASES] + q, chosen.cluster_first])
+    return first, np.concatenate([chosen.weight[phase], chosen.cluster_weight])
+
+
+def _sharp(
+    chosen: Sampling, coarse: Amplitudes, at_nodes: Amplitudes, points: int, thickness: float, error: float
+) -> NDArray[np.bool_]:
+    """Nodes where A, times the fastest wave of the transfer matrix, is interpolated with more than this error."""
+    first, weight = _taken(chosen, points)
+    place = first[:, None] + np.arange(weight.shape[1])
+    apart = thickness * (coarse.f.real[place] - at_nodes.f.real[:, None])
+    sharp = np.zeros(len(first), bool)
+    for below, at_node in zip(coarse.substrate, at_nodes.substrate, strict=True):
+        for wave in (-1.0, 0.0, 1.0):
+            value = np.sum(weight * below[place] * np.exp(1j * wave * apart), axis=1)
+            sharp |= ~(np.abs(value - at_node) <= error * np.abs(at_node))
+    return sharp
+
+
+def _whole(chosen: Sampling, sharp: NDArray[np.bool_], points: int, blocks: int) -> NDArray[np.bool_]:
+    """Blocks of coarse angles from which sharp nodes, or those interpolated together with one, are interpolated."""
+    first, weight = _taken(chosen, points)
+    whole = np.zeros(blocks, bool)
+    for start in first[sharp]:
+        whole[start // BLOCK : (start + weight.shape[1] - 1) // BLOCK + 1] = True
+    return whole
 
 
 def over_weaker(optics: Optics, at: Amplitudes, e: float) -> Optics:
@@ -244,7 +282,9 @@ def over_weaker(optics: Optics, at: Amplitudes, e: float) -> Optics:
     ]
     kind = optics.substrate.dtype
     ratio, slope = (np.ascontiguousarray(_parts(np.array(each)).T, dtype=kind) for each in (ratios, slopes))
-    return optics._replace(substrate=ratio, weaker=slope)
+    return optics._replace(
+        substrate=ratio, weaker=slope, sharp=np.ones_like(optics.sharp), whole=np.ones_like(optics.whole)
+    )
 
 
 def in_single(optics: Optics) -> Optics:
@@ -253,7 +293,7 @@ def in_single(optics: Optics) -> Optics:
     table[:] = optics.table
     small = {
         name: getattr(optics, name).astype(np.float32)
-        for name in ("weight", "substrate", "cluster_weight", "factor", "weaker")
+        for name in ("weight", "substrate", "cluster_weight", "factor", "weaker", "below")
     }
     return optics._replace(table=table, **small)
 
@@ -277,6 +317,7 @@ def _blocks(rows: Complex) -> NDArray[np.float64]:
     """Rows in blocks of BLOCK angles, the last padded with its last angle."""
     blocks = -(-rows.shape[1] // BLOCK)
     padded = np.pad(rows, ((0, 0), (0, blocks * BLOCK - rows.shape[1])), mode="edge")
-    table: NDArray[np.float64] = aligned(blocks * OPTICS * BLOCK, rows.real).reshape(blocks, OPTICS, BLOCK)
-    table[:] = _parts(padded).reshape(OPTICS, blocks, BLOCK).transpose(1, 0, 2)
-    return table.reshape(blocks, OPTICS * BLOCK)
+    parts = 2 * len(rows)
+    table: NDArray[np.float64] = aligned(blocks * parts * BLOCK, rows.real).reshape(blocks, parts, BLOCK)
+    table[:] = _parts(padded).reshape(parts, blocks, BLOCK).transpose(1, 0, 2)
+    return table.reshape(blocks, parts * BLOCK)

@@ -167,4 +167,5 @@ def has_damage(rows: Array, profile: Profile) -> bool:
 
 def chunks(n: int) -> int:
     """Chunks of samples for the parallel loops: some more than threads, to balance their load."""
-    return max(1, min(n, 8 * numba.get_num_threads()))
+    threads = numba.get_num_threads()
+    return max(1, min(n, 8 * threads if threads > 1 else 1))

@@ -191,10 +191,7 @@ class Simulator:
             cards.linearize(list(self.tasks(rows, seen, derivatives=True)), codes, *outs)
         else:
             for task in self.tasks(rows, seen, derivatives=True):
-                results = tuple(np.empty((len(task.index), *out.shape[1:])) for out in outs)
-                batch.linearize(*_arguments(task, codes), *results)
-                for out, result in zip(outs, results, strict=True):
-                    out[task.index] = result
+                batch.linearize(*_arguments(task, codes), task.index, *outs)
         if "fwhm" in nuisances:
             slope[:, size + nuisances.index("fwhm")] *= FWHM_TO_SIGMA
         return reflectivity, seen.scale[:, None] * unscaled + seen.background[:, None], slope

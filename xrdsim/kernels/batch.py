@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from xrdsim._jit import jit
 from xrdsim.kernels.convolve import SCALE, WIDTH, ZERO, Blur, blur, convolve
+from xrdsim.kernels.derivatives.jacobian import TURNS, Tangents, reflect_tangents, tangents
 from xrdsim.kernels.film import through_film
-from xrdsim.kernels.jacobian import Tangents, reflect_tangents, tangents
 from xrdsim.kernels.reflectivity import BLOCK, GROUP, MATRIX, PHASES, WORK, aligned, reflect
-from xrdsim.kernels.slopes import LEAST, Slopes, at_least, fill_steps_and_slopes
+from xrdsim.kernels.slopes import LEAST, Slopes, at_least, fill_steps_and_slopes, strains_of
 from xrdsim.kernels.steps import Steps, count_steps, fill_steps, varies
 from xrdsim.profiles import stage
 
@@ -98,16 +98,21 @@ def curves(params, profile, layer, accuracy, optics, most, chunks, out):
 
 
 @jit
-def make_slopes(most, size, damaged):
+def make_slopes(most, size, layer):
     """Make the arrays for derivatives of up to so many steps over ``size`` parameters."""
-    extra = most if damaged else 0
+    plain, mixed = (0, most) if varies(layer) else (most, 0)
+    turns = -(-(size - strains_of(layer, size) + 1) // TURNS) * TURNS
     return Slopes(
-        np.zeros((most, size)),
-        np.zeros((extra, size)),
-        np.zeros((extra, size)),
-        np.zeros((most, size)),
+        np.zeros((plain, size)),
+        np.zeros((0, size)),
+        np.zeros((0, size)),
+        np.zeros((plain, size)),
         np.zeros(size),
         np.zeros((5, size)),
+        np.zeros((mixed, size)),
+        np.zeros((mixed, size)),
+        np.zeros((mixed, 8)),
+        np.zeros((mixed, turns, 3)),
     )
 
 
@@ -130,8 +135,8 @@ def linear(most, size, profile, layer, optics, nodes):
     bound = most + parts * LEAST
     return Linear(
         workspace(bound, profile, optics),
-        make_slopes(bound, size, varies(layer)),
-        tangents(bound, parts, size, varies(layer), optics),
+        make_slopes(bound, size, layer),
+        tangents(bound, parts, size, optics),
         blur(nodes),
         np.empty((1, len(nodes.angle))),
         np.empty((size, len(nodes.angle))),
@@ -159,6 +164,7 @@ def linearize_one(params, profile, layer, accuracy, optics, nodes, sigma, zero, 
         work.tangents,
         work.at_nodes[0],
         work.gradient,
+        strains_of(layer, size),
         layer.loops + 1 if layer.loops >= 0 else -1,
     )
     see(work.at_nodes, nodes, sigma, zero, work.lens, seen)
@@ -191,19 +197,22 @@ def linearize(
     scale,
     nuisance,
     chunks,
+    index,
     reflectivity,
     seen,
     slope,
 ):
     """Curves of parameters (n, p) as the instrument sees them, and their derivatives.
 
-    Reflectivity (n, points); ``seen`` (n, points) convolved, without scale and background; ``slope`` (n, p + nuisances,
-    points) of scale·seen + background, those over the zero (1), sigma (2), scale (3) or background (4) as asked.
+    Reflectivity (any, points); ``seen`` (any, points) convolved, without scale and background; ``slope`` (any, p +
+    nuisances, points) of scale·seen + background, those over the zero (1), sigma (2), scale (3) or background (4) as
+    asked. Sample i is number index[i] of them.
     """
     n, size = params.shape
     for chunk in prange(chunks):
         work = linear(most, size, profile, layer, optics, nodes)
         for i in range(chunk * n // chunks, (chunk + 1) * n // chunks):
+            to = index[i]
             linearize_one(
                 params[i],
                 profile,
@@ -216,10 +225,10 @@ def linearize(
                 scale[i],
                 nuisance,
                 work,
-                seen[i : i + 1],
-                slope[i],
+                seen[to : to + 1],
+                slope[to],
             )
-            see(work.at_nodes, nodes, 0.0, 0.0, work.lens, reflectivity[i : i + 1])
+            see(work.at_nodes, nodes, 0.0, 0.0, work.lens, reflectivity[to : to + 1])
 
 
 @jit(parallel=True)

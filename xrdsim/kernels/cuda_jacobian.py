@@ -1,8 +1,8 @@
 """Derivatives of the reflectivity over the parameters on a graphics card; the equations are those of ``jacobian``.
 
 A thread has one coarse angle and one polarisation: its transfer matrix S and the sums K over the steps, three complex
-numbers a parameter. dM = iMK is interpolated to the nodes as M is. All arithmetic is real: as complex numbers, real
-factors would be multiplied with a zero, too.
+numbers a parameter. dM = iMK is interpolated to the nodes as M is or, where A is not sharp, dM (A, 1) as M (A, 1). All
+arithmetic is real: as complex numbers, real factors would be multiplied with a zero, too.
 """
 
 from numba import cuda, float64
@@ -37,6 +37,8 @@ from xrdsim.kernels.steps import Steps
 MOST = 9  # parameters
 K = 6  # numbers of K: diagonal, upper and minus the lower element
 SUMS = K * MOST
+COLUMN = 4  # numbers of M (A, 1)
+ROWS = 2 * (MATRIX + COLUMN)  # M of both polarisations, then M (A, 1)
 
 
 @jit
@@ -59,15 +61,15 @@ def transfer_tangents(unit, optics, at, j, steps, slopes, end, damaged, count, t
         for _ in range(number):
             c_re, c_im, q_re, q_im, d_re, d_im = double(c_re, c_im, q_re, q_im, d_re, d_im)
         action = adjoint_action(m[0], m[1], m[2], m[3], m[4], m[5], m[6], m[7])
-        w_re, w_im, mg_re, mg_im, ng_re, ng_im, u_re, u_im, mb_re, mb_im, nb_re, nb_im, y = generators(
+        w0_re, w0_im, mg_re, mg_im, ng_re, ng_im, u0_re, u0_im, mb_re, mb_im, nb_re, nb_im, y = generators(
             f_re, f_im, c_re, c_im, q_re, q_im, d_re, d_im, h, g, e, alpha, beta
         )
         # Taylor step from sigma = 0, as in ``contributions.pull_back``
         he = h * e
         half, square, third = 0.5 * he, he * he, he * he / 3.0
         hs_re, hs_im = he * s2_re, he * s2_im
-        u_re, u_im = times(hs_re, hs_im, u_re, u_im)
-        w_re, w_im = times(hs_re, hs_im, w_re, w_im)
+        u_re, u_im = times(hs_re, hs_im, u0_re, u0_im)
+        w_re, w_im = times(hs_re, hs_im, w0_re, w0_im)
         y_re, y_im = hs_re * y, hs_im * y
         m_re, m_im = times(s_re, s_im, mg_re + square * y_re + third * u_im, mg_im + square * y_im - third * u_re)
         n_re, n_im = times(s_re, s_im, ng_re + square * y_re - third * u_im, ng_im + square * y_im + third * u_re)
@@ -79,7 +81,7 @@ def transfer_tangents(unit, optics, at, j, steps, slopes, end, damaged, count, t
             add(of_g, h * slopes[0, k, q], of_beta, slopes[1, k, q], total, q)
         if damaged or k == count - 1:
             z_re, z_im, m_re, m_im, n_re, n_im = generators_of_coupling(
-                f_re, f_im, c_re, c_im, q_re, q_im, d_re, d_im, h, g, e, alpha, beta
+                f_re, f_im, q_re, q_im, w0_re, w0_im, u0_re, u0_im, h, g, e, alpha, beta
             )
             a_re, a_im, third = f_re - g, f_im, he / 3.0
             x_re, x_im = times(a_re * h, a_im * h, he * y_re + third * u_im, he * y_im - third * u_re)
@@ -137,13 +139,24 @@ def fill(params, profile, layer, counts, steps, slopes, end, work):
             layer,
             counts[i],
             Steps(rows[0], rows[1], rows[2], rows[3], rows[4]),
-            Slopes(tangent[0], tangent[2], tangent[3], tangent[1], end[i], work[i]),
+            Slopes(
+                tangent[0],
+                tangent[2],
+                tangent[3],
+                tangent[1],
+                end[i],
+                work[i],
+                tangent[0][:0],
+                tangent[0][:0],
+                tangent[0][:0],
+                tangent[:0],
+            ),
         )
 
 
 @on_card
 def advance_all(unit, layer, counts, steps, slopes, end, optics, coarse):
-    """Transfer matrices and their derivatives (n, 1 + p, PAIR, coarse angles), M and then dM of each parameter.
+    """Transfer matrices and their derivatives (n, 1 + p, ROWS, coarse angles), M and then dM of each parameter.
 
     A thread a sample, a polarisation and a coarse angle. ``unit`` as for ``transfer_tangents``.
     """
@@ -171,9 +184,13 @@ def advance_all(unit, layer, counts, steps, slopes, end, optics, coarse):
         total,
     )
     u1_re, u1_im, v1_re, v1_im, u2_re, u2_im, v2_re, v2_im = m
-    row = MATRIX * pol
+    below = optics.below[angle // BLOCK]
+    at = 2 * BLOCK * pol + angle % BLOCK
+    ratio_re, ratio_im = below[at], below[at + BLOCK]
+    row, column = MATRIX * pol, 2 * MATRIX + COLUMN * pol
     put(near[0], row, angle, u1_re, u1_im, v1_re, v1_im)
     put(near[0], row + 4, angle, u2_re, u2_im, v2_re, v2_im)
+    put_below(near[0], row, column, angle, ratio_re, ratio_im)
     for q in range(len(unit)):
         # i times the diagonal and the upper element of K, and the lower one, of which K has minus
         d_re, d_im = -total[K * q + 1], total[K * q]
@@ -185,6 +202,7 @@ def advance_all(unit, layer, counts, steps, slopes, end, optics, coarse):
         a_re, a_im = both(u1_re, u1_im, upper_re, upper_im, u2_re, u2_im, -d_re, -d_im)
         b_re, b_im = both(v1_re, v1_im, upper_re, upper_im, v2_re, v2_im, -d_re, -d_im)
         put(near[1 + q], row + 4, angle, a_re, a_im, b_re, b_im)
+        put_below(near[1 + q], row, column, angle, ratio_re, ratio_im)
 
 
 @jit
@@ -204,11 +222,21 @@ def put(rows, row, angle, a_re, a_im, b_re, b_im):
     rows[row + 3, angle] = b_im
 
 
+@jit
+def put_below(rows, row, column, angle, a_re, a_im):
+    """What a matrix does to (A, 1) to the rows from ``column`` on."""
+    for j in range(row, row + 4, 2):
+        x_re, x_im = times(a_re, a_im, rows[j, angle], rows[j + 1, angle])
+        rows[column + j - row, angle] = x_re + rows[j + 4, angle]
+        rows[column + j - row + 1, angle] = x_im + rows[j + 5, angle]
+
+
 @on_card
 def linearize(optics, coarse, out, gradient):
     """Reflectivity (n, nodes) and its derivatives (n, p, nodes) from what ``advance_all`` leaves.
 
-    A thread a sample and the nodes of ``cuda.nodes_of``. With (u, v) = M (A, 1), dR = Re[x du + y dv].
+    A thread a sample and the nodes of ``cuda.nodes_of``. With (u, v) = M (A, 1), dR = Re[x du + y dv]. Where none of
+    the nodes is sharp, (u, v) is taken as if it were the second column of a matrix, and A as 0.
     """
     i = cuda.grid(1)
     threads = of_grid(optics)[0] + out.shape[1] - optics.grid
@@ -223,18 +251,24 @@ def linearize(optics, coarse, out, gradient):
     slope = cuda.local.array(QUAD, float64)
     near = coarse[sample]
     share = 1.0 / (1.0 + optics.monochromator)
+    sharp = False
+    for k in range(number):
+        sharp = sharp or optics.sharp[node + k]
     for pol in range(2):
-        interpolate(near[0], MATRIX * pol, first, weight, row, number, element)
+        at = MATRIX * pol if sharp else 2 * MATRIX + COLUMN * (pol - 1)
+        interpolate(near[0], at, first, weight, row, number, element)
         for k in range(PHASES):
             if k < number:
-                a_re, a_im = optics.substrate[node + k, 2 * pol], optics.substrate[node + k, 2 * pol + 1]
+                a_re = a_im = 0.0
+                if sharp:
+                    a_re, a_im = optics.substrate[node + k, 2 * pol], optics.substrate[node + k, 2 * pol + 1]
                 r = over_matrix(element, MATRIX * k, a_re, a_im, share * optics.factor[node + k], slope)
                 if pol == 0:
                     out[sample, node + k] = r
                 else:
                     out[sample, node + k] += r
         for q in range(gradient.shape[1]):
-            interpolate(near[1 + q], MATRIX * pol, first, weight, row, number, element)
+            interpolate(near[1 + q], at, first, weight, row, number, element)
             for k in range(PHASES):
                 if k < number:
                     change = 0.0

@@ -77,6 +77,9 @@ class Optics(NamedTuple):
     cluster_weight: NDArray[np.float64]  # (cluster, taps)
     factor: NDArray[np.float64]  # (nodes,) R over |u/v|²
     weaker: NDArray[np.float64]  # (nodes, 4): dA/dE of the substrate's factor E, which has a column; else no rows
+    below: NDArray[np.float64]  # (blocks, 4·BLOCK): A at the coarse angles, of σ and π, real and imaginary
+    sharp: NDArray[np.bool_]  # (nodes,) where A cannot be interpolated with the transfer matrix
+    whole: NDArray[np.bool_]  # (blocks,) from which a sharp node takes coarse angles
 
 
 @jit
@@ -87,7 +90,7 @@ def aligned(n, like):
     return whole[first : first + n]
 
 
-@jit
+@jit(inline=True)
 def fill_functions(optics, work, h, g, width):
     """Rows C, Q, D: cos φ, q = sin φ/φ and dq/d(φ²) for φ = (f − g)h."""
     quarter = type(h)(0.25)
@@ -120,7 +123,7 @@ def fill_functions(optics, work, h, g, width):
             work[D_IM + j] = d_im
 
 
-@jit
+@jit(inline=True)
 def advance(optics, sigma, work, matrix, h, g, e, alpha, beta, width):
     """Multiply one polarisation's transfer matrix by a step."""
     for j in range(width):

@@ -5,6 +5,10 @@ on across them, so that moving them has no effect but on the error of the steps.
 strain falls to 0 at once, and with it the thickness and the points of the last step, z = a + (½ ∓ √3/6)h, by
 
     dε/dp = ∂ε/∂p + ε'(z) (½ ∓ √3/6) dh/dp.
+
+The coefficients of a damaged step change with the two strains, with the largest strain and with the parameters of the
+damage themselves. Where these changes are asked for (``mix``), the derivatives are left in this form: then what a step
+contributes is summed for two strains instead of four coefficients, and but once for the largest strain.
 """
 
 import math
@@ -31,14 +35,18 @@ LEAST = 3
 
 
 class Slopes(NamedTuple):
-    """Workspace of one thread: derivatives (steps, p) of each step's g, e, α and β."""
+    """Workspace of one thread: derivatives (steps, p) of each step's g, e, α and β, or those they are made of."""
 
     g: NDArray[np.float64]
     e: NDArray[np.float64]
     alpha: NDArray[np.float64]
     beta: NDArray[np.float64]
     end: NDArray[np.float64]  # (p,) of the depth at which the layer ends, and of h of the last step
-    work: NDArray[np.float64]  # (5, p)
+    work: NDArray[np.float64]  # (5, p), the third row being that of the largest strain
+    upper: NDArray[np.float64]  # (steps, p) of the strain at the upper Gauss point
+    lower: NDArray[np.float64]
+    mix: NDArray[np.float64]  # (steps, 8) of h·g, β, h·e and α over the upper strain, then over the lower
+    turns: NDArray[np.float64]  # (steps, any, 3) of β, h·e and α over each parameter of the damage, the largest strain
 
 
 @jit
@@ -79,13 +87,36 @@ def _with_loops(e, gradient, eps, of_eps, top, of_top, p, column):
 
 
 @jit
+def strains_of(layer, size):
+    """Number of parameters of the strain among so many."""
+    if layer.loops >= 0:
+        return layer.loops
+    return size - 2 if layer.damaged else size
+
+
+@jit(inline=True)
+def _factor(profile, layer, eps, of_eps, top, of_top, p, gradient):
+    """E at a Gauss point, and its derivatives over what ``of_eps`` and ``of_top`` are derivatives over."""
+    e = 1.0
+    gradient[:] = 0.0
+    if layer.damaged:
+        e = factor(profile, eps, top, p)
+        factor_gradient(profile, eps, of_eps, top, of_top, p, gradient)
+        if layer.power != 1.0:
+            e = _to_power(e, gradient, layer.power)
+    if layer.loops >= 0:
+        e = _with_loops(e, gradient, eps, of_eps, top, of_top, p, layer.loops)
+    return e
+
+
+@jit
 def fill_steps_and_slopes(p, profile, layer, counts, steps, slopes):
     """Fill the steps of one sample from the surface down and their derivatives; returns the number of steps."""
     size = len(slopes.end)
     damaged = varies(layer)
-    strains = size - 2 if layer.damaged else size
-    if layer.loops >= 0:
-        strains = layer.loops
+    mix, turns = slopes.mix, slopes.turns
+    apart = len(mix) > 0
+    strains = strains_of(layer, size)
     upper, lower, top_gradient, de_upper, de_lower = slopes.work
     end = depth_end(profile, p)
     slopes.end[:] = 0.0
@@ -97,6 +128,13 @@ def fill_steps_and_slopes(p, profile, layer, counts, steps, slopes):
         top = strain(profile, at, p)
         top_gradient[:] = 0.0
         strain_gradient(profile, at, p, top_gradient[:strains])
+    of_upper, of_lower, of_top = upper, lower, top_gradient
+    if apart:  # over the strain itself and over the largest, as numbers 0 and 1
+        of_upper, of_lower, of_top = slopes.work[0], slopes.work[0], slopes.work[1]
+        of_upper[:] = 0.0
+        of_upper[0] = 1.0
+        of_top[:] = 0.0
+        of_top[1] = 1.0
     last = counts.sum() - 1
     k = 0
     for s in range(len(counts)):
@@ -104,6 +142,8 @@ def fill_steps_and_slopes(p, profile, layer, counts, steps, slopes):
         h = (edge(profile, s + 1, p, end) - a) / max(counts[s], 1)
         weight = GAUSS * h * h
         for i in range(counts[s]):
+            if apart:
+                upper, lower = slopes.upper[k], slopes.lower[k]
             upper[:] = 0.0
             lower[:] = 0.0
             eps_upper, rise = strain_gradient(profile, a + (i + 0.5 - GAUSS) * h, p, upper[:strains])
@@ -114,26 +154,27 @@ def fill_steps_and_slopes(p, profile, layer, counts, steps, slopes):
                     lower[q] += fall * (0.5 + GAUSS) * slopes.end[q]
             g_upper, r = _shift(eps_upper, layer)
             g_lower, t = _shift(eps_lower, layer)
-            if damaged and not layer.damaged:
-                e_upper = e_lower = 1.0
-                de_upper[:] = 0.0
-                de_lower[:] = 0.0
-            if layer.damaged:
-                e_upper = factor(profile, eps_upper, top, p)
-                e_lower = factor(profile, eps_lower, top, p)
-                factor_gradient(profile, eps_upper, upper, top, top_gradient, p, de_upper)
-                factor_gradient(profile, eps_lower, lower, top, top_gradient, p, de_lower)
-                if layer.power != 1.0:
-                    e_upper = _to_power(e_upper, de_upper, layer.power)
-                    e_lower = _to_power(e_lower, de_lower, layer.power)
-            if layer.loops >= 0:
-                e_upper = _with_loops(e_upper, de_upper, eps_upper, upper, top, top_gradient, p, layer.loops)
-                e_lower = _with_loops(e_lower, de_lower, eps_lower, lower, top, top_gradient, p, layer.loops)
+            if damaged:
+                e_upper = _factor(profile, layer, eps_upper, of_upper, top, of_top, p, de_upper)
+                e_lower = _factor(profile, layer, eps_lower, of_lower, top, of_top, p, de_lower)
             steps.h[k] = h
             steps.g[k] = 0.5 * (g_upper + g_lower)
             steps.e[k] = 0.5 * (e_upper + e_lower)
             steps.alpha[k] = weight * (e_lower - e_upper)
             steps.beta[k] = weight * (g_lower * e_upper - g_upper * e_lower)
+            if apart:
+                mix[k, 0], mix[k, 4] = 0.5 * h * r, 0.5 * h * t
+                mix[k, 1] = weight * (g_lower * de_upper[0] - r * e_lower)
+                mix[k, 5] = weight * (t * e_upper - g_upper * de_lower[0])
+                mix[k, 2], mix[k, 6] = 0.5 * h * de_upper[0], 0.5 * h * de_lower[0]
+                mix[k, 3], mix[k, 7] = -weight * de_upper[0], weight * de_lower[0]
+                for n in range(size - strains + 1):
+                    q = strains + n if n < size - strains else 1
+                    turns[k, n, 0] = weight * (g_lower * de_upper[q] - g_upper * de_lower[q])
+                    turns[k, n, 1] = 0.5 * h * (de_upper[q] + de_lower[q])
+                    turns[k, n, 2] = weight * (de_lower[q] - de_upper[q])
+                k += 1
+                continue
             for q in range(size):
                 slopes.g[k, q] = 0.5 * (r * upper[q] + t * lower[q])
                 slopes.beta[k, q] = weight * (t * lower[q] * e_upper - r * upper[q] * e_lower)

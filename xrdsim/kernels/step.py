@@ -175,21 +175,16 @@ def generators(f_re, f_im, c_re, c_im, q_re, q_im, d_re, d_im, h, g, e, alpha, b
 
 
 @jit(inline=True)
-def generators_of_coupling(f_re, f_im, c_re, c_im, q_re, q_im, d_re, d_im, h, g, e, alpha, beta):
-    """The same for a change of e, divided by h: ζ = σ₀²ζ_e, μ = σ₀μ_e, ν = σ₀ν_e."""
-    real = type(f_re)
-    one, two, six = real(1.0), real(2.0), real(6.0)
+def generators_of_coupling(f_re, f_im, q_re, q_im, w_re, w_im, u_re, u_im, h, g, e, alpha, beta):
+    """The same for a change of e, divided by h, given W and U: ζ = σ₀²ζ_e, μ = σ₀μ_e, ν = σ₀ν_e."""
+    one = type(f_re)(1.0)
     he = h * e
     y_re = (f_re - g) * h
     y_im = f_im * h
     k_re = alpha * f_re + beta
     k_im = alpha * f_im
     qq_re, qq_im = times(q_re, q_im, q_re, q_im)
-    w_re, w_im = times(d_re, d_im, c_re, c_im)
-    w_re = two * w_re + qq_re
-    w_im = two * w_im + qq_im
-    u_re, u_im = times(d_re, d_im, q_re, q_im)
-    ku_re, ku_im = times(k_re, k_im, six * u_re, six * u_im)
+    ku_re, ku_im = times(k_re, k_im, u_re, u_im)
     yw_re, yw_im = times(y_re, y_im, w_re, w_im)
     a_re, a_im = times(y_re, y_im, yw_re, yw_im)
     o_re, o_im = times(y_re, y_im, qq_re, qq_im)
@@ -203,12 +198,13 @@ def generators_of_coupling(f_re, f_im, c_re, c_im, q_re, q_im, d_re, d_im, h, g,
 def adjoint_action(s11_re, s11_im, s21_re, s21_im, s12_re, s12_im, s22_re, s22_im):
     """What S⁻¹(·)S does to Z, U and L, det S = 1: diagonal, upper and minus the lower element of each.
 
-    Z → (d, 2q, 2r), U → (s21 s22, s22², s21²), L → (s11 s12, s12², s11²) with d = s11 s22 + s12 s21 = 1 + 2 s12 s21,
-    q = s12 s22 and r = s11 s21.
+    Z → (d, 2q, 2r), U → (s21 s22, s22², s21²), L → (s11 s12, s12², s11²) with d = s11 s22 + s12 s21, q = s12 s22 and
+    r = s11 s21.
     """
     real = type(s11_re)
-    one, two = real(1.0), real(2.0)
+    two = real(2.0)
     o_re, o_im = times(s12_re, s12_im, s21_re, s21_im)
+    p_re, p_im = times(s11_re, s11_im, s22_re, s22_im)
     q_re, q_im = times(s12_re, s12_im, s22_re, s22_im)
     r_re, r_im = times(s11_re, s11_im, s21_re, s21_im)
     ud_re, ud_im = times(s21_re, s21_im, s22_re, s22_im)
@@ -218,7 +214,7 @@ def adjoint_action(s11_re, s11_im, s21_re, s21_im, s12_re, s12_im, s22_re, s22_i
     lq_re, lq_im = (s12_re - s12_im) * (s12_re + s12_im), two * s12_re * s12_im
     lr_re, lr_im = (s11_re - s11_im) * (s11_re + s11_im), two * s11_re * s11_im
     return (
-        one + two * o_re, two * o_im, q_re + q_re, q_im + q_im, r_re + r_re, r_im + r_im,
+        o_re + p_re, o_im + p_im, q_re + q_re, q_im + q_im, r_re + r_re, r_im + r_im,
         ud_re, ud_im, uq_re, uq_im, ur_re, ur_im, ld_re, ld_im, lq_re, lq_im, lr_re, lr_im,
     )  # fmt: skip
 
@@ -236,4 +232,46 @@ def act(action, z_re, z_im, m_re, m_im, n_re, n_im):
         z_re * zq_im + z_im * zq_re + m_re * uq_im + m_im * uq_re + n_re * lq_im + n_im * lq_re,
         z_re * zr_re - z_im * zr_im + m_re * ur_re - m_im * ur_im + n_re * lr_re - n_im * lr_im,
         z_re * zr_im + z_im * zr_re + m_re * ur_im + m_im * ur_re + n_re * lr_im + n_im * lr_re,
+    )
+
+
+@jit(inline=True)
+def forms(yu_re, yu_im, yv_re, yv_im, wu_re, wu_im, wv_re, wv_im, s_re, s_im):
+    """What ζZ + σ₀μU + σ₀νL does to the column w of [y, w], det [y, w] = 1: minus its part along w, and that along y.
+
+    They are ζ(y_u w_v + y_v w_u) + μσ₀ y_v w_v + νσ₀ y_u w_u and 2ζ w_u w_v + μσ₀ w_v² + νσ₀ w_u². Returns the factors
+    of ζ, μ and ν in the first, then in the second.
+    """
+    su_re, su_im = times(s_re, s_im, wu_re, wu_im)
+    sv_re, sv_im = times(s_re, s_im, wv_re, wv_im)
+    z_re, z_im = times(yv_re, yv_im, wu_re, wu_im)
+    x_re, x_im = times(yu_re, yu_im, wv_re, wv_im)
+    m_re, m_im = times(sv_re, sv_im, yv_re, yv_im)
+    n_re, n_im = times(su_re, su_im, yu_re, yu_im)
+    q_re, q_im = times(wu_re, wu_im, wv_re, wv_im)
+    o_re, o_im = times(sv_re, sv_im, wv_re, wv_im)
+    p_re, p_im = times(su_re, su_im, wu_re, wu_im)
+    return (
+        x_re + z_re, x_im + z_im, m_re, m_im, n_re, n_im,
+        q_re + q_re, q_im + q_im, o_re, o_im, p_re, p_im,
+    )  # fmt: skip
+
+
+@jit(inline=True)
+def other_form(yu_re, yu_im, yv_re, yv_im, s_re, s_im):
+    """The same for the column y: minus its part along w, 2ζ y_u y_v + μσ₀ y_v² + νσ₀ y_u²."""
+    su_re, su_im = times(s_re, s_im, yu_re, yu_im)
+    sv_re, sv_im = times(s_re, s_im, yv_re, yv_im)
+    z_re, z_im = times(yu_re, yu_im, yv_re, yv_im)
+    m_re, m_im = times(sv_re, sv_im, yv_re, yv_im)
+    n_re, n_im = times(su_re, su_im, yu_re, yu_im)
+    return z_re + z_re, z_im + z_im, m_re, m_im, n_re, n_im
+
+
+@jit(inline=True)
+def combine(z_re, z_im, m_re, m_im, n_re, n_im, a_re, a_im, b_re, b_im, c_re, c_im):
+    """ζa + μb + νc."""
+    return (
+        z_re * a_re - z_im * a_im + m_re * b_re - m_im * b_im + n_re * c_re - n_im * c_im,
+        z_re * a_im + z_im * a_re + m_re * b_im + m_im * b_re + n_re * c_im + n_im * c_re,
     )

@@ -16,18 +16,21 @@ KAPPA, P = -2, -1
 """Columns of a row with damage."""
 
 
-@jit
+@jit(inline=True)
 def factor(eps, largest, p):
     """E of the strain ``eps``."""
     return 1.0 - p[KAPPA] * (eps / largest) ** p[P]
 
 
-@jit
+@jit(inline=True)
 def factor_gradient(eps, gradient, largest, largest_gradient, p, out):
     """Derivatives of E at a point whose strain has the derivatives ``gradient``."""
     kappa, exponent = p[KAPPA], p[P]
-    power = (eps / largest) ** exponent
+    log = math.log(eps / largest)
+    power = math.exp(exponent * log)
+    steep = -kappa * exponent * power
+    over, under = steep / eps, steep / largest
     for q in range(len(out)):
-        out[q] = -kappa * exponent * power * (gradient[q] / eps - largest_gradient[q] / largest)
+        out[q] = over * gradient[q] - under * largest_gradient[q]
     out[KAPPA] -= power
-    out[P] -= kappa * power * math.log(eps / largest)
+    out[P] -= kappa * power * log

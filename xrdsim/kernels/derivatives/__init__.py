@@ -1,0 +1,1 @@
+"""Derivatives of the reflectivity over the parameters of a profile."""
