@@ -212,7 +212,7 @@ class Simulator:
             index = task.index
             bare, whole = np.empty((len(index), points)), np.empty((len(index), points))
             results = bare, whole, np.empty((len(index), size + 2 + len(codes), points))
-            batch.linearize(*_arguments(task, codes), *results)
+            batch.linearize(*_arguments(task, codes), np.arange(len(index)), *results)
             seen_by = task.sigma, task.zero, task.scale
             scattering = self._scattering(task.nodes.angle)
             found = join(scattering, rows[index], task.nodes, seen_by, codes, results, chunks(len(index)))
