@@ -127,7 +127,7 @@ def test_operations_of_loops(plain):
     )
     sources = block(contributions.SOURCES // BLOCK)
     pulled = (sigma, rows, matrix, he[0], he[1], sources, 0, BLOCK)
-    total, values = varying(np.full((1, contributions.SOURCE), 0.3)), varying(np.ones((2, BLOCK, 1, 128)))
+    total, values = varying(np.full((1, contributions.SOURCE), 0.3)), varying(np.ones((2, BLOCK, 2 * MATRIX, 2)))
     loops = (
         (flops.MATRIX_OF_STEP + flops.PRODUCT, reflectivity.advance, (table, sigma, work, matrix, *he, BLOCK)),
         (flops.PULL_BACK, contributions.pull_back, pulled),

@@ -49,8 +49,8 @@ STORE = 28  # of a parameter
 STORE_WHOLE = 72
 STORE_BELOW = 16  # w of a block that begins with (0, 1)
 INTENSITY = 49  # of a node
-SLOPE, SLOPE_ONCE = 120, 31  # of a node and eight parameters, and of a node
-SLOPE_SHARP, SLOPE_SHARP_ONCE = 342, 4
+SLOPE, SLOPE_ONCE = 15, 33  # of a node, for R and each parameter, and of a node
+SLOPE_SHARP, SLOPE_SHARP_ONCE = 32, 90
 
 
 def operations(
@@ -139,13 +139,13 @@ def derivative_operations(p: Array, model: Forward) -> int:
             total += width * (count * (step + 2 * (PULL_BACK + rest * PULL_BACK_REST)) + every)
         total += width * elements * THICKEN + rows * (4 * SLOTS * active + 2 * size)
         total += BLOCK * 2 * (STORE_BELOW + size * STORE_WHOLE if whole else size * STORE)
-    return total + _node_operations(optics, space.coarse.shape[1])
+    return total + _node_operations(optics, 1 + size)
 
 
-def _node_operations(optics: Optics, sheets: int) -> int:
+def _node_operations(optics: Optics, columns: int) -> int:
     """Operations of the interpolation of derivatives and of those of the reflectivity."""
-    tap = 2 * sheets * optics.weight.shape[1]
-    column, sharp = SLOPE_ONCE + sheets * SLOPE, SLOPE_SHARP_ONCE + sheets * SLOPE_SHARP
+    tap = 2 * columns * optics.weight.shape[1]
+    column, sharp = SLOPE_ONCE + columns * SLOPE, SLOPE_SHARP_ONCE + columns * SLOPE_SHARP
     total = 0
     for phase in range(0, optics.ratio, PHASES):
         for first in range(phase, optics.grid, optics.ratio):

@@ -5,18 +5,17 @@ With S = [y, w] and K of ``xrdsim.kernels.derivatives.jacobian``, K = [[d, q], [
     dw = i(q y − d w),   dy = i(d y − r w),   dR = (2/|v|²) Re[ū du − R v̄ dv]   of one polarisation.
 
 Layout: at each coarse angle the elements of each polarisation, of w or of y and w, real and imaginary parts of u and v;
-of each element LANES numbers: itself and its derivatives over the parameters, which go on in further sheets.
+of each element a row: itself and its derivatives over the parameters.
 """
 
 from xrdsim._jit import jit
 from xrdsim.kernels.derivatives.contributions import PAIR, PI, PI_REST
 from xrdsim.kernels.film import slope_of_film
-from xrdsim.kernels.reflectivity import BLOCK, LANES, MATRIX, PHASES, interpolate, interpolate_one
+from xrdsim.kernels.reflectivity import BLOCK, MATRIX, PHASES, interpolate, interpolate_one
 
-HALF = 4 * LANES  # numbers of w of one polarisation
+HALF = 4  # rows of w of one polarisation
 COLUMN = 2 * HALF
-MATRICES = MATRIX * LANES
-WHOLE = 2 * MATRICES
+WHOLE = 2 * MATRIX
 
 
 @jit
@@ -69,12 +68,11 @@ def difference(a_re, a_im, b_re, b_im, c_re, c_im, d_re, d_im):
 
 @jit(inline=True)
 def _put(values, angle, n, at, u_re, u_im, v_re, v_im):
-    """A column as the lane of number n."""
-    sheet, lane = n // LANES, n % LANES
-    values[angle, sheet, at + lane] = u_re
-    values[angle, sheet, at + LANES + lane] = u_im
-    values[angle, sheet, at + 2 * LANES + lane] = v_re
-    values[angle, sheet, at + 3 * LANES + lane] = v_im
+    """A column as number n of its rows."""
+    values[angle, at, n] = u_re
+    values[angle, at + 1, n] = u_im
+    values[angle, at + 2, n] = v_re
+    values[angle, at + 3, n] = v_im
 
 
 @jit(inline=True)
@@ -94,8 +92,8 @@ def at_nodes(optics, substrate, end, space, out, gradient, column):
     coarse, element = space.coarse.reshape(-1), columns.reshape(-1)
     whole, whole_element = space.whole.reshape(-1), matrices.reshape(-1)
     more = optics.film_thickness > 0.0 or (column >= 0 and len(optics.weaker) > 0)
-    sheets = space.coarse.shape[1]
-    near, far = sheets * WHOLE, sheets * COLUMN
+    far = COLUMN * space.coarse.shape[2]
+    near = WHOLE * space.whole.shape[2]
     sigma_share = 1.0 / (1.0 + optics.monochromator)
     ratio, grid, sharp, factor = optics.ratio, optics.grid, optics.sharp, optics.factor
     for phase in range(0, ratio, PHASES):
@@ -137,39 +135,34 @@ def at_nodes(optics, substrate, end, space, out, gradient, column):
 @jit
 def slopes_of_column(element, n, sigma_share, factor, change, node, gradient):
     """R at a node, and its derivatives, into gradient[:, node], from w and dw there, element[n]."""
-    size = len(gradient)
-    u_re, u_im = element[n, 0, 0], element[n, 0, LANES]
-    v_re, v_im = element[n, 0, 2 * LANES], element[n, 0, 3 * LANES]
-    x_re, x_im = element[n, 0, HALF], element[n, 0, HALF + LANES]
-    y_re, y_im = element[n, 0, HALF + 2 * LANES], element[n, 0, HALF + 3 * LANES]
-    unit = 1.0 / (v_re * v_re + v_im * v_im)
-    other = 1.0 / (y_re * y_re + y_im * y_im)
-    r = (u_re * u_re + u_im * u_im) * unit
-    q = (x_re * x_re + x_im * x_im) * other
+    u_re, u_im, v_re, v_im = element[n, 0, 0], element[n, 1, 0], element[n, 2, 0], element[n, 3, 0]
+    x_re, x_im, y_re, y_im = element[n, 4, 0], element[n, 5, 0], element[n, 6, 0], element[n, 7, 0]
     share = factor * sigma_share
-    rest = factor - share
-    total = share * r + rest * q
-    unit *= 2.0 * share
-    other *= 2.0 * rest
-    r *= -unit
-    q *= -other
-    u_re, u_im, v_re, v_im = unit * u_re, unit * u_im, r * v_re, r * v_im
-    x_re, x_im, y_re, y_im = other * x_re, other * x_im, q * y_re, q * y_im
-    for sheet in range(element.shape[1]):
-        for k in range(LANES):
-            change[k] = (
-                u_re * element[n, sheet, k]
-                + u_im * element[n, sheet, LANES + k]
-                + v_re * element[n, sheet, 2 * LANES + k]
-                + v_im * element[n, sheet, 3 * LANES + k]
-                + x_re * element[n, sheet, HALF + k]
-                + x_im * element[n, sheet, HALF + LANES + k]
-                + y_re * element[n, sheet, HALF + 2 * LANES + k]
-                + y_im * element[n, sheet, HALF + 3 * LANES + k]
-            )
-        for k in range(max(1 - sheet, 0), min(LANES, size + 1 - sheet * LANES)):
-            gradient[sheet * LANES + k - 1, node] = change[k]
-    return total
+    r, u_re, u_im, v_re, v_im = over_column(u_re, u_im, v_re, v_im, share)
+    q, x_re, x_im, y_re, y_im = over_column(x_re, x_im, y_re, y_im, factor - share)
+    for k in range(len(change)):
+        change[k] = (
+            u_re * element[n, 0, k]
+            + u_im * element[n, 1, k]
+            + v_re * element[n, 2, k]
+            + v_im * element[n, 3, k]
+            + x_re * element[n, 4, k]
+            + x_im * element[n, 5, k]
+            + y_re * element[n, 6, k]
+            + y_im * element[n, 7, k]
+        )
+    for k in range(len(gradient)):
+        gradient[k, node] = change[1 + k]
+    return r + q
+
+
+@jit(inline=True)
+def over_column(u_re, u_im, v_re, v_im, factor):
+    """R = factor·|u/v|², and its derivatives over the parts of u and v."""
+    unit = 1.0 / (v_re * v_re + v_im * v_im)
+    r = factor * (u_re * u_re + u_im * u_im) * unit
+    x, y = 2.0 * factor * unit, -2.0 * r * unit
+    return r, x * u_re, x * u_im, y * v_re, y * v_im
 
 
 @jit
@@ -196,10 +189,9 @@ def _add_below(optics, substrate, node, n, end, m, sigma_share, gradient, column
 @jit
 def over_ratio(m, n, pol, a, slope):
     """Change of |u/v|² of one polarisation for the change ``slope`` of A."""
-    at = pol * MATRICES
-    yu, yv = complex(m[n, 0, at], m[n, 0, at + LANES]), complex(m[n, 0, at + 2 * LANES], m[n, 0, at + 3 * LANES])
-    at += HALF
-    wu, wv = complex(m[n, 0, at], m[n, 0, at + LANES]), complex(m[n, 0, at + 2 * LANES], m[n, 0, at + 3 * LANES])
+    at = pol * MATRIX
+    yu, yv = complex(m[n, at, 0], m[n, at + 1, 0]), complex(m[n, at + 2, 0], m[n, at + 3, 0])
+    wu, wv = complex(m[n, at + 4, 0], m[n, at + 5, 0]), complex(m[n, at + 6, 0], m[n, at + 7, 0])
     u, v = yu * a + wu, yv * a + wv
     unit = 1.0 / (v.real * v.real + v.imag * v.imag)
     r = (u.real * u.real + u.imag * u.imag) * unit
@@ -211,40 +203,34 @@ def over_ratio(m, n, pol, a, slope):
 def slopes_of_matrix(m, n, substrate, sigma_share, factor, change, node, gradient):
     """R at a node, and its derivatives, into gradient[:, node], from M and dM there, m[n], for a fixed A."""
     total = 0.0
-    size = len(gradient)
-    for sheet in range(m.shape[1]):
-        for q in range(LANES):
-            change[q] = 0.0
-        for pol in range(2):
-            at = pol * MATRICES
-            share = factor * (1.0 - sigma_share if pol else sigma_share)
-            a_re, a_im = substrate[node, 2 * pol], substrate[node, 2 * pol + 1]
-            u_re = m[n, 0, at] * a_re - m[n, 0, at + LANES] * a_im + m[n, 0, at + 4 * LANES]
-            u_im = m[n, 0, at] * a_im + m[n, 0, at + LANES] * a_re + m[n, 0, at + 5 * LANES]
-            v_re = m[n, 0, at + 2 * LANES] * a_re - m[n, 0, at + 3 * LANES] * a_im + m[n, 0, at + 6 * LANES]
-            v_im = m[n, 0, at + 2 * LANES] * a_im + m[n, 0, at + 3 * LANES] * a_re + m[n, 0, at + 7 * LANES]
-            unit = 1.0 / (v_re * v_re + v_im * v_im)
-            r = (u_re * u_re + u_im * u_im) * unit
-            if sheet == 0:
-                total += share * r
-            # dR = Re[x·du + y·dv], du = dM11 A + dM12, dv = dM21 A + dM22
-            unit *= 2.0 * share
-            x_re, x_im = unit * u_re, unit * u_im
-            y_re, y_im = -unit * r * v_re, -unit * r * v_im
-            xa_re, xa_im = x_re * a_re + x_im * a_im, x_im * a_re - x_re * a_im
-            ya_re, ya_im = y_re * a_re + y_im * a_im, y_im * a_re - y_re * a_im
-            for q in range(LANES):
-                k = at + q
-                change[q] += (
-                    xa_re * m[n, sheet, k]
-                    + xa_im * m[n, sheet, k + LANES]
-                    + ya_re * m[n, sheet, k + 2 * LANES]
-                    + ya_im * m[n, sheet, k + 3 * LANES]
-                    + x_re * m[n, sheet, k + 4 * LANES]
-                    + x_im * m[n, sheet, k + 5 * LANES]
-                    + y_re * m[n, sheet, k + 6 * LANES]
-                    + y_im * m[n, sheet, k + 7 * LANES]
-                )
-        for q in range(max(1 - sheet, 0), min(LANES, size + 1 - sheet * LANES)):
-            gradient[sheet * LANES + q - 1, node] = change[q]
+    for k in range(len(change)):
+        change[k] = 0.0
+    for pol in range(2):
+        at = pol * MATRIX
+        share = factor * (1.0 - sigma_share if pol else sigma_share)
+        a_re, a_im = substrate[node, 2 * pol], substrate[node, 2 * pol + 1]
+        r, x_re, x_im, y_re, y_im = over_column(
+            m[n, at, 0] * a_re - m[n, at + 1, 0] * a_im + m[n, at + 4, 0],
+            m[n, at, 0] * a_im + m[n, at + 1, 0] * a_re + m[n, at + 5, 0],
+            m[n, at + 2, 0] * a_re - m[n, at + 3, 0] * a_im + m[n, at + 6, 0],
+            m[n, at + 2, 0] * a_im + m[n, at + 3, 0] * a_re + m[n, at + 7, 0],
+            share,
+        )
+        total += r
+        # dR = Re[x·du + y·dv], du = dM11 A + dM12, dv = dM21 A + dM22
+        xa_re, xa_im = x_re * a_re + x_im * a_im, x_im * a_re - x_re * a_im
+        ya_re, ya_im = y_re * a_re + y_im * a_im, y_im * a_re - y_re * a_im
+        for k in range(len(change)):
+            change[k] += (
+                xa_re * m[n, at, k]
+                + xa_im * m[n, at + 1, k]
+                + ya_re * m[n, at + 2, k]
+                + ya_im * m[n, at + 3, k]
+                + x_re * m[n, at + 4, k]
+                + x_im * m[n, at + 5, k]
+                + y_re * m[n, at + 6, k]
+                + y_im * m[n, at + 7, k]
+            )
+    for k in range(len(gradient)):
+        gradient[k, node] = change[1 + k]
     return total

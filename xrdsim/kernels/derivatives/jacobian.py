@@ -42,7 +42,6 @@ from xrdsim.kernels.derivatives.contributions import (
 from xrdsim.kernels.derivatives.differentials import COLUMN, WHOLE, at_nodes, store_column, store_whole
 from xrdsim.kernels.reflectivity import (
     BLOCK,
-    LANES,
     PHASES,
     POLARISATION,
     WORK,
@@ -65,17 +64,17 @@ class Tangents(NamedTuple):
     weights: NDArray[np.float64]  # (batches, p, 2·SLOTS)
     active: NDArray[np.int64]  # (batches, p) which parameters have weights, the first being …
     number: NDArray[np.int64]  # (batches,) … so many
-    coarse: NDArray[np.float64]  # (coarse angles, sheets, COLUMN): w and dw side by side
-    element: NDArray[np.float64]  # (PHASES, sheets, COLUMN)
-    whole: NDArray[np.float64]  # (coarse angles, sheets, WHOLE): M and dM
-    whole_element: NDArray[np.float64]  # (PHASES, sheets, WHOLE)
-    change: NDArray[np.float64]  # (LANES,)
+    coarse: NDArray[np.float64]  # (coarse angles, COLUMN, 1 + p): w and dw
+    element: NDArray[np.float64]  # (PHASES, COLUMN, 1 + p)
+    whole: NDArray[np.float64]  # (coarse angles, WHOLE, 1 + p): M and dM
+    whole_element: NDArray[np.float64]  # (PHASES, WHOLE, 1 + p)
+    change: NDArray[np.float64]  # (1 + p,)
 
 
 @jit
 def tangents(most, parts, size, optics):
     """Make the arrays for up to so many steps in so many segments and for so many parameters."""
-    sheets = -(-(1 + size) // LANES)
+    row = 1 + size
     batches = most // SLOTS + parts
     angles = len(optics.table) * BLOCK + 1
     return Tangents(
@@ -86,11 +85,11 @@ def tangents(most, parts, size, optics):
         np.zeros((batches, size, 2 * SLOTS)),
         np.zeros((batches, size), np.int64),
         np.zeros(batches, np.int64),
-        aligned(angles * sheets * COLUMN, optics.table).reshape(angles, sheets, COLUMN),
-        aligned(PHASES * sheets * COLUMN, optics.table).reshape(PHASES, sheets, COLUMN),
-        aligned(angles * sheets * WHOLE, optics.table).reshape(angles, sheets, WHOLE),
-        aligned(PHASES * sheets * WHOLE, optics.table).reshape(PHASES, sheets, WHOLE),
-        aligned(LANES, optics.table),
+        aligned(angles * COLUMN * row, optics.table).reshape(angles, COLUMN, row),
+        aligned(PHASES * COLUMN * row, optics.table).reshape(PHASES, COLUMN, row),
+        aligned(angles * WHOLE * row, optics.table).reshape(angles, WHOLE, row),
+        aligned(PHASES * WHOLE * row, optics.table).reshape(PHASES, WHOLE, row),
+        aligned(row, optics.table),
     )
 
 
