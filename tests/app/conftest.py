@@ -20,6 +20,17 @@ def measured(tmp_path_factory):
     return path
 
 
+@pytest.fixture
+def session(measured):
+    """What the page holds once the curve is opened."""
+    from xrdml.app.model.session import Session
+
+    made = Session()
+    made.add("measured.xy", measured.read_bytes())
+    yield made
+    made.close()
+
+
 @pytest.fixture(scope="module")
 def start():
     """Starts servers, and stops them all."""

@@ -20,14 +20,6 @@ from xrdsim.errors import CurveError, ParameterError
 from xrdsim.profiles.space import ParameterSpace
 
 
-@pytest.fixture
-def session(measured):
-    made = Session()
-    made.add("measured.xy", measured.read_bytes())
-    yield made
-    made.close()
-
-
 @pytest.mark.parametrize(
     ("text", "value"),
     [("12.5", 12.5), ("12,5", 12.5), ("1 234,5", 1234.5), ("1.234,5", 1234.5), ("1,234.5", 1234.5), ("−5", -5.0),

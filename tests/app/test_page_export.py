@@ -14,21 +14,12 @@ import xrdsim.fit.series
 from xrdml.app.model.export import command_line, python_script
 from xrdml.app.model.outcome import outcome, taken, with_state
 from xrdml.app.model.posing import posed
-from xrdml.app.model.session import Session
 from xrdml.commands.app import app
 from xrdsim.fit.fitting import fit_curve
 from xrdsim.fit.problem import problem
 from xrdsim.fit.sample import foretold, joint_problem
 
 runner = CliRunner()
-
-
-@pytest.fixture
-def session(measured):
-    made = Session()
-    made.add("measured.xy", measured.read_bytes())
-    yield made
-    made.close()
 
 
 @pytest.fixture

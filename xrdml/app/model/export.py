@@ -63,13 +63,10 @@ def _held(quantities: Quantities) -> dict[str, tuple[float, float]]:
 
 def _ranges(document: Document) -> str:
     """The table of ranges that are not the default ones, of two Gaussians."""
-    rows = dict(document.profiles["two-gaussians"])
-    if not document.damage:
-        rows = {name: each for name, each in rows.items() if name not in ("kappa", "p")}
     usual = ParameterSpace().with_damage()
     default = {name: (low, high) for name, low, high in zip(usual.names, usual.low, usual.high, strict=True)}
     lines = []
-    for name, (low, high) in _held(rows).items():
+    for name, (low, high) in _held(_two_gaussians(document)).items():
         if (low, high) != default[name]:
             lines.append(f"{name} = [{low!r}, {high!r}]" if low < high else f"{name} = {low!r}")
     return "".join(f"{line}\n" for line in ["[ranges]", *lines]) if lines else ""
@@ -137,6 +134,20 @@ def _linear(curve: MeasuredFile) -> dict[str, float | str]:
     return found
 
 
+def _preparing(curve: MeasuredFile) -> Json:
+    """Instrument and points of one curve by the names that the fit has for them, without those that are the default."""
+    found: Json = {}
+    if curve.instrument != "auto":
+        found["instrument"] = curve.instrument
+    if curve.kalpha2:
+        found["kalpha2"] = KALPHA2_RATIO
+    if curve.mask:
+        found["mask"] = curve.mask
+    if not curve.both_sides:
+        found["both_sides"] = False
+    return found
+
+
 def _sample(document: Document) -> str:
     """The list of several curves."""
     lines = [f"damage = {_toml(document.damage)}", ""]
@@ -146,14 +157,7 @@ def _sample(document: Document) -> str:
         table |= dict(curve.reading) | dict(curve.described)
         if curve.despite:
             table["despite_file"] = True
-        if curve.instrument != "auto":
-            table["instrument"] = curve.instrument
-        if curve.kalpha2:
-            table["kalpha2"] = KALPHA2_RATIO
-        if curve.mask:
-            table["mask"] = curve.mask
-        if not curve.both_sides:
-            table["both_sides"] = False
+        table |= _preparing(curve)
         if curve.exclude:
             table["exclude"] = [list(pair) for pair in curve.exclude]
         if not curve.fitted:
@@ -249,14 +253,7 @@ def _python_curve(document: Document) -> dict[str, str]:
     found |= {name: limits.pop(name) for name in ("fwhm", "zero") if name in limits}
     found |= {"shape": limits} if limits else {}
     found |= _linear(curve)
-    if curve.instrument != "auto":
-        found["instrument"] = curve.instrument
-    if curve.kalpha2:
-        found["kalpha2"] = KALPHA2_RATIO
-    if curve.mask:
-        found["mask"] = curve.mask
-    if not curve.both_sides:
-        found["both_sides"] = False
+    found |= _preparing(curve)
     if curve.exclude:
         found["exclude"] = curve.exclude
     if not curve.reflection:
