@@ -8,6 +8,7 @@ from cif_files import cif
 
 from xrdsim.errors import ParameterError
 from xrdsim.experiment.cif import read_cif
+from xrdsim.experiment.properties import properties, reflection_of
 from xrdsim.experiment.structure import source_of, susceptibilities
 
 COPPER = 1.54056
@@ -87,6 +88,30 @@ def test_the_setting_is_said(read, group, extra, setting):
     made = read(cif(group, 5.43, [SILICON], extra=extra))
     assert len(made.elements) == 8
     assert source_of(made).endswith(f"file made.cif in the setting {setting}")
+
+
+@pytest.mark.parametrize(
+    ("group", "site", "extra", "atoms"),
+    [
+        ("F d -3 m", SILICON, "", ("8", "16")),
+        ("F d -3 m", "Si 0.125 0.125 0.125 1 0.0058", "", ("16", "8")),
+        ("", SILICON, f"{NUMBER} 227", ("8", "16")),
+        ("F d -3 m", SILICON, listed("F d -3 m:1"), None),
+        ("F d -3 m:1", SILICON, "", None),
+        ("", SILICON, f"{HALL} 'F 4d 2 3 -1d'", None),
+        ("F m -3 m", SILICON, "", None),
+        ("F d -3 m", "Si 0.013 0.11 0.27 1 0.0058", "", None),  # as many atoms of either origin
+    ],
+)
+def test_an_origin_that_is_left_open_is_said(read, group, site, extra, atoms):
+    made = read(cif(group, 5.43, [site], extra=extra))
+    if atoms is None:
+        assert made.doubt == ""
+        return
+    assert f"F d -3 m:1, with {atoms[0]} atoms" in made.doubt
+    assert f"F d -3 m:2, there would be {atoms[1]}" in made.doubt
+    note = properties(made, reflection_of(made, (0, 0, 4), COPPER))["note"]
+    assert made.doubt in note
 
 
 def test_operations_go_before_a_symbol_without_setting(read):

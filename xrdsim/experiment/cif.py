@@ -6,6 +6,7 @@ agree.
 """
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import gemmi
@@ -53,7 +54,22 @@ def read_cif(path: str | Path) -> Structure:
             u = np.array(site.aniso.as_mat33().tolist())
         sites.append(Site(label, site.element.name, site.fract.tolist(), float(site.occ), u))
     source = f"file {Path(path).name} in the setting {setting}"
-    return arrange(str(path), small.cell.parameters, operations, sites, source)
+    made = arrange(str(path), small.cell.parameters, operations, sites, source)
+    other = _other_origin(setting) if _without_setting(block) else None
+    if other is None:
+        return made
+    try:
+        atoms = arrange(str(path), small.cell.parameters, operations_of(other), sites, source).occupancy.sum()
+    except ParameterError:  # of that origin atoms would lie on top of each other
+        return made
+    if abs(atoms - made.occupancy.sum()) < 1e-6:
+        return made
+    doubt = (
+        f"{Path(path).name} does not say which of two origins it has: {setting}, with {made.occupancy.sum():g} atoms "
+        f"in the cell, is taken; were it {other.xhm()}, there would be {atoms:g}. Write the one that is meant into "
+        "the file."
+    )
+    return replace(made, doubt=doubt)
 
 
 def operations_of(group: gemmi.SpaceGroup) -> list[Operation]:
@@ -115,6 +131,18 @@ def _named(block: gemmi.cif.Block, cell: gemmi.UnitCell, path: str | Path) -> li
                 f"{path} names two space groups, {found[0].xhm()} and {group.xhm()}; remove the one that is wrong"
             )
     return found
+
+
+def _without_setting(block: gemmi.cif.Block) -> bool:
+    """Whether the symmetry is given by a symbol or a number alone."""
+    if any(block.find_values(tag) for tag in (*_LISTS, *_HALL)):
+        return False
+    return not any(":" in gemmi.cif.as_string(block.find_value(tag) or "") for tag in _SYMBOL)
+
+
+def _other_origin(setting: str) -> gemmi.SpaceGroup | None:
+    """Of a group with two origins, whose first is ``setting``, the second."""
+    return gemmi.find_spacegroup_by_name(f"{setting.removesuffix(':1')}:2") if setting.endswith(":1") else None
 
 
 def _whole(operations: list[gemmi.Op]) -> Whole:

@@ -22,7 +22,7 @@ def properties(structure: Structure, reflection: Reflection) -> Json:
     ``extinction_length`` λ sinθ_B/|√(χh χ−h)| [Å]; ``darwin_width`` 2 |√(χh χ−h)|/sin 2θ_B [arcsec], symmetric, σ;
     ``strain_per_arcsec``, with ``surface``, ``geometry``, ``inclination_deg``, ``incidence_deg`` and ``exit_deg`` of an
     inclined surface, ``miscut_deg`` and ``azimuth_deg`` of a miscut one; ``source``; and ``note`` where
-    displacements are missing.
+    displacements are missing or the origin of the cell is open.
     """
     crystal, hkl, wavelength = reflection.crystal, reflection.hkl, reflection.wavelength
     d, theta, coupling = crystal.spacing(hkl), reflection.theta_bragg, abs(crystal.coupling)
@@ -51,13 +51,14 @@ def properties(structure: Structure, reflection: Reflection) -> Json:
             "exit_deg": math.degrees(math.asin(at[1])),
         }
     values["source"] = crystal.source
+    notes = [structure.doubt] if structure.doubt else []
     if structure.still and structure.given_for(hkl, wavelength) is None:
         loss = 100.0 * (1.0 - math.exp(-TYPICAL / (4.0 * d * d)))
-        values["note"] = (
+        notes.append(
             f"The displacements of {', '.join(structure.still)} are not known: with a usual B of {TYPICAL:g} Å² |χh| "
             f"would be {loss:.1f} % smaller."
         )
-    return values
+    return values | ({"note": " ".join(notes)} if notes else {})
 
 
 def reflection_of(

@@ -96,6 +96,7 @@ class Structure:
     spread : (n, 3, 3) β of the module's formula.
     still : elements whose displacements are not known; they count as at rest.
     source : sentence on where cell, sites and displacements come from.
+    doubt : sentence on what the file leaves open and how it was taken; empty where nothing is open.
     given : susceptibilities at Cu Kα1 that go before those computed.
     """
 
@@ -107,6 +108,7 @@ class Structure:
     spread: Array
     still: tuple[str, ...]
     source: str
+    doubt: str = ""
     given: tuple[Given, ...] = ()
 
     @property

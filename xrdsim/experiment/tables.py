@@ -5,6 +5,7 @@ constant along the normal of a film of bulk lattice a_f, whose lattice in the pl
 substrate of a_s, is by isotropic elasticity a_f − 2ν/(1 − ν)·(a − a_f), R its relaxation and ν Poisson's ratio.
 """
 
+import logging
 from pathlib import Path
 from typing import TypeVar
 
@@ -118,6 +119,8 @@ def crystal_from(values: Json, hkl: Indices, wavelength: float, folder: Path = P
     name = str(values["crystal"])
     beside = folder / name
     found = structure_of(str(beside) if name.lower().endswith(".cif") and beside.exists() else name)
+    if found.doubt:
+        logging.getLogger(__name__).warning(found.doubt)
     return crystal_of(found, hkl, wavelength, given)
 
 
