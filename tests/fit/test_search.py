@@ -17,7 +17,7 @@ from xrdsim.fit import posterior as uncertainty
 from xrdsim.fit.fitting import fit_curve
 from xrdsim.fit.posterior import Posterior, effective_samples, laplace, posterior
 from xrdsim.fit.problem import Unknowns, problem
-from xrdsim.fit.refinement import refine
+from xrdsim.fit.refinement import refine, without_linear
 from xrdsim.forward.derived import strain_profile
 from xrdsim.profiles.space import ParameterSpace
 from xrdsim.profiles.two_gaussians import ALL_NAMES, NAMES
@@ -146,6 +146,24 @@ def test_a_curve_that_was_refined_from_its_own_result(per_count):
 def test_choices_without_meaning(refined, choices, words):
     with pytest.raises(ParameterError, match=words):
         fit_curve(refined[0], **choices)
+
+
+def test_starts_along_what_is_determined_least(refined):
+    """They are some standard deviations away, within the limits, and leave alone what is fixed."""
+    given, x = refined
+    given = given.held("fwhm", FWHM)
+    x = refine(given, x, rtol_dex=1e-4).x
+    state = given.evaluate(x, None, 1e-2)
+    matrix = without_linear(state.hessian[0], x.shape[1])
+    starts = search._along(x, given, np.random.default_rng(0), 40)
+    assert ((starts >= given.layout.low) & (starts <= given.layout.high)).all()
+    away = starts - x
+    assert (away[:, ~given.layout.free] == 0.0).all()
+    inside = ((starts > given.layout.low) & (starts < given.layout.high))[:, given.layout.free].all(axis=1)
+    rise = np.sqrt(np.einsum("ij,jk,ik->i", away, matrix, away))[inside]
+    assert inside.sum() > 10
+    assert (rise < 12.5).all()
+    assert np.median(rise) > 2.0
 
 
 def test_quantiles_of_weighted_samples():

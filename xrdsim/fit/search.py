@@ -5,7 +5,8 @@ not matter, and the likeliest are refined. The best distinct minima become the p
 coordinates are changed, differences of two parents are added, or coordinates of two parents are mixed, and each child
 is refined in turn (a memetic algorithm: P. Moscato, Caltech Concurrent Computation Program report 826, 1989; the
 differences are those of R. Storn and K. Price, J. Global Optim. 11, 341, 1997). Neighbouring minima differ by a fringe
-in few coordinates, so such steps lead from one to the next.
+in few coordinates, so such steps lead from one to the next. Once a curve is described, half of the children look for
+other valleys in the directions that the curve determines least.
 """
 
 import math
@@ -61,6 +62,9 @@ _STANDSTILL = 30  # … and after which the search ends
 _SURE = 2  # generations at the noise without a better minimum after which it looks for other valleys
 _SPREAD = 8  # generations that do, at most
 _IDLE = 1  # … of them without a new valley, after which no more are looked for
+_SOFT = 3  # directions, those of least curvature, along which they are looked for
+_AWAY = (2.0, 12.0)  # how far, in standard deviations of a direction
+_FAR = 0.4  # … and at most, in parts of the limits
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,9 +225,10 @@ def _spread(problem: Problem, visited: list[tuple[Array, Array]], rng: np.random
             break
         x, objective = distinct(problem, x, objective, _VALLEYS)
         x = x[objective <= objective[0] + _MEANT]
-        children, their, more = _refined(problem, _children(rng.permutation(x), problem, rng), until)
+        starts = [make(rng.permutation(x), problem, rng, _CHILDREN // 2) for make in (_children, _along)]
+        children, their, more = _refined(problem, np.concatenate(starts), until)
         visited.append((children, their))
-        evaluations += more
+        evaluations += more + len(starts[1])
     return evaluations
 
 
@@ -301,11 +306,11 @@ def nearly(given: Problem, x: Array, until: float) -> tuple[Array, Array]:
     return x, objective
 
 
-def _children(parents: Array, problem: Problem, rng: np.random.Generator) -> Array:
-    """Further starts (n, k) from distinct minima, the best first."""
+def _children(parents: Array, problem: Problem, rng: np.random.Generator, number: int = _CHILDREN) -> Array:
+    """Further starts (number, k) from distinct minima, the best first."""
     low, high, free = problem.layout.low, problem.layout.high, problem.layout.free
     span, count, k = high - low, len(parents), parents.shape[1]
-    chosen = np.minimum(rng.integers(0, count, _CHILDREN), rng.integers(0, count, _CHILDREN))
+    chosen = np.minimum(rng.integers(0, count, number), rng.integers(0, count, number))
     children = parents[chosen].copy()
     for child in children:
         one, other = parents[rng.integers(0, count, 2)]
@@ -321,6 +326,26 @@ def _children(parents: Array, problem: Problem, rng: np.random.Generator) -> Arr
     outside = (children < low) | (children > high)
     children = np.where(outside, low + span * rng.random(children.shape), children)
     return np.asarray(np.where(free, children, parents[chosen]))
+
+
+def _along(parents: Array, problem: Problem, rng: np.random.Generator, number: int) -> Array:
+    """Starts (number, k) some standard deviations away from minima, in directions of least curvature.
+
+    What a curve determines least it determines along bent valleys, which such a direction leaves and a refinement finds
+    again farther on.
+    """
+    layout = problem.layout
+    some = np.flatnonzero(layout.free)
+    span = (layout.high - layout.low)[some]
+    children = parents[rng.integers(0, len(parents), number)]
+    hessian = problem.evaluate(children, None, _COARSE).hessian
+    for child, matrix in zip(children, hessian, strict=True):
+        reduced = without_linear(matrix, len(layout))[np.ix_(some, some)] * np.outer(span, span)
+        curvature, directions = np.linalg.eigh(reduced)
+        soft = rng.integers(min(_SOFT, len(some)))
+        std = 1.0 / math.sqrt(max(curvature[soft], _FAR**-2))
+        child[some] += rng.choice([-1.0, 1.0]) * min(rng.uniform(*_AWAY) * std, _FAR) * directions[:, soft] * span
+    return np.asarray(np.clip(children, layout.low, layout.high))
 
 
 def _refined(problem: Problem, starts: Array, until: float) -> tuple[Array, Array, int]:
