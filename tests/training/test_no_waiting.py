@@ -8,8 +8,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from xrdml.data.prior import WHOLE_CURVE
-from xrdml.data.ranges import Narrowing
-from xrdml.data.source import Minibatch, make_batch, stream, whole_ranges
+from xrdml.data.ranges import Narrowing, whole_ranges
+from xrdml.data.source import Minibatch, make_batch, stream
 from xrdml.networks.nets import Architecture, build
 from xrdml.training.epoch import Steps, learn, optimizers_of
 from xrdml.training.objective import Objective

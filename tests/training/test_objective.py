@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from xrdml.data.measurement import DEX, Measurement
-from xrdml.data.source import Minibatch, make_batch, stream, whole_ranges
+from xrdml.data.ranges import whole_ranges
+from xrdml.data.source import Minibatch, make_batch, stream
 from xrdml.networks.nets import Architecture, build
 from xrdml.training import objective
 from xrdml.training.metrics import Metrics

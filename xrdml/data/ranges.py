@@ -10,11 +10,13 @@ ranges.
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Self
 
 import torch
 from torch import Tensor
 
+from xrdml.data.prior import Measurement
 from xrdsim.errors import ParameterError
 from xrdsim.experiment.instrument import GAUSSIAN, ZERO
 from xrdsim.profiles.bounds import from_unit, to_unit
@@ -141,3 +143,9 @@ class Ranges:
 def _uniform(number: int, values: Tensor, generator: torch.Generator | None) -> Tensor:
     """So many draws from 0 … 1 for each of the values (n, k)."""
     return torch.rand((number, *values.shape), dtype=values.dtype, device=values.device, generator=generator)
+
+
+@lru_cache(maxsize=16)
+def whole_ranges(space: ParameterSpace, measurement: Measurement, device: str | torch.device = "cpu") -> Ranges:
+    """The ranges that a network knows: of its parameters, of zero and FWHM."""
+    return Ranges.of(space, measurement.zero, measurement.fwhm, device)

@@ -7,7 +7,6 @@ All of it lies on the device of the training; on a card nothing of a batch was o
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
 import numba
@@ -18,7 +17,7 @@ from torch import Tensor
 
 from xrdml.data.measurement import Measurement, reach_of, seeded
 from xrdml.data.observing import count
-from xrdml.data.ranges import Narrowing, Ranges
+from xrdml.data.ranges import Narrowing, Ranges, whole_ranges
 from xrdml.data.windows import window_input
 from xrdsim.dataset.configuration import Part
 from xrdsim.dataset.fresh import fresh_curves
@@ -26,7 +25,6 @@ from xrdsim.dataset.reading import Dataset
 from xrdsim.dataset.simulation import Simulation
 from xrdsim.dataset.store import CHUNK_ROWS, Floats
 from xrdsim.errors import ParameterError
-from xrdsim.profiles.space import ParameterSpace
 
 MEMORY = 4e9
 """Bytes that the curves of a dataset may take to be held in memory."""
@@ -273,12 +271,6 @@ def make_batch(
     whole = whole_ranges(simulation.space, measurement, rows.weight.device)
     ranges = whole.narrowed(values, narrowing, generator)
     return Batch(seen, rows.params, rows.weight, ranges, ranges.coordinates(values, generator), rows.reflectivity)
-
-
-@lru_cache(maxsize=16)
-def whole_ranges(space: ParameterSpace, measurement: Measurement, device: torch.device = CPU) -> Ranges:
-    """The ranges that a network knows: of its parameters, of zero and FWHM."""
-    return Ranges.of(space, measurement.zero, measurement.fwhm, device)
 
 
 def draw_batch(

@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
 from xrdml.data.measurement import Measurement
-from xrdml.data.source import draw_batch, stream, whole_ranges
+from xrdml.data.ranges import whole_ranges
+from xrdml.data.source import draw_batch, stream
 from xrdml.evaluation.calibration import Mask, finite, mean_where
 from xrdml.networks.checkpoint import estimate
 from xrdsim import depth_end, simulate, strain_profile

@@ -21,8 +21,7 @@ from safetensors.torch import save as to_safetensors
 from torch import Tensor, nn
 
 from xrdml.data.measurement import Measurement
-from xrdml.data.ranges import Ranges
-from xrdml.data.source import whole_ranges
+from xrdml.data.ranges import Ranges, whole_ranges
 from xrdml.networks.nets import Architecture, Flow, build
 from xrdsim.dataset.simulation import Simulation
 from xrdsim.errors import CheckpointError, XrdError

@@ -21,8 +21,8 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from xrdml.data.prior import WHOLE_CURVE, Measurement
-from xrdml.data.ranges import Narrowing
-from xrdml.data.source import MEMORY, batches, make_batch, stream, whole_ranges
+from xrdml.data.ranges import Narrowing, whole_ranges
+from xrdml.data.source import MEMORY, batches, make_batch, stream
 from xrdml.evaluation.errors import test_errors
 from xrdml.networks.checkpoint import CARD, STATE, definition, load_state, save_model, save_state
 from xrdml.networks.losses import load_weights
