@@ -99,6 +99,13 @@ def test_a_figure_is_written(fit, second, tmp_path, suffix):
     assert series_figure([fit, second], tmp_path / f"series{suffix}").stat().st_size > 5000
 
 
+def test_an_estimate_without_uncertainty_has_no_bands(fit):
+    labels = [text.get_text() for text in draw(fit).axes[-1].get_legend().texts]
+    assert labels[:2] == ["95 %", "68 %"]
+    sure = replace(fit, band=np.tile(fit.strain, (4, 1)))
+    assert [text.get_text() for text in draw(sure).axes[-1].get_legend().texts] == labels[2:]
+
+
 def test_a_figure_has_three_panels_and_only_what_differs(fit, second):
     curve, residual, profile = draw(second).axes
     assert [text.get_text() for text in curve.get_legend().texts].count("no. 2 of the minima, as good") == 1

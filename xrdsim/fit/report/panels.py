@@ -165,6 +165,8 @@ def legend(axes: Axes, columns: int = 1) -> None:
 
 def _bands(axes: Axes, depth: Array, band: Array) -> None:
     lowest, low, high, highest = band
+    if not (lowest < highest).any():  # an estimate that does not say how certain it is
+        return
     axes.fill_between(depth, lowest, highest, color=SECOND, alpha=0.14, lw=0, label="95 %")
     axes.fill_between(depth, low, high, color=SECOND, alpha=0.3, lw=0, label="68 %")
 
