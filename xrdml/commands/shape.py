@@ -29,10 +29,18 @@ class Shape:
     depth: Annotated[float | None, typer.Option(help="For a spline: depth [Å] at which it ends; default: fitted.")] = (
         None
     )
+    free_damage: Annotated[
+        bool,
+        typer.Option(
+            "--free-damage",
+            help="For a spline: --damage with E a spline of its own, which does not follow the strain; mirrored "
+            "profiles may then describe a curve equally well.",
+        ),
+    ] = False
 
     def chosen(self) -> dict[str, Any]:
         """Arguments of ``fit_profile``."""
-        from xrdsim.fit.freeform.search import Freeform
+        from xrdsim.fit.freeform.before import FREE_DAMAGE, Freeform
 
         wanted = self.profile != "two-gaussians"
         for given, name in (
@@ -40,9 +48,16 @@ class Shape:
             (self.end != "smooth", "--end"),
             (self.signed, "--signed"),
             (self.depth is not None, "--depth"),
+            (self.free_damage, "--free-damage"),
         ):
             belongs(given, name, wanted, "--profile spline or auto")
         if not wanted:
             return {}
-        made = Freeform(coefficients=self.coefficients, end=self.end, signed=self.signed, depth=self.depth)
+        made = Freeform(
+            coefficients=self.coefficients,
+            end=self.end,
+            signed=self.signed,
+            depth=self.depth,
+            free_damage=FREE_DAMAGE if self.free_damage else 0,
+        )
         return {"profile": self.profile, "spline": made}

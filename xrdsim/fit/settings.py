@@ -103,10 +103,12 @@ def taken_for_granted(measured: Measurement) -> str:
     behind = f" of {', '.join(limits)}" if limits else ""
     beside = "" if instrument.doublet is None else f" with {instrument.doublet.ratio:g} times as much Kα₂"
     loops = ", with dislocation loops" if measured.experiment.defects else ""
-    damage = "with" if measured.simulator.space.damage else "without"
+    space = measured.simulator.space
+    damage = "with" if space.damage else "without"
+    free = " that does not follow the strain" if space.damage and space.profile.own_factor else ""
     return (
         f"{reflection.title}{leaning}, {light(reflection.wavelength)}{beside}, a {instrument.name} instrument{behind}"
-        f"{over}, {damage} lattice damage{loops}"
+        f"{over}, {damage} lattice damage{free}{loops}"
     )
 
 

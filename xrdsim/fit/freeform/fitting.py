@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from xrdsim.errors import ParameterError
 from xrdsim.fit.fitting import BUDGET, fit_curve, result_of
-from xrdsim.fit.freeform.search import EXPLORED, Before, Freeform, explore, moved, problem_of, settle
+from xrdsim.fit.freeform.before import Before, Freeform, problem_of
+from xrdsim.fit.freeform.search import EXPLORED, explore, is_mirrored, moved, settle
 from xrdsim.fit.freeform.smoothness import CORRECTION, effective, evidence, smoothed, smoothest
 from xrdsim.fit.judgement.evidence import best_backgrounds, best_instruments, likeliest_tolerances
 from xrdsim.fit.judgement.verdict import FINAL, as_good
@@ -43,6 +44,13 @@ _TURNS, _PROGRESS = 4, 0.05  # of smoothness, number and search, and part of Φ 
 _SHORT, _LONG = 15, 60  # evaluations
 _LESS = 5.0  # of ln Z below the best one, up to which a solution counts as an alternative
 _LEAST = 0.3  # s that the last refinement has in any case
+
+MIRRORED = (
+    "The static Debye–Waller factor does not follow the strain (--free-damage): a profile and its mirror image can "
+    "then describe a curve equally well, each with a factor of its own. Take neither for the truth without knowledge "
+    "from elsewhere: how deep the ions went, another reflection, or a fit with damage that follows the strain."
+)
+"""What a reader must know of a factor that does not follow the strain."""
 
 
 def fit_freeform(
@@ -112,6 +120,8 @@ def fit_profile(
         return fit_curve(given, **fitting)
     if fitting.get("chains") or fitting.get("likelihood"):
         raise ParameterError("Markov chains and profile likelihoods are of two Gaussians; leave them out for splines")
+    if spline is not None and spline.free_damage and not given.space.damage:
+        raise ParameterError("a static Debye–Waller factor that is free needs damage; fit with damage, too")
     return fit_freeform(given, spline, only_if_needed=profile == "auto", **fitting)
 
 
@@ -147,7 +157,8 @@ def freeform(
     """
     rng, begun = np.random.default_rng(seed), time.perf_counter()
     before = Before.of(given, first)
-    start = smoothed(problem_of(before, choice, choice.coefficients or EXPLORED), _WEAK)
+    tied = replace(choice, free_damage=0)  # while shapes are looked for, the damage follows the strain
+    start = smoothed(problem_of(before, tied, choice.coefficients or EXPLORED), _WEAK)
     explored = explore(start, before, rng, until)
     if watch:
         watch(start, explored.x[:1])
@@ -188,6 +199,9 @@ def freeform(
         "mirror_reduced_chi2": 2.0 * mirror / problem.freedom if problem.counting else None,
         "less_evidence": less,
     }
+    if choice.free_damage:
+        told["free_damage"] = choice.free_damage
+        fit = replace(fit, notes=(*fit.notes, MIRRORED))
     return replace(fit, settings=fit.settings | {"spline": told})
 
 
@@ -262,7 +276,9 @@ def _by_evidence(
 ) -> tuple[Array, Array, NDArray[np.bool_], list[float | None]]:
     """Minima (m, k) and Φ (m,), those as good as the best first, by their evidence with the smoothness λ.
 
-    Also which are as likely as the first, and how much less evidence, ln Z, there is for each that was compared.
+    Also which are as likely as the first, and how much less evidence, ln Z, there is for each that was compared. Where
+    the damage does not follow the strain, the best one that is the mirror image of the first counts as likely, too:
+    how much less its evidence is hangs on what factors E are expected.
     """
     close = np.array([as_good(given, float(value), float(objective.min())) for value in objective])
     found = np.full(len(x), -np.inf)
@@ -273,4 +289,7 @@ def _by_evidence(
     order = np.lexsort((objective, -found))
     found = found[order]
     less = [float(found[0] - each) if math.isfinite(each) else None for each in found]
-    return x[order], objective[order], found > found[0] - _LESS, less
+    alike = found > found[0] - _LESS
+    if given.space.damage and given.space.profile.own_factor:
+        alike[np.flatnonzero(is_mirrored(given, x[order]) & np.isfinite(found))[:1]] = True
+    return x[order], objective[order], alike, less
