@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from xrdsim.errors import ParameterError, unreadable
 from xrdsim.experiment.defects import Defects
 from xrdsim.experiment.instrument import GAUSSIAN, ZERO, Instrument
@@ -11,7 +13,7 @@ from xrdsim.experiment.reflection import Reflection
 from xrdsim.fit.measurement import Measurement
 from xrdsim.fit.problem import Problem
 from xrdsim.fit.result import CurveFit, Verdict
-from xrdsim.fit.unknowns import UnknownDefects
+from xrdsim.fit.unknowns import Array, UnknownDefects
 from xrdsim.limits import Json, read_json
 from xrdsim.profiles.space import ParameterSpace, profile_of
 
@@ -72,6 +74,27 @@ def settings_of(path: str | Path) -> Json:
         raise ParameterError(f"{path}: {error}") from None
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ParameterError(f"{path}: its settings are malformed ({error}); give the parameters alone") from error
+
+
+def read_fitted_profile(path: str | Path) -> tuple[Array, ParameterSpace]:
+    """Parameters (p,) of the best profile of a result.json, and their ranges.
+
+    Raises
+    ------
+    ParameterError
+        The file cannot be read, or is none of a fit.
+    """
+    try:
+        content = read_json(path)
+    except (OSError, ValueError) as error:
+        raise unreadable(path, "JSON", error) from error
+    try:
+        space = fitted_space(content["settings"])
+        return np.array([float(content["parameters"][name]["value"]) for name in space.names]), space
+    except ParameterError as error:
+        raise ParameterError(f"{path}: {error}") from None
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ParameterError(f"{path} is no result.json of `xrd fit` ({error}); give one") from error
 
 
 def fitted_space(settings: Json) -> ParameterSpace:

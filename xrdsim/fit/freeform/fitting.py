@@ -42,6 +42,7 @@ _WEAK = 0.1  # λ while profiles of all shapes are tried
 _FINE = 1e-3  # accuracy of the model [dex]
 _TURNS, _PROGRESS = 4, 0.05  # of smoothness, number and search, and part of Φ that asks for another
 _SHORT, _LONG = 15, 60  # evaluations
+_REACH = 1.1  # times Φ of the best one, up to which a mirror image counts where the damage is free
 _LESS = 5.0  # of ln Z below the best one, up to which a solution counts as an alternative
 _LEAST = 0.3  # s that the last refinement has in any case
 
@@ -277,8 +278,8 @@ def _by_evidence(
     """Minima (m, k) and Φ (m,), those as good as the best first, by their evidence with the smoothness λ.
 
     Also which are as likely as the first, and how much less evidence, ln Z, there is for each that was compared. Where
-    the damage does not follow the strain, the best one that is the mirror image of the first counts as likely, too:
-    how much less its evidence is hangs on what factors E are expected.
+    the damage does not follow the strain, the best one that is the mirror image of the first counts as likely, too, if
+    its Φ is not much larger: how much less its evidence is hangs on what factors E are expected.
     """
     close = np.array([as_good(given, float(value), float(objective.min())) for value in objective])
     found = np.full(len(x), -np.inf)
@@ -291,5 +292,6 @@ def _by_evidence(
     less = [float(found[0] - each) if math.isfinite(each) else None for each in found]
     alike = found > found[0] - _LESS
     if given.space.damage and given.space.profile.own_factor:
-        alike[np.flatnonzero(is_mirrored(given, x[order]) & np.isfinite(found))[:1]] = True
+        near = np.isfinite(found) | (objective[order] <= _REACH * objective.min())
+        alike[np.flatnonzero(is_mirrored(given, x[order]) & near)[:1]] = True
     return x[order], objective[order], alike, less
