@@ -1,6 +1,7 @@
 """Fits of profiles of no given shape: the prior, its evidence, starts, solutions, and what is said of them."""
 
 import json
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +15,7 @@ from xrdsim.experiment.scan import DEFAULT_SCAN
 from xrdsim.fit.fitting import fit_curve
 from xrdsim.fit.freeform.before import Before, Freeform, problem_of
 from xrdsim.fit.freeform.fitting import fit_profile, freeform
-from xrdsim.fit.freeform.search import is_mirrored, moved
+from xrdsim.fit.freeform.search import explore, is_mirrored, moved
 from xrdsim.fit.freeform.smoothness import effective, evidence, smoothed, smoothest
 from xrdsim.fit.freeform.starts import (
     beside,
@@ -262,3 +263,16 @@ def test_mirrored_profiles_of_a_free_damage_are_alternatives():
     away, turned = (np.abs(strains - each).sum(axis=1) / truth.sum() for each in (truth, truth[::-1]))
     assert away.min() < 0.1
     assert turned.min() < 0.3
+
+
+def test_a_profile_that_is_given_is_tried_first(humps):
+    """Two Gaussians end elsewhere; from the truth nothing is left to be looked for."""
+    given = problem(humps)
+    first = fit_curve(given, effort=0.1)
+    before = Before.of(given, first)
+    start = smoothed(problem_of(before, Freeform(), 15), 0.1)
+    layers = Sublayers(np.full(len(DEPTH), LAYER), two_humps(DEPTH))
+    found = explore(start, before, np.random.default_rng(0), math.inf, layers)
+    strain = xrdsim.strain_profile(start.params(found.x[:1]), DEPTH, space=start.space)[0]
+    assert np.abs(strain - two_humps(DEPTH)).sum() < 0.05 * two_humps(DEPTH).sum()
+    assert found.objective[0] < 0.6 * len(start)

@@ -12,6 +12,7 @@ from xrdsim.fit.problem import Problem
 from xrdsim.fit.result import Fit
 from xrdsim.fit.unknowns import Array, Background
 from xrdsim.forward.derived import depth_end, strain_profile
+from xrdsim.forward.sublayers import Sublayers
 from xrdsim.limits import Json
 from xrdsim.profiles.damage import DAMAGE, KAPPA, P
 from xrdsim.profiles.space import LARGEST, MOST_STRAIN
@@ -38,6 +39,7 @@ class Freeform:
     depth : L [Å] where it is known.
     free_damage : number of coefficients of a static Debye–Waller factor E(z) that does not follow the strain; 0 for one
         that does.
+    begin : a profile whose strain is tried first, beside what two Gaussians found.
     """
 
     coefficients: int | None = None
@@ -45,6 +47,7 @@ class Freeform:
     signed: bool = False
     depth: float | None = None
     free_damage: int = 0
+    begin: Sublayers | None = None
 
     def __post_init__(self) -> None:
         spline(FEWEST if self.coefficients is None else self.coefficients, self.end, self.free_damage)

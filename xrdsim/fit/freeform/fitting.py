@@ -160,7 +160,7 @@ def freeform(
     before = Before.of(given, first)
     tied = replace(choice, free_damage=0)  # while shapes are looked for, the damage follows the strain
     start = smoothed(problem_of(before, tied, choice.coefficients or EXPLORED), _WEAK)
-    explored = explore(start, before, rng, until)
+    explored = explore(start, before, rng, until, choice.begin)
     if watch:
         watch(start, explored.x[:1])
     factor = start.inflation(float(explored.objective[0]))

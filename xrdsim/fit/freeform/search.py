@@ -37,6 +37,7 @@ from xrdsim.fit.refinement import Refined, refine
 from xrdsim.fit.search import acceptable
 from xrdsim.fit.unknowns import Array
 from xrdsim.forward.derived import strain_profile
+from xrdsim.forward.sublayers import Sublayers
 from xrdsim.profiles.spline import DEPTH
 
 EXPLORED = 15
@@ -89,12 +90,19 @@ def moved(given: Problem, x: Array, other: Problem) -> Array:
     return _at(other, depth, _strains(given, x, depth)[0], end, given, x)
 
 
-def explore(given: Problem, before: Before, rng: np.random.Generator, until: float) -> Explored:
-    """Minima from profiles of all shapes, with the prior of the problem."""
+def explore(
+    given: Problem, before: Before, rng: np.random.Generator, until: float, begin: Sublayers | None = None
+) -> Explored:
+    """Minima from profiles of all shapes, with the prior of the problem; first from one that is given, if any."""
     bare, goal = replace(given, penalty=None), acceptable(given)
     first = projected(given, before.depth, before.strain, _BEYOND * before.end, before.damage, before.own)
+    if begin is not None:
+        bottom = np.cumsum(begin.thickness)
+        middle, end = bottom - 0.5 * begin.thickness, float(bottom[-1])
+        first = np.concatenate([first, projected(given, middle, begin.strain, end, before.damage, before.own)])
     direct = refine(given, first, max_iter=_LONG, rtol_dex=_FINE, until=until)
-    best, evaluations = direct, int(direct.iterations.sum())
+    evaluations = int(direct.iterations.sum())
+    best = direct = _some(direct, _different(given, direct, _PARENTS))
     patient = direct.objective[0] > _NEARLY * goal  # else what was found before is half of the way
     for turn, tolerance in enumerate(_TOLERANT):
         easy, known = given.tolerating([max(each, tolerance) for each in given.tolerances]), float(best.objective[0])
