@@ -187,6 +187,10 @@ def test_two_humps_are_found_where_two_gaussians_end(humps, tmp_path):
     assert told["settings"]["profile"] == fitted_space(found.settings).profile.name
     assert set(told) >= {"verdict", "parameters", "derived", "minima", "curve", "profile", "misfit"}
     assert list(told["parameters"])[:3] == ["L", "c1", "c2"]
+    assert told["resolution"]["part_of_largest_strain"] == 0.03
+    width = np.array(told["resolution"]["width"], float)
+    assert 100.0 < np.nanmedian(width) < 1000.0
+    assert told["resolution"]["depth"][-1] == pytest.approx(found["L"].value)
     assert told["settings"]["spline"]["mirror_reduced_chi2"] > found.reduced_chi2
 
 

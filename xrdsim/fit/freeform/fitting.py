@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from xrdsim.errors import ParameterError
 from xrdsim.fit.fitting import BUDGET, fit_curve, result_of
 from xrdsim.fit.freeform.before import Before, Freeform, problem_of
+from xrdsim.fit.freeform.resolution import resolution_of
 from xrdsim.fit.freeform.search import EXPLORED, explore, is_mirrored, moved, settle
 from xrdsim.fit.freeform.smoothness import CORRECTION, effective, evidence, smoothed, smoothest
 from xrdsim.fit.judgement.evidence import best_backgrounds, best_instruments, likeliest_tolerances
@@ -191,6 +192,7 @@ def freeform(
     sampled = laplace(problem, x[alike], seed=seed)
     evaluations += int(refined.iterations.sum())
     fit = result_of(problem, refined, (x, objective), sampled, evaluations, ended, alike)
+    fit = replace(fit, resolution=resolution_of(problem, before, choice, refined.x))
     told = {
         "coefficients": chosen.number,
         "end": choice.end,
