@@ -64,6 +64,7 @@ _NEARLY = 2.0  # times Φ of noise, up to which a first profile nearly describes
 _KEPT = 60  # shapes that are changed for the next comparison
 _APART = 0.03  # of ∫|ε|, by which solutions differ
 _DEPTHS = 300
+_TURNED = (1.05, 1.0, 0.95, 0.9, 0.85, 0.8)  # of the depth that can be seen, at which the mirror image may lie
 _VISIBLE = 0.02  # of the largest strain: what is below it is not turned upside down
 
 
@@ -245,8 +246,9 @@ def is_mirrored(given: Problem, x: Array) -> NDArray[np.bool_]:
     """Which of the minima (m, k) are nearer to the mirror image of the first one than to itself, (m,)."""
     depth = np.linspace(0.0, float(given.space.high[DEPTH]), _DEPTHS)
     strain = _strains(given, x, depth)
-    turned = mirrored(depth, strain[0], _bottom(strain[0], depth))
-    return np.asarray(np.abs(strain - turned).sum(axis=1) < np.abs(strain - strain[0]).sum(axis=1))
+    bottom = _bottom(strain[0], depth)
+    away = [np.abs(strain - mirrored(depth, strain[0], part * bottom)).sum(axis=1) for part in _TURNED]
+    return np.asarray(np.min(away, axis=0) < np.abs(strain - strain[0]).sum(axis=1))
 
 
 def _bottom(strain: Array, depth: Array) -> float:

@@ -119,14 +119,14 @@ def draw_residual(axes: Axes, curve: CurveFit) -> None:
 def draw_strain(axes: Axes, fit: Fit, others: Sequence[Numbered]) -> None:
     """The strain with its bands, and that of other minima that differ."""
     _bands(axes, fit.depth, 100.0 * fit.band)
+    shown = "estimate" if fit.verdict == Verdict.ESTIMATE else "best"
+    axes.plot(fit.depth, 100.0 * fit.strain, color=SECOND, lw=1.8, label=shown, zorder=2.1)
     space, most = _space(fit), fit.strain.max()
     for i, each in others:
         depth = np.linspace(0.0, max(fit.depth[-1], 1.02 * depth_end(each.values, space=space)[0]), 2 * len(fit.depth))
         strain = strain_profile(each.values, depth, space=space)[0]
         if np.abs(strain - np.interp(depth, fit.depth, fit.strain, right=0.0)).max() > _DIFFERENT * most:
             axes.plot(depth, 100.0 * strain, "--", lw=1.0, color=_color(i), label=_another(i))
-    shown = "estimate" if fit.verdict == Verdict.ESTIMATE else "best"
-    axes.plot(fit.depth, 100.0 * fit.strain, color=SECOND, lw=1.8, label=shown)
     profile_axes(axes)
     if fit.resolution is not None:
         _ruler(axes, fit.resolution)
