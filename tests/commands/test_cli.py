@@ -28,7 +28,7 @@ from xrdsim.commands.options import MeasuredReflection, ReflectionOptions
 from xrdsim.curves.curve import read_curve
 from xrdsim.dataset.fresh import profiles_of
 from xrdsim.dataset.samplers import make_plan
-from xrdsim.fit.freeform.search import Freeform
+from xrdsim.fit.freeform.before import Freeform
 from xrdsim.forward.sublayers import simulate_sublayers
 from xrdsim.observation.noise import add_noise
 from xrdsim.profiles.two_gaussians import NAMES

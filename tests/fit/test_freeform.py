@@ -1,6 +1,7 @@
 """Fits of profiles of no given shape: the prior, its evidence, starts, solutions, and what is said of them."""
 
 import json
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -12,11 +13,13 @@ from xrdsim.errors import ParameterError
 from xrdsim.experiment.reflection import GGG_444
 from xrdsim.experiment.scan import DEFAULT_SCAN
 from xrdsim.fit.fitting import fit_curve
+from xrdsim.fit.freeform.before import Before, Freeform, problem_of
 from xrdsim.fit.freeform.fitting import fit_profile, freeform
-from xrdsim.fit.freeform.search import Before, Freeform, problem_of
+from xrdsim.fit.freeform.search import explore, is_mirrored, moved
 from xrdsim.fit.freeform.smoothness import effective, evidence, smoothed, smoothest
 from xrdsim.fit.freeform.starts import (
     beside,
+    damage_for,
     exchanged,
     mirrored,
     nearly_projected,
@@ -30,6 +33,7 @@ from xrdsim.fit.preparation import measurement_of
 from xrdsim.fit.problem import Problem, Unknowns, problem
 from xrdsim.fit.refinement import refine
 from xrdsim.fit.settings import fitted_space
+from xrdsim.forward.derived import damage_profile
 from xrdsim.forward.sublayers import Sublayers, simulate_sublayers
 from xrdsim.profiles.space import ParameterSpace
 from xrdsim.profiles.spline import roughness, spline_space
@@ -183,6 +187,10 @@ def test_two_humps_are_found_where_two_gaussians_end(humps, tmp_path):
     assert told["settings"]["profile"] == fitted_space(found.settings).profile.name
     assert set(told) >= {"verdict", "parameters", "derived", "minima", "curve", "profile", "misfit"}
     assert list(told["parameters"])[:3] == ["L", "c1", "c2"]
+    assert told["resolution"]["part_of_largest_strain"] == 0.03
+    width = np.array(told["resolution"]["width"], float)
+    assert 100.0 < np.nanmedian(width) < 1000.0
+    assert told["resolution"]["depth"][-1] == pytest.approx(found["L"].value)
     assert told["settings"]["spline"]["mirror_reduced_chi2"] > found.reduced_chi2
 
 
@@ -206,3 +214,69 @@ def test_settings_without_meaning(humps):
         Freeform(coefficients=3)
     with pytest.raises(ParameterError, match="depth"):
         Freeform(depth=-1.0)
+
+
+def test_a_damage_that_is_free_is_turned_with_the_strain(humps):
+    given = Problem(ParameterSpace().with_damage(), (measurement_of(humps, ParameterSpace().with_damage()),))
+    before = Before(given, DEPTH, two_humps(DEPTH), 4400.0, np.array([0.4, 1.0]), given.measurements[0].start, {})
+    tied, free = problem_of(before, Freeform(), 20), problem_of(before, Freeform(free_damage=12), 20)
+    assert free.space.names[-12:] == tuple(f"d{i}" for i in range(1, 13))
+    x = projected(tied, DEPTH, two_humps(DEPTH), 4400.0, before.damage, before.own)
+    factor = damage_for(free, tied, x, DEPTH)
+    expected = damage_profile(tied.params(x), DEPTH, space=tied.space)[0]
+    np.testing.assert_allclose(factor, expected)
+    freed = moved(tied, x, free)
+    inside = DEPTH < 4200.0
+    again = damage_profile(free.params(freed), DEPTH, space=free.space)[0]
+    assert np.abs(again - expected)[inside].max() < 0.05
+    assert tied.objective(tied.values(x))[0] == pytest.approx(free.objective(free.values(freed))[0], rel=0.5)
+    turned = damage_for(free, tied, x, DEPTH, 4000.0)
+    np.testing.assert_allclose(turned[DEPTH < 4000.0], np.interp(4000.0 - DEPTH[DEPTH < 4000.0], DEPTH, factor))
+    assert (turned[DEPTH > 4000.0] == 1.0).all()
+    upside_down = projected(
+        free, DEPTH, mirrored(DEPTH, two_humps(DEPTH), 4400.0), 4400.0, turned, free.measurements[0].start
+    )
+    assert is_mirrored(free, np.concatenate([freed, upside_down])).tolist() == [False, True]
+
+
+def test_a_damage_that_is_free_needs_damage(humps):
+    with pytest.raises(ParameterError, match="fit with damage, too"):
+        fit_profile(problem(humps), profile="spline", spline=Freeform(free_damage=6))
+    with pytest.raises(ParameterError, match="5 … 100"):
+        Freeform(free_damage=2)
+
+
+def test_mirrored_profiles_of_a_free_damage_are_alternatives():
+    """Of a curve of few counts, with what is to be said of it."""
+    space = spline_space(12, own=6).with_damage()
+    row = [4300.0, 1e-3, 4e-3, 8e-3, 9e-3, 6e-3, 3e-3, 5e-3, 2e-3, 1e-3, 5e-4, 0.95, 0.9, 0.8, 0.85, 0.9, 0.9]
+    intensity = xrdsim.simulate(row, space=space, fwhm=35.0, background=1e-4).intensity[0]
+    counts = np.random.default_rng(4).poisson(1e4 * intensity)
+    curve = Curve(DEFAULT_SCAN.angle, counts / 1e4, 20, "free", per_count=1e-4)
+    given = problem(curve, unknowns=Unknowns(ParameterSpace().with_damage()))
+    found = fit_profile(given, profile="spline", spline=Freeform(coefficients=12, free_damage=6), effort=0.3)
+    assert found.reduced_chi2 < 1.2
+    assert found.verdict == "described, not unique"
+    assert any("mirror image" in note for note in found.notes)
+    assert found.settings["spline"]["free_damage"] == 6
+    assert "does not follow the strain" in found.assumed
+    depth, fitted = np.linspace(0.0, 4300.0, 200), fitted_space(found.settings)
+    rows = [each.values for each in found.minima if each.acceptable]
+    strains = xrdsim.strain_profile(rows, depth, space=fitted)
+    truth = xrdsim.strain_profile(row, depth, space=space)[0]
+    away, turned = (np.abs(strains - each).sum(axis=1) / truth.sum() for each in (truth, truth[::-1]))
+    assert away.min() < 0.1
+    assert turned.min() < 0.3
+
+
+def test_a_profile_that_is_given_is_tried_first(humps):
+    """Two Gaussians end elsewhere; from the truth nothing is left to be looked for."""
+    given = problem(humps)
+    first = fit_curve(given, effort=0.1)
+    before = Before.of(given, first)
+    start = smoothed(problem_of(before, Freeform(), 15), 0.1)
+    layers = Sublayers(np.full(len(DEPTH), LAYER), two_humps(DEPTH))
+    found = explore(start, before, np.random.default_rng(0), math.inf, layers)
+    strain = xrdsim.strain_profile(start.params(found.x[:1]), DEPTH, space=start.space)[0]
+    assert np.abs(strain - two_humps(DEPTH)).sum() < 0.05 * two_humps(DEPTH).sum()
+    assert found.objective[0] < 0.6 * len(start)

@@ -135,3 +135,19 @@ def test_strain_over_depth(tmp_path):
             read_sublayers(path)
     with pytest.raises(ParameterError, match="must be within"):
         of_depth([0.0, 10.0], [0.5, 0.5])
+
+
+def test_the_profile_of_a_fit_is_such_a_table(tmp_path):
+    """With the line of units and the bands that a fit writes."""
+    plain, whole = tmp_path / "plain.csv", tmp_path / "profile.csv"
+    plain.write_text("depth,strain,E\n0,0.004,1\n1000,0.009,0.8\n2500,0,1\n")
+    whole.write_text(
+        "depth,strain,strain_low95,strain_high68,E,E_low68\n# [Å],,,,,\n\n"
+        "0,0.004,0.001,0.005,1,0.9\n1000,0.009,0,0,0.8,0.7\n2500,0,0,0,1,1\n"
+    )
+    one, other = read_sublayers(plain), read_sublayers(whole)
+    for name in ("thickness", "strain", "factor"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+    whole.write_text("depth,strain\n# units\n0,0.004\n10,x\n")
+    with pytest.raises(ParameterError, match=r"profile.csv, line 4: 10, x are not 2 numbers"):
+        read_sublayers(whole)

@@ -24,8 +24,8 @@ from xrdml.app.model.outcome import outcome, state_of, taken
 from xrdml.app.model.posing import Posed, first_profiles, opened, posed
 from xrdsim.errors import XrdError
 from xrdsim.fit.fitting import describe
+from xrdsim.fit.freeform.before import Freeform
 from xrdsim.fit.freeform.fitting import fit_profile
-from xrdsim.fit.freeform.search import Freeform
 from xrdsim.fit.freeform.smoothness import smoothed
 from xrdsim.fit.problem import Problem
 from xrdsim.fit.refinement import refine

@@ -6,11 +6,11 @@ from typing import Annotated
 import typer
 
 from xrdml.commands import generate, invert, learn, page
-from xrdsim.commands import crystal, dataset, installation, simulate
+from xrdsim.commands import crystal, dataset, installation, profile, simulate
 
 PANELS = {
     "A measured curve": (invert.fit, invert.predict, invert.refine, page.app),
-    "Simulation": (simulate.simulate, simulate.sensitivity, crystal.crystal),
+    "Simulation": (simulate.simulate, simulate.sensitivity, crystal.crystal, profile.export_profile),
     "Datasets": (generate.gen, dataset.append, dataset.verify, dataset.sample, dataset.export_data),
     "Networks": (learn.train, learn.evaluate, learn.compare, learn.export_model),
     "This installation": (installation.bench, installation.info),

@@ -2,6 +2,7 @@
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -54,6 +55,8 @@ def fit(
 
         xrd fit curve.xy --damage --profile spline
 
+        xrd fit curve.xy --profile spline --free-damage
+
         xrd fit scan.xrdml --damage --html -o result/
 
         xrd fit dose/*.xy --damage --per-count 1.5e-6 --jobs 2 -o dose-result/
@@ -65,6 +68,7 @@ def fit(
 
         xrd fit sample.toml
     """
+    unknown = replace(unknown, damage=unknown.damage or shape.free_damage)
     listed = any(curve.suffix.lower() == ".toml" for curve in curves)
     if listed or together.asked:
         _fit_together(curves, (file, points, instrument, reflection), unknown, shape, together, search, output)

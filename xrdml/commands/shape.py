@@ -1,6 +1,7 @@
 """The option group of what shape a profile has."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import typer
@@ -29,10 +30,25 @@ class Shape:
     depth: Annotated[float | None, typer.Option(help="For a spline: depth [Å] at which it ends; default: fitted.")] = (
         None
     )
+    free_damage: Annotated[
+        bool,
+        typer.Option(
+            "--free-damage",
+            help="For a spline: --damage with E a spline of its own, which does not follow the strain; mirrored "
+            "profiles may then describe a curve equally well.",
+        ),
+    ] = False
+    begin: Annotated[
+        Path | None,
+        typer.Option(
+            help="For a spline: a profile to begin with, too, as of xrd simulate --profile; its strain is taken."
+        ),
+    ] = None
 
     def chosen(self) -> dict[str, Any]:
         """Arguments of ``fit_profile``."""
-        from xrdsim.fit.freeform.search import Freeform
+        from xrdsim.fit.freeform.before import FREE_DAMAGE, Freeform
+        from xrdsim.forward.radmax import Radmax, read_profile
 
         wanted = self.profile != "two-gaussians"
         for given, name in (
@@ -40,9 +56,19 @@ class Shape:
             (self.end != "smooth", "--end"),
             (self.signed, "--signed"),
             (self.depth is not None, "--depth"),
+            (self.free_damage, "--free-damage"),
+            (self.begin is not None, "--begin"),
         ):
             belongs(given, name, wanted, "--profile spline or auto")
         if not wanted:
             return {}
-        made = Freeform(coefficients=self.coefficients, end=self.end, signed=self.signed, depth=self.depth)
+        layer = None if self.begin is None else read_profile(self.begin)
+        made = Freeform(
+            coefficients=self.coefficients,
+            end=self.end,
+            signed=self.signed,
+            depth=self.depth,
+            free_damage=FREE_DAMAGE if self.free_damage else 0,
+            begin=layer.sublayers() if isinstance(layer, Radmax) else layer,
+        )
         return {"profile": self.profile, "spline": made}

@@ -30,7 +30,10 @@ def simulate(
     ] = None,
     params: Annotated[Path | None, typer.Option(help="CSV file with the names as header, a sample a row.")] = None,
     profile: Annotated[
-        Path | None, typer.Option(help="CSV file: thickness [Å], strain and E of sublayers, or both over depth [Å].")
+        Path | None,
+        typer.Option(
+            help="CSV file: thickness [Å], strain and E of sublayers, or both over depth [Å]; or RaDMaX's project .ini."
+        ),
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the curves (.npz).")] = Path(
         "curves.npz"
@@ -82,6 +85,8 @@ def simulate(
         xrd simulate --params one.csv --defects loops.toml
 
         xrd simulate --profile sublayers.csv --reflection 880.toml --omega angles.csv
+
+        xrd simulate --profile radmax.ini --crystal 3C-SiC --hkl 004
     """
     import numpy as np
 
@@ -93,7 +98,8 @@ def simulate(
     from xrdsim.experiment.setup import Experiment
     from xrdsim.files import save_arrays
     from xrdsim.forward.model import simulate as run
-    from xrdsim.forward.sublayers import omega_of, read_omega, read_sublayers, simulate_sublayers
+    from xrdsim.forward.radmax import Radmax, read_profile
+    from xrdsim.forward.sublayers import omega_of, read_omega, simulate_sublayers
     from xrdsim.observation.noise import add_noise
     from xrdsim.profiles.tables import parse_assignments, read_table
 
@@ -120,8 +126,12 @@ def simulate(
         belongs(zero != 0.0 or device != "cpu", "--zero, --device", False, "--param or --params")
         if omega is not None:
             made["omega"] = read_omega(omega)
-        found = simulate_sublayers(read_sublayers(profile), experiment=experiment, fwhm=fwhm, **made)
-        angle, bare, blurred = found
+        layer = read_profile(profile)
+        if isinstance(layer, Radmax):
+            if layer.above_one:
+                say(f"{profile}: a factor E of up to {1.0 + layer.above_one:.4g} is taken as 1")
+            layer = layer.sublayers()
+        angle, bare, blurred = simulate_sublayers(layer, experiment=experiment, fwhm=fwhm, **made)
         seen = {"reflectivity": bare, "intensity": scale * blurred + background}
         written = save_arrays(output, omega_deg=omega_of(angle, experiment), angle_arcsec=angle, **seen)
         say(f"a curve of {len(angle)} angles → {written}")

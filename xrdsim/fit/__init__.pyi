@@ -1,7 +1,7 @@
 from .fitting import describe as describe
 from .fitting import fit_curve as fit_curve
+from .freeform.before import Freeform as Freeform
 from .freeform.fitting import fit_freeform as fit_freeform
-from .freeform.search import Freeform as Freeform
 from .judgement.estimate import Estimate as Estimate
 from .measurement import Measurement as Measurement
 from .preparation import measurement_of as measurement_of

@@ -153,6 +153,21 @@ class FittedProfile(NamedTuple):
     damage_band: Array | None = None
 
 
+class Resolution(NamedTuple):
+    """How fine a structure of the strain the curves determine, see ``xrdsim.fit.freeform.resolution``.
+
+    Attributes
+    ----------
+    depth : (d,) [Å].
+    width : (d,) [Å], of the narrowest window about each depth over which the mean strain is known; NaN where none is.
+    part : of the largest strain, to which it is known.
+    """
+
+    depth: Array
+    width: Array
+    part: float
+
+
 @dataclass(frozen=True, eq=False)
 class Fit:
     """What a fit says about a measured curve.
@@ -182,6 +197,7 @@ class Fit:
     seconds, evaluations, ended : of the search.
     settings : what it takes to repeat it.
     likelihoods : profile likelihoods that were asked for.
+    resolution : of a spline.
     """
 
     source: str
@@ -211,6 +227,7 @@ class Fit:
     defects: tuple[Estimate, ...] = ()
     damage: Array | None = None
     damage_band: Array | None = None
+    resolution: Resolution | None = None
 
     def __getitem__(self, name: str) -> Estimate:
         """The estimate of a parameter, of the measurement, of loops or their logarithms, or of a derived quantity."""
@@ -308,6 +325,7 @@ class Fit:
             "settings": self.settings,
             "curve": _points(self.curve),
             **({"curves": [each.to_dict() for each in self.curves]} if len(self.curves) > 1 else {}),
+            **({} if self.resolution is None else {"resolution": _resolution(self.resolution)}),
             "profile": {name: values.tolist() for name, values in self.profile._asdict().items() if values is not None},
         }
 
@@ -324,6 +342,11 @@ def _misfit(of: Fit | CurveFit) -> Json:
 
 def _points(shown: FittedCurve) -> Json:
     return {name: getattr(shown, name).tolist() for name in ("angle", "measured", "model", "used")}
+
+
+def _resolution(each: Resolution) -> Json:
+    width = [value if math.isfinite(value) else None for value in each.width.tolist()]
+    return {"depth": each.depth.tolist(), "width": width, "part_of_largest_strain": each.part}
 
 
 def _likelihood(each: Likelihood) -> Json:

@@ -20,8 +20,8 @@ from xrdsim.errors import ParameterError, XrdError
 from xrdsim.experiment.instrument import Instrument
 from xrdsim.experiment.setup import DAMAGE_EXPONENT, Experiment
 from xrdsim.fit.fitting import fit_curve
+from xrdsim.fit.freeform.before import Freeform
 from xrdsim.fit.freeform.fitting import Shape, fit_profile
-from xrdsim.fit.freeform.search import Freeform
 from xrdsim.fit.judgement.estimate import Estimate
 from xrdsim.fit.judgement.stated import Claim
 from xrdsim.fit.preparation import TOLERANCE

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from xrdsim.errors import ParameterError, unreadable
 from xrdsim.experiment.defects import Defects
 from xrdsim.experiment.instrument import GAUSSIAN, ZERO, Instrument
@@ -11,7 +13,7 @@ from xrdsim.experiment.reflection import Reflection
 from xrdsim.fit.measurement import Measurement
 from xrdsim.fit.problem import Problem
 from xrdsim.fit.result import CurveFit, Verdict
-from xrdsim.fit.unknowns import UnknownDefects
+from xrdsim.fit.unknowns import Array, UnknownDefects
 from xrdsim.limits import Json, read_json
 from xrdsim.profiles.space import ParameterSpace, profile_of
 
@@ -74,6 +76,27 @@ def settings_of(path: str | Path) -> Json:
         raise ParameterError(f"{path}: its settings are malformed ({error}); give the parameters alone") from error
 
 
+def read_fitted_profile(path: str | Path) -> tuple[Array, ParameterSpace]:
+    """Parameters (p,) of the best profile of a result.json, and their ranges.
+
+    Raises
+    ------
+    ParameterError
+        The file cannot be read, or is none of a fit.
+    """
+    try:
+        content = read_json(path)
+    except (OSError, ValueError) as error:
+        raise unreadable(path, "JSON", error) from error
+    try:
+        space = fitted_space(content["settings"])
+        return np.array([float(content["parameters"][name]["value"]) for name in space.names]), space
+    except ParameterError as error:
+        raise ParameterError(f"{path}: {error}") from None
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ParameterError(f"{path} is no result.json of `xrd fit` ({error}); give one") from error
+
+
 def fitted_space(settings: Json) -> ParameterSpace:
     """Ranges of the profile that was fitted, of the settings of a fit."""
     low, high = zip(*settings["ranges"].values(), strict=True)
@@ -103,10 +126,12 @@ def taken_for_granted(measured: Measurement) -> str:
     behind = f" of {', '.join(limits)}" if limits else ""
     beside = "" if instrument.doublet is None else f" with {instrument.doublet.ratio:g} times as much Kα₂"
     loops = ", with dislocation loops" if measured.experiment.defects else ""
-    damage = "with" if measured.simulator.space.damage else "without"
+    space = measured.simulator.space
+    damage = "with" if space.damage else "without"
+    free = " that does not follow the strain" if space.damage and space.profile.own_factor else ""
     return (
         f"{reflection.title}{leaning}, {light(reflection.wavelength)}{beside}, a {instrument.name} instrument{behind}"
-        f"{over}, {damage} lattice damage{loops}"
+        f"{over}, {damage} lattice damage{free}{loops}"
     )
 
 

@@ -275,7 +275,7 @@ def _linearize(tasks: Sequence[Task], nuisance: NDArray[np.int64], wanted: tuple
     def numbers(task: Task, most: int) -> int:
         nodes, angles = task.nodes, task.model.optics.coarse
         each = cuda_jacobian.ROWS * angles + len(nodes.angle) + 2 * nodes.first + 1
-        return int((5 + 4 * p) * most + 6 * p + (1 + p) * each + (2 + k) * points + 7)
+        return int((5 + 4 * p) * most + 7 * p + (1 + p) * each + (2 + k) * points + 7)
 
     for part in _work(tasks, LEAST, numbers, (2 + k) * points if _travelling(outs) else 0):
         n, slot, nodes, size = len(part.index), part.slot, part.nodes, len(part.nodes.angle)
@@ -284,7 +284,7 @@ def _linearize(tasks: Sequence[Task], nuisance: NDArray[np.int64], wanted: tuple
             (n, 5, part.most),
             (n, 4, part.most, p),
             (n, p),
-            (n, 5, p),
+            (n, 6, p),
             (n, 1 + p, cuda_jacobian.ROWS, angles),
             (n, 1, size),
             (n, p, size),

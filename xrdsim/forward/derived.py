@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xrdsim.kernels import batch
-from xrdsim.profiles.damage import KAPPA, P
 from xrdsim.profiles.profile import Profile
 from xrdsim.profiles.space import ParameterSpace
 from xrdsim.profiles.two_gaussians import TWO_GAUSSIANS
@@ -46,10 +45,12 @@ def strain_profile(params: ArrayLike, depth: ArrayLike, *, space: ParameterSpace
 
 
 def damage_profile(params: ArrayLike, depth: ArrayLike, *, space: ParameterSpace) -> Array:
-    """Static Debye–Waller factor E (n, depths) of parameters (n, 9) with damage at depths [Å]."""
+    """Static Debye–Waller factor E (n, depths) of parameters (n, 9) with damage at depths [Å], 1 beyond the layer."""
     rows = space.check(params)
-    share = np.clip(strain_profile(rows, depth, space=space) / largest_strain(rows, space.profile)[:, None], 0.0, 1.0)
-    return np.asarray(1.0 - rows[:, KAPPA, None] * share ** rows[:, P, None])
+    at = np.ascontiguousarray(np.atleast_1d(depth), dtype=np.float64)
+    out = np.empty((len(rows), len(at)))
+    batch.factors(space.profile.family, rows, at, space.profile.own_factor > 0, out)
+    return out
 
 
 def depth_end(params: ArrayLike, *, space: ParameterSpace | None = None) -> Array:

@@ -128,6 +128,8 @@ def prepare(
         thickest=THICKEST_PHASE / coupled,
     )
     layer = Layer(coupling(reflection, convention), experiment.exact, damaged, experiment.damage_power)
+    if damaged:
+        layer = layer._replace(own=profile.own_factor)
     if experiment.defects is not None:
         layer = layer._replace(loops=profile.size)
     return Forward(prepared, profile.family, layer, accuracy)
@@ -162,7 +164,11 @@ def by_thickness(
 
 def has_damage(rows: Array, profile: Profile) -> bool:
     """Whether any of the rows has damage."""
-    return profile.holds_damage(rows.shape[1]) and bool(np.any(rows[:, KAPPA] > 0.0))
+    if not profile.holds_damage(rows.shape[1]):
+        return False
+    if profile.own_factor:
+        return bool(np.any(rows[:, -profile.own_factor :] < 1.0))
+    return bool(np.any(rows[:, KAPPA] > 0.0))
 
 
 def chunks(n: int) -> int:

@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +32,7 @@ MOST_STRAIN, DEEPEST = 0.3, 1e6
 THINNEST = 2.0
 """Sublayers [Å] into which a strain over depth is cut."""
 
+_BAND = re.compile(r"_(low|high)(68|95)$")  # of the names of columns
 _RTOL = 1e-8  # accuracy of the interpolation over angle [dex]
 _TAPS = 6  # points of the polynomial between equidistant angles
 _STEP = 2.0  # arcsec
@@ -80,7 +82,8 @@ def read_sublayers(path: str | Path) -> Sublayers:
     """Sublayers of a CSV file: thickness [Å] and strain of each, or strain over depth; and E if it has one.
 
     With a column ``depth`` [Å], which begins at 0 and increases, strain and E are straight between its rows, and the
-    last of them is the end of the layer.
+    last of them is the end of the layer. Lines that begin with # are passed over, and so are the columns of bands that
+    ``profile.csv`` of a fit has.
 
     Raises
     ------
@@ -236,22 +239,24 @@ def _columns(
 ) -> dict[str, Array]:
     """Columns by name; the second of ``instead`` may stand in the place of the first."""
     try:
-        rows = list(csv.reader(io.StringIO(read_bytes(path, LARGEST_TABLE).decode("utf-8-sig"), newline="")))
+        reader = csv.reader(io.StringIO(read_bytes(path, LARGEST_TABLE).decode("utf-8-sig"), newline=""))
+        rows = [(reader.line_num, row) for row in reader if any(map(str.strip, row)) and not row[0].startswith("#")]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise unreadable(path, "CSV", error) from error
-    names = [name.strip() for name in rows[0]] if rows else []
+    names = [name.strip() for name in rows[0][1]] if rows else []
     if instead[1] in names:
         needed = tuple(instead[1] if name == instead[0] else name for name in needed)
     if missing := [name for name in needed if name not in names]:
         raise ParameterError(f"{path} needs a header with the columns {', '.join(needed)}; {missing[0]} is missing")
-    if unknown := [name for name in names if name not in (*needed, *optional)]:
+    known = (*needed, *optional)
+    if unknown := [name for name in names if name not in known and _BAND.sub("", name) not in known]:
         raise ParameterError(f"{path} has a column {unknown[0]!r}; it may have {', '.join((*needed, *optional))}")
     out = np.empty((len(rows) - 1, len(names)))
-    for i, fields in enumerate(rows[1:]):
+    for i, (line, fields) in enumerate(rows[1:]):
         try:
             out[i] = [float(field) for field in fields]
         except ValueError:
-            raise ParameterError(f"{path}, line {i + 2}: {', '.join(fields)} are not {len(names)} numbers") from None
+            raise ParameterError(f"{path}, line {line}: {', '.join(fields)} are not {len(names)} numbers") from None
     if not len(out):
         raise ParameterError(f"{path} has a header and no values")
     return {name: out[:, j].copy() for j, name in enumerate(names)}

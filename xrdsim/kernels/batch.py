@@ -101,14 +101,14 @@ def curves(params, profile, layer, accuracy, optics, most, chunks, out):
 def make_slopes(most, size, layer):
     """Make the arrays for derivatives of up to so many steps over ``size`` parameters."""
     plain, mixed = (0, most) if varies(layer) else (most, 0)
-    turns = -(-(size - strains_of(layer, size) + 1) // TURNS) * TURNS
+    turns = -(-(size - strains_of(layer, size) + 1 + (layer.own > 0)) // TURNS) * TURNS
     return Slopes(
         np.zeros((plain, size)),
         np.zeros((0, size)),
         np.zeros((0, size)),
         np.zeros((plain, size)),
         np.zeros(size),
-        np.zeros((5, size)),
+        np.zeros((6, size)),
         np.zeros((mixed, size)),
         np.zeros((mixed, size)),
         np.zeros((mixed, 8)),
@@ -166,6 +166,7 @@ def linearize_one(params, profile, layer, accuracy, optics, nodes, sigma, zero, 
         work.gradient,
         strains_of(layer, size),
         layer.loops + 1 if layer.loops >= 0 else -1,
+        layer.own > 0,
     )
     see(work.at_nodes, nodes, sigma, zero, work.lens, seen)
     see(work.gradient, nodes, sigma, zero, work.lens, slope[:size])
@@ -322,6 +323,24 @@ def profiles(profile, params, depth, out):
         end = stage.depth_end(profile, params[i])
         for j in range(len(depth)):
             out[i, j] = stage.strain(profile, depth[j], params[i]) if depth[j] <= end else 0.0
+
+
+@jit(parallel=True)
+def factors(profile, params, depth, own, out):
+    """Static Debye–Waller factor E (n, depths) at the depths [Å]; 1 beyond the end of the layer.
+
+    ``own`` says that it is a function of depth of its own.
+    """
+    for i in prange(len(params)):
+        end = stage.depth_end(profile, params[i])
+        top = stage.strain(profile, stage.peak(profile, params[i]), params[i])
+        for j in range(len(depth)):
+            if depth[j] > end:
+                out[i, j] = 1.0
+            elif own:
+                out[i, j] = stage.own_factor(profile, depth[j], params[i])
+            else:
+                out[i, j] = stage.factor(profile, stage.strain(profile, depth[j], params[i]), top, params[i])
 
 
 @jit(parallel=True)

@@ -127,7 +127,7 @@ def add(one, weight, other, other_weight, total, q):
 def fill(params, profile, layer, counts, steps, slopes, end, work):
     """Coefficients h, g, e, α, β (n, 5, most) of the steps and derivatives of g, β, e, α (n, 4, most, p).
 
-    ``end`` (n, p) derivatives of the depth at which the layer ends; ``work`` (n, 5, p). A thread a sample.
+    ``end`` (n, p) derivatives of the depth at which the layer ends; ``work`` (n, 6, p). A thread a sample.
     """
     i = cuda.grid(1)
     if i < len(params):

@@ -8,7 +8,8 @@ strain falls to 0 at once, and with it the thickness and the points of the last 
 
 The coefficients of a damaged step change with the two strains, with the largest strain and with the parameters of the
 damage themselves. Where these changes are asked for (``mix``), the derivatives are left in this form: then what a step
-contributes is summed for two strains instead of four coefficients, and but once for the largest strain.
+contributes is summed for two strains instead of four coefficients, and but once for the largest strain. A factor E of
+its own is a function of z/D, D the depth at which the layer ends, and its changes with D are summed once, too.
 """
 
 import math
@@ -25,6 +26,7 @@ from xrdsim.profiles.stage import (
     end_gradient,
     factor,
     factor_gradient,
+    own_factor_gradient,
     peak,
     strain,
     strain_gradient,
@@ -42,11 +44,11 @@ class Slopes(NamedTuple):
     alpha: NDArray[np.float64]
     beta: NDArray[np.float64]
     end: NDArray[np.float64]  # (p,) of the depth at which the layer ends, and of h of the last step
-    work: NDArray[np.float64]  # (5, p), the third row being that of the largest strain
+    work: NDArray[np.float64]  # (6, p), the third row being that of the largest strain
     upper: NDArray[np.float64]  # (steps, p) of the strain at the upper Gauss point
     lower: NDArray[np.float64]
     mix: NDArray[np.float64]  # (steps, 8) of h·g, β, h·e and α over the upper strain, then over the lower
-    turns: NDArray[np.float64]  # (steps, any, 3) of β, h·e and α over each parameter of the damage, the largest strain
+    turns: NDArray[np.float64]  # (steps, any, 3) of β, h·e, α over each parameter of the damage, D, the largest strain
 
 
 @jit
@@ -91,17 +93,27 @@ def strains_of(layer, size):
     """Number of parameters of the strain among so many."""
     if layer.loops >= 0:
         return layer.loops
+    if layer.own > 0:
+        return size - layer.own
     return size - 2 if layer.damaged else size
 
 
 @jit(inline=True)
-def _factor(profile, layer, eps, of_eps, top, of_top, p, gradient):
-    """E at a Gauss point, and its derivatives over what ``of_eps`` and ``of_top`` are derivatives over."""
+def _factor(profile, layer, z, moved, eps, of_eps, top, of_top, end, of_end, p, gradient):
+    """E at a Gauss point z, and its derivatives over what ``of_eps``, ``of_top`` and ``of_end`` are derivatives over.
+
+    ``moved`` is by how much z moves with the end of the layer.
+    """
     e = 1.0
     gradient[:] = 0.0
     if layer.damaged:
-        e = factor(profile, eps, top, p)
-        factor_gradient(profile, eps, of_eps, top, of_top, p, gradient)
+        if layer.own > 0:
+            e, steep = own_factor_gradient(profile, z, p, gradient)
+            for q in range(len(gradient) - layer.own):
+                gradient[q] += steep * (moved - z / end) * of_end[q]
+        else:
+            e = factor(profile, eps, top, p)
+            factor_gradient(profile, eps, of_eps, top, of_top, p, gradient)
         if layer.power != 1.0:
             e = _to_power(e, gradient, layer.power)
     if layer.loops >= 0:
@@ -117,7 +129,7 @@ def fill_steps_and_slopes(p, profile, layer, counts, steps, slopes):
     mix, turns = slopes.mix, slopes.turns
     apart = len(mix) > 0
     strains = strains_of(layer, size)
-    upper, lower, top_gradient, de_upper, de_lower = slopes.work
+    upper, lower, top_gradient, de_upper, de_lower, of_end = slopes.work
     end = depth_end(profile, p)
     slopes.end[:] = 0.0
     end_gradient(profile, end, p, slopes.end[:strains])
@@ -129,12 +141,17 @@ def fill_steps_and_slopes(p, profile, layer, counts, steps, slopes):
         top_gradient[:] = 0.0
         strain_gradient(profile, at, p, top_gradient[:strains])
     of_upper, of_lower, of_top = upper, lower, top_gradient
-    if apart:  # over the strain itself and over the largest, as numbers 0 and 1
+    of_end[:] = slopes.end
+    if apart:  # over the strain itself, over the largest and over the end of the layer, as numbers 0, 1 and 2
         of_upper, of_lower, of_top = slopes.work[0], slopes.work[0], slopes.work[1]
         of_upper[:] = 0.0
         of_upper[0] = 1.0
         of_top[:] = 0.0
         of_top[1] = 1.0
+        of_end[:] = 0.0
+        of_end[2] = 1.0
+    own = size - strains
+    kinds = own + 1 + (layer.own > 0)
     last = counts.sum() - 1
     k = 0
     for s in range(len(counts)):
@@ -146,8 +163,9 @@ def fill_steps_and_slopes(p, profile, layer, counts, steps, slopes):
                 upper, lower = slopes.upper[k], slopes.lower[k]
             upper[:] = 0.0
             lower[:] = 0.0
-            eps_upper, rise = strain_gradient(profile, a + (i + 0.5 - GAUSS) * h, p, upper[:strains])
-            eps_lower, fall = strain_gradient(profile, a + (i + 0.5 + GAUSS) * h, p, lower[:strains])
+            z_upper, z_lower = a + (i + 0.5 - GAUSS) * h, a + (i + 0.5 + GAUSS) * h
+            eps_upper, rise = strain_gradient(profile, z_upper, p, upper[:strains])
+            eps_lower, fall = strain_gradient(profile, z_lower, p, lower[:strains])
             if k == last:
                 for q in range(size):
                     upper[q] += rise * (0.5 - GAUSS) * slopes.end[q]
@@ -155,8 +173,13 @@ def fill_steps_and_slopes(p, profile, layer, counts, steps, slopes):
             g_upper, r = _shift(eps_upper, layer)
             g_lower, t = _shift(eps_lower, layer)
             if damaged:
-                e_upper = _factor(profile, layer, eps_upper, of_upper, top, of_top, p, de_upper)
-                e_lower = _factor(profile, layer, eps_lower, of_lower, top, of_top, p, de_lower)
+                up, down = (0.5 - GAUSS, 0.5 + GAUSS) if k == last else (0.0, 0.0)
+                e_upper = _factor(
+                    profile, layer, z_upper, up, eps_upper, of_upper, top, of_top, end, of_end, p, de_upper
+                )
+                e_lower = _factor(
+                    profile, layer, z_lower, down, eps_lower, of_lower, top, of_top, end, of_end, p, de_lower
+                )
             steps.h[k] = h
             steps.g[k] = 0.5 * (g_upper + g_lower)
             steps.e[k] = 0.5 * (e_upper + e_lower)
@@ -168,8 +191,10 @@ def fill_steps_and_slopes(p, profile, layer, counts, steps, slopes):
                 mix[k, 5] = weight * (t * e_upper - g_upper * de_lower[0])
                 mix[k, 2], mix[k, 6] = 0.5 * h * de_upper[0], 0.5 * h * de_lower[0]
                 mix[k, 3], mix[k, 7] = -weight * de_upper[0], weight * de_lower[0]
-                for n in range(size - strains + 1):
-                    q = strains + n if n < size - strains else 1
+                for n in range(kinds):
+                    q = strains + n
+                    if n >= own:
+                        q = 1 if n == kinds - 1 else 2
                     turns[k, n, 0] = weight * (g_lower * de_upper[q] - g_upper * de_lower[q])
                     turns[k, n, 1] = 0.5 * h * (de_upper[q] + de_lower[q])
                     turns[k, n, 2] = weight * (de_lower[q] - de_upper[q])

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xrdsim._jit import jit
-from xrdsim.profiles.stage import depth_end, edge, factor, peak, segments, strain
+from xrdsim.profiles.stage import depth_end, edge, factor, own_factor, peak, segments, strain
 
 GAUSS = math.sqrt(3.0) / 6.0
 PROBES = 24
@@ -39,7 +39,8 @@ class Layer(NamedTuple):
 
     g(ε) = coupling·ε/(1 + ε) (``exact``) or coupling·ε; ``damaged``: the last two parameters are those of the damage,
     whose factor E is that of the profile to the power ``power``; ``loops`` >= 0: the parameter of this number is L of
-    loops where the strain is largest, whose factor is exp(−L ε/ε_max).
+    loops where the strain is largest, whose factor is exp(−L ε/ε_max); ``own`` > 0: E is a function of depth, and so
+    many parameters, the last ones, are its coefficients.
     """
 
     coupling: float
@@ -47,6 +48,7 @@ class Layer(NamedTuple):
     damaged: bool
     power: float
     loops: int = -1
+    own: int = 0
 
 
 class Steps(NamedTuple):
@@ -124,14 +126,22 @@ def count_steps(p, profile, layer, accuracy, counts):
 
 
 @jit
-def _fill(k, h, upper, lower, p, top, profile, layer, steps):
+def factor_at(profile, layer, z, eps, top, p):
+    """The static Debye–Waller factor of a damaged layer at the depth z, where the strain is ``eps``."""
+    if layer.own > 0:
+        return damaged_to(own_factor(profile, z, p), layer)
+    return damaged_to(factor(profile, eps, top, p), layer)
+
+
+@jit
+def _fill(k, h, above, below, upper, lower, p, top, profile, layer, steps):
     g_upper = shift(upper, layer)
     g_lower = shift(lower, layer)
     e_upper = 1.0
     e_lower = 1.0
     if layer.damaged:
-        e_upper = damaged_to(factor(profile, upper, top, p), layer)
-        e_lower = damaged_to(factor(profile, lower, top, p), layer)
+        e_upper = factor_at(profile, layer, above, upper, top, p)
+        e_lower = factor_at(profile, layer, below, lower, top, p)
     if layer.loops >= 0:
         e_upper *= math.exp(-p[layer.loops] * upper / top)
         e_lower *= math.exp(-p[layer.loops] * lower / top)
@@ -150,8 +160,9 @@ def fill_steps(p, profile, layer, accuracy, counts, steps):
     if accuracy.layers > 0.0:
         parts = math.ceil(accuracy.layers / accuracy.thickest)
         for k in range(counts[0]):
-            eps = strain(profile, (k // parts + 0.5) * accuracy.layers, p)
-            _fill(k, accuracy.layers / parts, eps, eps, p, top, profile, layer, steps)
+            z = (k // parts + 0.5) * accuracy.layers
+            eps = strain(profile, z, p)
+            _fill(k, accuracy.layers / parts, z, z, eps, eps, p, top, profile, layer, steps)
         return counts[0]
     end = depth_end(profile, p)
     k = 0
@@ -160,7 +171,8 @@ def fill_steps(p, profile, layer, accuracy, counts, steps):
         h = (edge(profile, s + 1, p, end) - a) / max(counts[s], 1)
         for i in range(counts[s]):
             middle = a + (i + 0.5) * h
-            upper, lower = strain(profile, middle - GAUSS * h, p), strain(profile, middle + GAUSS * h, p)
-            _fill(k, h, upper, lower, p, top, profile, layer, steps)
+            above, below = middle - GAUSS * h, middle + GAUSS * h
+            upper, lower = strain(profile, above, p), strain(profile, below, p)
+            _fill(k, h, above, below, upper, lower, p, top, profile, layer, steps)
             k += 1
     return k

@@ -24,7 +24,7 @@ Array = NDArray[np.float64]
 Column = Any
 """A NumPy array or a torch tensor: values of one parameter."""
 
-Kind = Literal["strain", "depth", "shape", "damage"]
+Kind = Literal["strain", "depth", "shape", "damage", "factor"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,15 @@ DAMAGE = (
 KAPPA, P = -2, -1
 """Columns of a row with damage."""
 
+LEAST_FACTOR = 0.05
+"""Of the coefficients of a factor of its own: a lattice that hardly diffracts any more says nothing of its strain."""
+
+
+def own_damage(coefficients: int) -> tuple[Parameter, ...]:
+    """The table of a factor E that is a function of depth with so many coefficients, d1 that at the surface."""
+    names, text = (f"d{i + 1}" for i in range(coefficients)), "coefficient of the static Debye–Waller factor"
+    return tuple(Parameter(name, "1", LEAST_FACTOR, 1.0, "factor", text, 0.0, 1.0) for name in names)
+
 
 @jit(inline=True)
 def factor(eps, largest, p):

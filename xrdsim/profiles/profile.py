@@ -24,7 +24,7 @@ class Profile:
     Attributes
     ----------
     name : for messages and files.
-    parameters : of the strain, in the order of the columns; damage adds two columns.
+    parameters : of the strain, in the order of the columns; damage adds further ones.
     bounds : between them.
     family : the record whose type has the functions of ``xrdsim.profiles.stage``.
     strain_sum : default of the largest sum of strains in the bounds.
@@ -32,6 +32,7 @@ class Profile:
     summands : names of the strains of which the largest one of a profile is at least each, at most their sum.
     thicker : a layer is at most so much thicker than the parameter that gives its depth.
     convex : the strain lies between the least and the largest of the summands instead.
+    damage : the parameters that damage adds, behind those of the strain.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Profile:
     summands: tuple[str, ...]
     thicker: float = THICKER
     convex: bool = False
+    damage: tuple[Parameter, ...] = DAMAGE
 
     def __post_init__(self) -> None:
         if PROFILES.setdefault(self.name, self) != self:
@@ -56,7 +58,7 @@ class Profile:
     @cached_property
     def table(self) -> tuple[Parameter, ...]:
         """The parameters with those of the damage."""
-        return self.parameters + DAMAGE
+        return self.parameters + self.damage
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -72,6 +74,11 @@ class Profile:
     def strains(self) -> list[int]:
         """Columns of the summands."""
         return [self.names.index(name) for name in self.summands]
+
+    @property
+    def own_factor(self) -> int:
+        """Number of coefficients of a static Debye–Waller factor that does not follow the strain; 0 if it does."""
+        return 0 if self.damage == DAMAGE else len(self.damage)
 
     def holds_damage(self, count: int) -> bool:
         """Whether so many columns are a profile with its damage."""

@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike, NDArray
 from xrdsim.errors import ParameterError
 from xrdsim.limits import Json
 from xrdsim.profiles.bounds import Bounds, Column, freest, from_unit, in_order, inequalities, to_unit, unit_slope
-from xrdsim.profiles.damage import DAMAGE
 from xrdsim.profiles.profile import Profile, profile_named
 from xrdsim.profiles.two_gaussians import TWO_GAUSSIANS
 
@@ -116,7 +115,7 @@ class ParameterSpace:
 
     @property
     def damage(self) -> bool:
-        """Whether the columns of the damage (kappa, p) belong to the space."""
+        """Whether the columns of the damage belong to the space."""
         return self.profile.holds_damage(len(self.low))
 
     @property
@@ -192,19 +191,19 @@ class ParameterSpace:
 
     def without_damage(self) -> "ParameterSpace":
         """The ranges of the strain's parameters alone."""
-        damage = {parameter.name for parameter in DAMAGE}
+        damage = {parameter.name for parameter in self.profile.damage}
         ties = tuple(tie for tie in self.ties if not damage & set(tie))
         size = self.profile.size
         return replace(self, low=self.low[:size], high=self.high[:size], ties=ties)
 
     def with_damage(self) -> "ParameterSpace":
-        """The same ranges with the default ones of kappa and p added."""
+        """The same ranges with the default ones of the damage added."""
         if self.damage:
             return self
         return replace(
             self,
-            low=self.low + tuple(parameter.low for parameter in DAMAGE),
-            high=self.high + tuple(parameter.high for parameter in DAMAGE),
+            low=self.low + tuple(parameter.low for parameter in self.profile.damage),
+            high=self.high + tuple(parameter.high for parameter in self.profile.damage),
         )
 
     def check(self, params: ArrayLike) -> NDArray[np.float64]:

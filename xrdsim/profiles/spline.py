@@ -1,15 +1,16 @@
 """Free-form profiles: the strain as a cubic spline over depth, whose coefficients are the parameters.
 
-    ε(z) = Σ c_i B_i(z/L),   0 ≤ z ≤ L,    E(z) = 1 − κ·|ε/ε_max|^p
+    ε(z) = Σ c_i B_i(z/L),   0 ≤ z ≤ L,    E(z) = 1 − κ·|ε/ε_max|^p   or   E(z) = Σ d_j B_j(z/L)
 
 with the clamped cubic B-splines B_i on equal intervals of 0 … 1 (C. de Boor, A Practical Guide to Splines, Springer
 1978). They are not negative and add up to 1, so a strain lies between its least and its largest coefficient, the first
 of which is that at the surface. At a ``smooth`` end two further coefficients are 0, and strain and slope fall to 0 at
 L; at an ``abrupt`` one the strain jumps there. Damage follows the strain as of other profiles, ε_max the strain of
-largest size.
+largest size, or has a spline of its own, with an abrupt end: below L E is 1.
 """
 
 import math
+import re
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
@@ -20,7 +21,7 @@ from xrdsim._jit import jit
 from xrdsim.errors import ParameterError
 from xrdsim.profiles import stage
 from xrdsim.profiles.bounds import Parameter
-from xrdsim.profiles.damage import KAPPA, P
+from xrdsim.profiles.damage import DAMAGE, KAPPA, P, own_damage
 from xrdsim.profiles.profile import Profile
 from xrdsim.profiles.space import MOST_STRAIN, ParameterSpace
 
@@ -64,12 +65,13 @@ def basis_at(x, intervals):
 class Spline(NamedTuple):
     """The functions of ``xrdsim.profiles.stage``, which say what each returns.
 
-    ``number`` coefficients are parameters, and ``zeros`` more, the deepest, are 0. Sublayers of fixed thickness go down
-    to L whatever their strain.
+    ``number`` coefficients are parameters, and ``zeros`` more, the deepest, are 0. ``own`` > 0 are the coefficients of
+    a factor E of its own, the last parameters. Sublayers of fixed thickness go down to L whatever their strain.
     """
 
     number: int
     zeros: int
+    own: int = 0
     floor: float = -1.0
 
     @jit
@@ -165,12 +167,35 @@ class Spline(NamedTuple):
         out[P] -= p[KAPPA] * power * math.log(size)
 
     @jit
+    def own_factor(self, z, p):
+        intervals = self.own - 3
+        span, values, _ = basis_at(z / p[DEPTH] * intervals, intervals)
+        first = len(p) - self.own + span
+        return values[0] * p[first] + values[1] * p[first + 1] + values[2] * p[first + 2] + values[3] * p[first + 3]
+
+    @jit
+    def own_factor_gradient(self, z, p, out):
+        intervals = self.own - 3
+        span, values, slopes = basis_at(z / p[DEPTH] * intervals, intervals)
+        first = len(p) - self.own + span
+        to = len(out) - self.own + span
+        total = 0.0
+        slope = 0.0
+        for k in range(4):
+            out[to + k] = values[k]
+            total += values[k] * p[first + k]
+            slope += slopes[k] * p[first + k]
+        return total, slope * intervals / p[DEPTH]
+
+    @jit
     def widen(self, p, out):
         out[:] = p
 
 
-def spline(coefficients: int, end: End = "smooth") -> Profile:
+def spline(coefficients: int, end: End = "smooth", own: int = 0) -> Profile:
     """The profile of so many coefficients, those that a smooth end holds at 0 included.
+
+    ``own`` is the number of coefficients of a static Debye–Waller factor E that does not follow the strain, or 0.
 
     Raises
     ------
@@ -181,16 +206,18 @@ def spline(coefficients: int, end: End = "smooth") -> Profile:
         raise ParameterError(f"the end of a spline is smooth or abrupt, not {end!r}")
     if not FEWEST <= coefficients <= MOST:
         raise ParameterError(f"a spline has {FEWEST} … {MOST} coefficients, not {coefficients}")
-    return _spline(int(coefficients), end)
+    if own and not FEWEST <= own <= MOST:
+        raise ParameterError(f"a static Debye–Waller factor has {FEWEST} … {MOST} coefficients, not {own}")
+    return _spline(int(coefficients), end, int(own))
 
 
 @lru_cache(maxsize=256)
-def _spline(coefficients: int, end: End) -> Profile:
+def _spline(coefficients: int, end: End, own: int) -> Profile:
     zeros = 2 if end == "smooth" else 0
     count = coefficients - zeros
     names = [f"c{i}" for i in range(1, count + 1)]
     return Profile(
-        name=f"spline of {coefficients} coefficients, {end} end",
+        name=f"spline of {coefficients} coefficients, {end} end" + (f", {own} of the damage" if own else ""),
         parameters=(
             Parameter("L", "Å", 500.0, 8000.0, "depth", "depth at which the layer ends", 0.0, above=True),
             *(
@@ -199,22 +226,20 @@ def _spline(coefficients: int, end: End) -> Profile:
             ),
         ),
         bounds=(),
-        family=Spline(count, zeros),
+        family=Spline(count, zeros, own),
         strain_sum=2.0 * MOST_STRAIN,
         deepest="L",
         summands=tuple(names),
         thicker=1.0,
         convex=True,
+        damage=own_damage(own) if own else DAMAGE,
     )
 
 
 def spline_named(name: str) -> Profile | None:
     """The spline that a file names, or nothing."""
-    first, _, rest = name.partition(" coefficients, ")
-    number, end = first.removeprefix("spline of "), rest.removesuffix(" end")
-    if not (first.startswith("spline of ") and number.isdecimal() and end in ("smooth", "abrupt")):
-        return None
-    return spline(int(number), end)  # type: ignore[arg-type]  # one of the two
+    found = re.fullmatch(r"spline of (\d+) coefficients, (smooth|abrupt) end(?:, (\d+) of the damage)?", name)
+    return None if found is None else spline(int(found[1]), found[2], int(found[3] or 0))  # type: ignore[arg-type]
 
 
 def spline_space(
@@ -223,9 +248,13 @@ def spline_space(
     *,
     depth: tuple[float, float] = (500.0, 8000.0),
     strain: tuple[float, float] = (0.0, 0.031),
+    own: int = 0,
 ) -> ParameterSpace:
-    """Ranges of a spline: of L [Å], equal ends of which fix it, and of all coefficients, whose lower end may be < 0."""
-    profile = spline(coefficients, end)
+    """Ranges of a spline: of L [Å], equal ends of which fix it, and of all coefficients, whose lower end may be < 0.
+
+    ``own`` is that of ``spline``; the ranges of the damage come with ``with_damage``.
+    """
+    profile = spline(coefficients, end, own)
     count = profile.size - 1
     return ParameterSpace((depth[0], *count * (strain[0],)), (depth[1], *count * (strain[1],)), profile=profile)
 

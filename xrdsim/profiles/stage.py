@@ -23,12 +23,15 @@ Family = Any
 
 
 def by_family(function: T) -> T:
-    """A function of kernels which is the method of its name of the type of its first argument."""
+    """A function of kernels which is the method of its name of the type of its first argument; of a type without it,
+    what it is itself.
+    """
     name = function.__name__
 
     @overload(function, strict=False, jit_options=OPTIONS)
     def of_type(profile, *rest):
-        return getattr(profile.instance_class, name).py_func
+        method = getattr(profile.instance_class, name, None)
+        return function if method is None else method.py_func
 
     return function
 
@@ -85,6 +88,18 @@ def factor(profile, eps, largest, p):
 def factor_gradient(profile, eps, gradient, largest, largest_gradient, p, out):
     """Derivatives of E over all parameters, into ``out``, given those of the strain and of the largest strain."""
     return profile.factor_gradient(eps, gradient, largest, largest_gradient, p, out)
+
+
+@by_family
+def own_factor(profile, z, p):
+    """E at the depth z, of families whose factor is a function of z/depth_end with coefficients of its own."""
+    return 1.0
+
+
+@by_family
+def own_factor_gradient(profile, z, p, out):
+    """The same, and its derivative over z [1/Å]; those over its coefficients into the last places of ``out``."""
+    return 1.0, 0.0
 
 
 @by_family

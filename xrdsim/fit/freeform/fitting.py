@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 
 from xrdsim.errors import ParameterError
 from xrdsim.fit.fitting import BUDGET, fit_curve, result_of
-from xrdsim.fit.freeform.search import EXPLORED, Before, Freeform, explore, moved, problem_of, settle
+from xrdsim.fit.freeform.before import Before, Freeform, problem_of
+from xrdsim.fit.freeform.resolution import resolution_of
+from xrdsim.fit.freeform.search import EXPLORED, explore, is_mirrored, moved, settle
 from xrdsim.fit.freeform.smoothness import CORRECTION, effective, evidence, smoothed, smoothest
 from xrdsim.fit.judgement.evidence import best_backgrounds, best_instruments, likeliest_tolerances
 from xrdsim.fit.judgement.verdict import FINAL, as_good
@@ -41,8 +43,16 @@ _WEAK = 0.1  # λ while profiles of all shapes are tried
 _FINE = 1e-3  # accuracy of the model [dex]
 _TURNS, _PROGRESS = 4, 0.05  # of smoothness, number and search, and part of Φ that asks for another
 _SHORT, _LONG = 15, 60  # evaluations
+_REACH = 1.1  # times Φ of the best one, up to which a mirror image counts where the damage is free
 _LESS = 5.0  # of ln Z below the best one, up to which a solution counts as an alternative
 _LEAST = 0.3  # s that the last refinement has in any case
+
+MIRRORED = (
+    "The static Debye–Waller factor does not follow the strain (--free-damage): a profile and its mirror image can "
+    "then describe a curve equally well, each with a factor of its own. Take neither for the truth without knowledge "
+    "from elsewhere: how deep the ions went, another reflection, or a fit with damage that follows the strain."
+)
+"""What a reader must know of a factor that does not follow the strain."""
 
 
 def fit_freeform(
@@ -112,6 +122,8 @@ def fit_profile(
         return fit_curve(given, **fitting)
     if fitting.get("chains") or fitting.get("likelihood"):
         raise ParameterError("Markov chains and profile likelihoods are of two Gaussians; leave them out for splines")
+    if spline is not None and spline.free_damage and not given.space.damage:
+        raise ParameterError("a static Debye–Waller factor that is free needs damage; fit with damage, too")
     return fit_freeform(given, spline, only_if_needed=profile == "auto", **fitting)
 
 
@@ -147,8 +159,9 @@ def freeform(
     """
     rng, begun = np.random.default_rng(seed), time.perf_counter()
     before = Before.of(given, first)
-    start = smoothed(problem_of(before, choice, choice.coefficients or EXPLORED), _WEAK)
-    explored = explore(start, before, rng, until)
+    tied = replace(choice, free_damage=0)  # while shapes are looked for, the damage follows the strain
+    start = smoothed(problem_of(before, tied, choice.coefficients or EXPLORED), _WEAK)
+    explored = explore(start, before, rng, until, choice.begin)
     if watch:
         watch(start, explored.x[:1])
     factor = start.inflation(float(explored.objective[0]))
@@ -179,6 +192,7 @@ def freeform(
     sampled = laplace(problem, x[alike], seed=seed)
     evaluations += int(refined.iterations.sum())
     fit = result_of(problem, refined, (x, objective), sampled, evaluations, ended, alike)
+    fit = replace(fit, resolution=resolution_of(problem, before, choice, refined.x))
     told = {
         "coefficients": chosen.number,
         "end": choice.end,
@@ -188,6 +202,9 @@ def freeform(
         "mirror_reduced_chi2": 2.0 * mirror / problem.freedom if problem.counting else None,
         "less_evidence": less,
     }
+    if choice.free_damage:
+        told["free_damage"] = choice.free_damage
+        fit = replace(fit, notes=(*fit.notes, MIRRORED))
     return replace(fit, settings=fit.settings | {"spline": told})
 
 
@@ -262,7 +279,9 @@ def _by_evidence(
 ) -> tuple[Array, Array, NDArray[np.bool_], list[float | None]]:
     """Minima (m, k) and Φ (m,), those as good as the best first, by their evidence with the smoothness λ.
 
-    Also which are as likely as the first, and how much less evidence, ln Z, there is for each that was compared.
+    Also which are as likely as the first, and how much less evidence, ln Z, there is for each that was compared. Where
+    the damage does not follow the strain, the best one that is the mirror image of the first counts as likely, too, if
+    its Φ is not much larger: how much less its evidence is hangs on what factors E are expected.
     """
     close = np.array([as_good(given, float(value), float(objective.min())) for value in objective])
     found = np.full(len(x), -np.inf)
@@ -273,4 +292,8 @@ def _by_evidence(
     order = np.lexsort((objective, -found))
     found = found[order]
     less = [float(found[0] - each) if math.isfinite(each) else None for each in found]
-    return x[order], objective[order], found > found[0] - _LESS, less
+    alike = found > found[0] - _LESS
+    if given.space.damage and given.space.profile.own_factor:
+        near = np.isfinite(found) | (objective[order] <= _REACH * objective.min())
+        alike[np.flatnonzero(is_mirrored(given, x[order]) & near)[:1]] = True
+    return x[order], objective[order], alike, less

@@ -14,35 +14,36 @@ interfere as before where the slab diffracts. The neighbours of the best minima 
 
 import math
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from xrdsim.errors import ParameterError
-from xrdsim.experiment.instrument import Instrument
 from xrdsim.experiment.reflection import stretch
-from xrdsim.fit.freeform.starts import beside, changed, mirrored, nearly_projected, perturbed, projected, shapes
-from xrdsim.fit.measurement import Measurement
+from xrdsim.fit.freeform.before import Before
+from xrdsim.fit.freeform.starts import (
+    beside,
+    changed,
+    damage_for,
+    mirrored,
+    nearly_projected,
+    perturbed,
+    projected,
+    shapes,
+)
 from xrdsim.fit.problem import Problem
 from xrdsim.fit.refinement import Refined, refine
-from xrdsim.fit.result import Fit
 from xrdsim.fit.search import acceptable
-from xrdsim.fit.unknowns import Array, Background
-from xrdsim.forward.derived import depth_end, strain_profile
-from xrdsim.limits import Json
-from xrdsim.profiles.damage import DAMAGE, KAPPA, P
-from xrdsim.profiles.space import LARGEST, MOST_STRAIN
-from xrdsim.profiles.spline import DEPTH, FEWEST, End, spline, spline_space
+from xrdsim.fit.unknowns import Array
+from xrdsim.forward.derived import strain_profile
+from xrdsim.forward.sublayers import Sublayers
+from xrdsim.profiles.spline import DEPTH
 
 EXPLORED = 15
 """Coefficients while shapes are looked for."""
 
 _BEYOND = 1.08  # of the depth that was found before, where a spline with a smooth end begins to look for its own
-_DEEPER, _SHALLOWER = 1.4, 0.5  # of it, within which L is looked for in any case
-_USUAL = (500.0, 8000.0)  # Å: the least range of L, for two Gaussians that do not describe a curve may end anywhere
-_STRONGER = 2.0  # of the largest strain, up to which coefficients go
 _NEAR = (0.04, 0.08, 0.12, 0.2)  # sizes of perturbations of a profile and of its mirror image
 _SHAPES, _TRIED = 400, 8  # shapes of other families that are compared, and refined, for each depth
 _DEPTHS_TRIED = (0.8, 1.0, 1.25)  # of that which was found before
@@ -63,77 +64,8 @@ _NEARLY = 2.0  # times Φ of noise, up to which a first profile nearly describes
 _KEPT = 60  # shapes that are changed for the next comparison
 _APART = 0.03  # of ∫|ε|, by which solutions differ
 _DEPTHS = 300
+_TURNED = (1.05, 1.0, 0.95, 0.9, 0.85, 0.8)  # of the depth that can be seen, at which the mirror image may lie
 _VISIBLE = 0.02  # of the largest strain: what is below it is not turned upside down
-
-
-@dataclass(frozen=True, kw_only=True)
-class Freeform:
-    """What splines are tried.
-
-    Attributes
-    ----------
-    coefficients : how many; None for as many as the curve has evidence for.
-    end : ``smooth`` or ``abrupt``.
-    signed : whether the lattice may be compressed.
-    depth : L [Å] where it is known.
-    """
-
-    coefficients: int | None = None
-    end: End = "smooth"
-    signed: bool = False
-    depth: float | None = None
-
-    def __post_init__(self) -> None:
-        spline(FEWEST if self.coefficients is None else self.coefficients, self.end)
-        if self.depth is not None and not 0.0 < self.depth <= LARGEST["Å"]:
-            raise ParameterError(f"depth = {self.depth:g} Å must be positive, at most {LARGEST['Å']:g}")
-
-
-@dataclass(frozen=True, eq=False)
-class Before:
-    """What a fit of another profile says.
-
-    Attributes
-    ----------
-    given : its problem, with the instruments and tolerances that were found.
-    depth, strain, end : the profile (d,) at depths [Å], and where it ends.
-    damage : kappa and p, where it has them.
-    own : zero and instrument of each measurement in turn, then what all share.
-    priors : (mean, standard deviation) of unknowns by name.
-    """
-
-    given: Problem
-    depth: Array
-    strain: Array
-    end: float
-    damage: Array
-    own: Array
-    priors: Mapping[str, tuple[float, float]]
-
-    @classmethod
-    def of(cls, given: Problem, first: Fit) -> "Before":
-        """Of a problem and its fit."""
-        settings = (first.settings, *first.settings.get("others", ()))
-        measured = tuple(_as_found(each, told) for each, told in zip(given.measurements, settings, strict=True))
-        params = np.array([first.minima[0].values])
-        end = float(depth_end(params, space=given.space)[0])
-        depth = np.linspace(0.0, 1.5 * end, _DEPTHS)
-        strain = strain_profile(params, depth, space=given.space)[0]
-        own = np.array(list(first.minima[0].instrument.values()))
-        bare = replace(given, measurements=measured, priors={})
-        return cls(bare, depth, strain, end, params[0, -2:], own, dict(given.priors))
-
-    def as_in(self, other: Problem) -> "Before":
-        """The same behind the instruments of another problem of these measurements, its backgrounds and tolerances."""
-        pairs = zip(self.given.measurements, other.measurements, strict=True)
-        measured = tuple(each.behind(new.instrument).over(new.ground).tolerating(new.tolerance) for each, new in pairs)
-        return replace(self, given=replace(self.given, measurements=measured))
-
-
-def _as_found(measured: Measurement, told: Json) -> Measurement:
-    """A measurement with the instrument, the background and the tolerance of the settings of a fit."""
-    ground = Background.LINEAR if told["background"] == Background.LINEAR else measured.ground
-    return measured.behind(Instrument.from_dict(told["instrument"])).over(ground).tolerating(told["tolerance"])
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,28 +84,6 @@ class Settled(Explored):
     mirror: float
 
 
-def problem_of(before: Before, choice: Freeform, number: int) -> Problem:
-    """That of a spline of so many coefficients, for the same measurements."""
-    most = min(MOST_STRAIN, _STRONGER * float(before.strain.max()))
-    ends = min(_SHALLOWER * before.end, _USUAL[0]), max(_DEEPER * before.end, _USUAL[1])
-    if choice.depth is not None:
-        ends = choice.depth, choice.depth
-    space, old = (
-        spline_space(number, choice.end, depth=ends, strain=(-most if choice.signed else 0.0, most)),
-        before.given.space,
-    )
-    if old.damage:
-        usual = old.high[KAPPA] == DAMAGE[KAPPA].high  # no range was given: as strong as damage can be
-        high = DAMAGE[KAPPA].most if usual else old.high[KAPPA], old.high[P]
-        space = replace(space.with_damage(), low=(*space.low, *old.low[-2:]), high=(*space.high, *high))
-    measured = tuple(
-        replace(each, simulator=replace(each.simulator, space=space)) for each in before.given.measurements
-    )
-    given = Problem(space, measured, defects=before.given.defects)
-    priors = {name: prior for name, prior in before.priors.items() if name in given.layout.names}
-    return replace(given, priors=priors)
-
-
 def moved(given: Problem, x: Array, other: Problem) -> Array:
     """Coordinates (1, k) of the same profile among splines of another number of coefficients."""
     end = float(given.params(x)[0, DEPTH])
@@ -181,12 +91,19 @@ def moved(given: Problem, x: Array, other: Problem) -> Array:
     return _at(other, depth, _strains(given, x, depth)[0], end, given, x)
 
 
-def explore(given: Problem, before: Before, rng: np.random.Generator, until: float) -> Explored:
-    """Minima from profiles of all shapes, with the prior of the problem."""
+def explore(
+    given: Problem, before: Before, rng: np.random.Generator, until: float, begin: Sublayers | None = None
+) -> Explored:
+    """Minima from profiles of all shapes, with the prior of the problem; first from one that is given, if any."""
     bare, goal = replace(given, penalty=None), acceptable(given)
     first = projected(given, before.depth, before.strain, _BEYOND * before.end, before.damage, before.own)
+    if begin is not None:
+        bottom = np.cumsum(begin.thickness)
+        middle, end = bottom - 0.5 * begin.thickness, float(bottom[-1])
+        first = np.concatenate([first, projected(given, middle, begin.strain, end, before.damage, before.own)])
     direct = refine(given, first, max_iter=_LONG, rtol_dex=_FINE, until=until)
-    best, evaluations = direct, int(direct.iterations.sum())
+    evaluations = int(direct.iterations.sum())
+    best = direct = _some(direct, _different(given, direct, _PARENTS))
     patient = direct.objective[0] > _NEARLY * goal  # else what was found before is half of the way
     for turn, tolerance in enumerate(_TOLERANT):
         easy, known = given.tolerating([max(each, tolerance) for each in given.tolerances]), float(best.objective[0])
@@ -285,22 +202,27 @@ def _strains(given: Problem, x: Array, depth: Array) -> Array:
     return strain_profile(given.params(x), depth, space=given.space)
 
 
-def _at(other: Problem, depth: Array, strain: Array, end: float, given: Problem, x: Array) -> Array:
-    """Coordinates (1, k) of a profile with the damage and the instrument of other coordinates (1, k)."""
-    return projected(
-        other, depth, strain, end, given.params(x)[0, -2:], given.values(x)[0, given.layout.profile.stop :]
-    )
+def _at(
+    other: Problem, depth: Array, strain: Array, end: float, given: Problem, x: Array, turned: float | None = None
+) -> Array:
+    """Coordinates (1, k) of a profile with the damage and the instrument of other coordinates (1, k).
+
+    A damage that does not follow the strain is turned upside down at a depth [Å], if one is given.
+    """
+    damage = damage_for(other, given, x, depth, turned)
+    return projected(other, depth, strain, end, damage, given.values(x)[0, given.layout.profile.stop :])
 
 
 def _near(given: Problem, x: Array, depth: Array, rng: np.random.Generator) -> list[Array]:
     """The mirror image of a minimum (1, k), and profiles near either."""
     strain, end = _strains(given, x, depth)[0], float(given.params(x)[0, DEPTH])
-    turned = _turned(strain, depth)
-    starts = [_at(given, depth, turned, end, given, x)]
+    bottom = _bottom(strain, depth)
+    turned = mirrored(depth, strain, bottom)
+    starts = [_at(given, depth, turned, end, given, x, bottom)]
     for size in _NEAR:
-        for each in (strain, turned):
+        for each, at in ((strain, None), (turned, bottom)):
             waved = perturbed(depth, each, end, size, rng)
-            starts.append(_at(given, depth, waved, end * (1.0 + size * rng.uniform(-1.0, 1.0)), given, x))
+            starts.append(_at(given, depth, waved, end * (1.0 + size * rng.uniform(-1.0, 1.0)), given, x, at))
     return starts
 
 
@@ -320,10 +242,19 @@ def _period(given: Problem) -> float:
     return float(2.0 * np.pi / (reflection.h0 * np.cos(reflection.psi)))
 
 
-def _turned(strain: Array, depth: Array) -> Array:
-    """A strain (d,) upside down, as deep as it can be seen."""
+def is_mirrored(given: Problem, x: Array) -> NDArray[np.bool_]:
+    """Which of the minima (m, k) are nearer to the mirror image of the first one than to itself, (m,)."""
+    depth = np.linspace(0.0, float(given.space.high[DEPTH]), _DEPTHS)
+    strain = _strains(given, x, depth)
+    bottom = _bottom(strain[0], depth)
+    away = [np.abs(strain - mirrored(depth, strain[0], part * bottom)).sum(axis=1) for part in _TURNED]
+    return np.asarray(np.min(away, axis=0) < np.abs(strain - strain[0]).sum(axis=1))
+
+
+def _bottom(strain: Array, depth: Array) -> float:
+    """Depth [Å] down to which a strain (d,) can be seen."""
     seen = np.flatnonzero(np.abs(strain) > _VISIBLE * max(float(np.abs(strain).max()), 1e-300))
-    return mirrored(depth, strain, float(depth[seen[-1]]) if len(seen) else float(depth[-1]))
+    return float(depth[seen[-1] if len(seen) else -1])
 
 
 def _screened(given: Problem, before: Before, x: Array, rng: np.random.Generator, count: int) -> list[Array]:
@@ -367,7 +298,7 @@ def _children(given: Problem, parents: Array, depth: Array, rng: np.random.Gener
     for _ in range(_CHILDREN):
         one, other = int(min(rng.integers(0, count, 2))), int(rng.integers(count))
         end = float(given.params(parents[one : one + 1])[0, DEPTH])
-        partner = strains[other] if other != one else _turned(strains[one], depth)
+        partner = strains[other] if other != one else mirrored(depth, strains[one], _bottom(strains[one], depth))
         strain = changed(depth, strains[one], partner, end, _period(given), rng)
         starts.append(_at(given, depth, strain, end * rng.uniform(0.95, 1.05), given, parents[one : one + 1]))
     return np.concatenate(starts)

@@ -6,8 +6,8 @@ from scipy.optimize import lsq_linear
 from xrdsim.fit.freeform.smoothness import family_of
 from xrdsim.fit.problem import Problem
 from xrdsim.fit.unknowns import Array
-from xrdsim.profiles.damage import DAMAGE
-from xrdsim.profiles.spline import DEPTH, roughness, values_at
+from xrdsim.forward.derived import damage_profile
+from xrdsim.profiles.spline import DEPTH, roughness, spline, values_at
 
 _POINTS = 240  # of a profile that is projected
 _RIDGE = 1e-4  # of the smoothness of a projection
@@ -24,7 +24,7 @@ def projected(given: Problem, depth: Array, strain: Array, end: float, damage: A
     given : the problem of a spline.
     depth, strain : (d,) [Å] and strain, 0 beyond.
     end : depth [Å] at which it ends; it is moved into the range of L.
-    damage : kappa and p, where the problem has them.
+    damage : what ``damage_for`` says of it: kappa and p, where the problem has them, or E (d,) at the depths.
     own : values of zero and instrument of each measurement in turn.
     """
     space, number = given.space, family_of(given).number
@@ -32,7 +32,7 @@ def projected(given: Problem, depth: Array, strain: Array, end: float, damage: A
     matrix, wanted = _least_squares(given, depth, np.atleast_2d(strain), end)
     low, high = np.array(space.low[1 : 1 + number]), np.array(space.high[1 : 1 + number])
     found = [lsq_linear(matrix, each, (low, np.maximum(high, low + 1e-15))).x for each in wanted]
-    return _coordinates(given, end, np.array(found), damage, own)
+    return _coordinates(given, end, np.array(found), _of_damage(given, depth, end, damage), own)
 
 
 def nearly_projected(given: Problem, depth: Array, strains: Array, end: float, damage: Array, own: Array) -> Array:
@@ -41,7 +41,33 @@ def nearly_projected(given: Problem, depth: Array, strains: Array, end: float, d
     end = float(np.clip(end, space.low[DEPTH], space.high[DEPTH]))
     matrix, wanted = _least_squares(given, depth, strains, end)
     found = np.linalg.lstsq(matrix, wanted.T)[0].T
-    return _coordinates(given, end, np.clip(found, space.low[1 : 1 + number], space.high[1 : 1 + number]), damage, own)
+    cut = np.clip(found, space.low[1 : 1 + number], space.high[1 : 1 + number])
+    return _coordinates(given, end, cut, _of_damage(given, depth, end, damage), own)
+
+
+def damage_for(other: Problem, given: Problem, x: Array, depth: Array, turned: float | None = None) -> Array:
+    """The damage at coordinates (1, k) as ``projected`` takes it for another problem.
+
+    It is kappa and p where that ties the damage to the strain, else E (d,) at the depths [Å], which is turned upside
+    down at the depth ``turned``.
+    """
+    if not (other.space.damage and other.space.profile.own_factor):
+        return given.params(x)[0, -2:]
+    factor = damage_profile(given.params(x), depth, space=given.space)[0]
+    return factor if turned is None else 1.0 - mirrored(depth, 1.0 - factor, turned)
+
+
+def _of_damage(given: Problem, depth: Array, end: float, damage: Array) -> Array:
+    """Parameters of the damage within their ranges, none without it."""
+    space, own = given.space, given.space.profile.own_factor
+    if not space.damage:
+        return np.empty(0)
+    low, high = (np.array(ends[space.profile.size :]) for ends in (space.low, space.high))
+    if not own:
+        return np.clip(damage, low, high)
+    t = (np.arange(_POINTS) + 0.5) / _POINTS
+    wanted = np.interp(t * end, depth, damage, right=1.0)
+    return np.asarray(lsq_linear(values_at(spline(own, "abrupt"), t), wanted, (low, high)).x)
 
 
 def _least_squares(given: Problem, depth: Array, strains: Array, end: float) -> tuple[Array, Array]:
@@ -55,11 +81,8 @@ def _least_squares(given: Problem, depth: Array, strains: Array, end: float) -> 
 
 
 def _coordinates(given: Problem, end: float, coefficients: Array, damage: Array, own: Array) -> Array:
-    space, m = given.space, len(coefficients)
-    rows = np.column_stack([np.full(m, end), coefficients])
-    if space.damage:
-        ends = space.low[-len(DAMAGE) :], space.high[-len(DAMAGE) :]
-        rows = np.column_stack([rows, np.tile(np.clip(damage, *ends), (m, 1))])
+    m = len(coefficients)
+    rows = np.column_stack([np.full(m, end), coefficients, np.tile(damage, (m, 1))])
     return given.coordinates(rows, *own)
 
 

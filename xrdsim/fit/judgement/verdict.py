@@ -212,7 +212,7 @@ def beyond_limits(given: Problem, x: Array, state: Scoring) -> list[str]:
     """Unknowns at a limit (1, k) beyond which the curve would be described better by more than three deviations.
 
     ``state`` is that of these coordinates. Limits that are those of the physics, 0 of a share, of a width of a tail, of
-    the damage or of a strain, are none of the ranges.
+    the damage or of a strain, and both of a static Debye–Waller factor, are none of the ranges.
     """
     layout = given.layout
     factor = given.inflation(float(state.objective[0]))
@@ -226,6 +226,7 @@ def beyond_limits(given: Problem, x: Array, state: Scoring) -> list[str]:
         outward = (x[0, j] - low <= 1e-6 * span and slope > 0.0 and not physical) or (
             high - x[0, j] <= 1e-6 * span and slope < 0.0
         )
+        outward = outward and unknown.kind != "factor"
         if outward and 0.5 * slope**2 / max(curved, 1e-300) > _LIFTED * factor:
             found.append(unknown.name)
     return found

@@ -13,7 +13,7 @@ from xrdsim.experiment.instrument import Instrument
 from xrdsim.experiment.scan import DEFAULT_SCAN
 from xrdsim.experiment.setup import Experiment
 from xrdsim.fit.measurement import everywhere
-from xrdsim.fit.result import CurveFit, Fit, FittedCurve, Minimum, Verdict
+from xrdsim.fit.result import CurveFit, Fit, FittedCurve, Minimum, Resolution, Verdict
 from xrdsim.forward.derived import depth_end, strain_profile
 from xrdsim.forward.simulator import Simulator
 from xrdsim.observation.observer import Observer
@@ -28,6 +28,7 @@ _OTHERS = tuple(PALETTE[i] for i in (2, 3, 5, 6, 7))
 _DIFFERENT = 0.02  # RMS [dex], or part of the largest strain, from which on another minimum is drawn
 _OUTSIDE = 0.35  # opacity of a model where it was not fitted
 _BAND = 2.0  # standard deviations of the band about 0
+_RULER = 0.022  # of the height of the panel, at which the resolution is drawn
 _LEAST_SIGMA, _LEAST_DEX = 4.0, 0.05  # least ends of the axis of residuals
 _MARKS = {
     LeftOut.MASK: "o",
@@ -118,16 +119,34 @@ def draw_residual(axes: Axes, curve: CurveFit) -> None:
 def draw_strain(axes: Axes, fit: Fit, others: Sequence[Numbered]) -> None:
     """The strain with its bands, and that of other minima that differ."""
     _bands(axes, fit.depth, 100.0 * fit.band)
+    shown = "estimate" if fit.verdict == Verdict.ESTIMATE else "best"
+    axes.plot(fit.depth, 100.0 * fit.strain, color=SECOND, lw=1.8, label=shown, zorder=2.1)
     space, most = _space(fit), fit.strain.max()
     for i, each in others:
         depth = np.linspace(0.0, max(fit.depth[-1], 1.02 * depth_end(each.values, space=space)[0]), 2 * len(fit.depth))
         strain = strain_profile(each.values, depth, space=space)[0]
         if np.abs(strain - np.interp(depth, fit.depth, fit.strain, right=0.0)).max() > _DIFFERENT * most:
             axes.plot(depth, 100.0 * strain, "--", lw=1.0, color=_color(i), label=_another(i))
-    shown = "estimate" if fit.verdict == Verdict.ESTIMATE else "best"
-    axes.plot(fit.depth, 100.0 * fit.strain, color=SECOND, lw=1.8, label=shown)
     profile_axes(axes)
+    if fit.resolution is not None:
+        _ruler(axes, fit.resolution)
     legend(axes, 3 if len(axes.lines) < 2 else 2)
+
+
+def _ruler(axes: Axes, resolution: Resolution) -> None:
+    """A ruler along the depth, each part as long as the resolution at its middle; none where nothing is resolved."""
+    depth, width = resolution.depth, resolution.width
+    marks = [0.0]
+    while True:
+        length = 2.0 * (depth - marks[-1])  # of a part with its middle at each depth
+        fits = np.flatnonzero((length > 0.0) & (width <= length) & (marks[-1] + length <= depth[-1] * (1.0 + 1e-9)))
+        if not len(fits):
+            break
+        marks.append(marks[-1] + float(length[fits[0]]))
+    if len(marks) > 1:
+        across = axes.get_xaxis_transform()  # depth, and part of the height
+        axes.plot(marks, [_RULER] * len(marks), "-|", ms=5, lw=0.7, mew=0.8, color=LEFT_OUT, transform=across,
+                  label="resolution", zorder=1.5)  # fmt: skip
 
 
 def draw_damage(axes: Axes, fit: Fit) -> None:

@@ -60,7 +60,8 @@ class Tangents(NamedTuple):
     work: NDArray[np.float64]  # cos φ, q and q'
     generators: NDArray[np.float64]
     sources: NDArray[np.float64]  # (g, β) × SLOTS × SOURCE, and g, β, e, α and h of one step
-    total: NDArray[np.float64]  # (p + TURNS, SOURCE) K of each parameter, of a damaged layer then of the largest strain
+    total: NDArray[np.float64]  # (p + TURNS + 1, SOURCE) K of each parameter, of a damaged layer then of its end, if E
+    # depends on it, and of the largest strain
     weights: NDArray[np.float64]  # (batches, p, 2·SLOTS)
     active: NDArray[np.int64]  # (batches, p) which parameters have weights, the first being …
     number: NDArray[np.int64]  # (batches,) … so many
@@ -81,7 +82,7 @@ def tangents(most, parts, size, optics):
         aligned(WORK * BLOCK, optics.table),
         aligned(GENERATORS * BLOCK, optics.table),
         aligned(SOURCES, optics.table),
-        aligned((size + TURNS) * SOURCE, optics.table).reshape(size + TURNS, SOURCE),
+        aligned((size + TURNS + 1) * SOURCE, optics.table).reshape(size + TURNS + 1, SOURCE),
         np.zeros((batches, size, 2 * SLOTS)),
         np.zeros((batches, size), np.int64),
         np.zeros(batches, np.int64),
@@ -171,7 +172,7 @@ def start(matrix, below, at, whole):
 
 @jit
 def transfer_tangents(
-    optics, below, counts, steps, slopes, strains, share, count, sigma_matrix, pi_matrix, space, width, whole
+    optics, below, counts, steps, slopes, strains, ends, share, count, sigma_matrix, pi_matrix, space, width, whole
 ):
     """Transfer matrices of a block of coarse angles, and K of each parameter in ``space.total``."""
     start(sigma_matrix, below, 0, whole)
@@ -184,7 +185,7 @@ def transfer_tangents(
     damaged = len(mix) > 0
     work, rows = space.work, space.generators
     wanted = SOURCE if whole else PAIR
-    own = len(slopes.end) - strains
+    own = len(slopes.end) - strains + ends
     apart = 1 if math.isnan(share) else 0
     k = count
     batch = 0
@@ -233,17 +234,24 @@ def transfer_tangents(
         for q in range(strains):
             for j in range(wanted):
                 total[q, j] += slopes.work[2, q] * largest[j]
+        if ends:
+            for q in range(strains):
+                for j in range(wanted):
+                    total[q, j] += slopes.end[q] * total[strains + own - 1, j]
 
 
 @jit
-def reflect_tangents(optics, substrate, counts, steps, slopes, count, block, space, out, gradient, strains, column=-1):
+def reflect_tangents(
+    optics, substrate, counts, steps, slopes, count, block, space, out, gradient, strains, column=-1, ends=False
+):
     """Reflectivity at the grid nodes and then the cluster nodes, and its derivatives (p, nodes).
 
     The first ``strains`` parameters are those of the strain. ``column`` >= 0 is the number of the parameter that is the
-    substrate's factor E.
+    substrate's factor E; ``ends`` says that the factor of the layer depends on where it ends.
     """
     pack(counts, steps, slopes, space)
-    share = share_of(slopes.turns, count, len(gradient) - strains) if len(slopes.mix) > 0 else 0.0
+    own = len(gradient) - strains + ends
+    share = share_of(slopes.turns, count, own) if len(slopes.mix) > 0 else 0.0
     for b in range(len(optics.table)):
         width = min(BLOCK, optics.coarse - b * BLOCK)
         whole = optics.whole[b]
@@ -254,6 +262,7 @@ def reflect_tangents(optics, substrate, counts, steps, slopes, count, block, spa
             steps,
             slopes,
             strains,
+            ends,
             share,
             count,
             block[0],
