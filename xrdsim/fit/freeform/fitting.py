@@ -54,6 +54,8 @@ MIRRORED = (
 )
 """What a reader must know of a factor that does not follow the strain."""
 
+ALTERNATIVE = "But its mirror image describes it nearly as well, with a static Debye–Waller factor of its own."
+
 
 def fit_freeform(
     given: Problem,
@@ -205,6 +207,8 @@ def freeform(
     if choice.free_damage:
         told["free_damage"] = choice.free_damage
         fit = replace(fit, notes=(*fit.notes, MIRRORED))
+        if fit.verdict is Verdict.SOLVED and is_mirrored(problem, x[alike]).any():
+            fit = replace(fit, verdict=Verdict.NOT_UNIQUE, reason=f"{fit.reason} {ALTERNATIVE}")
     return replace(fit, settings=fit.settings | {"spline": told})
 
 
