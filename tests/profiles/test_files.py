@@ -99,6 +99,12 @@ def test_the_region_around_a_sample(here):
     assert (parse_width("20%"), parse_width("0.5")) == (0.2, 0.5)
 
 
+def test_a_spline_is_no_sample_of_two_gaussians(here):
+    Path("result.json").write_text(json.dumps({"parameters": {"L": {"value": 5000.0}, "c1": {"value": 0.003}}}))
+    with pytest.raises(ParameterError, match="result.json has the coefficients of a spline.*--begin profile.csv"):
+        around("result.json", 0.2)
+
+
 @pytest.mark.parametrize(
     ("change", "width", "message"),
     [

@@ -115,9 +115,14 @@ def read_sample(path: str | Path) -> NDArray[np.float64]:
     Raises
     ------
     ParameterError
-        The file cannot be read, a name is unknown, or a parameter is missing or no number.
+        The file cannot be read or is a fit of splines, a name is unknown, or a parameter is missing or no number.
     """
     values = _values(path)
+    if "c1" in values:
+        raise ParameterError(
+            f"{path} has the coefficients of a spline, and parameters of two Gaussians are needed; a spline is begun "
+            "with `xrd fit --profile spline --begin profile.csv`"
+        )
     for name in values:
         _check_name(name, path)
     names = ALL_NAMES if "kappa" in values and "p" in values else NAMES
