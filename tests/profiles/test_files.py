@@ -13,7 +13,7 @@ from xrdsim.dataset import samplers
 from xrdsim.dataset.reading import open_dataset
 from xrdsim.dataset.samplers import sample
 from xrdsim.errors import ParameterError
-from xrdsim.profiles.files import around, parse_width, read_space
+from xrdsim.profiles.files import around, parse_width, read_sample, read_space
 from xrdsim.profiles.space import ParameterSpace
 from xrdsim.profiles.tables import read_table
 from xrdsim.profiles.two_gaussians import L1, L2, NAMES
@@ -101,8 +101,10 @@ def test_the_region_around_a_sample(here):
 
 def test_a_spline_is_no_sample_of_two_gaussians(here):
     Path("result.json").write_text(json.dumps({"parameters": {"L": {"value": 5000.0}, "c1": {"value": 0.003}}}))
-    with pytest.raises(ParameterError, match="result.json has the coefficients of a spline.*--begin profile.csv"):
+    with pytest.raises(ParameterError, match=r"result\.json has the coefficients of a spline.*--begin profile\.csv"):
         around("result.json", 0.2)
+    with pytest.raises(ParameterError, match="has the coefficients of a spline"):
+        read_sample("result.json")
 
 
 @pytest.mark.parametrize(

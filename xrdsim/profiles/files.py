@@ -118,11 +118,6 @@ def read_sample(path: str | Path) -> NDArray[np.float64]:
         The file cannot be read or is a fit of splines, a name is unknown, or a parameter is missing or no number.
     """
     values = _values(path)
-    if "c1" in values:
-        raise ParameterError(
-            f"{path} has the coefficients of a spline, and parameters of two Gaussians are needed; a spline is begun "
-            "with `xrd fit --profile spline --begin profile.csv`"
-        )
     for name in values:
         _check_name(name, path)
     names = ALL_NAMES if "kappa" in values and "p" in values else NAMES
@@ -154,6 +149,11 @@ def _values(path: str | Path) -> Json:
     table = content.get("parameters", content) if isinstance(content, dict) else None
     if not isinstance(table, dict):
         raise ParameterError(f"{path} must be a JSON object of NAME: value, or a result.json of `xrd predict`")
+    if "c1" in table:
+        raise ParameterError(
+            f"{path} has the coefficients of a spline, and parameters of two Gaussians are needed; a spline is begun "
+            "with `xrd fit --profile spline --begin profile.csv`"
+        )
     return {
         name: value["value"] if isinstance(value, dict) and "value" in value else value for name, value in table.items()
     }
