@@ -178,7 +178,7 @@ def sensitivity(
     ] = False,
     counts: Annotated[float, typer.Option(help="For --fisher: counts at reflectivity 1.")] = 1e5,
     background: Annotated[float, typer.Option(help="For --fisher: background in units of reflectivity.")] = 1e-4,
-    mask: Annotated[float, typer.Option(help="For --fisher: half-width [arcsec] left out around the peak.")] = 0.0,
+    mask: Annotated[float, typer.Option(help="For --fisher: half-width in arcsec left out around the peak.")] = 0.0,
     verify: VerifyOption = True,
     output: Annotated[Path, typer.Option("--output", "-o", help="Weights; .json and a figure beside it.")] = Path(
         "sensitivity.npy"
