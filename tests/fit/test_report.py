@@ -245,7 +245,7 @@ def test_a_fit_has_time_for_each_of_its_curves(fit, monkeypatch):
     for each, seconds in ((given, 180.0), (two, 360.0)):
         with pytest.raises(KeyboardInterrupt):
             fit_curve(each, begun=1000.0)
-        assert begun["until"] == pytest.approx(1000.0 + 0.7 * seconds)
+        assert begun["until"] == pytest.approx(1000.0 + fitting._SHARES[0] * seconds)
 
 
 def test_points_without_counts_are_shown(fit):
