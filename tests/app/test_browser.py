@@ -23,7 +23,7 @@ def fresh(chrome, server):
     """The session of the server before anything was changed, as text."""
     first = Window(chrome, server)
     first.page.wait_for_selector(READY, timeout=120_000)
-    idle(first.page)
+    idle(first.page, timeout=420_000)  # kernels are compiled once on a machine
     saved = first.context.request.get(f"{server.base}/export/session.json").text()
     first.close()
     return saved

@@ -40,7 +40,7 @@ from xrdsim.forward.derived import UNITS, damage_profile, depth_end, derived, la
 BUDGET = 180.0
 """Seconds for each curve after which a fit is cut off; on an idle core a search takes some ten of them."""
 
-_SHARES = (0.62, 0.77, 0.9)  # parts of the budget after which search, comparison, refinement end; the rest describes
+_SHARES = (0.6, 0.74, 0.86)  # parts of the budget after which search, comparison, refinement end; the rest describes
 _LEAST = 0.3  # s that the last refinement has in any case
 _GAINED = 1.0  # of Φ by which another valley must be lower to become the best one
 _DEPTHS = 400
