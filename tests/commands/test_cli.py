@@ -3,6 +3,7 @@
 import inspect
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,10 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command_line import refused, xrd
+from typer.main import get_command
 
 import xrdml
 import xrdsim
 from xrdml.commands import generate, invert, learn
+from xrdml.commands.app import app
 from xrdml.commands.options import Together
 from xrdml.evaluation.evaluation import evaluate
 from xrdsim import simulate
@@ -54,6 +57,18 @@ def test_help_of_every_command_has_examples():
         text = xrd(command, "--help").output
         assert f"xrd {command}" in text
         assert "Example" in text
+
+
+def test_help_takes_no_word_in_brackets_for_markup():
+    """Rich swallows [app] unless it is escaped: what the source says in brackets is shown."""
+    shown = 0
+    for name, command in get_command(app).commands.items():
+        written = " ".join([command.help or "", *(getattr(each, "help", None) or "" for each in command.params)])
+        text = "".join(xrd(name, "--help").output.split())
+        for word in re.findall(r"\[[a-z]+\]", written.replace("\\[", "[")):
+            assert word in text, f"xrd {name} --help lacks {word}"
+            shown += 1
+    assert shown > 10
 
 
 def files_of(command):

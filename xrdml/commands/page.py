@@ -27,7 +27,7 @@ def app(
 ) -> None:
     """Open the page: drag parameters and see curve and profile move, fit, compare, export. Ctrl-C closes it.
 
-    It needs `pip install 'xrdsim[app]'`.
+    It needs `pip install 'xrdsim\\[app]'`.
 
     Examples:
 
