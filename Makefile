@@ -1,4 +1,4 @@
-# make demo: from nothing to a strain profile, in a few minutes.   make test: all tests.
+# make demo: from nothing to a strain profile, in 5 to 15 minutes.   make test: all tests.
 .PHONY: demo test lint wheel clean
 .SUFFIXES:
 

@@ -24,6 +24,7 @@ LEVEL = 0.9
 _SAMPLES, _SWEEPS = 1600, 30
 _FEWEST, _FIRST_SWEEPS = 40, 15  # the same for each of many minima, to tell its volume
 _ACCURACY = 1e-4  # of the model [dex]
+_REACH = 7.0  # standard deviations of the uncut distribution beyond which a limit cuts nothing
 _RIDGE = 1e-12  # of F scaled to a unit diagonal: directions that the curve does not see
 
 
@@ -217,15 +218,18 @@ def _hit_and_run(
     values = np.maximum(values, _RIDGE * np.maximum(values.max(axis=1, keepdims=True), 1.0))
     centre, std = -np.einsum("md,mdj->mj", g, vectors) / values, 1.0 / np.sqrt(values)
     along = matrix @ vectors  # (m, c, d)
-    rest = (np.maximum(room, 0.0) + slack)[owner]
+    room = np.maximum(room, 0.0) + slack
+    far = room - np.einsum("mcj,mj->mc", along, centre)
+    near = (far < _REACH * np.linalg.norm(along * std[:, None], axis=2)).any(axis=0)
+    along, rest = along[:, near], room[owner][:, near]
     state = np.zeros((len(owner), f.shape[1]))  # along the principal axes
-    for _ in range(sweeps):
+    for _ in range(sweeps if near.any() else 1):  # without limits one sweep is the normal distribution itself
         for j in rng.permutation(f.shape[1]):
             column = along[:, :, j][owner]
             with np.errstate(divide="ignore", invalid="ignore"):
                 ratio = rest / column
-            upper = np.where(column > 1e-300, ratio, np.inf).min(axis=1)
-            lower = np.where(column < -1e-300, ratio, -np.inf).max(axis=1)
+            upper = np.where(column > 1e-300, ratio, np.inf).min(axis=1, initial=np.inf)
+            lower = np.where(column < -1e-300, ratio, -np.inf).max(axis=1, initial=-np.inf)
             mean = centre[owner, j] - state[:, j]
             move = _cut_normal(mean, std[owner, j], np.minimum(lower, 0.0), np.maximum(upper, 0.0), rng)
             state[:, j] += move
