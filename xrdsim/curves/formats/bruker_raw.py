@@ -1,4 +1,4 @@
-"""Binary RAW files of Siemens and Bruker: RAW, RAW2, RAW1.01 (version 3) and RAW4.00.
+"""Binary RAW files of Siemens and Bruker: RAW, RAW2 and RAW1.01, which is version 3; RAW4.00 is in ``bruker_raw4``.
 
 All numbers are little-endian; a range of a file is a scan. Of versions 1 and 2 it is not written down which drive was
 scanned: the angles are taken for what their values make likely. xylib and GSAS-II read the same places.
@@ -18,11 +18,7 @@ _SCANS3 = {0: "locked coupled", 1: "unlocked coupled", 2: "detector scan", 3: "r
 
 
 def read_raw(data: bytes, source: str) -> Scans:
-    """Scans of a binary file of any of the four versions."""
-    if data.startswith(b"RAW4.00"):
-        from xrdsim.curves.formats.bruker_raw4 import read_raw4
-
-        return read_raw4(data, source)
+    """Scans of a binary file of versions 1 to 3."""
     for start, read in ((b"RAW1.01", _version3), (b"RAW2", _version2), (b"RAW ", _version1)):
         if data.startswith(start):
             return read(data, source)

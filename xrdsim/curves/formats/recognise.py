@@ -9,6 +9,7 @@ from xrdsim.curves.columns import Scans, refuse
 from xrdsim.curves.formats import bruker, rigaku_archive
 from xrdsim.curves.formats.bruker import read_brml
 from xrdsim.curves.formats.bruker_raw import read_raw
+from xrdsim.curves.formats.bruker_raw4 import read_raw4
 from xrdsim.curves.formats.containers import names_of
 from xrdsim.curves.formats.nexus import read_nexus
 from xrdsim.curves.formats.panalytical import read_xrdml
@@ -72,9 +73,9 @@ def recognised(data: bytes) -> Reader | None:
     """The reader of what the content is, None of plain text and of what is unknown."""
     if data.startswith(_HDF5):
         return read_nexus
-    if data.startswith((b"RAW1.01", b"RAW2", b"RAW ", b"RAW4.00")) or (
-        data.startswith((b"RAW", b"FI")) and b"\0" in data[:512]
-    ):
+    if data.startswith(b"RAW4.00"):
+        return read_raw4
+    if data.startswith((b"RAW1.01", b"RAW2", b"RAW ")) or (data.startswith((b"RAW", b"FI")) and b"\0" in data[:512]):
         return read_raw
     if data.startswith(b"PK\x03\x04"):
         names = names_of(data)
