@@ -208,6 +208,17 @@ def test_samples_of_a_normal_distribution_cut_by_a_slanted_plane():
     assert (drawn[:, 0] - drawn[:, 1]).std() == pytest.approx(np.sqrt(2.0), rel=0.06)
 
 
+def test_limits_that_are_far_from_a_centre_outside_cut_nevertheless():
+    """The uncut distribution has its centre at −10⁴ in both columns; x ≥ 0 leaves what y ≤ 0.5 cuts."""
+    f = np.array([[[1.0, -0.999], [-0.999, 1.0]]])
+    limits = np.array([[-1.0, 0.0], [0.0, 1.0]]), np.array([[0.0, 0.5]]), np.full(2, 1e-15)
+    owner = np.zeros(2000, np.int64)
+    drawn = uncertainty._hit_and_run(f, f @ np.full(2, 1e4), limits, owner, 40, np.random.default_rng(2))
+    assert drawn[:, 0].min() >= -1e-9
+    assert 0.4 < drawn[:, 1].max() <= 0.5 + 1e-9
+    assert drawn[:, 1].min() < -1.0
+
+
 def test_samples_keep_ranges_and_constraints(refined):
     given = refined[0]
     tight = ParameterSpace(high=(0.0085, 0.0085, 5300.0, 5300.0, 0.031, 5300.0, 0.0), strain_sum=0.0036)

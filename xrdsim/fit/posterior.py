@@ -221,6 +221,7 @@ def _hit_and_run(
     room = np.maximum(room, 0.0) + slack
     far = room - np.einsum("mcj,mj->mc", along, centre)
     near = (far < _REACH * np.linalg.norm(along * std[:, None], axis=2)).any(axis=0)
+    near |= bool((far < 0.0).any())  # what is left of a distribution with its centre outside may lie anywhere
     along, rest = along[:, near], room[owner][:, near]
     state = np.zeros((len(owner), f.shape[1]))  # along the principal axes
     for _ in range(sweeps if near.any() else 1):  # without limits one sweep is the normal distribution itself
