@@ -50,13 +50,21 @@ def test_one_column_rises_with_the_default_step(tmp_path):
     check(curve, (np.arange(POINTS) - PEAK) * 4.018235972)
     assert curve.step == pytest.approx(DEFAULT_STEP)
     assert curve.source == str(file)
-    for part in ("1-column", "relative in arcsec", "4.01824", f"row {PEAK} (line {PEAK + 1})"):
+    for part in (
+        "1-column",
+        "step is not in the file",
+        "relative in arcsec",
+        "4.01824",
+        f"row {PEAK} (line {PEAK + 1})",
+    ):
         assert part in curve.note
     assert curve.note.count("\n") == 0
 
 
 def test_step_of_one_column(tmp_path):
-    check(read_curve(put(tmp_path, text(Y)), step=2.5), (np.arange(POINTS) - PEAK) * 2.5)
+    curve = read_curve(put(tmp_path, text(Y)), step=2.5)
+    check(curve, (np.arange(POINTS) - PEAK) * 2.5)
+    assert "not in the file" not in curve.note
 
 
 def test_one_column_in_rising_omega(tmp_path):

@@ -42,6 +42,7 @@ BUDGET = 180.0
 
 _SHARES = (0.6, 0.74, 0.86)  # parts of the budget after which search, comparison, refinement end; the rest describes
 _LEAST = 0.3  # s that the last refinement has in any case
+_WITH_OTHERS = (Verdict.SOLVED, Verdict.ROUGH, Verdict.AT_LIMITS)  # say which other profiles describe a curve as well
 _GAINED = 1.0  # of Φ by which another valley must be lower to become the best one
 _DEPTHS = 400
 _QUANTILES = (0.025, 0.16, 0.84, 0.975)  # of profiles
@@ -306,8 +307,8 @@ def result_of(
         for each, own in zip(compare(given, values[:1], linear, given.freedom, chi2[0]), of_measurements, strict=True)
     ]
     verdict, reason = judge(given, curves, strongest, estimates[:size], beyond_limits(given, x[:1], state))
-    if verdict is Verdict.SOLVED and (others := unique(given, values[alike, :size], objective[alike])):
-        verdict, reason = Verdict.NOT_UNIQUE, f"{reason} {others}"
+    if verdict in _WITH_OTHERS and (others := unique(given, values[alike, :size], objective[alike])):
+        verdict, reason = Verdict.NOT_UNIQUE if verdict is Verdict.SOLVED else verdict, f"{reason} {others}"
     return Fit(
         source=first.curve.source,
         note=first.curve.note,

@@ -134,7 +134,8 @@ def _single(
     if step is None and header.step is None and header.unread:
         what = f"{header.unread[:60]!r} of the header was not understood, and no step of the angle is known"
         refuse(source, f"{what}; give --step in arcsec", int(line[0]))
-    remarks = ("the step is that of the header",) if step is None and header.step is not None else ()
+    known = "the step is that of the header" if header.step is not None else "whose step is not in the file but assumed"
+    remarks = (known,) if step is None else ()
     columns = Columns(
         np.arange(float(y.size)),
         y,

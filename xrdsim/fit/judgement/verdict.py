@@ -200,11 +200,15 @@ def unique(given: Problem, params: Array, objective: Array) -> str:
     share = np.abs(strain - strain[0]).sum(axis=1) / max(float(strain[0].sum()), 1e-300)
     if share.max() <= _DIFFERENT:
         return ""
-    number = int((share > _DIFFERENT).sum())
+    number, other = int((share > _DIFFERENT).sum()), int(share.argmax())
+    differs = f"differs by {100.0 * share[other]:.0f} % of the strain"
+    first, second = (float(depth[strain[i].argmax()]) for i in (0, other))
+    if abs(first - second) > _DIFFERENT * end:
+        differs += f", with its largest strain at {second:.0f} Å, not at {first:.0f} Å"
+    words = "s describe it as well, of which one" if number > 1 else " describes it as well, which"
     return (
-        f"But {number} other profile{'s describe' if number > 1 else ' describes'} it as well, of which one differs by "
-        f"{100.0 * share.max():.0f} % of the strain: all are shown. More counts, a longer scan or another "
-        "reflection can tell them apart."
+        f"But {number} other profile{words} {differs}: all are shown. More counts, a longer scan, another reflection "
+        "or what is known of the sample can tell them apart."
     )
 
 
