@@ -241,6 +241,7 @@ def test_reflection_and_several_curves(page, measured):
     page.get_by_label("hkl", exact=True).fill("888")
     apply(page)
     page.wait_for_selector("text=GGG 888")
+    page.get_by_text("share the profile").wait_for()
     page.locator("[role=tab]").first.click()
     page.wait_for_selector("text=GGG 444")
     drag(page, steps=4)

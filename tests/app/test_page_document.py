@@ -66,6 +66,21 @@ def test_a_drag_is_one_step_and_values_come_back(session):
     assert session.document["Dmax1"].value == pytest.approx(0.009)
 
 
+def test_a_curve_of_another_sample_begins_anew(session, measured):
+    session.set_value("L1", 4000.0)
+    session.set_damage(True)
+    session.add("second.xy", measured.read_bytes())
+    session.begin_with(1)
+    document = session.document
+    assert [each.name for each in document.curves] == ["second.xy"]
+    assert not document.damage
+    assert document.result is None
+    assert document["L1"].value != 4000.0
+    assert session.drawn().chi2 > 0.0
+    assert session.history.undo()
+    assert len(session.document.curves) == 2
+
+
 def test_history_is_bounded():
     history = History()
     for i in range(MOST + 20):

@@ -316,6 +316,11 @@ class Desk:
             return False
         return await self.add_curve(name, content)
 
+    async def alone(self) -> None:
+        """Begin anew with the curve that is shown, which is of another sample than the others."""
+        if await self.act(self.session.begin_with, self.document.active):
+            self.begin(self.predict())
+
     async def add_curve(self, name: str, content: bytes, **settings: Any) -> bool:
         """Take a curve; one that is refused for want of an option is kept, to be asked for."""
         if self.busy is not None and self.busy.locks:

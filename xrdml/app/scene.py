@@ -9,6 +9,7 @@ from xrdml.app.model.session import Session
 from xrdml.app.model.shaping import abscissae
 from xrdml.app.model.table import rows_of
 from xrdsim.errors import XrdError
+from xrdsim.fit.settings import taken_for_granted
 from xrdsim.limits import Json
 
 
@@ -82,7 +83,7 @@ class Scene:
                 "moving": self.moving(),
                 "rows": rows_of(document, posed),
                 "reflection": [each.experiment.reflection.title for each in posed.entries],
-                "note": measured.curve.note,
+                "note": f"{measured.curve.note} Assumed: {taken_for_granted(measured)}.",
                 "counting": posed.given.counting,
                 "wavelength": measured.experiment.reflection.wavelength,
             }

@@ -179,6 +179,13 @@ class Session:
         active = min(self.document.active, len(curves) - 1)
         self.commit(replace(self.document, curves=curves, active=active, result=None, moved=False))
 
+    def begin_with(self, number: int) -> None:
+        """Begin anew with one of the curves, read and described as it is: it is of another sample."""
+        curve, cifs = self.document.curves[number], self.document.cifs
+        begun = Document(cifs=cifs)
+        begun = replace(begun, profiles=first_profiles(begun), curves=(curve,))
+        self.commit(replace(begun, curves=(with_unknowns(curve, begun, self.folder),)))
+
     def show(self, number: int) -> None:
         """Show another curve, which is no step of the history."""
         if 0 <= number < len(self.document.curves):

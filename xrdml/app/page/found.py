@@ -44,8 +44,11 @@ def plain(reason: str) -> str:
     return re.sub(r"--([a-z])", r"\1", reason)
 
 
-def show_verdict(place: Element, document: Document, note: str, go_on: Callable[[str], Any]) -> None:
-    """The verdict with the next steps, or what the file was taken for before there is one."""
+def show_verdict(place: Element, document: Document, note: str, running: bool, go_on: Callable[[str], Any]) -> None:
+    """The verdict with the next steps, or what the file was taken for before there is one.
+
+    Of a fit that something was changed since, or while another one is ``running``, it stands there as what it is, old.
+    """
     place.clear()
     result = document.result
     with place:
@@ -56,21 +59,28 @@ def show_verdict(place: Element, document: Document, note: str, go_on: Callable[
             return
         verdict = result["verdict"]
         kind = "solved" if verdict in _GOOD else "bad" if verdict in _BAD else ""
+        if document.moved or running:
+            kind = "old"
         with Element("div").classes(f"xrd-verdict {kind}"):
+            if running:
+                text("p", "A fit is running. The last one said:", "soft")
+            elif document.moved:
+                text("p", "Something was changed since the last fit: Refine or Fit again. It said:", "soft")
             with Element("p"):
                 ui.label(f"{verdict[0].upper()}{verdict[1:]}.").style("display: inline; font-weight: 700")
                 ui.label(" " + plain(result["reason"])).style("display: inline; margin-left: .35em")
-            if document.moved:
-                text("p", "Something was changed since this fit: Refine or Fit again.", "soft")
             for each in result["notes"]:
                 text("p", each, "soft")
-            _next_steps(document, go_on)
+            if not running:
+                _next_steps(document, go_on)
             found = "; ".join(f"{each['label']}: {each['interval'] or each['text']}" for each in result["derived"])
             text(
                 "p",
                 f"{found}. {result['assumed']} {result['seconds']:.1f} s, {result['evaluations']} evaluations.",
                 "soft",
             )
+            if len(document.curves) > 1 and document.curve is not None:
+                text("p", f"{document.curve.name}: {note}", "soft note")
 
 
 def _next_steps(document: Document, go_on: Callable[[str], Any]) -> None:
@@ -95,7 +105,10 @@ def show_minima(place: Element, document: Document, take: Callable[[int], Any]) 
     result = document.result
     if result is None or len(result["minima"]) < 2:
         return
+    alike = sum(each["acceptable"] for each in result["minima"])
     with place:
+        many = f"{alike} profiles describe the curve alike" if alike > 1 else "Other profiles, which describe it worse"
+        text("p", f"{many}; a click shows one.")
         for i, each in enumerate(result["minima"]):
             on = all(
                 name in document.names() and abs(document[name].value - value) <= 1e-9 * (1.0 + abs(value))

@@ -31,7 +31,8 @@ export default {
           <td class="prior"><input v-if="row.has_prior" type="text" :value="row.prior" placeholder="none"
             :aria-label="row.label + ', prior: mean ± standard deviation'" @change="typed(row, 'prior', $event)"></td>
           <td class="interval" :class="{ stale }" :title="row.remark">
-            <span>{{ row.interval }}</span><span v-if="!row.determined" class="mark" title="not determined"> ?</span></td>
+            <span>{{ row.interval }}</span><span v-if="row.remark.startsWith('at its limit')" class="mark"> limit</span><span
+            v-if="!row.determined" class="mark" title="not determined"> ?</span></td>
         </tr>
       </tbody>
     </table>

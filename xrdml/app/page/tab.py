@@ -22,6 +22,9 @@ _DOING = {
 }
 
 
+_LATER = 'delay=600 anchor="top middle" self="bottom middle"'  # a tooltip does not cover what a click opens
+
+
 class Tab:
     """A tab of the browser."""
 
@@ -159,7 +162,7 @@ class Tab:
             self._show_tabs(document)
             self.sample.set_text(shown["reflection"][document.active])
             self.shape.set_text(_shape_words(document))
-            show_verdict(self.verdict, document, shown["note"], self._go_on)
+            show_verdict(self.verdict, document, shown["note"], locked, self._go_on)
             show_minima(self.minima, document, self._take)
         if self._ready >= {"plots", "table"}:
             self.plots.run_method("show", shown["still"])
@@ -169,9 +172,8 @@ class Tab:
     def _show_busy(self, busy: Any, document: Document) -> None:
         running = busy is not None
         for button in (self.fit, self.refine, self.predict):
-            button.set_visibility(not (running and busy.locks))
-            button.set_enabled(bool(document.curves))
-        self.predict.set_visibility(not running)
+            button.set_enabled(bool(document.curves) and not (running and busy.locks))
+        self.predict.set_enabled(bool(document.curves) and not running)
         self.cancel.set_visibility(running)
         self.spinner.set_visibility(running)
         self._tick()
@@ -196,6 +198,16 @@ class Tab:
                 _icon(
                     "close", lambda i=i: self.desk.act(self.desk.session.close_curve, i), f"Close {curve.name}"
                 ).props("size=xs")
+            if len(document.curves) > 1:
+                with ui.element("div").classes("xrd-together"):
+                    ui.label("Curves of one sample: they share the profile and are fitted together.").style(
+                        "display: inline"
+                    )
+                    hint = "Begin anew with the curve that is shown"
+                    _button("Another sample", "content_cut", self._alone, hint).props("size=sm")
+
+    async def _alone(self) -> None:
+        await self.desk.alone()
 
     def say(self, text: str, kind: Kind) -> None:
         """Show a message, which is text and never HTML."""
@@ -359,7 +371,8 @@ def _button(text: str, icon: str, action: Any, hint: str, primary: bool = False)
     button = ui.button(text, icon=icon, on_click=action).props(
         f'dense no-caps {"unelevated" if primary else "flat"} aria-label="{hint}"'
     )
-    button.tooltip(hint)
+    with button:
+        ui.tooltip(hint).props(_LATER)
     if not primary:
         button.props("color=none")
     return button
@@ -369,5 +382,5 @@ def _icon(icon: str, action: Any, hint: str) -> ui.button:
     button = ui.button(icon=icon, on_click=action).props("dense flat round color=none")
     button._props["aria-label"] = hint
     with button:
-        ui.tooltip(hint)
+        ui.tooltip(hint).props(_LATER)
     return button
