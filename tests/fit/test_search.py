@@ -210,13 +210,35 @@ def test_samples_of_a_normal_distribution_cut_by_a_slanted_plane():
 
 def test_limits_that_are_far_from_a_centre_outside_cut_nevertheless():
     """The uncut distribution has its centre at −10⁴ in both columns; x ≥ 0 leaves what y ≤ 0.5 cuts."""
-    f = np.array([[[1.0, -0.999], [-0.999, 1.0]]])
+    f = np.array([[[1.0, -0.99999], [-0.99999, 1.0]]])
     limits = np.array([[-1.0, 0.0], [0.0, 1.0]]), np.array([[0.0, 0.5]]), np.full(2, 1e-15)
     owner = np.zeros(2000, np.int64)
     drawn = uncertainty._hit_and_run(f, f @ np.full(2, 1e4), limits, owner, 40, np.random.default_rng(2))
     assert drawn[:, 0].min() >= -1e-9
     assert 0.4 < drawn[:, 1].max() <= 0.5 + 1e-9
     assert drawn[:, 1].min() < -1.0
+
+
+@pytest.mark.parametrize("push", [0.3, 30.0, 1e4])
+def test_samples_beside_a_limit_that_holds_a_minimum(push):
+    """Along the limit they are those of the form on it; away from it they fall off. No principal axis lies along it."""
+    rng = np.random.default_rng(3)
+    turned = np.linalg.qr(rng.standard_normal((4, 4)))[0]
+    f = turned @ np.diag([1.0, 30.0, 1e3, 1e4]) @ turned.T
+    normal = np.full(4, 0.5)
+    limits = np.concatenate([normal[None], -np.eye(4)]), np.array([[0.0, *np.full(4, 50.0)]]), np.full(5, 1e-15)
+    g = -push * normal
+    drawn = uncertainty._hit_and_run(f[None], g[None], limits, np.zeros(4000, np.int64), 40, rng)
+    inward = -drawn @ normal
+    precision = 1.0 / (normal @ np.linalg.solve(f, normal))  # of the distance, all else free
+    begin = push / np.sqrt(precision)
+    exact = truncnorm(begin, np.inf).mean() - begin if begin < 30.0 else 1.0 / begin  # the far tail is exponential
+    assert inward.min() >= -1e-9
+    assert inward.mean() == pytest.approx(exact / np.sqrt(precision), rel=0.06)
+    face = np.linalg.svd(normal[None])[2][1:].T
+    along = (drawn + inward[:, None] * np.linalg.solve(f, normal) * precision) @ face  # less what follows the distance
+    expected = np.linalg.inv(face.T @ f @ face)
+    np.testing.assert_allclose(np.cov(along.T), expected, atol=0.08 * np.abs(expected).max())
 
 
 def test_samples_keep_ranges_and_constraints(refined):

@@ -3,7 +3,8 @@
 Near its minimum Φ is a quadratic form with Fisher's scoring matrix F (Laplace's approximation), scaled by the reduced
 χ² where that exceeds 1. The prior is uniform on the polytope of ranges and linear constraints, so the posterior is a
 normal distribution cut by it, also where the minimum lies on a limit. It is sampled by hit-and-run along the principal
-axes of F, in which the uncut distribution is independent (R. L. Smith, Oper. Res. 32, 1296, 1984). Several minima each
+axes of F, in which the uncut distribution is independent (R. L. Smith, Oper. Res. 32, 1296, 1984), where limits hold
+the minimum along those within them and the ways inward. Several minima each
 have their share, exp(−Φ) times the volume of their distribution. ``posterior`` samples Φ itself by an ensemble of
 Markov chains (emcee).
 """
@@ -12,6 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import null_space
+from scipy.optimize import nnls
 from scipy.special import ndtr, ndtri
 
 from xrdsim.fit.problem import Problem
@@ -25,6 +28,9 @@ _SAMPLES, _SWEEPS = 1600, 30
 _FEWEST, _FIRST_SWEEPS = 40, 15  # the same for each of many minima, to tell its volume
 _ACCURACY = 1e-4  # of the model [dex]
 _REACH = 7.0  # standard deviations of the uncut distribution beyond which a limit cuts nothing
+_FALL = 4.0  # by seven of these, exp(−28), an exponential distribution has ended
+_CLOSE = 1e-5  # of a range, up to which a minimum lies at a limit
+_TAIL = 30.0  # standard deviations beyond which a tail is exponential, to 1/900
 _RIDGE = 1e-12  # of F scaled to a unit diagonal: directions that the curve does not see
 
 
@@ -214,16 +220,13 @@ def _hit_and_run(
     They stay within the limits A·δ ≤ room: A (c, d), room (m, c) and what rounding adds to it, (c,).
     """
     matrix, room, slack = limits
-    values, vectors = np.linalg.eigh(f)
-    values = np.maximum(values, _RIDGE * np.maximum(values.max(axis=1, keepdims=True), 1.0))
-    centre, std = -np.einsum("md,mdj->mj", g, vectors) / values, 1.0 / np.sqrt(values)
-    along = matrix @ vectors  # (m, c, d)
     room = np.maximum(room, 0.0) + slack
-    far = room - np.einsum("mcj,mj->mc", along, centre)
-    near = (far < _REACH * np.linalg.norm(along * std[:, None], axis=2)).any(axis=0)
-    near |= bool((far < 0.0).any())  # what is left of a distribution with its centre outside may lie anywhere
+    found = [_axes(f[i], g[i], matrix, room[i]) for i in range(len(f))]
+    axes, precision, slope = (np.stack(each) for each in zip(*found, strict=True))
+    along, diagonal = matrix @ axes, np.einsum("mjj->mj", precision)
+    near = _within_reach(along, diagonal, slope, room)
     along, rest = along[:, near], room[owner][:, near]
-    state = np.zeros((len(owner), f.shape[1]))  # along the principal axes
+    state = np.zeros((len(owner), f.shape[1]))  # along the axes
     for _ in range(sweeps if near.any() else 1):  # without limits one sweep is the normal distribution itself
         for j in rng.permutation(f.shape[1]):
             column = along[:, :, j][owner]
@@ -231,19 +234,65 @@ def _hit_and_run(
                 ratio = rest / column
             upper = np.where(column > 1e-300, ratio, np.inf).min(axis=1, initial=np.inf)
             lower = np.where(column < -1e-300, ratio, -np.inf).max(axis=1, initial=-np.inf)
-            mean = centre[owner, j] - state[:, j]
-            move = _cut_normal(mean, std[owner, j], np.minimum(lower, 0.0), np.maximum(upper, 0.0), rng)
+            own = diagonal[owner, j]
+            mean = -(slope[owner, j] + np.einsum("nk,nk->n", precision[owner, j], state)) / own
+            ends = np.minimum(lower, 0.0), np.maximum(upper, 0.0)
+            move = _cut_normal(mean, 1.0 / np.sqrt(own), *ends, rng)
             state[:, j] += move
             rest -= move[:, None] * column
-    return np.asarray(np.einsum("ndj,nj->nd", vectors[owner], state))
+    return np.asarray(np.einsum("ndj,nj->nd", axes[owner], state))
+
+
+def _axes(f: Array, g: Array, limits: Array, room: Array) -> tuple[Array, Array, Array]:
+    """Axes (d, d) along which samples move, and f and g over them: the principal ones, if no limit holds the minimum.
+
+    A limit that does keeps samples within a thin layer beside it, in which no other axis leads far. So the first axes
+    are the principal ones within the limits (c, d) that hold, and from each of these one leads inward, conjugate to the
+    former.
+    """
+    held = np.flatnonzero(room <= _CLOSE * np.linalg.norm(limits, axis=1)) if g.any() else np.empty(0, np.int64)
+    push = nnls(limits[held].T, -g)[0] if len(held) else np.empty(0)
+    wall = limits[held[push > 1e-9 * push.max(initial=0.0)]]
+    free = null_space(wall) if len(wall) else np.eye(len(g))
+    values, vectors = np.linalg.eigh(free.T @ f @ free)
+    values = np.maximum(values, _RIDGE * max(values.max(initial=0.0), 1.0))
+    axes = free @ vectors
+    inward = -np.linalg.pinv(wall) if len(wall) else np.empty((len(g), 0))
+    inward -= axes @ ((axes.T @ f @ inward) / values[:, None])
+    axes = np.concatenate([axes, inward], axis=1)
+    precision = np.diag(np.append(values, np.zeros(inward.shape[1])))
+    rest = slice(len(values), None)
+    precision[rest, rest] = inward.T @ f @ inward + _RIDGE * np.eye(inward.shape[1])
+    return axes, precision, axes.T @ g
+
+
+def _within_reach(along: Array, precision: Array, slope: Array, room: Array) -> NDArray[np.bool_]:
+    """Which limits (c,) may cut any of the distributions, of precisions and slopes (m, d) over axes (m, c, d).
+
+    Where a centre lies outside of a limit that is not that of an axis, what is left may lie anywhere.
+    """
+    inward = slope * slope > precision  # more than a standard deviation outside: exponential from the limit on
+    centre = np.where(inward, 0.0, -slope / precision)
+    reach = np.where(inward, _FALL / np.maximum(np.abs(slope), 1e-300), 1.0 / np.sqrt(precision))
+    far = room - np.einsum("mcj,mj->mc", along, centre)
+    near = (far < _REACH * np.linalg.norm(along * reach[:, None], axis=2)).any(axis=0)
+    return np.asarray(near | bool((far < 0.0).any()))
 
 
 def _cut_normal(mean: Array, std: Array, low: Array, high: Array, rng: np.random.Generator) -> Array:
-    """Draws (n,) of normal distributions cut to low … high, by inversion of the tail that is not lost to rounding."""
+    """Draws (n,) of normal distributions cut to low … high, by inversion of the tail that is not lost to rounding.
+
+    Of the far tail, which is exponential from its limit on, the distance to that limit is drawn.
+    """
     a, b = (low - mean) / std, (high - mean) / std
     flip = a > 0.0  # the upper tail by symmetry
     a, b = np.where(flip, -b, a), np.where(flip, -a, b)
+    u = rng.random(len(mean))
     pa, pb = ndtr(a), ndtr(b)
-    z = ndtri(np.clip(pa + rng.random(len(mean)) * (pb - pa), 1e-300, 1.0 - 1e-16))
-    z = np.clip(np.where(pb - pa < 1e-280, b, z), a, b)
-    return np.asarray(np.clip(mean + std * np.where(flip, -z, z), low, high))
+    z = np.clip(ndtri(np.clip(pa + u * (pb - pa), 1e-300, 1.0 - 1e-16)), a, b)
+    drawn = mean + std * np.where(flip, -z, z)
+    far = b < -_TAIL
+    rate = -b[far]
+    away = std[far] * -np.log1p(u[far] * np.expm1(-rate * (b - a)[far])) / rate
+    drawn[far] = np.where(flip[far], low[far] + away, high[far] - away)
+    return np.asarray(np.clip(drawn, low, high))
