@@ -224,9 +224,9 @@ def test_samples_beside_a_limit_that_holds_a_minimum(push):
     """Along the limit they are those of the form on it; away from it they fall off. No principal axis lies along it."""
     rng = np.random.default_rng(3)
     turned = np.linalg.qr(rng.standard_normal((4, 4)))[0]
-    f = turned @ np.diag([1.0, 30.0, 1e3, 1e4]) @ turned.T
+    f = turned @ np.diag([1.0, 30.0, 1e3, 1e7]) @ turned.T
     normal = np.full(4, 0.5)
-    limits = np.concatenate([normal[None], -np.eye(4)]), np.array([[0.0, *np.full(4, 50.0)]]), np.full(5, 1e-15)
+    limits = np.concatenate([1e4 * normal[None], -np.eye(4)]), np.array([[0.0, *np.full(4, 50.0)]]), np.full(5, 1e-15)
     g = -push * normal
     drawn = uncertainty._hit_and_run(f[None], g[None], limits, np.zeros(4000, np.int64), 40, rng)
     inward = -drawn @ normal

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import null_space
+from scipy.linalg import block_diag, null_space
 from scipy.optimize import nnls
 from scipy.special import ndtr, ndtri
 
@@ -250,20 +250,22 @@ def _axes(f: Array, g: Array, limits: Array, room: Array) -> tuple[Array, Array,
     are the principal ones within the limits (c, d) that hold, and from each of these one leads inward, conjugate to the
     former.
     """
-    held = np.flatnonzero(room <= _CLOSE * np.linalg.norm(limits, axis=1)) if g.any() else np.empty(0, np.int64)
-    push = nnls(limits[held].T, -g)[0] if len(held) else np.empty(0)
-    wall = limits[held[push > 1e-9 * push.max(initial=0.0)]]
+    norm = np.linalg.norm(limits, axis=1)
+    held = np.flatnonzero((room <= _CLOSE * norm) & (norm > 0.0)) if g.any() else np.empty(0, np.int64)
+    near = limits[held] / norm[held, None]
+    push = nnls(near.T, -g)[0] if len(held) else np.empty(0)
+    wall = near[push > 1e-9 * push.max(initial=0.0)]
     free = null_space(wall) if len(wall) else np.eye(len(g))
     values, vectors = np.linalg.eigh(free.T @ f @ free)
-    values = np.maximum(values, _RIDGE * max(values.max(initial=0.0), 1.0))
+    least = _RIDGE * max(float(np.diag(f).max()), 1.0)
+    values = np.maximum(values, least)
     axes = free @ vectors
     inward = -np.linalg.pinv(wall) if len(wall) else np.empty((len(g), 0))
     inward -= axes @ ((axes.T @ f @ inward) / values[:, None])
     axes = np.concatenate([axes, inward], axis=1)
-    precision = np.diag(np.append(values, np.zeros(inward.shape[1])))
-    rest = slice(len(values), None)
-    precision[rest, rest] = inward.T @ f @ inward + _RIDGE * np.eye(inward.shape[1])
-    return axes, precision, axes.T @ g
+    across = inward.T @ f @ inward
+    np.fill_diagonal(across, np.maximum(np.diag(across), least))  # which rounding may have made negative
+    return axes, block_diag(np.diag(values), across), axes.T @ g
 
 
 def _within_reach(along: Array, precision: Array, slope: Array, room: Array) -> NDArray[np.bool_]:
