@@ -4,9 +4,8 @@ Near its minimum Φ is a quadratic form with Fisher's scoring matrix F (Laplace'
 χ² where that exceeds 1. The prior is uniform on the polytope of ranges and linear constraints, so the posterior is a
 normal distribution cut by it, also where the minimum lies on a limit. It is sampled by hit-and-run along the principal
 axes of F, in which the uncut distribution is independent (R. L. Smith, Oper. Res. 32, 1296, 1984), where limits hold
-the minimum along those within them and the ways inward. Several minima each
-have their share, exp(−Φ) times the volume of their distribution. ``posterior`` samples Φ itself by an ensemble of
-Markov chains (emcee).
+the minimum along those within them and the ways inward. Several minima each have their share, exp(−Φ) times the volume
+of their distribution. ``posterior`` samples Φ itself by an ensemble of Markov chains (emcee).
 """
 
 from dataclasses import dataclass

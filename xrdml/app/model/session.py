@@ -181,10 +181,10 @@ class Session:
 
     def begin_with(self, number: int) -> None:
         """Begin anew with one of the curves, read and described as it is: it is of another sample."""
-        curve, cifs = self.document.curves[number], self.document.cifs
-        begun = Document(cifs=cifs)
-        begun = replace(begun, profiles=first_profiles(begun), curves=(curve,))
-        self.commit(replace(begun, curves=(with_unknowns(curve, begun, self.folder),)))
+        begun = Document(cifs=self.document.cifs)
+        begun = replace(begun, profiles=first_profiles(begun))
+        curve = with_unknowns(self.document.curves[number], begun, self.folder)
+        self.commit(replace(begun, curves=(curve,)))
 
     def show(self, number: int) -> None:
         """Show another curve, which is no step of the history."""

@@ -171,7 +171,7 @@ class Tab:
 
     def _show_busy(self, busy: Any, document: Document) -> None:
         running = busy is not None
-        for button in (self.fit, self.refine, self.predict):
+        for button in (self.fit, self.refine):
             button.set_enabled(bool(document.curves) and not (running and busy.locks))
         self.predict.set_enabled(bool(document.curves) and not running)
         self.cancel.set_visibility(running)
@@ -204,10 +204,7 @@ class Tab:
                         "display: inline"
                     )
                     hint = "Begin anew with the curve that is shown"
-                    _button("Another sample", "content_cut", self._alone, hint).props("size=sm")
-
-    async def _alone(self) -> None:
-        await self.desk.alone()
+                    _button("Another sample", "content_cut", self.desk.alone, hint).props("size=sm")
 
     def say(self, text: str, kind: Kind) -> None:
         """Show a message, which is text and never HTML."""
