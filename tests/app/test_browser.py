@@ -161,11 +161,11 @@ def test_a_fit_is_cancelled_and_another_one_believed(page, tmp_path):
     press(page, "Save or export")
     with page.expect_download(timeout=60_000) as waiting:
         page.get_by_text("Result folder").click()
+    assert waiting.value.suggested_filename == "measured-result.zip"
     waiting.value.save_as(tmp_path / "result.zip")
     with zipfile.ZipFile(tmp_path / "result.zip") as archive:
-        assert {"result/result.json", "result/fit.png", "result/profile.csv", "result/curve.csv"} <= set(
-            archive.namelist()
-        )
+        files = {"result.json", "fit.png", "profile.csv", "curve.csv"}
+        assert {f"measured-result/{name}" for name in files} <= set(archive.namelist())
     for kind, begins in (("PNG", b"\x89PNG"), ("SVG", b"<?xml"), ("PDF", b"%PDF")):
         press(page, "Save or export")
         with page.expect_download(timeout=60_000) as waiting:
@@ -190,10 +190,12 @@ def test_command_line_and_script_are_shown(page):
 
 
 def test_a_spline_has_points_to_drag(page):
-    press(page, "Shape of the profile, damage")
-    page.get_by_text("spline: control points").click()
-    apply(page)
+    page.get_by_role("checkbox", name="spline", exact=True).click()
     page.wait_for_selector("tr[data-name=c3]", timeout=120_000)
+    press(page, "Points and end of the spline")
+    page.get_by_label("control points; Fit chooses their number itself").fill("12")
+    apply(page)
+    page.wait_for_function("xrd.plots.last.points.length == 10")  # two at a smooth end are held
     before = value(page, "c3")
     x, y = page.evaluate("""() => { const [z, e] = xrd.plots.last.points[2];
         return xrd.plots.profile.convertToPixel({ xAxisIndex: 0, yAxisIndex: 0 }, [z, e]); }""")
@@ -205,9 +207,48 @@ def test_a_spline_has_points_to_drag(page):
     page.mouse.up()
     page.wait_for_timeout(300)
     page.wait_for_function(f"Number(document.querySelector('tr[data-name=c3] td:nth-child(3) input').value) > {before}")
-    page.locator("body").press("Control+z")
-    page.locator("body").press("Control+z")
+    for _ in range(3):
+        page.locator("body").press("Control+z")
     page.wait_for_selector(READY)
+    assert not page.get_by_role("checkbox", name="spline", exact=True).is_checked()
+
+
+def test_damage_is_a_switch(page):
+    switch = page.get_by_role("checkbox", name="damage", exact=True)
+    switch.click()
+    page.wait_for_selector("tr[data-name=kappa]")
+    switch.click()
+    page.wait_for_selector("tr[data-name=kappa]", state="detached")
+    page.locator("body").press("Control+z")
+    page.wait_for_selector("tr[data-name=kappa]")
+    assert switch.is_checked()
+
+
+def test_shift_drags_ten_times_finer(page):
+    drag(page, "L1", steps=2, first=0.5)
+    before = value(page, "L1")
+    box = page.locator("tr[data-name=L1] input[type=range]").bounding_box()
+    middle = box["y"] + box["height"] / 2
+    page.keyboard.down("Shift")
+    page.mouse.move(box["x"] + 0.502 * box["width"], middle)
+    page.mouse.down()
+    for part in (0.52, 0.55, 0.6, 0.602):
+        page.mouse.move(box["x"] + part * box["width"], middle)
+        page.wait_for_timeout(50)
+    page.mouse.up()
+    page.keyboard.up("Shift")
+    page.wait_for_timeout(300)
+    assert 0.007 * 6500.0 < value(page, "L1") - before < 0.013 * 6500.0  # a tenth of a tenth of its range
+
+
+def test_files_that_the_desktop_drops(page, measured):
+    """As the browser itself hands them over, by its protocol."""
+    driver = page.context.new_cdp_session(page)
+    data = {"items": [], "files": [str(measured)], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        driver.send("Input.dispatchDragEvent", {"type": kind, "x": 400, "y": 300, "data": data})
+        page.wait_for_timeout(100)
+    page.wait_for_function("document.querySelectorAll('[role=tab]').length == 2", timeout=30_000)
 
 
 def test_bad_files_leave_the_page_alive(page):

@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import uvicorn
 from fastapi import FastAPI, Request
@@ -105,32 +105,35 @@ async def _export(desk: Desk, name: str) -> Response:
         return _file((desk.series_folder / name).read_bytes(), name, "text/csv")
     if not document.curves:
         raise ParameterError("there is no curve yet")
+    sample = Path(document.curves[0].name).stem
+    saved = f"{sample}-{name}"
     if name == "session.json":
-        return _file(to_text(document).encode(), name, "application/json")
+        return _file(to_text(document).encode(), saved, "application/json")
     if name == "command.sh":
-        return _file((await desk.compute(command_line, document)).encode(), name, "text/plain")
+        return _file((await desk.compute(command_line, document)).encode(), saved, "text/plain")
     if name == "script.py":
-        return _file((await desk.compute(python_script, document)).encode(), name, "text/plain")
-    stem, _, kind = name.rpartition(".")
+        return _file((await desk.compute(python_script, document)).encode(), saved, "text/plain")
+    what, _, kind = name.rpartition(".")
     if name == "result.zip":
         folder = await desk.folder()
-        return _file(await asyncio.to_thread(_zipped, folder), name, "application/zip")
-    if stem == "figure" and kind in _FIGURES:
+        return _file(await asyncio.to_thread(_zipped, folder, f"{sample}-result"), saved, "application/zip")
+    if what == "figure" and kind in _FIGURES:
         folder = await desk.folder()
-        return _file((folder / f"fit.{kind}").read_bytes(), name, _FIGURES[kind])
+        return _file((folder / f"fit.{kind}").read_bytes(), saved, _FIGURES[kind])
     raise ParameterError("there is no such export")
 
 
-def _zipped(folder: Path) -> bytes:
+def _zipped(folder: Path, name: str) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(folder.iterdir()):
-            archive.write(path, f"result/{path.name}")
+            archive.write(path, f"{name}/{path.name}")
     return buffer.getvalue()
 
 
 def _file(content: bytes, name: str, kind: str) -> Response:
-    return Response(content, media_type=kind, headers={"Content-Disposition": f'attachment; filename="{name}"'})
+    named = f"attachment; filename*=utf-8''{quote(name, safe='')}"
+    return Response(content, media_type=kind, headers={"Content-Disposition": named})
 
 
 def serve(

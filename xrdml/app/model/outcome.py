@@ -107,7 +107,7 @@ def outcome(fit: Fit, document: Document) -> Json:
         "shape": shape,
         "verdict": str(fit.verdict),
         "reason": fit.reason,
-        "notes": list(fit.notes),
+        "notes": [*fit.notes, *_points_chosen(shape, document)],
         "assumed": fit.assumed,
         "reduced_chi2": fit.reduced_chi2,
         "rms_dex": _finite(fit.rms_dex),
@@ -191,6 +191,14 @@ def _estimate(each: Estimate) -> Json:
 
 def _finite(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
+
+
+def _points_chosen(shape: Json, document: Document) -> list[str]:
+    """What is to be said where a fit chose another number of control points than are on the page."""
+    if shape["name"] != "spline" or shape["coefficients"] == document.coefficients:
+        return []
+    number = shape["coefficients"]
+    return [f"The curve has evidence for {number} control points, not {document.coefficients}: {number} are shown now."]
 
 
 def _thumbnail(params: Array, space: ParameterSpace) -> Json:

@@ -235,21 +235,15 @@ def _ranges(written_as: str) -> tuple[tuple[float, float], ...]:
     return tuple(found)
 
 
-def shape(tab: "Tab") -> None:
-    """Choose the shape of the profile."""
+def spline(tab: "Tab") -> None:
+    """Choose the points of a spline, and how it ends."""
     document = tab.desk.document
-    if not document.curves:
-        return
-    dialog = _opened("Shape of the profile")
+    dialog = _opened("Spline")
     with dialog, ui.card().style("width: 26rem; max-width: 96vw"):
-        text("h2", "Shape of the profile").classes("xrd-title")
-        kind = ui.radio(
-            {"two-gaussians": "two Gaussians", "spline": "spline: control points to drag"}, value=document.shape
-        )
-        number = _field("control points of a spline", str(document.coefficients))
+        text("h2", "Spline").classes("xrd-title")
+        number = _field("control points; Fit chooses their number itself", str(document.coefficients))
         end = _select(["smooth", "abrupt"], document.end, "its end")
         signed = ui.checkbox("the lattice may be compressed at some depths", value=document.signed)
-        damage = ui.checkbox("static Debye–Waller damage: kappa and p", value=document.damage)
 
         async def apply() -> None:
             try:
@@ -257,19 +251,9 @@ def shape(tab: "Tab") -> None:
             except XrdError as error:
                 tab.say(str(error), "negative")
                 return
-            session = tab.desk.session
-            done = True
-            if bool(damage.value) != document.damage:
-                done = await tab.desk.act(session.set_damage, bool(damage.value))
             choices = {"coefficients": count, "end": end.value, "signed": bool(signed.value)}
-            same = kind.value == document.shape and all(
-                getattr(document, name) == each for name, each in choices.items()
-            )
-            if done and not same and kind.value == "spline":
-                done = await tab.desk.act(session.set_shape, "spline", **choices)
-            elif done and kind.value != document.shape:
-                done = await tab.desk.act(session.set_shape, kind.value)
-            if done:
+            same = all(getattr(document, name) == each for name, each in choices.items())
+            if same or await tab.desk.act(tab.desk.session.set_shape, "spline", **choices):
                 dialog.close()
 
         _buttons(dialog, apply)

@@ -54,8 +54,8 @@ def show_verdict(place: Element, document: Document, note: str, running: bool, g
     with place:
         if result is None:
             with Element("div").classes("xrd-verdict").style("border-color: var(--x-line)"):
+                text("p", "Press Fit for the profile and its uncertainty, or drag a slider.")
                 text("p", note, "soft")
-                text("p", "Drag a slider, or press Fit for the profile and its uncertainty.")
             return
         verdict = result["verdict"]
         kind = "solved" if verdict in _GOOD else "bad" if verdict in _BAD else ""
@@ -74,11 +74,10 @@ def show_verdict(place: Element, document: Document, note: str, running: bool, g
             if not running:
                 _next_steps(document, go_on)
             found = "; ".join(f"{each['label']}: {each['interval'] or each['text']}" for each in result["derived"])
-            text(
-                "p",
-                f"{found}. {result['assumed']} {result['seconds']:.1f} s, {result['evaluations']} evaluations.",
-                "soft",
-            )
+            text("p", f"{found[0].upper()}{found[1:]}.", "soft")
+            with Element("details").classes("soft"):
+                text("summary", "What is assumed")
+                text("p", f"{result['assumed']} {result['seconds']:.1f} s, {result['evaluations']} evaluations.")
             if len(document.curves) > 1 and document.curve is not None:
                 text("p", f"{document.curve.name}: {note}", "soft note")
 

@@ -7,7 +7,7 @@ export default {
     <table v-for="group in groups" :key="group.key" class="xrd-table" :aria-label="group.title">
       <caption>{{ group.title }}</caption>
       <thead><tr>
-        <th scope="col">name</th><th scope="col" class="wide">slider</th><th scope="col">value</th><th scope="col"></th>
+        <th scope="col">name</th><th scope="col" class="wide" title="Shift: ten times finer">slider</th><th scope="col">value</th><th scope="col"></th>
         <th scope="col" class="limits">limits</th><th scope="col" title="fitted, or held at its value">fit</th>
         <th scope="col" class="prior" title="normal prior: mean ± standard deviation">prior</th>
         <th scope="col" class="interval">90 % interval</th>
@@ -17,7 +17,7 @@ export default {
           <th scope="row" :title="row.doc">{{ row.label }}</th>
           <td class="wide"><input type="range" min="0" :max="steps" step="1" :value="place(row)"
             :aria-label="row.label" :aria-valuetext="text(row.value, row) + ' ' + row.unit"
-            @input="drag(row, $event)" @change="settle(row)"></td>
+            @pointerdown="held = true" @input="drag(row, $event)" @change="settle(row)"></td>
           <td><input class="number" type="text" inputmode="decimal" :value="text(row.value, row)"
             :aria-label="row.label + ', value'" @change="typed(row, 'value', $event)" @keydown="nudge(row, $event)"></td>
           <td class="unit">{{ row.unit }}</td>
@@ -37,7 +37,7 @@ export default {
       </tbody>
     </table>
   </div>`,
-  data: () => ({ rows: [], stale: false, steps: STEPS, waiting: false, next: null, seq: 0 }),
+  data: () => ({ rows: [], stale: false, steps: STEPS, waiting: false, next: null, seq: 0, shift: false, held: false, anchor: null }),
   computed: {
     groups() {
       const titles = { profile: "Profile", measurement: "Instrument, scale and background" };
@@ -49,7 +49,12 @@ export default {
   mounted() {
     window.xrd ??= { latency: [], sent: {} };
     window.xrd.table = this;
+    this.listener = (event) => { this.shift = event.shiftKey; };
+    for (const kind of ["keydown", "keyup", "pointermove"]) window.addEventListener(kind, this.listener, true);
     this.$emit("ready");
+  },
+  unmounted() {
+    for (const kind of ["keydown", "keyup", "pointermove"]) window.removeEventListener(kind, this.listener, true);
   },
   methods: {
     show(rows, stale) {
@@ -63,11 +68,14 @@ export default {
         if (this.next) this.send(...this.next);
       }
     },
-    place(row) {
+    part(row) {
       const { low, high, value } = row;
       if (!(high > low)) return 0;
       const part = row.log ? Math.log(value / low) / Math.log(high / low) : (value - low) / (high - low);
-      return Math.round(STEPS * Math.min(Math.max(part, 0), 1));
+      return Math.min(Math.max(part, 0), 1);
+    },
+    place(row) {
+      return Math.round(STEPS * this.part(row));
     },
     text(value, row, digits = 5) {
       if (value === null || value === undefined) return "";
@@ -76,11 +84,17 @@ export default {
         ? shown.toExponential(2).replace("e+", "e")
         : String(Number(shown.toPrecision(digits)));
     },
+    at(row, part) {
+      return row.log ? row.low * (row.high / row.low) ** part : row.low + part * (row.high - row.low);
+    },
+    // With Shift, the value follows the mouse at a tenth of its pace from where it was when Shift was pressed.
     drag(row, event) {
       const part = Number(event.target.value) / STEPS;
-      const value = row.log ? row.low * (row.high / row.low) ** part : row.low + part * (row.high - row.low);
-      row.value = value;
-      this.request(row.name, value);
+      if (!(this.shift && this.held)) this.anchor = null;
+      else this.anchor ??= [part, this.part(row)];
+      const value = this.at(row, this.anchor ? this.anchor[1] + 0.1 * (part - this.anchor[0]) : part);
+      row.value = Math.min(Math.max(value, row.low), row.high);
+      this.request(row.name, row.value);
     },
     // One message is on its way at a time; what is dragged meanwhile is sent when its answer is there.
     request(name, value) {
@@ -97,6 +111,7 @@ export default {
       this.$emit("drag", { name, value, seq: this.seq });
     },
     settle(row) {
+      this.held = false;
       if (this.next) this.send(...this.next);
       this.$emit("settle", {});
     },
@@ -109,7 +124,7 @@ export default {
       if (!by) return;
       event.preventDefault();
       const part = (this.place(row) + by * (STEPS / 1000)) / STEPS;
-      const value = row.log ? row.low * (row.high / row.low) ** part : row.low + part * (row.high - row.low);
+      const value = this.at(row, part);
       this.$emit("edit", { name: row.name, what: "value", value: value * row.factor, factor: row.factor });
     },
   },

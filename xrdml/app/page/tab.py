@@ -9,6 +9,7 @@ from xrdml.app.model.document import Document
 from xrdml.app.model.numbers import number_of, written
 from xrdml.app.model.table import prior_of
 from xrdml.app.page import dialogs
+from xrdml.app.page.controls import button, icon, switch
 from xrdml.app.page.elements import Drop, Keys, Parameters, Plots, Status
 from xrdml.app.page.found import show_minima, show_series, show_verdict
 from xrdsim.errors import XrdError
@@ -22,9 +23,6 @@ _DOING = {
 }
 
 
-_LATER = 'delay=600 anchor="top middle" self="bottom middle"'  # a tooltip does not cover what a click opens
-
-
 class Tab:
     """A tab of the browser."""
 
@@ -34,6 +32,7 @@ class Tab:
         ui.colors(primary="#1d4ed8")
         self._ready: set[str] = set()
         self._last_bar: tuple[str, str, str] = ("", "", "")
+        self._content: dict[str, tuple[Any, ...]] = {}
         Keys(self._key)
         Drop(self._uploaded)
         self.root = ui.element("main").classes("xrd-page")
@@ -49,12 +48,12 @@ class Tab:
                 )
                 self.plots = Plots(False, self._is_ready("plots"), self._mask, self._unmask)
                 self._bar()
-                self.verdict = ui.element("section").props("aria-live=polite")
-                self.minima = ui.element("div").classes("xrd-minima")
+                with ui.element("div").classes("xrd-said"):
+                    self.verdict = ui.element("section").props("aria-live=polite")
+                    self.minima = ui.element("div").classes("xrd-minima")
                 self.table = Parameters(self._is_ready("table"), self._drag, self._settle, self._edit)
             self.series = ui.element("section").classes("xrd-series")
-        for each in (self.body, self.sample, self.settings, self.shape, self.export):
-            each.set_visibility(bool(desk.document.curves))
+        self._reveal(desk.document)
         ui.timer(0.5, self._tick)
         desk.views.add(self)
         self.client.on_delete(lambda: desk.views.discard(self))
@@ -72,17 +71,19 @@ class Tab:
     def _head(self) -> None:
         with ui.element("header").classes("xrd-head"):
             ui.label("xrd").classes("xrd-name")
-            _button("Open", "folder_open", lambda: self._choose(False), "Open curves, a CIF file or a session")
-            _button("Series", "view_list", lambda: self._choose(True), "Fit all curves of a folder")
-            self.undo = _icon("undo", lambda: self._step(False), "Undo (Ctrl+Z)")
-            self.redo = _icon("redo", lambda: self._step(True), "Redo (Ctrl+Shift+Z)")
+            button("Open", "folder_open", lambda: self._choose(False), "Open curves, a CIF file or a session")
+            button("Series", "view_list", lambda: self._choose(True), "Fit all curves of a folder")
+            self.undo = icon("undo", lambda: self._step(False), "Undo (Ctrl+Z)")
+            self.redo = icon("redo", lambda: self._step(True), "Redo (Ctrl+Shift+Z)")
             ui.element("span").classes("xrd-space")
-            self.sample = _button("", "diamond", self._reflection, "Crystal, reflection and geometry")
-            self.settings = _button("Measurement", "tune", self._measurement, "Instrument, background, points, file")
-            self.shape = _button("", "show_chart", self._shape, "Shape of the profile, damage")
-            with _button("Save", "download", None, "Save or export") as self.export, ui.menu():
+            self.sample = button("", "diamond", self._reflection, "Crystal, reflection and geometry")
+            self.settings = button("Measurement", "tune", self._measurement, "Instrument, background, points, file")
+            self.damage = switch("damage", self._set_damage, "The static Debye–Waller damage: kappa and p")
+            self.spline = switch("spline", self._set_spline, "A profile of no given shape, with points to drag")
+            self.shape = button("", "show_chart", self._shape, "Points and end of the spline")
+            with button("Save", "download", None, "Save or export") as self.export, ui.menu():
                 dialogs.export_menu(self)
-            self.theme = _icon("dark_mode", self._toggle, "Dark or light")
+            self.theme = icon("dark_mode", self._toggle, "Dark or light")
 
     def _welcome(self) -> None:
         with ui.element("h1"):
@@ -98,15 +99,15 @@ class Tab:
 
     def _bar(self) -> None:
         with ui.element("div").classes("xrd-bar"):
-            self.fit = _button(
+            self.fit = button(
                 "Fit", "auto_fix_high", lambda: self._fit("fit"), "Search the whole range (F)", primary=True
             )
-            self.refine = _button(
+            self.refine = button(
                 "Refine", "my_location", lambda: self._fit("refine"), "Go on from what is on the screen (R)"
             )
-            self.predict = _button("Predict", "psychology", self._predict, "What the network makes of the curve (P)")
+            self.predict = button("Predict", "psychology", self._predict, "What the network makes of the curve (P)")
             with (
-                _icon("more_vert", None, "Effort and seed of the search"),
+                icon("more_vert", None, "Effort and seed of the search"),
                 ui.menu(),
                 ui.column().style("padding: .7rem; gap: .5rem"),
             ):
@@ -114,7 +115,7 @@ class Tab:
                     ui.input("effort, times the usual", value="1").props("dense outlined").on("change", self._search)
                 )
                 self.seed = ui.input("seed", value="0").props("dense outlined").on("change", self._search)
-            self.cancel = _button("Cancel", "stop", self._cancel, "Cancel (Esc)")
+            self.cancel = button("Cancel", "stop", self._cancel, "Cancel (Esc)")
             self.spinner = ui.spinner(size="1.3em").props('aria-hidden="true"')
             self.status = Status()
             self.doing = ui.label("").classes("xrd-live")
@@ -145,34 +146,51 @@ class Tab:
         document: Document = shown["document"]
         busy = shown["busy"]
         with self.client:
-            self.body.set_visibility(bool(document.curves))
+            self._reveal(document)
             self.empty.set_visibility(not document.curves and not shown["series"])
-            for button in (self.sample, self.settings, self.shape, self.export):
-                button.set_visibility(bool(document.curves))
             self.undo.set_enabled(shown["undo"])
             self.redo.set_enabled(shown["redo"])
             self._show_busy(busy, document)
             locked = busy is not None and busy.locks
             self.root.classes(add="xrd-locked") if locked else self.root.classes(remove="xrd-locked")
-            show_series(self.series, shown["series"], self.desk)
+            if self._differs("series", [dict(row) for row in shown["series"]], busy is None):
+                show_series(self.series, shown["series"], self.desk)
             if not document.curves:
                 return
             self.effort.set_value(written(document.effort))
             self.seed.set_value(str(document.seed))
-            self._show_tabs(document)
+            result, profile = document.result, document.profile
+            tabs = [(each.name, each.fitted) for each in document.curves]
+            if self._differs("tabs", tabs, document.active):
+                self._show_tabs(document)
             self.sample.set_text(shown["reflection"][document.active])
-            self.shape.set_text(_shape_words(document))
-            show_verdict(self.verdict, document, shown["note"], locked, self._go_on)
-            show_minima(self.minima, document, self._take)
+            self.damage.set_value(document.damage)
+            self.spline.set_value(document.shape == "spline")
+            self.shape.set_text(f"{document.coefficients} points")
+            if self._differs("verdict", result, document.moved, locked, shown["note"], document.damage, document.shape):
+                show_verdict(self.verdict, document, shown["note"], locked, self._go_on)
+            if self._differs("minima", result, profile):
+                show_minima(self.minima, document, self._take)
         if self._ready >= {"plots", "table"}:
             self.plots.run_method("show", shown["still"])
             self.table.run_method("show", shown["rows"], document.moved)
             self.draw(shown["moving"])
 
+    def _differs(self, part: str, *content: Any) -> bool:
+        """Whether a part of the page has another content than it shows; what is made anew would lose a click."""
+        known, self._content[part] = self._content.get(part), content
+        return known != content
+
+    def _reveal(self, document: Document) -> None:
+        """Show what there is a use for."""
+        for each in (self.body, self.sample, self.settings, self.damage, self.spline, self.export):
+            each.set_visibility(bool(document.curves))
+        self.shape.set_visibility(bool(document.curves) and document.shape == "spline")
+
     def _show_busy(self, busy: Any, document: Document) -> None:
         running = busy is not None
-        for button in (self.fit, self.refine):
-            button.set_enabled(bool(document.curves) and not (running and busy.locks))
+        for each in (self.fit, self.refine):
+            each.set_enabled(bool(document.curves) and not (running and busy.locks))
         self.predict.set_enabled(bool(document.curves) and not running)
         self.cancel.set_visibility(running)
         self.spinner.set_visibility(running)
@@ -195,16 +213,16 @@ class Tab:
                 tab.on("click", lambda _, i=i: self._show_curve(i))
                 with tab:
                     ui.label(name).style("display: inline")
-                _icon(
-                    "close", lambda i=i: self.desk.act(self.desk.session.close_curve, i), f"Close {curve.name}"
-                ).props("size=xs")
+                icon("close", lambda i=i: self.desk.act(self.desk.session.close_curve, i), f"Close {curve.name}").props(
+                    "size=xs"
+                )
             if len(document.curves) > 1:
                 with ui.element("div").classes("xrd-together"):
                     ui.label("Curves of one sample: they share the profile and are fitted together.").style(
                         "display: inline"
                     )
                     hint = "Begin anew with the curve that is shown"
-                    _button("Another sample", "content_cut", self.desk.alone, hint).props("size=sm")
+                    button("Another sample", "content_cut", self.desk.alone, hint).props("size=sm")
 
     def say(self, text: str, kind: Kind) -> None:
         """Show a message, which is text and never HTML."""
@@ -333,7 +351,13 @@ class Tab:
         dialogs.measurement(self)
 
     def _shape(self) -> None:
-        dialogs.shape(self)
+        dialogs.spline(self)
+
+    async def _set_damage(self, wanted: bool) -> None:
+        await self.desk.act(self.desk.session.set_damage, wanted)
+
+    async def _set_spline(self, wanted: bool) -> None:
+        await self.desk.act(self.desk.session.set_shape, "spline" if wanted else "two-gaussians")
 
     async def _key(self, told: Json) -> None:
         name = told["name"]
@@ -357,27 +381,3 @@ def _progress(busy: Any) -> str:
 
     text = f"{_DOING[busy.kind]}, {time.monotonic() - busy.since:.0f} s"
     return text + (f", best so far {busy.chi2:.4g}" if busy.chi2 else "")
-
-
-def _shape_words(document: Document) -> str:
-    shape = f"spline, {document.coefficients}" if document.shape == "spline" else "two Gaussians"
-    return shape + (" + damage" if document.damage else "")
-
-
-def _button(text: str, icon: str, action: Any, hint: str, primary: bool = False) -> ui.button:
-    button = ui.button(text, icon=icon, on_click=action).props(
-        f'dense no-caps {"unelevated" if primary else "flat"} aria-label="{hint}"'
-    )
-    with button:
-        ui.tooltip(hint).props(_LATER)
-    if not primary:
-        button.props("color=none")
-    return button
-
-
-def _icon(icon: str, action: Any, hint: str) -> ui.button:
-    button = ui.button(icon=icon, on_click=action).props("dense flat round color=none")
-    button._props["aria-label"] = hint
-    with button:
-        ui.tooltip(hint).props(_LATER)
-    return button

@@ -119,19 +119,22 @@ def described(
             f"{found.smooth:.2g}."
         )
     verdict = Verdict.NOT_DESCRIBED if float(np.abs(away).mean()) > _POOR else Verdict.ROUGH
-    return verdict, f"{poor}{where} {_NEXT[verdict]}"
+    return verdict, f"{poor}{where} {_next_step(verdict, measured)}"
 
 
-_NEXT = {
-    Verdict.ROUGH: (
-        "The model lacks something there, or a better minimum was not found: look at the residuals, try another "
-        "--seed, more --effort, --damage, --defects or another --instrument; take the intervals for too narrow."
-    ),
-    Verdict.NOT_DESCRIBED: (
-        "The model does not describe the curve, or a better minimum was not found: check crystal, reflection, surface, "
-        "axis and step, and try more --effort."
-    ),
-}
+def _next_step(verdict: Verdict, measured: Measurement) -> str:
+    """What to try where a curve is not described, of what the model has not got yet."""
+    if verdict == Verdict.NOT_DESCRIBED:
+        return (
+            "The model does not describe the curve, or a better minimum was not found: check crystal, reflection, "
+            "surface, axis and step, and try more --effort."
+        )
+    there = {"--damage": measured.simulator.space.damage, "--defects": measured.experiment.defects is not None}
+    untried = ["another --seed", "more --effort", *(option for option, known in there.items() if not known)]
+    return (
+        "The model lacks something there, or a better minimum was not found: look at the residuals, try "
+        f"{', '.join(untried)} or another --instrument; take the intervals for too narrow."
+    )
 
 
 def judge(

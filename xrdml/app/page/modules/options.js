@@ -58,7 +58,7 @@ const legend = (colour, data, more = {}) => ({
 export function curveOption(dark) {
   const c = COLOURS[dark ? "dark" : "light"];
   const line = { type: "line", zlevel: 1, showSymbol: false, silent: true, emphasis: { disabled: true } };
-  const dots = { type: "scatter", symbolSize: 4, silent: true, emphasis: { disabled: true }, large: true, largeThreshold: 1500 };
+  const dots = { type: "scatter", symbolSize: 4, silent: true, emphasis: { disabled: true }, large: true, largeThreshold: 100 };
   return {
     ...common(c),
     axisPointer: { link: [{ xAxisIndex: "all" }] },
