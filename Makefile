@@ -1,4 +1,5 @@
-# make demo: from nothing to a strain profile, in 5 to 15 minutes.   make test: all tests.
+# make demo: from nothing to a strain profile, in 5 to 15 minutes.   make test: all tests but those marked slow, which
+# .venv/bin/python -m pytest -m slow runs: longer clicks on the page, and fits of measured curves that take minutes.
 .PHONY: demo test lint wheel clean
 .SUFFIXES:
 

@@ -2,7 +2,8 @@
 
 ``fastmath`` leaves out ``nnan`` and ``ninf``, which would break the NaN that marks a failed sample. The compiled
 code is cached in a folder named by the hash of all that the kernels are made of, because Numba itself only notices a
-change in the file of the function, not in the files of the functions it calls. On processors with 512-bit vectors they
+change in the file of the function, not in the files of the functions it calls. Below it the folders have the names of
+modules, so that copies of the package share what one of them has compiled. On processors with 512-bit vectors they
 are used: Numba would choose 256-bit ones.
 """
 
@@ -16,7 +17,7 @@ import numba
 from llvmlite import binding
 from numba.core import config as _config
 from numba.core import event
-from numba.core.caching import FunctionCache
+from numba.core.caching import FunctionCache, IndexDataCacheFile
 
 from xrdsim import compiling
 
@@ -72,6 +73,12 @@ class _Cache(FunctionCache):
     """Compiled kernels on disk, but for profiles of other packages: an index that names their types can be read by
     programs alone that know them.
     """
+
+    def __init__(self, function: Any) -> None:
+        super().__init__(function)
+        locator = self._impl.locator
+        self._cache_path = locator._cache_path = str(Path(config.CACHE_DIR) / function.__module__)
+        self._cache_file = IndexDataCacheFile(self._cache_path, self._impl.filename_base, locator.get_source_stamp())
 
     def save_overload(self, sig: object, data: object) -> None:
         if not foreign(sig):

@@ -35,6 +35,7 @@ def together(pair):
     return jointly(*pair)
 
 
+@pytest.mark.slow
 def test_two_reflections_of_one_sample_are_described_together(pair, together):
     """Each within 15 % as well as alone; the damage of one is that of the other to a power."""
     for each, curve in zip(pair, together.curves, strict=True):
@@ -45,6 +46,7 @@ def test_two_reflections_of_one_sample_are_described_together(pair, together):
     assert together.verdict != "solved"
 
 
+@pytest.mark.slow
 def test_the_step_of_the_second_curve_is_settled_by_the_data(pair, together):
     """The layer must diffract at strains that agree: a step of 3.95″ describes 888 worse than one of 4.018″."""
     second = pair[1].curve
@@ -69,7 +71,10 @@ def test_whole_curves(measured_folder, name, largest, misfit, chi2):
         assert found["fwhm"].value == pytest.approx(38.4, abs=1.5)
 
 
-@pytest.mark.parametrize(("name", "misfit"), [("ggg_he_2e15.txt", 0.0157), ("ggg_he_6e15.txt", 0.0245)])
+@pytest.mark.parametrize(
+    ("name", "misfit"),
+    [("ggg_he_2e15.txt", 0.0157), pytest.param("ggg_he_6e15.txt", 0.0245, marks=pytest.mark.slow)],
+)
 def test_splines_describe_whole_curves(measured_folder, name, misfit):
     """Better than two Gaussians; of the higher dose the mirrored profile ends far above, and is no alternative."""
     found = fit(measured_folder / name, damage=True, profile="spline", starts=NetworkStarts())
