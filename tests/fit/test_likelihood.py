@@ -74,3 +74,21 @@ def test_of_a_fit(refined):
     fixed = given.held("fwhm", 40.0)
     with pytest.raises(ParameterError, match="fixed"):
         fit_curve(fixed, starts=ROW[None], only_refine=True, likelihood=("fwhm",))
+
+
+@pytest.mark.parametrize(("bend", "counts"), [(-800.0, 3e4), (-300.0, 1e4)])
+def test_intervals_of_a_parameter_to_which_the_curve_does_not_answer_in_proportion(bend, counts):
+    """Those of exp(−Φ) itself, over a grid; a normal distribution of Rp2 would miss the lower end by a quarter."""
+    row = np.array([0.0095, 0.0040, 3600.0, 1800.0, 0.0015, 2000.0, bend])
+    low, high = ParameterSpace().low[6], ParameterSpace().high[6]
+    space = ParameterSpace((*row[:6], low), (*row[:6], high))
+    given = replace(problem(noisy(row, counts=counts)).held("zero", ZERO).held("fwhm", FWHM), space=space)
+    x = refine(given, given.coordinates(row[None], ZERO, FWHM), rtol_dex=1e-4).x
+    grid = np.linspace(low, high, 1301)
+    rows = np.tile(given.values(x), (len(grid), 1))
+    rows[:, 6] = grid
+    rise = given.objective(rows, 1e-4) / given.inflation(float(refine(given, x).objective[0]))
+    share = np.cumsum(np.exp(rise.min() - rise))
+    expected = grid[np.searchsorted(share, np.array([0.05, 0.5, 0.95]) * share[-1])]
+    found = laplace(given, x).quantiles((0.05, 0.5, 0.95))[:, 6]
+    np.testing.assert_allclose(found, expected, atol=0.07 * (expected[2] - expected[0]))

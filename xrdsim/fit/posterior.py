@@ -4,8 +4,10 @@ Near its minimum Φ is a quadratic form with Fisher's scoring matrix F (Laplace'
 χ² where that exceeds 1. The prior is uniform on the polytope of ranges and linear constraints, so the posterior is a
 normal distribution cut by it, also where the minimum lies on a limit. It is sampled by hit-and-run along the principal
 axes of F, in which the uncut distribution is independent (R. L. Smith, Oper. Res. 32, 1296, 1984), where limits hold
-the minimum along those within them and the ways inward. Several minima each have their share, exp(−Φ) times the volume
-of their distribution. ``posterior`` samples Φ itself by an ensemble of Markov chains (emcee).
+the minimum along those within them and the ways inward. Where a curve answers in proportion to u = s/(s − 2p), not to
+p, as to the shape of the second Gaussian, the form is quadratic in u, and samples have the weight dp/du of the uniform
+prior. Several minima each have their share, exp(−Φ) times the volume of their distribution. ``posterior`` samples Φ
+itself by an ensemble of Markov chains (emcee).
 """
 
 from dataclasses import dataclass
@@ -103,23 +105,81 @@ def laplace(problem: Problem, minima: Array, *, seed: int = 0) -> Posterior:
     g = (gradients * span / inflation)[:, some]
     matrix, bound = _limits(problem)
     along = matrix @ problem.space.together(len(layout)) * span
-    limits = along[:, some], bound - at @ matrix.T, 1e-12 * np.abs(bound) + 1e-15
+    room, curved = bound - at @ matrix.T, _curved(problem, at)
+    tilted = g.copy()
+    for one in curved:
+        tilted[:, np.searchsorted(some, one.column)] += one.tilt * span[one.column]
+        room[:, one.column] = one.straight(layout.most[one.column]) - at[:, one.column]
+        room[:, len(layout) + one.column] = at[:, one.column] - one.straight(layout.least[one.column])
+    limits = along[:, some], room, 1e-12 * np.abs(bound) + 1e-15
 
-    def draw(owner: NDArray[np.int64], sweeps: int) -> Array:
-        """Samples (n, k), each about the minimum that owns it."""
-        rows = at[owner]
-        rows[:, some] += _hit_and_run(f, g, limits, owner, sweeps, rng) * span[some]
-        return problem.space.tied(np.clip(rows, layout.least, layout.most))
+    def draw(owner: NDArray[np.int64], sweeps: int, tilt: bool) -> tuple[Array, Array, Array]:
+        """Samples (n, k), each about the minimum that owns it, where they lie from it, and their weights (n,)."""
+        rows, weights = at[owner], np.ones(len(owner))
+        moves = _hit_and_run(f, tilted if tilt else g, limits, owner, sweeps, rng)
+        rows[:, some] += moves * span[some]
+        for one in curved:
+            rows[:, one.column], ratio = one.back(rows[:, one.column], owner)
+            weights *= ratio**-2.0 * (np.exp(2.0 * (ratio - 1.0)) if tilt else 1.0)
+        return problem.space.tied(np.clip(rows, layout.least, layout.most)), moves, weights
 
     owner = np.zeros(_SAMPLES, np.int64)
     if len(minima) > 1:
         each = max(_FEWEST, _SAMPLES // len(minima))
-        first = draw(np.repeat(np.arange(len(minima)), each), _FIRST_SWEEPS).reshape(len(minima), each, -1)
-        evidence = np.array([_log_volume((rows / span)[:, some]) for rows in first]) - values / inflation
+        _, first, part = draw(np.repeat(np.arange(len(minima)), each), _FIRST_SWEEPS, tilt=False)
+        volume = np.array([_log_volume(moves) for moves in np.split(first, len(minima))])
+        evidence = volume + np.log([one.mean() for one in np.split(part, len(minima))]) - values / inflation
         share = np.exp(evidence - evidence.max())
         owner = np.searchsorted(np.cumsum(share / share.sum()), (np.arange(_SAMPLES) + 0.5) / _SAMPLES)
-    samples = draw(np.minimum(owner, len(minima) - 1), _SWEEPS)
-    return Posterior(layout.names, samples, np.full(_SAMPLES, 1.0 / _SAMPLES), float(_SAMPLES), "laplace")
+        owner = np.minimum(owner, len(minima) - 1)
+    samples, _, weights = draw(owner, _SWEEPS, tilt=True)
+    weights /= np.bincount(owner, weights)[owner] / np.bincount(owner)[owner]  # each minimum keeps its share
+    weights /= weights.sum()
+    return Posterior(layout.names, samples, weights, 1.0 / float(np.sum(weights**2)), "laplace")
+
+
+@dataclass(frozen=True, eq=False)
+class _Curved:
+    """A parameter p whose u = s/(s − 2p), with the size s (m,) of each of m minima, changes a curve in proportion.
+
+    ``straight`` tells what p would be if it went on with u as it does at the minimum, where it is ``at`` (m,).
+    """
+
+    column: int
+    size: Array
+    u: Array
+    at: Array
+
+    @property
+    def slope(self) -> Array:
+        """dp/du (m,) at the minima."""
+        return 0.5 * self.size / self.u**2
+
+    @property
+    def tilt(self) -> Array:
+        """Slope of −ln(dp/du) over p (m,) at the minima; samples that have it need weights for what bends alone."""
+        return 4.0 * self.u / self.size
+
+    def straight(self, value: float) -> Array:
+        """Of one value of p, (m,)."""
+        return np.asarray(self.at + self.slope * (self.size / (self.size - 2.0 * value) - self.u))
+
+    def back(self, straight: Array, owner: NDArray[np.int64]) -> tuple[Array, Array]:
+        """Values of p (n,) about the minima that own them, and u there in parts of that at the minimum."""
+        ratio = np.maximum(1.0 + (straight - self.at[owner]) / (self.slope * self.u)[owner], 1e-6)
+        return 0.5 * self.size[owner] * (1.0 - 1.0 / (ratio * self.u[owner])), ratio
+
+
+def _curved(problem: Problem, at: Array) -> list[_Curved]:
+    """Those among the free parameters that have no ties and no prior of their own, at minima (m, k)."""
+    names, tied = problem.layout.names, {name for tie in problem.space.ties for name in tie}
+    found = []
+    for name, of in problem.space.profile.straight:
+        column = names.index(name)
+        if problem.layout.free[column] and name not in tied and name not in problem.priors:
+            value, size = at[:, column], at[:, names.index(of)]
+            found.append(_Curved(column, size, size / (size - 2.0 * value), value))
+    return found
 
 
 def _log_volume(samples: Array) -> float:

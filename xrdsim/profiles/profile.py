@@ -33,6 +33,7 @@ class Profile:
     thicker : a layer is at most so much thicker than the parameter that gives its depth.
     convex : the strain lies between the least and the largest of the summands instead.
     damage : the parameters that damage adds, behind those of the strain.
+    straight : pairs of names, of a parameter p and a size s: a curve changes in proportion to s/(s − 2p), not to p.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Profile:
     thicker: float = THICKER
     convex: bool = False
     damage: tuple[Parameter, ...] = DAMAGE
+    straight: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         if PROFILES.setdefault(self.name, self) != self:

@@ -201,6 +201,7 @@ TWO_GAUSSIANS = Profile(
     strain_sum=STRAIN_SUM,
     deepest="L1",
     summands=("Dmax1", "D02"),
+    straight=(("Rp2", "L2"),),  # u, in which the exponent of D2 is linear
 )
 """The default profile."""
 
