@@ -5,9 +5,9 @@ Near its minimum Φ is a quadratic form with Fisher's scoring matrix F (Laplace'
 normal distribution cut by it, also where the minimum lies on a limit. It is sampled by hit-and-run along the principal
 axes of F, in which the uncut distribution is independent (R. L. Smith, Oper. Res. 32, 1296, 1984), where limits hold
 the minimum along those within them and the ways inward. Where a curve answers in proportion to u = s/(s − 2p), not to
-p, as to the shape of the second Gaussian, the form is quadratic in u, and samples have the weight dp/du of the uniform
-prior. Several minima each have their share, exp(−Φ) times the volume of their distribution. ``posterior`` samples Φ
-itself by an ensemble of Markov chains (emcee).
+p, as to the shape of the second Gaussian, the distribution of p is made in u, with the weight dp/du of its uniform
+prior, and given to the samples in the order of their own p. Several minima each have their share, exp(−Φ) times the
+volume of their distribution. ``posterior`` samples Φ itself by an ensemble of Markov chains (emcee).
 """
 
 from dataclasses import dataclass
@@ -105,37 +105,44 @@ def laplace(problem: Problem, minima: Array, *, seed: int = 0) -> Posterior:
     g = (gradients * span / inflation)[:, some]
     matrix, bound = _limits(problem)
     along = matrix @ problem.space.together(len(layout)) * span
-    room, curved = bound - at @ matrix.T, _curved(problem, at)
-    tilted = g.copy()
-    for one in curved:
-        tilted[:, np.searchsorted(some, one.column)] += one.tilt * span[one.column]
-        room[:, one.column] = one.straight(layout.most[one.column]) - at[:, one.column]
-        room[:, len(layout) + one.column] = at[:, one.column] - one.straight(layout.least[one.column])
-    limits = along[:, some], room, 1e-12 * np.abs(bound) + 1e-15
+    room, slack = bound - at @ matrix.T, 1e-12 * np.abs(bound) + 1e-15
 
-    def draw(owner: NDArray[np.int64], sweeps: int, tilt: bool) -> tuple[Array, Array, Array]:
-        """Samples (n, k), each about the minimum that owns it, where they lie from it, and their weights (n,)."""
-        rows, weights = at[owner], np.ones(len(owner))
-        moves = _hit_and_run(f, tilted if tilt else g, limits, owner, sweeps, rng)
-        rows[:, some] += moves * span[some]
-        for one in curved:
-            rows[:, one.column], ratio = one.back(rows[:, one.column], owner)
-            weights *= ratio**-2.0 * (np.exp(2.0 * (ratio - 1.0)) if tilt else 1.0)
-        return problem.space.tied(np.clip(rows, layout.least, layout.most)), moves, weights
+    def draw(owner: NDArray[np.int64], sweeps: int, g: Array, room: Array) -> Array:
+        """Samples (n, k), each about the minimum that owns it."""
+        rows = at[owner]
+        rows[:, some] += _hit_and_run(f, g, (along[:, some], room, slack), owner, sweeps, rng) * span[some]
+        return rows
 
     owner = np.zeros(_SAMPLES, np.int64)
     if len(minima) > 1:
         each = max(_FEWEST, _SAMPLES // len(minima))
-        _, first, part = draw(np.repeat(np.arange(len(minima)), each), _FIRST_SWEEPS, tilt=False)
-        volume = np.array([_log_volume(moves) for moves in np.split(first, len(minima))])
-        evidence = volume + np.log([one.mean() for one in np.split(part, len(minima))]) - values / inflation
+        first = draw(np.repeat(np.arange(len(minima)), each), _FIRST_SWEEPS, g, room).reshape(len(minima), each, -1)
+        evidence = np.array([_log_volume((rows / span)[:, some]) for rows in first]) - values / inflation
         share = np.exp(evidence - evidence.max())
         owner = np.searchsorted(np.cumsum(share / share.sum()), (np.arange(_SAMPLES) + 0.5) / _SAMPLES)
         owner = np.minimum(owner, len(minima) - 1)
-    samples, _, weights = draw(owner, _SWEEPS, tilt=True)
-    weights /= np.bincount(owner, weights)[owner] / np.bincount(owner)[owner]  # each minimum keeps its share
-    weights /= weights.sum()
-    return Posterior(layout.names, samples, weights, 1.0 / float(np.sum(weights**2)), "laplace")
+    samples = draw(owner, _SWEEPS, g, room)
+    for one in _curved(problem, at):
+        tilted, bent = g.copy(), room.copy()
+        tilted[:, np.searchsorted(some, one.column)] += one.tilt * span[one.column]
+        bent[:, one.column] = one.straight(layout.most[one.column]) - at[:, one.column]
+        bent[:, len(layout) + one.column] = at[:, one.column] - one.straight(layout.least[one.column])
+        own, weights = one.back(draw(owner, _SWEEPS, tilted, bent)[:, one.column], owner)
+        samples[:, one.column] = _by_rank(samples[:, one.column], own, weights, owner)
+    samples = problem.space.tied(np.clip(samples, layout.least, layout.most))
+    return Posterior(layout.names, samples, np.full(_SAMPLES, 1.0 / _SAMPLES), float(_SAMPLES), "laplace")
+
+
+def _by_rank(order: Array, values: Array, weights: Array, owner: NDArray[np.int64]) -> Array:
+    """The distribution of weighted values (n,) about each minimum, in the order of others (n,) about it."""
+    found = np.empty(len(order))
+    for each in np.unique(owner):
+        mine = np.flatnonzero(owner == each)
+        rising = mine[np.argsort(values[mine])]
+        share = np.cumsum(weights[rising]) - 0.5 * weights[rising]
+        level = (np.arange(len(mine)) + 0.5) / len(mine) * weights[mine].sum()
+        found[mine[np.argsort(order[mine])]] = np.interp(level, share, values[rising])
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,9 +172,9 @@ class _Curved:
         return np.asarray(self.at + self.slope * (self.size / (self.size - 2.0 * value) - self.u))
 
     def back(self, straight: Array, owner: NDArray[np.int64]) -> tuple[Array, Array]:
-        """Values of p (n,) about the minima that own them, and u there in parts of that at the minimum."""
-        ratio = np.maximum(1.0 + (straight - self.at[owner]) / (self.slope * self.u)[owner], 1e-6)
-        return 0.5 * self.size[owner] * (1.0 - 1.0 / (ratio * self.u[owner])), ratio
+        """Values of p (n,) about the minima that own them, and the weights dp/du without its tilt."""
+        ratio = np.maximum(1.0 + (straight - self.at[owner]) / (self.slope * self.u)[owner], 1e-6)  # u by that at them
+        return 0.5 * self.size[owner] * (1.0 - 1.0 / (ratio * self.u[owner])), np.exp(2.0 * (ratio - 1.0)) / ratio**2
 
 
 def _curved(problem: Problem, at: Array) -> list[_Curved]:
