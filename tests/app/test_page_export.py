@@ -117,7 +117,8 @@ def test_the_script_poses_the_problem_of_the_page(changed, measured, tmp_path, m
     monkeypatch.setattr(xrdsim.fit.series, "fit_profile", stop)
     (tmp_path / "measured.xy").write_bytes(measured.read_bytes())
     monkeypatch.chdir(tmp_path)
-    script = python_script(changed.document).replace("xrdml.NetworkStarts()", "None")
+    script = python_script(changed.document, {"scale": 0.5}).replace("xrdml.NetworkStarts()", "None")
+    assert "'scale': 0.5," in script  # as it is drawn
     with pytest.raises(StoppedError):
         exec(compile(script, "script.py", "exec"), {})
     same(seen[0], posed(changed.document, changed.folder, exact=True).given)
@@ -127,7 +128,7 @@ def test_a_spline_and_a_chosen_reflection_are_exported(session):
     session.change_curve(reflection={"crystal": "GGG", "hkl": [8, 8, 8]})
     session.set_shape("spline", end="abrupt")
     session.set_fit("L", False)
-    line, script = command_line(session.document), python_script(session.document)
+    line, script = command_line(session.document), python_script(session.document, {})
     assert "--profile spline --end abrupt --depth" in line.replace(" \\\n ", "")
     assert "--hkl=8,8,8" in line
     assert "Freeform(end='abrupt'" in script

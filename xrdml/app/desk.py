@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import re
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import Any, Literal, Protocol
 
 from xrdml.app.jobs import Jobs
 from xrdml.app.model.document import Document
+from xrdml.app.model.export import python_script
 from xrdml.app.model.files import to_text, without_folders
 from xrdml.app.model.outcome import taken, with_state
 from xrdml.app.model.session import Session
@@ -28,7 +30,7 @@ Kind = Literal["positive", "negative", "warning", "info"]
 _ASKED = re.compile(
     r"--(number|axis|unit|columns|step|crystal|hkl|peak|despite-file)\b"
 )  # options that a message names
-_SLOW = 3.0  # s after which the page says why it waits
+_SLOW, _AGAIN = 3.0, 30.0  # s after which the page says why it waits, and may say so once more
 _RUNNING = "a fit is running; wait for it or cancel it"
 
 
@@ -86,7 +88,9 @@ class Desk:
         self.results_of: Document | None = None
         self.refused: list[Refused] = []
         self.series: list[Json] = []
-        self._closed = self._told_slow = False
+        self.dark: bool | None = None
+        """Whether the page is dark; None for as the browser is."""
+        self._closed, self._told_slow = False, -math.inf
         self.series_folder: Path | None = None
         self._thread = ThreadPoolExecutor(1, "model")
         self.scene = Scene(self.session)
@@ -110,8 +114,8 @@ class Desk:
         """Call what simulates, in the one thread that does."""
         work = asyncio.get_running_loop().run_in_executor(self._thread, lambda: function(*args, **more))
         done, _ = await asyncio.wait({work}, timeout=_SLOW)
-        if not done and not self._told_slow:
-            self._told_slow = True
+        if not done and time.monotonic() - self._told_slow > _AGAIN:
+            self._told_slow = time.monotonic()
             self.say("Kernels are compiled at their first use on a machine; that takes up to a minute.", "info")
         return await work
 
@@ -209,13 +213,16 @@ class Desk:
 
     async def _heard(self, event: Json, document: Document, busy: Busy, folder: Path) -> None:
         if event["event"] == "progress":
-            busy.chi2 = event["chi2"] or None
+            if event["chi2"]:
+                busy.chi2 = min(event["chi2"], busy.chi2 or event["chi2"])
             live = with_state(document, event["state"])
             moving = await self.compute(self.scene.moving, live)
             for view in list(self.views):
                 view.draw({**moving, "live": True, "seq": 0})
         elif event["event"] == "result":
             made = await self.compute(taken, document, event["result"])
+            if _no_better(document, made):
+                self.say("The longer search found nothing better.", "info")
             await self.compute(self.session.commit, made)
             self.results_of = self.document
             self.busy = None
@@ -255,6 +262,10 @@ class Desk:
             if self.busy is busy:
                 self.busy = None
             await self.publish()
+
+    async def script(self) -> str:
+        """The Python script of what is on the page."""
+        return str(await self.compute(lambda: python_script(self.document, self.session.drawn().linear)))
 
     async def folder(self) -> Path:
         """The folder that ``xrd fit`` writes, of what is on the page: of the last fit, or an estimate of the present.
@@ -376,3 +387,12 @@ class Desk:
         path = self.series_folder / f"{number:03d}" / "session.json"
         if path.exists():
             await self.act(self.session.open_text, path.read_text(encoding="utf-8"), path.name)
+
+
+def _no_better(before: Document, after: Document) -> bool:
+    """Whether a search of more than the usual effort ends where the last fit did."""
+    old, new = before.result, after.result
+    if before.effort <= 1.0 or old is None or new is None or before.moved or old["shape"] != new["shape"]:
+        return False
+    (first, *_), (second, *_) = old["minima"], new["minima"]
+    return bool(abs(second["rms_dex"] - first["rms_dex"]) <= 1e-3 * first["rms_dex"])

@@ -20,7 +20,7 @@ from nicegui import ui
 
 from xrdml.app.desk import Desk
 from xrdml.app.guard import LOOPBACK, Guard, new_token
-from xrdml.app.model.export import command_line, python_script
+from xrdml.app.model.export import command_line
 from xrdml.app.model.files import to_text
 from xrdml.app.page.tab import Tab
 from xrdsim.errors import OutputError, ParameterError, XrdError
@@ -112,7 +112,7 @@ async def _export(desk: Desk, name: str) -> Response:
     if name == "command.sh":
         return _file((await desk.compute(command_line, document)).encode(), saved, "text/plain")
     if name == "script.py":
-        return _file((await desk.compute(python_script, document)).encode(), saved, "text/plain")
+        return _file((await desk.script()).encode(), saved, "text/plain")
     what, _, kind = name.rpartition(".")
     if name == "result.zip":
         folder = await desk.folder()

@@ -1,6 +1,7 @@
 """What is on the page as a command line and as a Python script, which fit the same."""
 
 import shlex
+from collections.abc import Mapping
 from typing import Any
 
 from xrdml.app.model.document import Document, MeasuredFile, Quantities
@@ -178,8 +179,8 @@ def _toml(value: object) -> str:
     return repr(value)
 
 
-def python_script(document: Document) -> str:
-    """A script that fits as the page does, and has the values on the page."""
+def python_script(document: Document, linear: Mapping[str, float]) -> str:
+    """A script that fits as the page does, and has the values on the page, scales and backgrounds as they are drawn."""
     several = len(document.curves) > 1
     lines = ['"""A fit that was set up on the page of `xrd app`; the files of the curves lie beside this one."""', ""]
     lines += ["import xrdml", "import xrdsim"]
@@ -219,14 +220,14 @@ def python_script(document: Document) -> str:
             first, keywords["experiment"] = "curve", "experiment"
     lines += [f"fit = {call}(", f"    {first},", *(f"    {name}={value}," for name, value in keywords.items()), ")"]
     lines += ["fit.save('result', html=True)", "print(fit.verdict, fit.reason)", ""]
-    table = {name: document[name].value for name in document.names()}
+    table = {name: document[name].value for name in document.names()} | dict(linear)
     lines += [
         "# the values on the page",
         "on_page = {",
         *(f"    {name!r}: {value!r}," for name, value in table.items()),
         "}",
     ]
-    if document.shape == "two-gaussians":
+    if document.shape == "two-gaussians" and not any(each.reflection for each in document.curves):
         values = _tuple(each.value for each in document.profile.values())
         lines += [f"curves = xrdsim.simulate([{values[1:-1]}], space=space)  # reflectivity of GGG 444"]
     return "\n".join(lines) + "\n"

@@ -12,8 +12,9 @@ def button(text: str, icon: str, action: Any, hint: str, primary: bool = False) 
     made = ui.button(text, icon=icon, on_click=action).props(
         f'dense no-caps {"unelevated" if primary else "flat"} aria-label="{hint}"'
     )
-    with made:
-        ui.tooltip(hint).props(_LATER)
+    if action is not None:  # else a menu opens, which the hint would cover
+        with made:
+            ui.tooltip(hint).props(_LATER)
     if not primary:
         made.props("color=none")
     return made

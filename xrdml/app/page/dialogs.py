@@ -276,12 +276,13 @@ def export_menu(tab: "Tab") -> None:
 
 
 async def _text(tab: "Tab", name: str) -> None:
-    from xrdml.app.model.export import command_line, python_script
+    from xrdml.app.model.export import command_line
 
     if not tab.desk.document.curves:
         tab.say("Drop a measured curve on the page first.", "warning")
         return
-    shown = await tab.desk.compute(command_line if name == "command.sh" else python_script, tab.desk.document)
+    desk = tab.desk
+    shown = await (desk.compute(command_line, desk.document) if name == "command.sh" else desk.script())
     with tab.client:
         dialog = _opened(name)
         with dialog, ui.card().style("width: 52rem; max-width: 96vw"):

@@ -41,7 +41,7 @@ def text(kind: str, words: str, classes: str = "") -> Element:
 
 def plain(reason: str) -> str:
     """A reason without the dashes of options of the command line, which the page has as settings."""
-    return re.sub(r"--([a-z])", r"\1", reason)
+    return re.sub(r"--([a-z])", r"\1", reason.replace("--defects", "defects (with xrd fit)"))
 
 
 def show_verdict(place: Element, document: Document, note: str, running: bool, go_on: Callable[[str], Any]) -> None:
@@ -74,10 +74,13 @@ def show_verdict(place: Element, document: Document, note: str, running: bool, g
             if not running:
                 _next_steps(document, go_on)
             found = "; ".join(f"{each['label']}: {each['interval'] or each['text']}" for each in result["derived"])
-            text("p", f"{found[0].upper()}{found[1:]}.", "soft")
-            with Element("details").classes("soft"):
-                text("summary", "What is assumed")
-                text("p", f"{result['assumed']} {result['seconds']:.1f} s, {result['evaluations']} evaluations.")
+            if kind != "old":
+                text("p", f"{found[0].upper()}{found[1:]}.", "soft")
+                with Element("details").classes("soft"):
+                    text("summary", "What is assumed")
+                    text("p", f"{result['assumed']} {result['seconds']:.1f} s, {result['evaluations']} evaluations.")
+                    if len(document.curves) == 1:
+                        text("p", f"The file: {note}")
             if len(document.curves) > 1 and document.curve is not None:
                 text("p", f"{document.curve.name}: {note}", "soft note")
 
@@ -89,7 +92,8 @@ def _next_steps(document: Document, go_on: Callable[[str], Any]) -> None:
     if "--damage" in reason and not document.damage:
         steps.append(("damage", "Fit with damage"))
     if document.result is not None and document.result["verdict"] != "solved":
-        steps += [("effort", "Search longer")] + ([("spline", "Fit a spline")] if document.shape != "spline" else [])
+        steps.append(("effort", f"Search longer: effort {3.0 * document.effort:g}"))
+        steps += [("spline", "Fit a spline")] if document.shape != "spline" else []
     if document.moved:
         steps.insert(0, ("refine", "Refine"))
     if steps:

@@ -7,7 +7,7 @@ export default {
     <table v-for="group in groups" :key="group.key" class="xrd-table" :aria-label="group.title">
       <caption>{{ group.title }}</caption>
       <thead><tr>
-        <th scope="col">name</th><th scope="col" class="wide" title="Shift: ten times finer">slider</th><th scope="col">value</th><th scope="col"></th>
+        <th scope="col">name</th><th scope="col" class="wide" title="drag with Shift: ten times finer">slider</th><th scope="col">value</th><th scope="col"></th>
         <th scope="col" class="limits">limits</th><th scope="col" title="fitted, or held at its value">fit</th>
         <th scope="col" class="prior" title="normal prior: mean ± standard deviation">prior</th>
         <th scope="col" class="interval">90 % interval</th>

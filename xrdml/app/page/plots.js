@@ -1,6 +1,6 @@
 // The measured curve with the model and its residuals, and the profile: two charts whose lines move by themselves.
 import { echarts } from "nicegui-echart";
-import { COLOURS, bandData, curveOption, decades, pairs, profileOption } from "xrd-modules/options.js";
+import { COLOURS, bandData, broken, curveOption, decades, pairs, profileOption } from "xrd-modules/options.js";
 
 export default {
   props: { dark: Boolean },
@@ -100,16 +100,14 @@ export default {
         ...scale,
         series: [
           { id: "model", data: pairs(this.still.angle, moving.model) },
-          { id: "residual", data: pairs(this.still.residual_angle, moving.residual) },
+          { id: "residual", data: broken(this.still.residual_angle, moving.residual) },
         ],
       });
-      this.profile.setOption({
-        series: [
-          { id: "strain", data: pairs(moving.depth, moving.strain) },
-          { id: "E", data: damaged ? pairs(moving.depth, moving.damage) : [] },
-          { id: "points", data: moving.points ?? [] },
-        ],
-      });
+      const series = [{ id: "strain", data: pairs(moving.depth, moving.strain) }];
+      if (damaged) series.push({ id: "E", data: pairs(moving.depth, moving.damage) });
+      if (moving.points || this.pointed) series.push({ id: "points", data: moving.points ?? [] });
+      this.pointed = Boolean(moving.points);
+      this.profile.setOption({ series });
       if (moving.seq) requestAnimationFrame(() => setTimeout(() => this.clock(moving.seq)));
       this.curveLabel = `rocking curve, ${this.still.angle.length} points, and model: ${moving.agreement}`;
       this.profileLabel = `strain profile: largest strain ${Math.max(...moving.strain).toPrecision(3)} %`;

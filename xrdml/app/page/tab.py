@@ -247,7 +247,9 @@ class Tab:
                 dialogs.refused(self, self.desk.refused.pop(0))
 
     async def _theme(self) -> None:
-        if self.dark.value is None:
+        if self.dark.value is None and self.desk.dark is not None:
+            self.dark.set_value(self.desk.dark)
+        elif self.dark.value is None:
             wanted = await self.client.run_javascript(
                 "window.matchMedia('(prefers-color-scheme: dark)').matches", timeout=5.0
             )
@@ -255,7 +257,8 @@ class Tab:
         self.plots.set_dark(bool(self.dark.value))
 
     def _toggle(self) -> None:
-        self.dark.set_value(not self.dark.value)
+        self.desk.dark = not self.dark.value
+        self.dark.set_value(self.desk.dark)
         self.plots.set_dark(bool(self.dark.value))
 
     def _choose(self, folder: bool) -> None:

@@ -1,4 +1,5 @@
-// Options of the charts: axes with units, colours of either theme, and how arrays become points.
+// Options of the charts: axes with units, colours of either theme, and how arrays become points. What does not move lies
+// on a canvas below (zlevel −1), so that a drag draws its lines alone, and the box of the numbers is above them.
 
 export const COLOURS = {
   light: { ink: "#1f2937", soft: "#6b7280", line: "#d1d5db", back: "#ffffff", measured: "#1d4ed8", left: "#9ca3af",
@@ -32,11 +33,17 @@ export function pairs(x, y, keep) {
   return out;
 }
 
+// The same without a line across what is left out: gaps of more than three usual steps.
+export function broken(x, y) {
+  const wide = (3 * (x[x.length - 1] - x[0])) / (x.length - 1);
+  return x.flatMap((at, i) => (i && at - x[i - 1] > wide ? [[at, null], [at, y[i]]] : [[at, y[i]]]));
+}
+
 const tidy = (value) => String(Number(Number(value).toPrecision(6)));
 
 function axis(colour, more) {
   return {
-    type: "value", nameLocation: "middle", nameTextStyle: { color: colour.ink, fontSize: 13 },
+    type: "value", zlevel: -1, nameLocation: "middle", nameTextStyle: { color: colour.ink, fontSize: 13 },
     axisLine: { show: true, lineStyle: { color: colour.soft }, onZero: false }, axisTick: { show: true },
     axisLabel: { color: colour.ink, fontSize: 12, hideOverlap: true, formatter: tidy, showMinLabel: null, showMaxLabel: null }, splitLine: { lineStyle: { color: colour.line, opacity: 0.5 } },
     ...more,
@@ -57,8 +64,8 @@ const legend = (colour, data, more = {}) => ({
 
 export function curveOption(dark) {
   const c = COLOURS[dark ? "dark" : "light"];
-  const line = { type: "line", zlevel: 1, showSymbol: false, silent: true, emphasis: { disabled: true } };
-  const dots = { type: "scatter", symbolSize: 4, silent: true, emphasis: { disabled: true }, large: true, largeThreshold: 100 };
+  const line = { type: "line", showSymbol: false, silent: true, emphasis: { disabled: true } };
+  const dots = { type: "scatter", zlevel: -1, symbolSize: 4, silent: true, emphasis: { disabled: true }, large: true, largeThreshold: 100 };
   return {
     ...common(c),
     axisPointer: { link: [{ xAxisIndex: "all" }] },
@@ -91,8 +98,8 @@ export function curveOption(dark) {
 
 export function profileOption(dark, damage) {
   const c = COLOURS[dark ? "dark" : "light"];
-  const line = { type: "line", zlevel: 1, showSymbol: false, silent: true, emphasis: { disabled: true } };
-  const hidden = { ...line, zlevel: 0, lineStyle: { opacity: 0 }, itemStyle: { opacity: 0 }, tooltip: { show: false }, stackStrategy: "all" };
+  const line = { type: "line", showSymbol: false, silent: true, emphasis: { disabled: true } };
+  const hidden = { ...line, zlevel: -1, lineStyle: { opacity: 0 }, itemStyle: { opacity: 0 }, tooltip: { show: false }, stackStrategy: "all" };
   const bands = [];
   for (const [what, axisIndex, colour] of [["strain", 0, c.band], ["E", 1, c.damage]]) {
     for (const [name, opacity] of [["95", 0.15], ["68", 0.22]]) {
@@ -117,7 +124,7 @@ export function profileOption(dark, damage) {
       { id: "strain", name: "strain", ...line, z: 5, lineStyle: { color: c.strain, width: 2 }, itemStyle: { color: c.strain }, data: [] },
       { id: "E", name: "E", ...line, z: 4, yAxisIndex: 1, lineStyle: { color: c.damage, width: 1.8, type: [6, 4] },
         itemStyle: { color: c.damage }, data: [] },
-      { id: "points", name: "control points", type: "scatter", zlevel: 1, z: 8, symbolSize: 13, tooltip: { show: false }, cursor: "ns-resize",
+      { id: "points", name: "control points", type: "scatter", z: 8, symbolSize: 13, tooltip: { show: false }, cursor: "ns-resize",
         itemStyle: { color: c.point, borderColor: c.back, borderWidth: 2 }, data: [] },
     ],
   };
