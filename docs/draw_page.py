@@ -5,9 +5,6 @@ python docs/draw_page.py
 It needs the extra ``app``, Playwright and Debian's Chromium.
 """
 
-import re
-import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -16,6 +13,9 @@ import numpy as np
 from playwright.sync_api import sync_playwright
 
 from xrdsim import Scan, simulate
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "app"))
+from browsing import Server, chromium
 
 SAMPLE = (0.0081, 0.0009, 5200.0, 3500.0, 0.0026, 3000.0, -50.0)
 HERE = Path(__file__).parent
@@ -52,7 +52,7 @@ def fit(page):
 def photograph(address):
     """Both pictures."""
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        browser = driver.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1366, "height": 820})
         page.goto(address)
         page.wait_for_selector("tr[data-name=Dmax1]", timeout=2 * MINUTES)
@@ -71,15 +71,11 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         curve = Path(folder) / "implanted.xy"
         measured(curve)
-        server = subprocess.Popen(
-            [sys.executable, "-m", "cli", "app", "--no-browser", curve], stdout=subprocess.PIPE, text=True
-        )
+        server = Server(curve)
         try:
-            told = (re.search(r"http://\S+token=\S+", line) for line in server.stdout)
-            photograph(next(found.group() for found in told if found))
+            photograph(server.address)
         finally:
-            server.terminate()
-            server.wait()
+            server.stop()
 
 
 if __name__ == "__main__":

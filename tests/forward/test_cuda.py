@@ -99,9 +99,9 @@ def kept(where):
     """Curves and derivatives as tensors, which stay where they are computed."""
     rows, options = CURVES["with and without instrument"]
     found = xrdsim.simulate(rows, space=thin(), device=where, scan=COARSE, output="torch", **options)
-    few = {"fwhm": 60.0, "zero": 5.0, "scale": 2.0, "nuisances": EVERYTHING}
-    told = xrdsim.linearize(rows[:1], space=thin(), device=where, scan=COARSE, output="torch", **few)
-    logarithmic = xrdsim.jacobian(rows[:1], space=thin(), device=where, scan=COARSE, output="torch", **few)
+    rows, options = JACOBIANS["slopes, instrument"]
+    told = xrdsim.linearize(rows, space=thin(), device=where, scan=COARSE, output="torch", **options)
+    logarithmic = xrdsim.jacobian(rows, space=thin(), device=where, scan=COARSE, output="torch", **options)
     learned = Simulation(thin(), COARSE, margin=50.0, base_fwhm=60.0, mantissa_bits=12, device=where)
     values = {name: getattr(found, name) for name in ("params", "angle", "reflectivity", "intensity")}
     values |= {"linearized": told.curves.intensity, "slope": told.slope, "log slope": logarithmic}
@@ -120,7 +120,7 @@ def behind(where):
     ):
         simulator = Simulator(Experiment(), COARSE, thin(), where)
         observer, parameters = Observer(simulator, instrument), np.array(own)
-        intensity, slope = observer.linearize(ROWS[1:], parameters[1:])  # of one, since that takes the simulator long
+        intensity, slope = observer.linearize(ROWS, parameters)
         values |= {name: observer.curves(ROWS, parameters), f"{name} linearized": intensity, f"{name} slope": slope}
         values[f"{name} kept"] = observed(observer, ROWS, parameters).numpy()
     return values

@@ -105,8 +105,7 @@ async def _export(desk: Desk, name: str) -> Response:
         return _file((desk.series_folder / name).read_bytes(), name, "text/csv")
     if not document.curves:
         raise ParameterError("there is no curve yet")
-    sample = Path(document.curves[0].name).stem
-    saved = f"{sample}-{name}"
+    saved = f"{Path(document.curves[0].name).stem}-{name}"
     if name == "session.json":
         return _file(to_text(document).encode(), saved, "application/json")
     if name == "command.sh":
@@ -116,7 +115,7 @@ async def _export(desk: Desk, name: str) -> Response:
     what, _, kind = name.rpartition(".")
     if name == "result.zip":
         folder = await desk.folder()
-        return _file(await asyncio.to_thread(_zipped, folder, f"{sample}-result"), saved, "application/zip")
+        return _file(await asyncio.to_thread(_zipped, folder, saved.removesuffix(".zip")), saved, "application/zip")
     if what == "figure" and kind in _FIGURES:
         folder = await desk.folder()
         return _file((folder / f"fit.{kind}").read_bytes(), saved, _FIGURES[kind])

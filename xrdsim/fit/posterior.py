@@ -107,10 +107,10 @@ def laplace(problem: Problem, minima: Array, *, seed: int = 0) -> Posterior:
     along = matrix @ problem.space.together(len(layout)) * span
     room, slack = bound - at @ matrix.T, 1e-12 * np.abs(bound) + 1e-15
 
-    def draw(owner: NDArray[np.int64], sweeps: int, g: Array, room: Array) -> Array:
+    def draw(owner: NDArray[np.int64], sweeps: int, slope: Array, within: Array) -> Array:
         """Samples (n, k), each about the minimum that owns it."""
         rows = at[owner]
-        rows[:, some] += _hit_and_run(f, g, (along[:, some], room, slack), owner, sweeps, rng) * span[some]
+        rows[:, some] += _hit_and_run(f, slope, (along[:, some], within, slack), owner, sweeps, rng) * span[some]
         return rows
 
     owner = np.zeros(_SAMPLES, np.int64)
@@ -154,8 +154,12 @@ class _Curved:
 
     column: int
     size: Array
-    u: Array
     at: Array
+
+    @property
+    def u(self) -> Array:
+        """At the minima, (m,)."""
+        return self.size / (self.size - 2.0 * self.at)
 
     @property
     def slope(self) -> Array:
@@ -184,8 +188,7 @@ def _curved(problem: Problem, at: Array) -> list[_Curved]:
     for name, of in problem.space.profile.straight:
         column = names.index(name)
         if problem.layout.free[column] and name not in tied and name not in problem.priors:
-            value, size = at[:, column], at[:, names.index(of)]
-            found.append(_Curved(column, size, size / (size - 2.0 * value), value))
+            found.append(_Curved(column, at[:, names.index(of)], at[:, column]))
     return found
 
 

@@ -31,7 +31,6 @@ class Tab:
         self.dark = ui.dark_mode(None)
         ui.colors(primary="#1d4ed8")
         self._ready: set[str] = set()
-        self._last_bar: tuple[str, str, str] = ("", "", "")
         self._content: dict[str, tuple[Any, ...]] = {}
         Keys(self._key)
         Drop(self._uploaded)
@@ -135,8 +134,7 @@ class Tab:
         if change is not None and abs(change) > 5e-4 * max(abs(moving["chi2"]), 1e-9):
             text, kind = f"{change:+.3g}".replace("-", "−"), "better" if change < 0 else "worse"
         bar = (moving["agreement"], text, kind)
-        if bar != self._last_bar:
-            self._last_bar = bar
+        if self._differs("bar", *bar):
             self.status.run_method("show", *bar)
 
     def show(self, shown: Json) -> None:
@@ -159,7 +157,6 @@ class Tab:
                 return
             self.effort.set_value(written(document.effort))
             self.seed.set_value(str(document.seed))
-            result, profile = document.result, document.profile
             tabs = [(each.name, each.fitted) for each in document.curves]
             if self._differs("tabs", tabs, document.active):
                 self._show_tabs(document)
@@ -167,9 +164,10 @@ class Tab:
             self.damage.set_value(document.damage)
             self.spline.set_value(document.shape == "spline")
             self.shape.set_text(f"{document.coefficients} points")
-            if self._differs("verdict", result, document.moved, locked, shown["note"], document.damage, document.shape):
+            result, described = document.result, (document.shape, document.damage)
+            if self._differs("verdict", result, document.moved, locked, shown["note"], described):
                 show_verdict(self.verdict, document, shown["note"], locked, self._go_on)
-            if self._differs("minima", result, profile):
+            if self._differs("minima", result, document.profile):
                 show_minima(self.minima, document, self._take)
         if self._ready >= {"plots", "table"}:
             self.plots.run_method("show", shown["still"])
@@ -247,12 +245,12 @@ class Tab:
                 dialogs.refused(self, self.desk.refused.pop(0))
 
     async def _theme(self) -> None:
-        if self.dark.value is None and self.desk.dark is not None:
-            self.dark.set_value(self.desk.dark)
-        elif self.dark.value is None:
-            wanted = await self.client.run_javascript(
-                "window.matchMedia('(prefers-color-scheme: dark)').matches", timeout=5.0
-            )
+        if self.dark.value is None:
+            wanted = self.desk.dark
+            if wanted is None:
+                wanted = await self.client.run_javascript(
+                    "window.matchMedia('(prefers-color-scheme: dark)').matches", timeout=5.0
+                )
             self.dark.set_value(bool(wanted))
         self.plots.set_dark(bool(self.dark.value))
 
