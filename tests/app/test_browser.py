@@ -5,9 +5,12 @@ import re
 import statistics
 import time
 import zipfile
+from io import BytesIO
 
+import numpy as np
 import pytest
 from browsing import Window
+from matplotlib.image import imread
 
 LATENCY = 50.0  # ms from the drag to the curve on the screen
 READY = "tr[data-name=Dmax1]"
@@ -102,6 +105,44 @@ def test_a_drag_is_drawn_at_once_and_undone(page):
     page.wait_for_function(
         f"Math.abs(Number(document.querySelector('{READY} td:nth-child(3) input').value) - {before}) < 1e-4"
     )
+
+
+@pytest.mark.parametrize("damage", [False, True])
+def test_a_drag_is_drawn_where_the_charts_draw_it_after(page, damage):
+    """What is sketched over the charts while the mouse is held, against what they draw once it is released."""
+    if damage:
+        page.get_by_role("checkbox", name="damage", exact=True).click()
+        page.wait_for_selector("tr[data-name=kappa]")
+        page.wait_for_timeout(300)
+    before = picture(page)
+    slider = page.locator(f"{READY} input[type=range]").bounding_box()
+    middle = slider["y"] + slider["height"] / 2
+    page.mouse.move(slider["x"] + 0.25 * slider["width"], middle)
+    page.mouse.down()
+    page.mouse.move(slider["x"] + 0.6 * slider["width"], middle, steps=8)
+    page.wait_for_function("xrd.plots.sketched && Object.keys(xrd.sent).length == 0")
+    page.wait_for_timeout(200)
+    dragged = picture(page)
+    page.mouse.up()
+    page.wait_for_function("!xrd.plots.sketched")
+    page.wait_for_timeout(200)
+    released = picture(page)
+    moved, changed = differing(before, dragged), differing(dragged, released)
+    assert moved > 0.01
+    assert changed < 0.1 * moved, (moved, changed)
+
+
+def picture(page):
+    """The charts as they are on the screen, (height, width, colour)."""
+    return imread(BytesIO(page.locator(".xrd-plots").screenshot()))[..., :3]
+
+
+def differing(one, other):
+    """Share of the points of a picture that another one shows in another colour, by a point next to them at most."""
+    far = np.abs(one - other).max(axis=2) > 0.25
+    near = [np.roll(other, (i, j), (0, 1)) for i in (-1, 0, 1) for j in (-1, 0, 1)]
+    far &= np.min([np.abs(one - each).max(axis=2) for each in near], axis=0) > 0.25
+    return far.mean()
 
 
 @pytest.mark.slow

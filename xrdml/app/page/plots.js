@@ -1,6 +1,7 @@
 // The measured curve with the model and its residuals, and the profile: two charts whose lines move by themselves.
 import { echarts } from "nicegui-echart";
-import { COLOURS, bandData, broken, curveOption, decades, pairs, profileOption } from "xrd-modules/options.js";
+import { COLOURS, LINES, bandData, broken, curveOption, decades, ends, nice, pairs, profileOption } from "xrd-modules/options.js";
+import { Sketch } from "xrd-modules/sketch.js";
 
 export default {
   props: { dark: Boolean },
@@ -30,6 +31,7 @@ export default {
     await new Promise((resolve) => setTimeout(resolve, 0));
     this.curve = echarts.init(this.$refs.curve);
     this.profile = echarts.init(this.$refs.profile);
+    this.sketches = { curve: new Sketch(this.curve), profile: new Sketch(this.profile) };
     this.restyle();
     this.observer = new ResizeObserver(() => {
       this.curve.resize();
@@ -54,18 +56,19 @@ export default {
   methods: {
     restyle() {
       if (!this.curve) return;
-      this.scale = null;
+      this.axes = {};
       this.curve.setOption(curveOption(this.dark), true);
       this.profile.setOption(profileOption(this.dark, Boolean(this.last?.damage)), true);
       this.damaged = Boolean(this.last?.damage);
       if (this.still) this.show(this.still);
-      if (this.last) this.draw(this.last);
+      if (this.last) this.draw({ ...this.last, seq: 0 });
     },
     show(still) {
       this.still = still;
       if (!this.curve) return;
       const { angle, measured, used } = still;
-      const [low, high] = decades(measured);
+      this.intensities = decades(measured);
+      const [low, high] = this.intensities;
       const masks = still.left_out.map(([from, to]) => [{ xAxis: from }, { xAxis: to }]);
       if (still.mask > 0) masks.push([{ xAxis: -still.mask }, { xAxis: still.mask }]);
       const positive = (i) => measured[i] > 0;
@@ -92,28 +95,74 @@ export default {
       if (!this.curve || !this.still) return;
       const damaged = Boolean(moving.damage);
       if (damaged !== this.damaged) this.restyleProfile(damaged);
-      const most = Math.max(3, ...moving.residual.map(Math.abs));
-      const end = this.still.unit === "σ" ? Math.min(most, 1e4) : Math.max(0.1, Math.max(...moving.residual.map(Math.abs)));
-      const scale = nice(end) === this.scale ? {} : { yAxis: [{}, { min: -nice(end), max: nice(end), interval: nice(end) }] };
-      this.scale = nice(end);
-      this.curve.setOption({
-        ...scale,
-        series: [
-          { id: "model", data: pairs(this.still.angle, moving.model) },
-          { id: "residual", data: broken(this.still.residual_angle, moving.residual) },
-        ],
-      });
-      const series = [{ id: "strain", data: pairs(moving.depth, moving.strain) }];
-      if (damaged) series.push({ id: "E", data: pairs(moving.depth, moving.damage) });
-      if (moving.points || this.pointed) series.push({ id: "points", data: moving.points ?? [] });
+      this.reach(moving);
+      const lines = {
+        model: pairs(this.still.angle, moving.model),
+        residual: broken(this.still.residual_angle, moving.residual),
+        strain: pairs(moving.depth, moving.strain),
+      };
+      if (damaged) lines.E = pairs(moving.depth, moving.damage);
+      if (moving.seq) this.sketch(lines);
+      else this.settle(lines);
+      if (moving.points || this.pointed) this.profile.setOption({ series: [{ id: "points", data: moving.points ?? [] }] });
       this.pointed = Boolean(moving.points);
-      this.profile.setOption({ series });
       if (moving.seq) requestAnimationFrame(() => setTimeout(() => this.clock(moving.seq)));
-      this.curveLabel = `rocking curve, ${this.still.angle.length} points, and model: ${moving.agreement}`;
-      this.profileLabel = `strain profile: largest strain ${Math.max(...moving.strain).toPrecision(3)} %`;
+    },
+    // Axes that hold what moves, changed only where they do not fit.
+    reach({ residual, depth, strain, points }) {
+      const { bands, stale } = this.still;
+      const far = Math.max(...residual.map(Math.abs));
+      const end = nice(this.still.unit === "σ" ? Math.min(Math.max(3, far), 1e4) : Math.max(0.1, far));
+      const fitted = stale ? bands?.strain : bands?.band.flat();
+      const seen = [0, 1e-6, ...strain, ...(fitted ?? []), ...(points ?? []).map((point) => point[1])];
+      const axes = {
+        residual: { min: -end, max: end, interval: end },
+        depth: ends(0, depth[depth.length - 1]),
+        strain: ends(Math.min(...seen), Math.max(...seen)),
+      };
+      const same = (name) => JSON.stringify(axes[name]) === JSON.stringify(this.axes[name]);
+      if (!same("residual")) this.curve.setOption({ yAxis: [{}, axes.residual] });
+      if (!same("depth") || !same("strain")) this.profile.setOption({ xAxis: axes.depth, yAxis: [axes.strain, {}] });
+      this.axes = axes;
+    },
+    // The charts draw the lines.
+    settle(lines) {
+      this.hold(lines);
+      for (const name of ["curve", "profile"]) this.sketches[name].clear();
+      this.sketched = false;
+      this.curveLabel = `rocking curve, ${this.still.angle.length} points, and model: ${this.last.agreement}`;
+      this.profileLabel = `strain profile: largest strain ${Math.max(...this.last.strain).toPrecision(3)} %`;
+    },
+    // The lines are drawn over the charts, which have none meanwhile.
+    sketch(lines) {
+      if (!this.sketched) this.hold(Object.fromEntries(Object.keys(lines).map((id) => [id, []])));
+      this.sketched = true;
+      const [left, right] = this.angles();
+      const [bottom, top] = this.intensities;
+      const { depth, residual, strain } = this.axes;
+      const deep = { left: depth.min, right: depth.max };
+      const boxes = {
+        model: { left, right, bottom, top, log: true },
+        residual: { left, right, bottom: residual.min, top: residual.max },
+        strain: { ...deep, bottom: strain.min, top: strain.max },
+        E: { ...deep, bottom: 0, top: 1 },
+      };
+      const colours = COLOURS[this.dark ? "dark" : "light"];
+      for (const name of ["curve", "profile"]) this.sketches[name].clear();
+      for (const [id, points] of Object.entries(lines)) {
+        const line = LINES[id];
+        this.sketches[line.chart].line(points, { ...line, colour: colours[line.colour] }, boxes[id]);
+      }
+    },
+    hold(lines) {
+      for (const name of ["curve", "profile"]) {
+        const own = Object.entries(lines).filter(([id]) => LINES[id].chart === name);
+        this[name].setOption({ series: own.map(([id, data]) => ({ id, data })) });
+      }
     },
     restyleProfile(damaged) {
       this.damaged = damaged;
+      this.axes = {};
       this.profile.setOption(profileOption(this.dark, damaged), true);
       this.show(this.still);
     },
@@ -125,8 +174,12 @@ export default {
       window.xrd.latency.push(performance.now() - since);
     },
     zoom() {
-      const [from, to] = this.range ?? [this.still.angle[0], this.still.angle[this.still.angle.length - 1]];
+      const [from, to] = this.angles();
       this.curve.setOption({ xAxis: [{ min: from, max: to }, { min: from, max: to }] });
+    },
+    // The angles that are shown.
+    angles() {
+      return this.range ?? [this.still.angle[0], this.still.angle[this.still.angle.length - 1]];
     },
     whole() {
       this.range = null;
@@ -196,9 +249,3 @@ export default {
     },
   },
 };
-
-// The next of 1, 2, 5, 10, … that is not smaller.
-function nice(value) {
-  const unit = 10 ** Math.floor(Math.log10(value));
-  return [1, 2, 5, 10].find((each) => each * unit >= value * 0.999) * unit;
-}

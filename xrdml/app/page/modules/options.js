@@ -8,6 +8,14 @@ export const COLOURS = {
     model: "#fb923c", strain: "#fb923c", band: "#fb923c", damage: "#a78bfa", point: "#60a5fa", mask: "rgba(156,163,175,.18)" },
 };
 
+// The lines that move: the axes of their charts and how they are drawn.
+export const LINES = {
+  model: { chart: "curve", axes: { xAxisIndex: 0, yAxisIndex: 0 }, colour: "model", width: 1.8 },
+  residual: { chart: "curve", axes: { xAxisIndex: 1, yAxisIndex: 1 }, colour: "measured", width: 1 },
+  strain: { chart: "profile", axes: { xAxisIndex: 0, yAxisIndex: 0 }, colour: "strain", width: 2 },
+  E: { chart: "profile", axes: { xAxisIndex: 0, yAxisIndex: 1 }, colour: "damage", width: 1.8, dash: [6, 4] },
+};
+
 const POWERS = { "-": "⁻", 0: "⁰", 1: "¹", 2: "²", 3: "³", 4: "⁴", 5: "⁵", 6: "⁶", 7: "⁷", 8: "⁸", 9: "⁹" };
 
 export function power(value) {
@@ -25,6 +33,18 @@ export function decades(values) {
   }
   if (!(high > 0)) return [1, 10];
   return [10 ** Math.floor(Math.log10(low) + 0.15), 10 ** Math.ceil(Math.log10(high * 1.05))];
+}
+
+// The next of 1, 2, 5, 10, … that is not smaller.
+export function nice(value) {
+  const unit = 10 ** Math.floor(Math.log10(value));
+  return [1, 2, 5, 10].find((each) => each * unit >= value * 0.999) * unit;
+}
+
+// An axis that holds two values: its ends, at full intervals.
+export function ends(low, high) {
+  const interval = nice((high - low) / 6 || 1);
+  return { min: interval * Math.floor(low / interval + 1e-6), max: interval * Math.ceil(high / interval - 1e-6), interval };
 }
 
 export function pairs(x, y, keep) {
@@ -62,9 +82,15 @@ const legend = (colour, data, more = {}) => ({
   textStyle: { color: colour.ink, fontSize: 12 }, ...more,
 });
 
+const still = { type: "line", showSymbol: false, silent: true, emphasis: { disabled: true } };
+
+function moving(id, c) {
+  const { axes, colour, width, dash } = LINES[id];
+  return { id, name: id, ...still, ...axes, lineStyle: { color: c[colour], width, type: dash ?? "solid" }, itemStyle: { color: c[colour] }, data: [] };
+}
+
 export function curveOption(dark) {
   const c = COLOURS[dark ? "dark" : "light"];
-  const line = { type: "line", showSymbol: false, silent: true, emphasis: { disabled: true } };
   const dots = { type: "scatter", zlevel: -1, symbolSize: 4, silent: true, emphasis: { disabled: true }, large: true, largeThreshold: 100 };
   return {
     ...common(c),
@@ -88,9 +114,8 @@ export function curveOption(dark) {
       { id: "measured", name: "measured", ...dots, itemStyle: { color: c.measured }, data: [] },
       { id: "left", name: "left out", ...dots, itemStyle: { color: c.left }, data: [],
         markArea: { silent: true, itemStyle: { color: c.mask }, data: [] } },
-      { id: "model", name: "model", ...line, z: 5, lineStyle: { color: c.model, width: 1.8 }, itemStyle: { color: c.model }, data: [] },
-      { id: "residual", name: "residual", ...line, xAxisIndex: 1, yAxisIndex: 1, lineStyle: { color: c.measured, width: 1 },
-        itemStyle: { color: c.measured }, data: [],
+      { ...moving("model", c), z: 5 },
+      { ...moving("residual", c),
         markArea: { silent: true, itemStyle: { color: c.mask }, data: [] } },
     ],
   };
@@ -98,8 +123,7 @@ export function curveOption(dark) {
 
 export function profileOption(dark, damage) {
   const c = COLOURS[dark ? "dark" : "light"];
-  const line = { type: "line", showSymbol: false, silent: true, emphasis: { disabled: true } };
-  const hidden = { ...line, zlevel: -1, lineStyle: { opacity: 0 }, itemStyle: { opacity: 0 }, tooltip: { show: false }, stackStrategy: "all" };
+  const hidden = { ...still, zlevel: -1, lineStyle: { opacity: 0 }, itemStyle: { opacity: 0 }, tooltip: { show: false }, stackStrategy: "all" };
   const bands = [];
   for (const [what, axisIndex, colour] of [["strain", 0, c.band], ["E", 1, c.damage]]) {
     for (const [name, opacity] of [["95", 0.15], ["68", 0.22]]) {
@@ -120,10 +144,9 @@ export function profileOption(dark, damage) {
     yAxis: [axis(c, { name: "strain [%]", nameGap: 42, axisLabel: { color: c.ink, fontSize: 12, formatter: tidy } }), right],
     series: [
       ...bands,
-      { id: "fit", name: "last fit", ...line, z: 3, lineStyle: { color: c.soft, width: 1.4, type: "dashed" }, itemStyle: { color: c.soft }, data: [] },
-      { id: "strain", name: "strain", ...line, z: 5, lineStyle: { color: c.strain, width: 2 }, itemStyle: { color: c.strain }, data: [] },
-      { id: "E", name: "E", ...line, z: 4, yAxisIndex: 1, lineStyle: { color: c.damage, width: 1.8, type: [6, 4] },
-        itemStyle: { color: c.damage }, data: [] },
+      { id: "fit", name: "last fit", ...still, z: 3, lineStyle: { color: c.soft, width: 1.4, type: "dashed" }, itemStyle: { color: c.soft }, data: [] },
+      { ...moving("strain", c), z: 5 },
+      { ...moving("E", c), z: 4 },
       { id: "points", name: "control points", type: "scatter", z: 8, symbolSize: 13, tooltip: { show: false }, cursor: "ns-resize",
         itemStyle: { color: c.point, borderColor: c.back, borderWidth: 2 }, data: [] },
     ],
