@@ -83,7 +83,8 @@ class Scene:
                 "moving": self.moving(),
                 "rows": rows_of(document, posed),
                 "reflection": [each.experiment.reflection.title for each in posed.entries],
-                "note": f"{measured.curve.note} Assumed: {taken_for_granted(measured)}.",
+                "note": measured.curve.note,
+                "assumed": f"Assumed: {taken_for_granted(measured)}.",
                 "counting": posed.given.counting,
                 "wavelength": measured.experiment.reflection.wavelength,
             }

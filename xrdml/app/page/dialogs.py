@@ -1,6 +1,6 @@
 """Dialogs: what was measured, how it is described, the shape of the profile, and what is exported."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from nicegui import ui
@@ -35,10 +35,20 @@ def _opened(title: str) -> ui.dialog:
     return dialog
 
 
-def _buttons(dialog: ui.dialog, apply: Any) -> None:
+def _buttons(dialog: ui.dialog, apply: Callable[[], Awaitable[None]]) -> None:
     with ui.row().classes("justify-end full-width"):
         ui.button("Close", on_click=dialog.close).props("flat no-caps")
-        ui.button("Apply", on_click=apply).props("unelevated no-caps")
+        made = ui.button("Apply").props("unelevated no-caps")
+
+    async def work() -> None:
+        made.props("loading")
+        try:
+            await apply()
+        finally:
+            if not made.is_deleted:
+                made.props(remove="loading")
+
+    made.on_click(work)
 
 
 def _select(options: Any, value: Any, label: str) -> ui.select:

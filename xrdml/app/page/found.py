@@ -44,18 +44,20 @@ def plain(reason: str) -> str:
     return re.sub(r"--([a-z])", r"\1", reason.replace("--defects", "defects (with xrd fit)"))
 
 
-def show_verdict(place: Element, document: Document, note: str, running: bool, go_on: Callable[[str], Any]) -> None:
-    """The verdict with the next steps, or what the file was taken for before there is one.
+def show_verdict(
+    place: Element, document: Document, told: tuple[str, str], running: bool, go_on: Callable[[str], Any]
+) -> None:
+    """The verdict with the next steps; before there is one, how the file was read and what is assumed, as ``told``.
 
     Of a fit that something was changed since, or while another one is ``running``, it stands there as what it is, old.
     """
     place.clear()
-    result = document.result
+    result, (note, assumed) = document.result, told
     with place:
         if result is None:
             with Element("div").classes("xrd-verdict").style("border-color: var(--x-line)"):
                 text("p", "Press Fit for the profile and its uncertainty, or drag a slider.")
-                text("p", note, "soft")
+                text("p", f"{note} {assumed}", "soft")
             return
         verdict = result["verdict"]
         kind = "solved" if verdict in _GOOD else "bad" if verdict in _BAD else ""
@@ -82,7 +84,7 @@ def show_verdict(place: Element, document: Document, note: str, running: bool, g
                     if len(document.curves) == 1:
                         text("p", f"The file: {note}")
             if len(document.curves) > 1 and document.curve is not None:
-                text("p", f"{document.curve.name}: {note}", "soft note")
+                text("p", f"{document.curve.name}: {note} {assumed}", "soft note")
 
 
 def _next_steps(document: Document, go_on: Callable[[str], Any]) -> None:

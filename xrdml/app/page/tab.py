@@ -165,8 +165,9 @@ class Tab:
             self.spline.set_value(document.shape == "spline")
             self.shape.set_text(f"{document.coefficients} points")
             result, described = document.result, (document.shape, document.damage)
-            if self._differs("verdict", result, document.moved, locked, shown["note"], described):
-                show_verdict(self.verdict, document, shown["note"], locked, self._go_on)
+            told = (shown["note"], shown["assumed"])
+            if self._differs("verdict", result, document.moved, locked, told, described):
+                show_verdict(self.verdict, document, told, locked, self._go_on)
             if self._differs("minima", result, document.profile):
                 show_minima(self.minima, document, self._take)
         if self._ready >= {"plots", "table"}:
