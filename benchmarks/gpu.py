@@ -53,8 +53,10 @@ from xrdsim.experiment.setup import Experiment  # noqa: E402
 from xrdsim.forward import card, cuda  # noqa: E402
 from xrdsim.forward.prior import draw_prior  # noqa: E402
 from xrdsim.forward.simulator import Seen, Simulator  # noqa: E402
+from xrdsim.profiles.spline import spline_space  # noqa: E402
 
 MANY, SOME, FEW = 65536, 8192, 64
+SPLINE = spline_space(24).with_damage()
 WRITTEN = 1_000_000  # rows of a dataset
 LEARNED = 65536  # curves of a training
 
@@ -93,6 +95,7 @@ def check() -> None:
         "damage": (damaged, {"fwhm": 30.0}),
         "linear, layers": (rows, {"convention": "linear", "layers": 20.0, "fwhm": 30.0}),
         "film": (thin, {"fwhm": 30.0, "reflection": YIG_ON_GGG_444}),
+        "splines": (splines(FEW, rng), {"fwhm": 30.0, "space": SPLINE}),
     }
     wrong = []
 
@@ -109,11 +112,18 @@ def check() -> None:
             for a, b in ((there.reflectivity, here.reflectivity), (there.intensity, here.intensity))
         )
         said(name, apart, 1e-8)
-    for name, params in (("derivatives", rows), ("derivatives, damage", damaged)):
+    plain = xrdsim.ParameterSpace()
+    for name, params, space, more in (
+        ("derivatives", rows, plain, {}),
+        ("derivatives, damage", damaged, plain.with_damage(), {}),
+        ("derivatives, film", thin, plain, {"reflection": YIG_ON_GGG_444}),
+        ("derivatives, splines", splines(FEW, rng), SPLINE, {}),
+    ):
         options = {"fwhm": rng.uniform(15.0, 100.0, FEW), **seen, "nuisances": ("zero", "fwhm", "scale", "background")}
+        options |= {"space": space, **more}
         here, there = (xrdsim.linearize(params, device=device, **options).slope for device in ("cpu", "cuda"))
         norm, apart = (np.linalg.norm(each, axis=1) for each in (here, there - here))
-        span = np.append(xrdsim.ParameterSpace().with_damage().span[: params.shape[1]], np.ones(4))
+        span = np.append(space.span, np.ones(4))
         largest = (norm * span).max(axis=1)[:, None]
         said(f"{name}, of the norm of each", (apart / norm)[norm > 0.0].max(), 1e-5)
         said(f"{name}, of the largest", (apart * span / largest).max(), 1e-8)
@@ -169,6 +179,8 @@ def slopes() -> None:
     row("7, torch", SOME, lambda: xrdsim.linearize(rows, device="cuda", output="torch"), 4)
     row("7, host", SOME, lambda: xrdsim.linearize(rows, device="cuda"), 4)
     row("9, damage, host", SOME, lambda: xrdsim.linearize(damaged, device="cuda"), 4)
+    free = splines(SOME // 4, np.random.default_rng(1))
+    row(f"{SPLINE.size}, splines, host", len(free), lambda: xrdsim.linearize(free, space=SPLINE, device="cuda"), 4)
     row("7, processor", 2048, lambda: xrdsim.linearize(rows[:2048]), 2)
 
 
@@ -300,6 +312,13 @@ def finished(command: list[str]) -> str:
             f"{' '.join(command)[:200]}: exit {done.returncode}\n{done.stdout[-500:]}{done.stderr[-1500:]}"
         )
     return (done.stdout + done.stderr).strip()
+
+
+def splines(n: int, rng: np.random.Generator) -> np.ndarray:
+    """Profiles of 24 coefficients, largest in the middle of the layer, with damage."""
+    shape = np.sin(np.linspace(0.1, 0.9 * np.pi, SPLINE.profile.size - 1)) ** 2
+    strain = 0.012 * shape * rng.uniform(0.7, 1.3, (n, len(shape)))
+    return np.column_stack([rng.uniform(3000.0, 7000.0, n), strain, rng.uniform(0.0, 0.5, n), rng.uniform(0.5, 2.0, n)])
 
 
 def kernels(rows: np.ndarray, fwhm: float) -> None:

@@ -76,13 +76,19 @@ class _Cache(FunctionCache):
 
     def __init__(self, function: Any) -> None:
         super().__init__(function)
-        locator = self._impl.locator
-        self._cache_path = locator._cache_path = str(Path(config.CACHE_DIR) / function.__module__)
-        self._cache_file = IndexDataCacheFile(self._cache_path, self._impl.filename_base, locator.get_source_stamp())
+        share(self, function, IndexDataCacheFile)
 
     def save_overload(self, sig: object, data: object) -> None:
         if not foreign(sig):
             super().save_overload(sig, data)
+
+
+def share(cache: Any, function: Any, index: Callable[[str, str, str], Any]) -> None:
+    """Let a cache of Numba use the folder of the function's module, as every copy of the package does."""
+    assert CACHE is not None
+    folder = str(Path(CACHE) / function.__module__)
+    cache._cache_path = cache._impl.locator._cache_path = folder
+    cache._cache_file = index(folder, cache._impl.filename_base, Path(CACHE).name)
 
 
 def foreign(sig: Any) -> bool:

@@ -9,6 +9,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,6 +17,7 @@ import pytest
 import torch
 
 import xrdsim
+from xrdsim._jit import CACHE
 from xrdsim.dataset import generation
 from xrdsim.dataset.fresh import fresh_curves
 from xrdsim.dataset.simulation import Simulation
@@ -33,6 +35,7 @@ from xrdsim.forward.prepare import prepare
 from xrdsim.forward.simulator import NUISANCES, Simulator
 from xrdsim.observation.observer import Observer
 from xrdsim.observation.tensors import curves as observed
+from xrdsim.profiles.spline import spline_space
 from xrdsim.profiles.two_gaussians import L1, L2
 
 ROWS = np.array(
@@ -61,13 +64,29 @@ CURVES = {
 }
 
 EVERYTHING = tuple(NUISANCES)
+FEW = Scan(-80.0, 200.0, 8)
+SPLINE = spline_space(8, depth=(500.0, 1300.0))
+OWN = spline_space(7, "abrupt", depth=(500.0, 1300.0), own=5).with_damage()
+SPLINES = {
+    "spline": (np.array([[1100.0, 0.004, 0.009, 0.012, 0.008, 0.003, 0.001]]), SPLINE),
+    "spline, damage": (np.array([[1100.0, 0.004, 0.009, 0.012, 0.008, 0.003, 0.001, 0.4, 0.8]]), SPLINE.with_damage()),
+    "spline, own damage": (
+        np.array([[900.0, 0.004, 0.009, 0.012, 0.008, 0.005, 0.003, 0.002, 0.9, 0.7, 0.6, 0.8, 0.95]]),
+        OWN,
+    ),
+}
+CURVES |= {name: (row, {"fwhm": 60.0, "scan": FEW, "space": space}) for name, (row, space) in SPLINES.items()}
 JACOBIANS = {
     "slopes": (ROWS, {"fwhm": 0.0, "nuisances": ("background", "scale"), "scale": [2.0, 3.0]}),
     "slopes, damage": (DAMAGED, {"fwhm": 0.0}),
     "slopes, linear": (DAMAGED[:1], {"fwhm": 0.0, "convention": "linear", "monochromator": 0.3}),
     "slopes, inclined surface": (ROWS[:1], {"fwhm": 0.0, **INCLINED}),
+    "slopes, film": (ROWS[:1], {"fwhm": 60.0, "reflection": YIG_ON_GGG_444, "scan": FEW}),
     "slopes, instrument": (ROWS, {"fwhm": [60.0, 80.0], "zero": [5.0, -3.0], "scale": 2.0, "nuisances": EVERYTHING}),
 }
+JACOBIANS = {
+    f"slopes, {name}": (row, {"fwhm": 0.0, "scan": FEW, "space": space}) for name, (row, space) in SPLINES.items()
+} | JACOBIANS
 
 
 def thin():
@@ -80,7 +99,7 @@ def thin():
 def curves(name, where):
     rows, options = CURVES[name]
     space = thin().with_damage() if rows.shape[1] == 9 else thin()
-    return xrdsim.simulate(rows, space=space, device=where, **{"scan": COARSE} | options)
+    return xrdsim.simulate(rows, device=where, **{"scan": COARSE, "space": space} | options)
 
 
 def rough(where, precision):
@@ -92,7 +111,7 @@ def rough(where, precision):
 def slopes(name, where):
     rows, options = JACOBIANS[name]
     space = thin().with_damage() if rows.shape[1] == 9 else thin()
-    return xrdsim.linearize(rows, space=space, device=where, **{"scan": COARSE} | options)
+    return xrdsim.linearize(rows, device=where, **{"scan": COARSE, "space": space} | options)
 
 
 def kept(where):
@@ -246,8 +265,12 @@ def test_the_kernels_compile(monkeypatch, capability):
         (fill, (real[2], profile, layer, accuracy, counts, real[3])),
         (reflect, (counts, real[3], optics, real[3], real[2])),
         (slopes_of.fill, (real[2], profile, layer, counts, real[3], real[4], real[2], real[3])),
-        (slopes_of.advance_all, (unit, layer, counts, real[3], real[4], real[2], optics, real[4])),
-        (slopes_of.linearize, (optics, real[4], real[2], real[3])),
+        (slopes_of.advance_all, (unit, types.int64, layer, counts, real[3], real[4], real[2], optics, real[4])),
+        (slopes_of.linearize, (types.int64, optics, real[4], real[2], real[3])),
+        (
+            slopes_of.linearize_on_film,
+            (types.int64, counts, real[3], real[2], optics, real[4], real[2], real[3]),
+        ),
     ):
         code, _ = cuda.compile_ptx(kernel.py_func, signature, cc=capability)
         assert f"sm_{capability[0]}{capability[1]}" in code
@@ -343,6 +366,17 @@ def test_kernels_of_another_card_are_not_loaded(monkeypatch):
     assert len(keys) == 2
 
 
+def test_copies_of_the_package_share_compiled_kernels():
+    """Their folder and the stamp of their index follow from the sources alone, not from path and time of the files."""
+    pytest.importorskip("numba_cuda")
+    from xrdsim.kernels.cuda import count
+
+    cache, folder = count._cache, Path(CACHE) / "xrdsim.kernels.cuda"
+    assert [Path(cache._cache_path), Path(cache._launch_config_marker_path).parent] == [folder, folder]
+    assert Path(cache._cache_file._index_path).parent == folder
+    assert cache._cache_file._source_stamp == Path(CACHE).name
+
+
 def test_one_thread_starts_the_driver(monkeypatch):
     """The driver is asked for its device by the owner alone, however many threads want curves."""
     pytest.importorskip("numba_cuda")
@@ -374,12 +408,6 @@ def test_the_compiler_is_named(monkeypatch, demonstration):
     monkeypatch.setattr(card, "has_compiler", lambda: False)
     with pytest.raises(DeviceError, match=r"pip install 'numba-cuda\[cu13\]'"):
         xrdsim.simulate(demonstration, device="cuda")
-
-
-def test_derivatives_of_a_film_are_refused(monkeypatch, demonstration):
-    monkeypatch.setattr(card, "missing", lambda: None)
-    with pytest.raises(DeviceError, match="derivatives of a film on a substrate are computed on device 'cpu'"):
-        xrdsim.jacobian(demonstration, reflection=YIG_ON_GGG_444, device="cuda")
 
 
 def main(path):

@@ -16,7 +16,6 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from xrdsim.errors import DeviceError
 from xrdsim.forward.card import OnCard, by_owner, kernel_array, simulated
 from xrdsim.forward.prepare import Task
 from xrdsim.kernels import batch
@@ -75,16 +74,7 @@ def linearize(tasks: Sequence[Task], nuisance: NDArray[np.int64], *outs: Out) ->
     """Fill the rows of the tasks in what ``batch.linearize`` computes: reflectivity, seen and slope.
 
     The arrays are as for ``curves``; without them the next part overwrites the results.
-
-    Raises
-    ------
-    DeviceError
-        The profile has more parameters than the kernels hold.
     """
-    from xrdsim.kernels.cuda_jacobian import MOST
-
-    if tasks[0].rows.shape[1] > MOST:
-        raise DeviceError(f"device 'cuda' has derivatives over {MOST} parameters at most; use 'cpu'")
     by_owner(_linearize, tasks, nuisance, outs)
     if outs:
         _, seen, slope = outs
@@ -270,12 +260,14 @@ def _linearize(tasks: Sequence[Task], nuisance: NDArray[np.int64], wanted: tuple
 
     model, points, p = tasks[0].model, tasks[0].nodes.points, tasks[0].rows.shape[1]
     k = p + len(nuisance)
+    together = -(-p // -(-p // cuda_jacobian.MOST))  # parameters of a launch
     outs = [kernel_array(out.reshape(len(out), -1)) for out in wanted]
 
     def numbers(task: Task, most: int) -> int:
         nodes, angles = task.nodes, task.model.optics.coarse
-        each = cuda_jacobian.ROWS * angles + len(nodes.angle) + 2 * nodes.first + 1
-        return int((5 + 4 * p) * most + 7 * p + (1 + p) * each + (2 + k) * points + 7)
+        at_nodes = (1 + p) * len(nodes.angle) + p * (2 * nodes.first + 1)
+        coarse = (1 + together) * cuda_jacobian.ROWS * angles
+        return int((5 + 4 * p) * most + 7 * p + coarse + at_nodes + (2 + k) * points + 7)
 
     for part in _work(tasks, LEAST, numbers, (2 + k) * points if _travelling(outs) else 0):
         n, slot, nodes, size = len(part.index), part.slot, part.nodes, len(part.nodes.angle)
@@ -285,7 +277,7 @@ def _linearize(tasks: Sequence[Task], nuisance: NDArray[np.int64], wanted: tuple
             (n, 4, part.most, p),
             (n, p),
             (n, 6, p),
-            (n, 1 + p, cuda_jacobian.ROWS, angles),
+            (n, 1 + together, cuda_jacobian.ROWS, angles),
             (n, 1, size),
             (n, p, size),
             (n * p, 2 * nodes.first + 1),
@@ -298,10 +290,16 @@ def _linearize(tasks: Sequence[Task], nuisance: NDArray[np.int64], wanted: tuple
         sigma, zero, scale, _, none, one, index = (how[i] for i in range(7))
         first = (part.rows, model.profile, model.layer, part.counts, steps, slopes, end, work)
         _launch(cuda_jacobian.fill, -(-n // THREADS), slot, *first)
-        then = ((0.0,) * p, model.layer, part.counts, steps, slopes, end, part.optics, coarse)
-        _launch(cuda_jacobian.advance_all, -(-2 * n * angles // THREADS), slot, *then)
-        grid = -(-n * _threads(part.optics, size) // THREADS)
-        _launch(cuda_jacobian.linearize, grid, slot, part.optics, coarse, at_nodes.reshape(n, size), gradient)
+        made = (part.optics, coarse, at_nodes.reshape(n, size), gradient)
+        for start in range(0, p, together):
+            then = ((0.0,) * together, start, model.layer, part.counts, steps, slopes, end, part.optics, coarse)
+            _launch(cuda_jacobian.advance_all, -(-2 * n * angles // THREADS), slot, *then)
+            if part.optics.film_thickness > 0.0:
+                on_film = (start, part.counts, steps, end, *made)
+                _launch(cuda_jacobian.linearize_on_film, -(-n * size // THREADS), slot, *on_film)
+            else:
+                grid = -(-n * _threads(part.optics, size) // THREADS)
+                _launch(cuda_jacobian.linearize, grid, slot, start, *made)
         _launch(observe, n, slot, at_nodes, nodes, none, none, one, none, 0, weights, plain, 0)
         _launch(observe, n, slot, at_nodes, nodes, sigma, zero, one, none, 0, weights, blurred, 0)
         _launch(observe, n * p, slot, gradient, nodes, sigma, zero, scale, none, 0, weights, changes, 0)

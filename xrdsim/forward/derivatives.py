@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, NotRequired, TypedDict, Unpack, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xrdsim.errors import DeviceError, ParameterError
+from xrdsim.errors import ParameterError
 from xrdsim.experiment.reflection import Reflection
 from xrdsim.experiment.scan import DEFAULT_SCAN, Scan
 from xrdsim.experiment.setup import Experiment
@@ -170,8 +170,6 @@ def _checked(
     check_defects(device, experiment)
     check_device(device, ("cpu", "cuda"))
     tensors.check_output(output, device)
-    if device == "cuda" and experiment.reflection.film is not None:
-        raise DeviceError("derivatives of a film on a substrate are computed on device 'cpu'")
     seen = check_seen(len(rows), fwhm, zero, scale, background)
     sharp = seen.fwhm == 0.0
     if sharp.any() and ({"zero", "fwhm"} & set(nuisances) or seen.zero[sharp].any()):

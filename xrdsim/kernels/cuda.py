@@ -8,10 +8,11 @@ Threads that work on neighbouring angles read and write neighbouring numbers: a 
 """
 
 import math
+from pathlib import Path
 
 from numba import cuda, float64
 
-from xrdsim._jit import CACHE, config, foreign, jit
+from xrdsim._jit import CACHE, config, foreign, jit, share
 from xrdsim.kernels.convolve import REACH as SIGMAS
 from xrdsim.kernels.convolve import moment
 from xrdsim.kernels.film import on_film
@@ -40,14 +41,20 @@ THREADS = 128
 
 
 def on_card(function):
-    """Compile a kernel of the card; it is kept on disk as those of the processor are (``xrdsim._jit``)."""
+    """Compile a kernel of the card; it is kept on disk, where those of the processor are (``xrdsim._jit``)."""
     kernel = cuda.jit(function)
     if CACHE is None or config.ENABLE_CUDASIM:
         return kernel
     from numba.cuda.core import config as card
+    from numba.cuda.core.caching import IndexDataCacheFile
     from numba.cuda.dispatcher import CUDACache
 
     class Cache(CUDACache):  # type: ignore[misc]
+        def __init__(self, function):
+            super().__init__(function)
+            share(self, function, IndexDataCacheFile)
+            self._launch_config_marker_path = str(Path(self._cache_path) / f"{self._impl.filename_base}.lcs")
+
         def save_overload(self, sig, data):
             if not foreign(sig):
                 super().save_overload(sig, data)

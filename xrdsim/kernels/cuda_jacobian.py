@@ -3,12 +3,16 @@
 A thread has one coarse angle and one polarisation: its transfer matrix S and the sums K over the steps, three complex
 numbers a parameter. dM = iMK is interpolated to the nodes as M is or, where A is not sharp, dM (A, 1) as M (A, 1). All
 arithmetic is real: as complex numbers, real factors would be multiplied with a zero, too.
+
+K is kept in registers, which hold those of MOST parameters. Of more, as splines have, a launch takes some, beginning
+with the parameter ``start``; the transfer matrices are computed again for each.
 """
 
 from numba import cuda, float64
 
 from xrdsim._jit import jit
-from xrdsim.kernels.cuda import QUAD, advance, halvings, interpolate, nodes_of, of_grid, on_card, unity
+from xrdsim.kernels.cuda import QUAD, advance, halvings, interpolate, nodes_of, of_grid, on_card, taps, unity
+from xrdsim.kernels.film import on_film, slope_of_film
 from xrdsim.kernels.reflectivity import (
     BLOCK,
     F_IM,
@@ -34,7 +38,7 @@ from xrdsim.kernels.step import (
 )
 from xrdsim.kernels.steps import Steps
 
-MOST = 9  # parameters
+MOST = 9  # parameters of a launch
 K = 6  # numbers of K: diagonal, upper and minus the lower element
 SUMS = K * MOST
 COLUMN = 4  # numbers of M (A, 1)
@@ -42,11 +46,12 @@ ROWS = 2 * (MATRIX + COLUMN)  # M of both polarisations, then M (A, 1)
 
 
 @jit
-def transfer_tangents(unit, optics, at, j, steps, slopes, end, damaged, count, total):
+def transfer_tangents(unit, start, optics, at, j, steps, slopes, end, damaged, count, total):
     """Transfer matrix of the polarisation whose optics begin at ``at``, angle j of a block; K into ``total``.
 
-    ``steps`` (5, most), ``slopes`` (4, most, p) and ``end`` (p,) as ``fill`` leaves them. Of the p numbers ``unit``
-    only p is used: so the compiler knows it and can keep K in registers.
+    ``steps`` (5, most), ``slopes`` (4, most, p) and ``end`` (p,) as ``fill`` leaves them. Of the numbers ``unit`` only
+    how many there are is used, one for each parameter from ``start`` on: so the compiler knows it and can keep K in
+    registers. Those beyond the last parameter get 0.
     """
     f_re, f_im = optics[F_RE + j], optics[F_IM + j]
     s_re, s_im = optics[at + S_RE + j], optics[at + S_IM + j]
@@ -78,7 +83,8 @@ def transfer_tangents(unit, optics, at, j, steps, slopes, end, damaged, count, t
         n_re, n_im = times(s_re, s_im, nb_re + half * u_im, nb_im - half * u_re)
         of_beta = act(action, u_re, u_im, m_re, m_im, n_re, n_im)
         for q in range(len(unit)):
-            add(of_g, h * slopes[0, k, q], of_beta, slopes[1, k, q], total, q)
+            if start + q < len(end):
+                add(of_g, h * slopes[0, k, start + q], of_beta, slopes[1, k, start + q], total, q)
         if damaged or k == count - 1:
             z_re, z_im, m_re, m_im, n_re, n_im = generators_of_coupling(
                 f_re, f_im, q_re, q_im, w0_re, w0_im, u0_re, u0_im, h, g, e, alpha, beta
@@ -93,11 +99,13 @@ def transfer_tangents(unit, optics, at, j, steps, slopes, end, damaged, count, t
             if damaged:
                 of_alpha = by(f_re, f_im, of_beta)
                 for q in range(len(unit)):
-                    add(of_e, h * slopes[2, k, q], of_alpha, slopes[3, k, q], total, q)
+                    if start + q < len(end):
+                        add(of_e, h * slopes[2, k, start + q], of_alpha, slopes[3, k, start + q], total, q)
             if k == count - 1:
                 of_a = by(a_re, a_im, of_g)
                 for q in range(len(unit)):
-                    add(of_e, e * end[q], of_a, -end[q], total, q)
+                    if start + q < len(end):
+                        add(of_e, e * end[start + q], of_a, -end[start + q], total, q)
         step = matrix_of_step(
             f_re, f_im, s_re, s_im, s2_re, s2_im, c_re, c_im, q_re, q_im, d_re, d_im, h, g, e, alpha, beta
         )
@@ -155,10 +163,10 @@ def fill(params, profile, layer, counts, steps, slopes, end, work):
 
 
 @on_card
-def advance_all(unit, layer, counts, steps, slopes, end, optics, coarse):
-    """Transfer matrices and their derivatives (n, 1 + p, ROWS, coarse angles), M and then dM of each parameter.
+def advance_all(unit, start, layer, counts, steps, slopes, end, optics, coarse):
+    """Transfer matrices and their derivatives (n, 1 + m, ROWS, coarse angles), M and then dM of m parameters.
 
-    A thread a sample, a polarisation and a coarse angle. ``unit`` as for ``transfer_tangents``.
+    A thread a sample, a polarisation and a coarse angle. ``unit`` and ``start`` as for ``transfer_tangents``.
     """
     i = cuda.grid(1)
     angles = coarse.shape[3]
@@ -173,6 +181,7 @@ def advance_all(unit, layer, counts, steps, slopes, end, optics, coarse):
         number += counts[sample, s]
     m = transfer_tangents(
         unit,
+        start,
         optics.table[angle // BLOCK],
         POLARISATION + 4 * BLOCK * pol,
         angle % BLOCK,
@@ -232,8 +241,8 @@ def put_below(rows, row, column, angle, a_re, a_im):
 
 
 @on_card
-def linearize(optics, coarse, out, gradient):
-    """Reflectivity (n, nodes) and its derivatives (n, p, nodes) from what ``advance_all`` leaves.
+def linearize(start, optics, coarse, out, gradient):
+    """Reflectivity (n, nodes) and its derivatives (n, p, nodes) from what ``advance_all`` leaves, those it is of.
 
     A thread a sample and the nodes of ``cuda.nodes_of``. With (u, v) = M (A, 1), dR = Re[x du + y dv]. Where none of
     the nodes is sharp, (u, v) is taken as if it were the second column of a matrix, and A as 0.
@@ -267,7 +276,7 @@ def linearize(optics, coarse, out, gradient):
                     out[sample, node + k] = r
                 else:
                     out[sample, node + k] += r
-        for q in range(gradient.shape[1]):
+        for q in range(min(len(near) - 1, gradient.shape[1] - start)):
             interpolate(near[1 + q], at, first, weight, row, number, element)
             for k in range(PHASES):
                 if k < number:
@@ -275,10 +284,54 @@ def linearize(optics, coarse, out, gradient):
                     for j in range(MATRIX):
                         change += slope[MATRIX * k + j] * element[MATRIX * k + j]
                     if pol == 0:
-                        gradient[sample, q, node + k] = change
+                        gradient[sample, start + q, node + k] = change
                     else:
-                        gradient[sample, q, node + k] += change
+                        gradient[sample, start + q, node + k] += change
         share = 1.0 - share
+
+
+@on_card
+def linearize_on_film(start, counts, steps, end, optics, coarse, out, gradient):
+    """The same on a film: A is that on its rest below the layer, of which a deeper layer leaves less.
+
+    ``counts``, ``steps`` and ``end`` as ``fill`` leaves them. A thread a sample and a node.
+    """
+    i = cuda.grid(1)
+    sample, node = i // out.shape[1], i % out.shape[1]
+    if sample >= len(out):
+        return
+    first, in_cluster, row = taps(optics, node)
+    weight = optics.cluster_weight if in_cluster else optics.weight
+    element = cuda.local.array(QUAD, float64)
+    slope = cuda.local.array(QUAD, float64)
+    near = coarse[sample]
+    number = 0
+    for s in range(counts.shape[1]):
+        number += counts[sample, s]
+    rest = optics.film_thickness
+    for k in range(number):
+        rest -= steps[sample, 0, k]
+    share = 1.0 / (1.0 + optics.monochromator)
+    total = 0.0
+    for pol in range(2):
+        a = on_film(optics, node, pol, rest)
+        turn = slope_of_film(optics, node, pol, a)
+        interpolate(near[0], MATRIX * pol, first, weight, row, 1, element)
+        total += over_matrix(element, 0, a.real, a.imag, share * optics.factor[node], slope)
+        u_re, u_im = times(element[0], element[1], turn.real, turn.imag)
+        v_re, v_im = times(element[2], element[3], turn.real, turn.imag)
+        thicker = slope[4] * u_re + slope[5] * u_im + slope[6] * v_re + slope[7] * v_im
+        for q in range(min(len(near) - 1, gradient.shape[1] - start)):
+            interpolate(near[1 + q], MATRIX * pol, first, weight, row, 1, element)
+            change = -thicker * end[sample, start + q]
+            for j in range(MATRIX):
+                change += slope[j] * element[j]
+            if pol == 0:
+                gradient[sample, start + q, node] = change
+            else:
+                gradient[sample, start + q, node] += change
+        share = 1.0 - share
+    out[sample, node] = total
 
 
 @jit

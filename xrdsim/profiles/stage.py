@@ -9,11 +9,12 @@ A kernel is compiled anew for each family. It is kept on disk for the families o
 """
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any, TypeVar
 
 from numba.extending import overload
 
-from xrdsim._jit import OPTIONS
+from xrdsim._jit import OPTIONS, config
 
 T = TypeVar("T", bound=Callable[..., object])
 
@@ -27,6 +28,14 @@ def by_family(function: T) -> T:
     what it is itself.
     """
     name = function.__name__
+    if config.DISABLE_JIT:  # for the simulator of a card
+
+        @wraps(function)
+        def of_record(profile, *rest):
+            method = getattr(profile, name, None)
+            return function(profile, *rest) if method is None else method(*rest)
+
+        return of_record  # type: ignore[return-value]
 
     @overload(function, strict=False, jit_options=OPTIONS)
     def of_type(profile, *rest):
