@@ -56,6 +56,11 @@ def value(page, name):
     return float(page.locator(f"tr[data-name={name}] td:nth-child(3) input").input_value())
 
 
+def chi2(page):
+    """What the bar says of the agreement."""
+    return float(re.search(r"reduced χ² ([\d.e+]+)", page.locator(".xrd-chi").inner_text())[1])
+
+
 def press(page, name):
     page.get_by_role("button", name=name, exact=False).first.click()
 
@@ -167,6 +172,10 @@ def test_numbers_with_a_decimal_comma_and_limits_and_priors(page):
     field.press("Enter")
     page.wait_for_selector("text=is no number")
     assert value(page, "L1") == 5100.5
+    page.locator("tr[data-name=D01] td:nth-child(3) input").fill("2,5")
+    page.locator("tr[data-name=D01] td:nth-child(3) input").press("Enter")
+    page.wait_for_selector("text=/Dmax1.* gave way/")
+    page.locator("body").press("Control+z")
     page.locator("body").press("Control+z")
     page.locator("body").press("Control+z")
 
@@ -194,6 +203,12 @@ def test_a_fit_is_cancelled_and_another_one_believed(page, tmp_path):
     press(page, "Cancel")
     idle(page)
     assert value(page, "L1") == before
+    worse = chi2(page)
+    press(page, "Search the whole range")
+    page.wait_for_selector("text=/fitting, .* best so far/", timeout=180_000)
+    press(page, "End the search and keep")
+    idle(page)
+    assert chi2(page) < worse
     press(page, "Search the whole range")
     page.wait_for_selector(".xrd-verdict.solved", timeout=180_000)
     assert "noise" in page.locator(".xrd-verdict").inner_text()
@@ -320,9 +335,12 @@ def test_reflection_and_several_curves(page, measured):
     drop(page, ("second.xy", measured.read_text()))
     page.wait_for_function("document.querySelectorAll('[role=tab]').length == 2", timeout=30_000)
     press(page, "Crystal, reflection and geometry")
+    page.get_by_text("More than one is taken for GGG 444").wait_for()
     page.get_by_label("hkl", exact=True).fill("888")
-    apply(page)
+    page.get_by_label("hkl", exact=True).press("Enter")
+    page.locator(".q-dialog").wait_for(state="detached", timeout=60_000)
     page.wait_for_selector("text=GGG 888")
+    page.get_by_text("More than one is taken for").wait_for(state="detached")
     page.get_by_text("share the profile").wait_for()
     page.locator("[role=tab]").first.click()
     page.wait_for_selector("text=GGG 444")

@@ -1,12 +1,14 @@
 """What the page does to a session, without a browser."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from xrdml.app.busy import Busy
 from xrdml.app.model.bounds import moved
 from xrdml.app.model.document import MeasuredFile, Quantity
 from xrdml.app.model.files import from_text, safe_name, to_text, without_folders
@@ -79,6 +81,39 @@ def test_a_curve_of_another_sample_begins_anew(session, measured):
     assert session.drawn().chi2 > 0.0
     assert session.history.undo()
     assert len(session.document.curves) == 2
+
+
+def test_what_a_fit_says_holds_for_the_first_of_its_profiles(session):
+    """Of another one, and of the first where something else was changed, it is out of date."""
+    found = {name: each.value for name, each in session.document.profile.items()}
+    minima = [{"values": found}, {"values": found | {"L1": 0.9 * found["L1"]}}]
+    result = {"shape": {"name": "two-gaussians"}, "minima": minima, "profile": {"depth": [0.0, 6000.0]}}
+    session.commit(replace(session.document, result=result, moved=False))
+    session.take_minimum(1)
+    assert session.document.moved
+    assert session.document["L1"].value == 0.9 * found["L1"]
+    session.take_minimum(0)
+    assert not session.document.moved
+    session.drag("L1", 5000.0)
+    session.history.settle()
+    session.take_minimum(0)
+    assert not session.document.moved
+    session.exclude(300.0, 400.0)
+    session.take_minimum(0)
+    assert session.document.moved
+    session.take_minimum(2)  # there is none
+
+
+def test_the_best_state_of_a_search_is_remembered(session):
+    busy, first, second = Busy("fit"), session.document, replace(session.document, moved=True)
+    busy.told(None)
+    assert busy.chi2 is None
+    assert busy.improves(first, 3.0)
+    assert not busy.improves(second, 4.0)
+    assert (busy.best, busy.chi2) == (first, 3.0)
+    busy.told(2.5)
+    assert busy.improves(second, 2.7)
+    assert (busy.best, busy.chi2) == (second, 2.5)
 
 
 def test_history_is_bounded():

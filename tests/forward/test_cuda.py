@@ -241,18 +241,31 @@ def test_tensors_on_the_card_need_torch_there(monkeypatch, demonstration):
             function(demonstration, device="cuda", output="torch")
 
 
-@pytest.mark.parametrize("capability", [(7, 5), (8, 0), (9, 0)])
-def test_the_kernels_compile(monkeypatch, capability):
+def compiler(monkeypatch, capability):
+    """What compiles a kernel for a signature to the assembly of cards of a capability."""
     pytest.importorskip("numba_cuda")
-    from numba import cuda, typeof, types
+    from numba import cuda
     from numba.cuda import dispatcher
-
-    from xrdsim.kernels import cuda_jacobian as slopes_of
-    from xrdsim.kernels.cuda import count, fill, observe, place, reflect, transfer
 
     if not card.has_compiler():
         pytest.skip("the compiler of the CUDA toolkit is not installed")
     monkeypatch.setattr(dispatcher, "get_current_device", lambda: SimpleNamespace(compute_capability=capability))
+
+    def compiled(kernel, signature, **options):
+        code, _ = cuda.compile_ptx(kernel.py_func, signature, cc=capability, **options)
+        return code
+
+    return compiled
+
+
+@pytest.mark.parametrize("capability", [(7, 5), (8, 0), (9, 0)])
+def test_the_kernels_compile(monkeypatch, capability):
+    compiled = compiler(monkeypatch, capability)
+    from numba import typeof, types
+
+    from xrdsim.kernels import cuda_jacobian as slopes_of
+    from xrdsim.kernels.cuda import count, fill, observe, place, reflect, transfer
+
     model = prepare(COARSE)
     profile, layer, accuracy, optics = map(typeof, (model.profile, model.layer, model.accuracy, model.optics))
     nodes = typeof(instrument_nodes(COARSE, GGG_444, narrowest=30.0, widest=30.0, zero=0.0, thickness=1000.0))
@@ -272,21 +285,38 @@ def test_the_kernels_compile(monkeypatch, capability):
             (types.int64, counts, real[3], real[2], optics, real[4], real[2], real[3]),
         ),
     ):
-        code, _ = cuda.compile_ptx(kernel.py_func, signature, cc=capability)
-        assert f"sm_{capability[0]}{capability[1]}" in code
+        assert f"sm_{capability[0]}{capability[1]}" in compiled(kernel, signature)
     small = [types.Array(types.float32, rank, "C") for rank in range(4)]
     optics = typeof(prepare(COARSE, precision="single").optics)
     for kernel, signature in (
         (fill, (real[2], profile, layer, accuracy, counts, small[3])),
         (reflect, (counts, small[3], optics, small[3], real[2])),
     ):
-        code, _ = cuda.compile_ptx(kernel.py_func, signature, cc=capability)
-        assert f"sm_{capability[0]}{capability[1]}" in code
+        assert f"sm_{capability[0]}{capability[1]}" in compiled(kernel, signature)
     signature = (small[1], types.int64, small[2], types.int64)
-    code, _ = cuda.compile_ptx(transfer.py_func, signature, device=True, cc=capability)
+    code = compiled(transfer, signature, device=True)
     assert "fma.rn.f32" in code
     assert "mul.f64" not in code
     assert "fma.rn.f64" not in code
+
+
+def test_the_kernels_compile_for_splines(monkeypatch):
+    compiled = compiler(monkeypatch, (9, 0))
+    from numba import typeof, types
+
+    from xrdsim.kernels import cuda_jacobian as slopes_of
+    from xrdsim.kernels.cuda import count, fill
+
+    model = prepare(COARSE, profile=OWN.profile, damaged=True)
+    profile, layer, accuracy = map(typeof, (model.profile, model.layer, model.accuracy))
+    real = [types.Array(types.float64, rank, "C") for rank in range(5)]
+    counts = types.Array(types.int64, 2, "C")
+    for kernel, signature in (
+        (count, (real[2], profile, layer, accuracy, types.int64, counts)),
+        (fill, (real[2], profile, layer, accuracy, counts, real[3])),
+        (slopes_of.fill, (real[2], profile, layer, counts, real[3], real[4], real[2], real[3])),
+    ):
+        assert "sm_90" in compiled(kernel, signature)
 
 
 def test_the_extra_is_named(monkeypatch, demonstration):

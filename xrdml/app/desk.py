@@ -7,10 +7,11 @@ import re
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from xrdml.app.busy import Busy, no_better
 from xrdml.app.jobs import Jobs
 from xrdml.app.model.document import Document
 from xrdml.app.model.export import python_script
@@ -57,21 +58,6 @@ class View(Protocol):
 
     def ask(self) -> None:
         """Ask how files are to be read that were refused."""
-
-
-@dataclass
-class Busy:
-    """What the process that fits is doing."""
-
-    kind: str
-    since: float = field(default_factory=time.monotonic)
-    chi2: float | None = None
-    cancelled: bool = False
-
-    @property
-    def locks(self) -> bool:
-        """Whether nothing may be changed meanwhile."""
-        return self.kind in ("fit", "refine", "series")
 
 
 class Desk:
@@ -185,9 +171,9 @@ class Desk:
         await self.compute(self.session.history.settle)
         await self.publish()
 
-    async def fit(self, kind: str) -> None:
-        """Search (``fit``), or go on from what is on the page (``refine``)."""
-        document = self.document
+    async def fit(self, kind: str, effort: float | None = None) -> None:
+        """Search (``fit``), with another effort than that of the page if given, or go on from the page (``refine``)."""
+        document = self.document if effort is None else replace(self.document, effort=effort)
         if not document.curves:
             self.say("Drop a measured curve on the page first.", "warning")
             return
@@ -213,15 +199,15 @@ class Desk:
 
     async def _heard(self, event: Json, document: Document, busy: Busy, folder: Path) -> None:
         if event["event"] == "progress":
-            if event["chi2"]:
-                busy.chi2 = min(event["chi2"], busy.chi2 or event["chi2"])
+            busy.told(event["chi2"])
             live = with_state(document, event["state"])
             moving = await self.compute(self.scene.moving, live)
-            for view in list(self.views):
-                view.draw({**moving, "live": True, "seq": 0})
+            if busy.improves(replace(live, moved=True), moving["chi2"]):
+                for view in list(self.views):
+                    view.draw({**moving, "live": True, "seq": 0})
         elif event["event"] == "result":
             made = await self.compute(taken, document, event["result"])
-            if _no_better(document, made):
+            if no_better(document, made):
                 self.say("The longer search found nothing better.", "info")
             await self.compute(self.session.commit, made)
             self.results_of = self.document
@@ -232,14 +218,17 @@ class Desk:
         elif event["event"] == "error":
             self.say(event["message"], "negative")
 
-    async def cancel(self) -> None:
-        """End what the process that fits is doing."""
+    async def cancel(self, keep: bool = False) -> None:
+        """End what the process that fits is doing, and ``keep`` the best that it has shown, or what was before."""
         busy, self.busy = self.busy, None
         if busy is None:
             return
         busy.cancelled = True
         await self.jobs.cancel()
-        if busy.kind != "predict":
+        if keep and busy.best is not None:
+            await self.compute(self.session.commit, busy.best)
+            self.say("The best so far is kept; Refine gives its uncertainty.", "info")
+        elif busy.kind != "predict":
             self.say("Cancelled; the parameters are as before.", "info")
         await self.publish()
 
@@ -387,12 +376,3 @@ class Desk:
         path = self.series_folder / f"{number:03d}" / "session.json"
         if path.exists():
             await self.act(self.session.open_text, path.read_text(encoding="utf-8"), path.name)
-
-
-def _no_better(before: Document, after: Document) -> bool:
-    """Whether a search of more than the usual effort ends where the last fit did."""
-    old, new = before.result, after.result
-    if before.effort <= 1.0 or old is None or new is None or before.moved or old["shape"] != new["shape"]:
-        return False
-    (first, *_), (second, *_) = old["minima"], new["minima"]
-    return bool(abs(second["rms_dex"] - first["rms_dex"]) <= 1e-3 * first["rms_dex"])

@@ -230,7 +230,9 @@ class Search:
     ] = None
     budget: Annotated[
         str | None,
-        typer.Option(help="Time after which a fit is cut off, as 90s or 5min; default: 3min for each curve of a fit."),
+        typer.Option(
+            help="Time after which a fit is cut off, as 90s or 5min; default: 3min a curve, times the effort above 1."
+        ),
     ] = None
     effort: Annotated[float, typer.Option(help="Work of the search relative to the usual one.")] = 1.0
     jobs: Annotated[int, typer.Option(help="Curves at once; the cores are shared among them.")] = 1

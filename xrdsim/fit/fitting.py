@@ -38,7 +38,7 @@ from xrdsim.fit.unknowns import INTENSITY, Array
 from xrdsim.forward.derived import UNITS, damage_profile, depth_end, derived, largest_strain, strain_profile
 
 BUDGET = 180.0
-"""Seconds for each curve after which a fit is cut off; on an idle core a search takes some ten of them."""
+"""Seconds for each curve after which a fit of the usual effort is cut off; on an idle core it takes some ten."""
 
 _SHARES = (0.6, 0.74, 0.86)  # parts of the budget after which search, comparison, refinement end; the rest describes
 _LEAST = 0.3  # s that the last refinement has in any case
@@ -48,6 +48,11 @@ _DEPTHS = 400
 _QUANTILES = (0.025, 0.16, 0.84, 0.975)  # of profiles
 _MIRRORED = 40  # evaluations of the refinement of a mirrored profile
 _TRIMMED = 4  # times that outliers are left out of the scale of an estimate
+
+
+def usual_budget(given: Problem, effort: float = 1.0) -> float:
+    """Seconds after which a fit is cut off of which nothing else is said."""
+    return BUDGET * len(given.measurements) * max(effort, 1.0)
 
 
 def fit_curve(
@@ -75,7 +80,7 @@ def fit_curve(
     starts : (m, 7 or 9) parameters to begin with.
     begin : (m, k) coordinates of the unknowns to begin with, beside them.
     budget : seconds after which search and refinement are cut off, wherever they are; the result then says so, and
-        depends on the speed of the machine. Otherwise it depends on what was given alone. None: BUDGET for each curve.
+        depends on the speed of the machine. Otherwise it depends on what was given alone. None: ``usual_budget``.
     effort : work of the search, in parts of the usual one.
     seed : of everything random.
     method : of the last refinement: ``lm``, ``slsqp`` or ``trf``, see ``xrdsim.fit.refinement``.
@@ -99,7 +104,7 @@ def fit_curve(
     given = problem(curve) if isinstance(curve, Curve) else curve
     if method not in METHODS:
         raise ParameterError(f"method {method!r} is unknown; choose {', '.join(METHODS)}")
-    budget = BUDGET * len(given.measurements) if budget is None else budget
+    budget = usual_budget(given, effort) if budget is None else budget
     if not (math.isfinite(budget) and budget > 0.0):
         raise ParameterError(f"budget = {budget:g} s must be positive")
     if seed < 0:

@@ -141,7 +141,8 @@ def fill_steps_and_slopes(p, profile, layer, counts, steps, slopes):
         top_gradient[:] = 0.0
         strain_gradient(profile, at, p, top_gradient[:strains])
     of_upper, of_lower, of_top = upper, lower, top_gradient
-    of_end[:] = slopes.end
+    for q in range(size):  # a copy of slices would want memory, which kernels of a card have not
+        of_end[q] = slopes.end[q]
     if apart:  # over the strain itself, over the largest and over the end of the layer, as numbers 0, 1 and 2
         of_upper, of_lower, of_top = slopes.work[0], slopes.work[0], slopes.work[1]
         of_upper[:] = 0.0

@@ -1,7 +1,6 @@
 """What can be done on the page: each change is checked by simulating it before it counts."""
 
 import tempfile
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,11 @@ from xrdml.app.model.document import Document, MeasuredFile, Shape, frozen
 from xrdml.app.model.drawing import Drawn, draw
 from xrdml.app.model.files import MOST_CURVES, from_text, safe_name
 from xrdml.app.model.history import History
+from xrdml.app.model.outcome import with_state
 from xrdml.app.model.posing import Posed, first_profiles, first_spline, opened, posed, with_unknowns
 from xrdml.app.model.shaping import to_spline
 from xrdsim.errors import ParameterError
 from xrdsim.fit.unknowns import LINEAR
-from xrdsim.limits import Json
 
 MOST_EFFORT = 1000.0
 """Of a search."""
@@ -302,11 +301,20 @@ class Session:
         """
         self.commit(from_text(text, where))
 
-    def take(self, document: Document, values: Mapping[str, float], result: Json | None = None) -> None:
-        """Take values that a fit, a network or an alternative gives, and what a fit says, as one step."""
-        made = document.with_values(values)
-        if result is not None:
-            made = replace(made, result=result, moved=False)
+    def take_minimum(self, number: int) -> None:
+        """Show one of the profiles that the last fit found. Of the first alone what the fit says of values is true,
+        and as long as nothing else was changed.
+        """
+        document = self.document
+        if document.result is None or not 0 <= number < len(document.result["minima"]):
+            return
+        state = {"shape": document.result["shape"], "values": document.result["minima"][number]["values"]}
+        made = replace(with_state(document, state), moved=True)
+        for known in (document, *reversed(self.history.past), *self.history.future):
+            if number == 0 and not known.moved and known.result is document.result:
+                fitted = replace(known, moved=True, active=made.active, effort=made.effort, seed=made.seed)
+                made = replace(made, moved=made != fitted)
+                break
         self.commit(made)
 
 

@@ -49,6 +49,9 @@ def _buttons(dialog: ui.dialog, apply: Callable[[], Awaitable[None]]) -> None:
                 made.props(remove="loading")
 
     made.on_click(work)
+    for each in dialog.descendants():
+        if isinstance(each, ui.input):
+            each.on("keydown.enter", work)
 
 
 def _select(options: Any, value: Any, label: str) -> ui.select:

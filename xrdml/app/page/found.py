@@ -41,7 +41,8 @@ def text(kind: str, words: str, classes: str = "") -> Element:
 
 def plain(reason: str) -> str:
     """A reason without the dashes of options of the command line, which the page has as settings."""
-    return re.sub(r"--([a-z])", r"\1", reason.replace("--defects", "defects (with xrd fit)"))
+    reason = reason.replace("--defects", "defects (with xrd fit)").replace("Give a larger --budget.", "Search longer.")
+    return re.sub(r"--([a-z])", r"\1", reason)
 
 
 def show_verdict(

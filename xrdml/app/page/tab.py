@@ -114,7 +114,8 @@ class Tab:
                     ui.input("effort, times the usual", value="1").props("dense outlined").on("change", self._search)
                 )
                 self.seed = ui.input("seed", value="0").props("dense outlined").on("change", self._search)
-            self.cancel = button("Cancel", "stop", self._cancel, "Cancel (Esc)")
+            self.keep = button("Keep", "check", self._keep, "End the search and keep the best that it has found")
+            self.cancel = button("Cancel", "stop", self._cancel, "Cancel (Esc): the parameters are as before")
             self.spinner = ui.spinner(size="1.3em").props('aria-hidden="true"')
             self.status = Status()
             self.doing = ui.label("").classes("xrd-live")
@@ -158,8 +159,8 @@ class Tab:
             self.effort.set_value(written(document.effort))
             self.seed.set_value(str(document.seed))
             tabs = [(each.name, each.fitted) for each in document.curves]
-            if self._differs("tabs", tabs, document.active):
-                self._show_tabs(document)
+            if self._differs("tabs", tabs, document.active, shown["reflection"]):
+                self._show_tabs(document, shown["reflection"])
             self.sample.set_text(shown["reflection"][document.active])
             self.damage.set_value(document.damage)
             self.spline.set_value(document.shape == "spline")
@@ -191,6 +192,7 @@ class Tab:
         for each in (self.fit, self.refine):
             each.set_enabled(bool(document.curves) and not (running and busy.locks))
         self.predict.set_enabled(bool(document.curves) and not running)
+        self.keep.set_visibility(running and busy.kind in ("fit", "refine"))
         self.cancel.set_visibility(running)
         self.spinner.set_visibility(running)
         self._tick()
@@ -199,7 +201,7 @@ class Tab:
         busy = self.desk.busy
         self.doing.set_text("" if busy is None else _progress(busy))
 
-    def _show_tabs(self, document: Document) -> None:
+    def _show_tabs(self, document: Document, reflections: list[str]) -> None:
         self.tabs.clear()
         with self.tabs:
             for i, curve in enumerate(document.curves):
@@ -216,10 +218,12 @@ class Tab:
                     "size=xs"
                 )
             if len(document.curves) > 1:
+                together = "Curves of one sample: they share the profile and are fitted together."
+                twice = next((each for each in reflections if reflections.count(each) > 1), None)
+                if twice is not None:
+                    together += f" More than one is taken for {twice}; the button with the diamond says otherwise."
                 with ui.element("div").classes("xrd-together"):
-                    ui.label("Curves of one sample: they share the profile and are fitted together.").style(
-                        "display: inline"
-                    )
+                    ui.label(together).style("display: inline")
                     hint = "Begin anew with the curve that is shown"
                     button("Another sample", "content_cut", self.desk.alone, hint).props("size=sm")
 
@@ -285,13 +289,24 @@ class Tab:
             else:
                 number = number_of(value, name) / factor
                 if told["what"] == "value":
-                    await self.desk.act(session.set_value, name, number)
+                    before = self.desk.document
+                    if await self.desk.act(session.set_value, name, number):
+                        self._say_what_gave_way(before, name, number)
                 else:
                     now = self.desk.document[name]
                     ends = (number, now.high) if told["what"] == "low" else (now.low, number)
                     await self.desk.act(session.set_limits, name, *ends)
         except XrdError as error:
             self.say(str(error), "negative")
+
+    def _say_what_gave_way(self, before: Document, name: str, number: float) -> None:
+        """What else a typed value has changed, or why the unknown has another one."""
+        after = self.desk.document
+        others = [each for each in after.profile if each != name and after[each].value != before[each].value]
+        if abs(after[name].value - number) > 1e-9 * abs(number):
+            self.say(f"{name} has the nearest value that a profile can have, and takes its limits along.", "warning")
+        elif others:
+            self.say(f"{' and '.join(others)} gave way, since not every profile is possible.", "info")
 
     async def _mask(self, told: Json) -> None:
         await self.desk.act(self.desk.session.exclude, float(told["low"]), float(told["high"]))
@@ -308,12 +323,7 @@ class Tab:
         await self.desk.publish()
 
     async def _take(self, number: int) -> None:
-        from xrdml.app.model.outcome import with_state
-
-        result = self.desk.document.result
-        if result is not None:
-            state = {"shape": result["shape"], "values": result["minima"][number]["values"]}
-            await self.desk.act(self.desk.session.commit, with_state(self.desk.document, state))
+        await self.desk.act(self.desk.session.take_minimum, number)
 
     def _fit(self, kind: str) -> None:
         self.desk.begin(self.desk.fit(kind))
@@ -334,17 +344,17 @@ class Tab:
             return
         if step == "spline" and not await self.desk.act(session.set_shape, "spline"):
             return
-        if step == "effort":
-            now = self.desk.document
-            if not await self.desk.act(session.set_search, 3.0 * now.effort, now.seed):
-                return
-        self._fit("refine" if step == "refine" else "fit")
+        longer = 3.0 * self.desk.document.effort if step == "effort" else None
+        self.desk.begin(self.desk.fit("refine" if step == "refine" else "fit", longer))
 
     def _predict(self) -> None:
         self.desk.begin(self.desk.predict())
 
     async def _cancel(self) -> None:
         await self.desk.cancel()
+
+    async def _keep(self) -> None:
+        await self.desk.cancel(keep=True)
 
     def _reflection(self) -> None:
         dialogs.reflection(self)

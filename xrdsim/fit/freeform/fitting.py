@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xrdsim.errors import ParameterError
-from xrdsim.fit.fitting import BUDGET, fit_curve, result_of
+from xrdsim.fit.fitting import fit_curve, result_of, usual_budget
 from xrdsim.fit.freeform.before import Before, Freeform, problem_of
 from xrdsim.fit.freeform.resolution import resolution_of
 from xrdsim.fit.freeform.search import EXPLORED, explore, is_mirrored, moved, settle
@@ -81,7 +81,7 @@ def fit_freeform(
     fitting : further arguments of ``fit_curve``.
     """
     begun = time.perf_counter() if begun is None else begun
-    budget = BUDGET * len(given.measurements) if budget is None else budget
+    budget = usual_budget(given, effort) if budget is None else budget
     effort *= 1.0 if only_if_needed else _START
     first = fit_curve(given, budget=budget, seed=seed, begun=begun, effort=effort, **fitting)
     if only_if_needed and first.verdict in (Verdict.SOLVED, Verdict.NOT_UNIQUE):

@@ -102,7 +102,7 @@ export function curveOption(dark) {
     ],
     xAxis: [
       axis(c, { gridIndex: 0, axisLabel: { show: false } }),
-      axis(c, { gridIndex: 1, name: "angle from the substrate peak [″]", nameGap: 28,
+      axis(c, { gridIndex: 1, name: "θ of the substrate − θ [″]", nameGap: 28,
         axisLabel: { color: c.ink, fontSize: 12, hideOverlap: true, formatter: tidy, showMinLabel: false, showMaxLabel: false } }),
     ],
     yAxis: [
