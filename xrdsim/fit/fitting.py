@@ -52,7 +52,7 @@ _TRIMMED = 4  # times that outliers are left out of the scale of an estimate
 
 def usual_budget(given: Problem, effort: float = 1.0) -> float:
     """Seconds after which a fit is cut off of which nothing else is said."""
-    return BUDGET * len(given.measurements) * max(effort, 1.0)
+    return BUDGET * len(given.measurements) * max(1.0, effort)
 
 
 def fit_curve(
@@ -104,6 +104,8 @@ def fit_curve(
     given = problem(curve) if isinstance(curve, Curve) else curve
     if method not in METHODS:
         raise ParameterError(f"method {method!r} is unknown; choose {', '.join(METHODS)}")
+    if not (math.isfinite(effort) and effort > 0.0):
+        raise ParameterError(f"effort = {effort:g} must be positive, in parts of the usual work of the search")
     budget = usual_budget(given, effort) if budget is None else budget
     if not (math.isfinite(budget) and budget > 0.0):
         raise ParameterError(f"budget = {budget:g} s must be positive")
@@ -111,8 +113,6 @@ def fit_curve(
         raise ParameterError(f"seed = {seed} must not be negative")
     if max_iter < 1:
         raise ParameterError(f"max_iter = {max_iter} must be at least 1")
-    if not (math.isfinite(effort) and effort > 0.0):
-        raise ParameterError(f"effort = {effort:g} must be positive, in parts of the usual work of the search")
     free = [unknown.name for unknown in given.layout.unknowns if unknown.free]
     if not free:
         raise ParameterError("all parameters, zero and fwhm are fixed: free one of them")

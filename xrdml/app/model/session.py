@@ -302,8 +302,9 @@ class Session:
         self.commit(from_text(text, where))
 
     def take_minimum(self, number: int) -> None:
-        """Show one of the profiles that the last fit found. Of the first alone what the fit says of values is true,
-        and as long as nothing else was changed.
+        """Show one of the profiles that the last fit found.
+
+        What the fit says of values holds for the first of them, as long as nothing else was changed.
         """
         document = self.document
         if document.result is None or not 0 <= number < len(document.result["minima"]):
