@@ -180,6 +180,21 @@ def test_numbers_with_a_decimal_comma_and_limits_and_priors(page):
     page.locator("body").press("Control+z")
 
 
+def test_what_is_being_typed_stays_while_the_page_changes(window, page, server):
+    """Here by another tab, which moves a slider meanwhile."""
+    other = window(server).page
+    other.wait_for_selector(READY)
+    field = page.locator("tr[data-name=L1] td:nth-child(3) input")
+    field.fill("51")
+    before = value(page, "L2")
+    drag(other, "L2", steps=6, first=0.4)
+    page.wait_for_function(f"document.querySelector('tr[data-name=L2] td:nth-child(3) input').value != '{before:g}'")
+    assert field.input_value() == "51"
+    field.press_sequentially("00,5")
+    field.press("Enter")
+    page.wait_for_function("document.querySelector('tr[data-name=L1] td:nth-child(3) input').value == '5100.5'")
+
+
 def test_angles_are_masked_by_a_drag_and_taken_in_again(page):
     box = page.locator(".xrd-curve canvas").first.bounding_box()
     page.locator(".xrd-tools .mask").click()

@@ -18,18 +18,20 @@ export default {
           <td class="wide"><input type="range" min="0" :max="steps" step="1" :value="place(row)"
             :aria-label="row.label" :aria-valuetext="text(row.value, row) + ' ' + row.unit"
             @pointerdown="held = true" @input="drag(row, $event)" @change="settle(row)"></td>
-          <td><input class="number" type="text" inputmode="decimal" :value="text(row.value, row)"
-            :aria-label="row.label + ', value'" @change="typed(row, 'value', $event)" @keydown="nudge(row, $event)"></td>
+          <td><input class="number" type="text" inputmode="decimal" :value="written(row, 'value')"
+            :aria-label="row.label + ', value'" @input="types(row, 'value', $event)" @blur="writing = null"
+            @change="typed(row, 'value', $event)" @keydown="nudge(row, $event)"></td>
           <td class="unit">{{ row.unit }}</td>
-          <td class="limits"><input class="number" type="text" inputmode="decimal" :value="text(row.low, row, 4)"
-            :aria-label="row.label + ', lower limit'" @change="typed(row, 'low', $event)">
+          <td class="limits"><input class="number" type="text" inputmode="decimal" :value="written(row, 'low')"
+            :aria-label="row.label + ', lower limit'" @input="types(row, 'low', $event)" @blur="writing = null" @change="typed(row, 'low', $event)">
             <span aria-hidden="true">…</span>
-            <input type="text" inputmode="decimal" :value="text(row.high, row, 4)" class="number high"
-            :aria-label="row.label + ', upper limit'" @change="typed(row, 'high', $event)"></td>
+            <input type="text" inputmode="decimal" :value="written(row, 'high')" class="number high"
+            :aria-label="row.label + ', upper limit'" @input="types(row, 'high', $event)" @blur="writing = null" @change="typed(row, 'high', $event)"></td>
           <td class="check"><input type="checkbox" :checked="row.fit" :aria-label="'fit ' + row.label"
             @change="$emit('edit', { name: row.name, what: 'fit', value: $event.target.checked })"></td>
-          <td class="prior"><input v-if="row.has_prior" type="text" :value="row.prior" placeholder="none"
-            :aria-label="row.label + ', prior: mean ± standard deviation'" @change="typed(row, 'prior', $event)"></td>
+          <td class="prior"><input v-if="row.has_prior" type="text" :value="written(row, 'prior')" placeholder="none"
+            :aria-label="row.label + ', prior: mean ± standard deviation'"
+            @input="types(row, 'prior', $event)" @blur="writing = null" @change="typed(row, 'prior', $event)"></td>
           <td class="interval" :class="{ stale }" :title="row.remark">
             <span>{{ row.interval }}</span><span v-if="row.remark.startsWith('at its limit')" class="mark"> limit</span><span
             v-if="!row.determined" class="mark" title="not determined"> ?</span></td>
@@ -37,7 +39,7 @@ export default {
       </tbody>
     </table>
   </div>`,
-  data: () => ({ rows: [], stale: false, steps: STEPS, waiting: false, next: null, seq: 0, shift: false, held: false, anchor: null }),
+  data: () => ({ rows: [], stale: false, steps: STEPS, waiting: false, next: null, seq: 0, shift: false, held: false, anchor: null, writing: null }),
   computed: {
     groups() {
       const titles = { profile: "Profile", measurement: "Instrument, scale and background" };
@@ -115,9 +117,19 @@ export default {
       if (this.next) this.send(...this.next);
       this.$emit("settle", {});
     },
+    // What a field holds: what is being typed there, whatever else changes meanwhile, or what the server knows.
+    written(row, what) {
+      const { name, field, text } = this.writing ?? {};
+      if (name === row.name && field === what) return text;
+      return what === "prior" ? row.prior : this.text(row[what], row, what === "value" ? 5 : 4);
+    },
+    types(row, field, event) {
+      this.writing = { name: row.name, field, text: event.target.value };
+    },
     typed(row, what, event) {
       this.$emit("edit", { name: row.name, what, value: event.target.value, factor: row.factor });
-      event.target.value = what === "prior" ? row.prior : this.text(row[what], row); // until the server agrees
+      this.writing = null;
+      event.target.value = this.written(row, what); // until the server agrees
     },
     nudge(row, event) {
       const by = { ArrowUp: 1, ArrowDown: -1, PageUp: 10, PageDown: -10 }[event.key];
