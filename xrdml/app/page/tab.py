@@ -236,7 +236,7 @@ class Tab:
             ui.notify(
                 text,
                 type=kind,
-                position="top",
+                position="bottom",
                 html=False,
                 multi_line=True,
                 close_button="Close",
