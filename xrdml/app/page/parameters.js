@@ -18,20 +18,18 @@ export default {
           <td class="wide"><input type="range" min="0" :max="steps" step="1" :value="place(row)"
             :aria-label="row.label" :aria-valuetext="text(row.value, row) + ' ' + row.unit"
             @pointerdown="held = true" @input="drag(row, $event)" @change="settle(row)"></td>
-          <td><input class="number" type="text" inputmode="decimal" :value="written(row, 'value')"
-            :aria-label="row.label + ', value'" @input="types(row, 'value', $event)" @blur="writing = null"
-            @change="typed(row, 'value', $event)" @keydown="nudge(row, $event)"></td>
+          <td><input class="number" type="text" inputmode="decimal" v-bind="field(row, 'value')"
+            :aria-label="row.label + ', value'" @keydown="nudge(row, $event)"></td>
           <td class="unit">{{ row.unit }}</td>
-          <td class="limits"><input class="number" type="text" inputmode="decimal" :value="written(row, 'low')"
-            :aria-label="row.label + ', lower limit'" @input="types(row, 'low', $event)" @blur="writing = null" @change="typed(row, 'low', $event)">
+          <td class="limits"><input class="number" type="text" inputmode="decimal" v-bind="field(row, 'low')"
+            :aria-label="row.label + ', lower limit'">
             <span aria-hidden="true">…</span>
-            <input type="text" inputmode="decimal" :value="written(row, 'high')" class="number high"
-            :aria-label="row.label + ', upper limit'" @input="types(row, 'high', $event)" @blur="writing = null" @change="typed(row, 'high', $event)"></td>
+            <input type="text" inputmode="decimal" v-bind="field(row, 'high')" class="number high"
+            :aria-label="row.label + ', upper limit'"></td>
           <td class="check"><input type="checkbox" :checked="row.fit" :aria-label="'fit ' + row.label"
             @change="$emit('edit', { name: row.name, what: 'fit', value: $event.target.checked })"></td>
-          <td class="prior"><input v-if="row.has_prior" type="text" :value="written(row, 'prior')" placeholder="none"
-            :aria-label="row.label + ', prior: mean ± standard deviation'"
-            @input="types(row, 'prior', $event)" @blur="writing = null" @change="typed(row, 'prior', $event)"></td>
+          <td class="prior"><input v-if="row.has_prior" type="text" v-bind="field(row, 'prior')" placeholder="none"
+            :aria-label="row.label + ', prior: mean ± standard deviation'"></td>
           <td class="interval" :class="{ stale }" :title="row.remark">
             <span>{{ row.interval }}</span><span v-if="row.remark.startsWith('at its limit')" class="mark"> limit</span><span
             v-if="!row.determined" class="mark" title="not determined"> ?</span></td>
@@ -123,8 +121,14 @@ export default {
       if (name === row.name && field === what) return text;
       return what === "prior" ? row.prior : this.text(row[what], row, what === "value" ? 5 : 4);
     },
-    types(row, field, event) {
-      this.writing = { name: row.name, field, text: event.target.value };
+    // A field to type in, and what happens there.
+    field(row, what) {
+      return {
+        value: this.written(row, what),
+        onInput: (event) => { this.writing = { name: row.name, field: what, text: event.target.value }; },
+        onBlur: () => { this.writing = null; },
+        onChange: (event) => this.typed(row, what, event),
+      };
     },
     typed(row, what, event) {
       this.$emit("edit", { name: row.name, what, value: event.target.value, factor: row.factor });
