@@ -81,12 +81,10 @@ JACOBIANS = {
     "slopes, damage": (DAMAGED, {"fwhm": 0.0}),
     "slopes, linear": (DAMAGED[:1], {"fwhm": 0.0, "convention": "linear", "monochromator": 0.3}),
     "slopes, inclined surface": (ROWS[:1], {"fwhm": 0.0, **INCLINED}),
+    **{f"slopes, {name}": (row, {"fwhm": 0.0, "scan": FEW, "space": space}) for name, (row, space) in SPLINES.items()},
     "slopes, film": (ROWS[:1], {"fwhm": 60.0, "reflection": YIG_ON_GGG_444, "scan": FEW}),
     "slopes, instrument": (ROWS, {"fwhm": [60.0, 80.0], "zero": [5.0, -3.0], "scale": 2.0, "nuisances": EVERYTHING}),
 }
-JACOBIANS = {
-    f"slopes, {name}": (row, {"fwhm": 0.0, "scan": FEW, "space": space}) for name, (row, space) in SPLINES.items()
-} | JACOBIANS
 
 
 def thin():
