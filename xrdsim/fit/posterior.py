@@ -110,7 +110,11 @@ def laplace(problem: Problem, minima: Array, *, seed: int = 0) -> Posterior:
     def draw(owner: NDArray[np.int64], sweeps: int, slope: Array, within: Array) -> Array:
         """Samples (n, k), each about the minimum that owns it."""
         rows = at[owner]
-        rows[:, some] += _hit_and_run(f, slope, (along[:, some], within, slack), owner, sweeps, rng) * span[some]
+        for i in np.unique(owner):
+            mine = np.flatnonzero(owner == i)
+            limits = along[:, some], within[i], slack
+            away = _hit_and_run(f[i], slope[i], limits, len(mine), sweeps, rng)
+            rows[np.ix_(mine, some)] += away * span[some]
         return rows
 
     owner = np.zeros(_SAMPLES, np.int64)
@@ -280,36 +284,33 @@ def _hit_and_run(
     f: Array,
     g: Array,
     limits: tuple[Array, Array, Array],
-    owner: NDArray[np.int64],
+    count: int,
     sweeps: int,
     rng: np.random.Generator,
 ) -> Array:
-    """Samples δ (n, d) of exp(−g·δ − δᵀfδ/2), f (m, d, d) and g (m, d) those of each sample's owner (n,).
+    """So many samples δ (n, d) of exp(−g·δ − δᵀfδ/2), f (d, d) and g (d,).
 
-    They stay within the limits A·δ ≤ room: A (c, d), room (m, c) and what rounding adds to it, (c,).
+    They stay within the limits A·δ ≤ room: A (c, d), room (c,) and what rounding adds to it, (c,).
     """
     matrix, room, slack = limits
     room = np.maximum(room, 0.0) + slack
-    found = [_axes(f[i], g[i], matrix, room[i]) for i in range(len(f))]
-    axes, precision, slope = (np.stack(each) for each in zip(*found, strict=True))
-    along, diagonal = matrix @ axes, np.einsum("mjj->mj", precision)
-    near = _within_reach(along, diagonal, slope, room)
-    along, rest = along[:, near], room[owner][:, near]
-    state = np.zeros((len(owner), f.shape[1]))  # along the axes
+    axes, precision, slope = _axes(f, g, matrix, room)
+    along = matrix @ axes
+    near = _within_reach(along, np.diag(precision), slope, room)
+    along, rest = along[near], np.repeat(room[near, None], count, axis=1)
+    state = np.zeros((len(f), count))  # along the axes
     for _ in range(sweeps if near.any() else 1):  # without limits one sweep is the normal distribution itself
-        for j in rng.permutation(f.shape[1]):
-            column = along[:, :, j][owner]
-            with np.errstate(divide="ignore", invalid="ignore"):
-                ratio = rest / column
-            upper = np.where(column > 1e-300, ratio, np.inf).min(axis=1, initial=np.inf)
-            lower = np.where(column < -1e-300, ratio, -np.inf).max(axis=1, initial=-np.inf)
-            own = diagonal[owner, j]
-            mean = -(slope[owner, j] + np.einsum("nk,nk->n", precision[owner, j], state)) / own
-            ends = np.minimum(lower, 0.0), np.maximum(upper, 0.0)
-            move = _cut_normal(mean, 1.0 / np.sqrt(own), *ends, rng)
-            state[:, j] += move
-            rest -= move[:, None] * column
-    return np.asarray(np.einsum("ndj,nj->nd", axes[owner], state))
+        for j in rng.permutation(len(f)):
+            column = along[:, j, None]
+            up, down = (np.flatnonzero(sign * column[:, 0] > 1e-300) for sign in (1.0, -1.0))
+            upper = (rest[up] / column[up]).min(axis=0, initial=np.inf)
+            lower = (rest[down] / column[down]).max(axis=0, initial=-np.inf)
+            mean = -(slope[j] + precision[j] @ state) / precision[j, j]
+            std = np.full(count, 1.0 / np.sqrt(precision[j, j]))
+            move = _cut_normal(mean, std, np.minimum(lower, 0.0), np.maximum(upper, 0.0), rng)
+            state[j] += move
+            rest -= column * move
+    return np.asarray((axes @ state).T)
 
 
 def _axes(f: Array, g: Array, limits: Array, room: Array) -> tuple[Array, Array, Array]:
@@ -338,15 +339,15 @@ def _axes(f: Array, g: Array, limits: Array, room: Array) -> tuple[Array, Array,
 
 
 def _within_reach(along: Array, precision: Array, slope: Array, room: Array) -> NDArray[np.bool_]:
-    """Which limits (c,) may cut any of the distributions, of precisions and slopes (m, d) over axes (m, c, d).
+    """Which limits (c,) may cut the distribution of precisions and slopes (d,) over axes (c, d).
 
     Where a centre lies outside of a limit that is not that of an axis, what is left may lie anywhere.
     """
     inward = slope * slope > precision  # more than a standard deviation outside: exponential from the limit on
     centre = np.where(inward, 0.0, -slope / precision)
     reach = np.where(inward, _FALL / np.maximum(np.abs(slope), 1e-300), 1.0 / np.sqrt(precision))
-    far = room - np.einsum("mcj,mj->mc", along, centre)
-    near = (far < _REACH * np.linalg.norm(along * reach[:, None], axis=2)).any(axis=0)
+    far = room - along @ centre
+    near = far < _REACH * np.linalg.norm(along * reach, axis=1)
     return np.asarray(near | bool((far < 0.0).any()))
 
 
