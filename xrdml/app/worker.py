@@ -26,7 +26,7 @@ from xrdsim.errors import XrdError
 from xrdsim.fit.fitting import describe
 from xrdsim.fit.freeform.before import Freeform
 from xrdsim.fit.freeform.fitting import fit_profile
-from xrdsim.fit.freeform.smoothness import smoothed
+from xrdsim.fit.freeform.smoothness import family_of, smoothed
 from xrdsim.fit.problem import Problem
 from xrdsim.fit.refinement import refine
 from xrdsim.fit.report.figures import figure
@@ -41,7 +41,7 @@ Tell = Callable[[Json], None]
 
 _OFTEN = 0.15  # s between two states of a search
 _INSTRUMENT = 30  # evaluations of the refinement of the instrument behind which the network's profile is shown
-_SMOOTHNESS = 1.0  # weight of the smoothness of a spline that is refined from the page
+_SMOOTHNESS, _INTERVALS = 1.0, 12  # λ of a spline of so many intervals that is refined from the page
 FIGURES = ("png", "svg", "pdf")
 
 
@@ -63,7 +63,8 @@ def fitted(document: Document, folder: Path, job: Json, tell: Tell) -> Fit:
     problem = posed(wanted, folder, exact=True)
     given = problem.given
     if only_refine and document.shape == "spline":
-        given = smoothed(given, _SMOOTHNESS)
+        own = family_of(given)
+        given = smoothed(given, _SMOOTHNESS * ((own.number + own.zeros - 3) / _INTERVALS) ** 3)
     given.evaluate(
         0.5 * (given.layout.low + given.layout.high)[None], None, 1e-2
     )  # compiles: no budget is meant for that

@@ -95,8 +95,9 @@ class Problem:
 
     @property
     def freedom(self) -> int:
-        """Points less free unknowns."""
-        return len(self) - int(self.layout.solved.sum())
+        """Points less free unknowns, of which each that a penalty holds comes with one more term of Φ."""
+        held = 0 if self.penalty is None else int(np.linalg.matrix_rank(self.penalty))
+        return len(self) - int(self.layout.solved.sum()) + held
 
     def inflation(self, objective: float) -> float:
         """How much more the data scatter than their noise says: the reduced χ² of Φ where that exceeds 1."""

@@ -84,12 +84,18 @@ def _drawn(document: Document, posed: Posed) -> Drawn:
         if i == document.active:
             shown = at
     assert shown is not None
-    fitted += sum(each.fit for each in document.profile.values())
+    fitted += sum(each.fit for name, each in document.profile.items() if name not in _smooth(document))
     counting = given.counting
     freedom = max(points - fitted, 1)
     chi2 = 2.0 * objective / freedom if counting else float(np.sqrt(squares / max(points, 1)))
     depth, strain, damage = profile(document, posed)
     return Drawn(shown.model, shown.residual, chi2, linear, depth, strain, damage)
+
+
+def _smooth(document: Document) -> set[str]:
+    """Coefficients of a spline, each of which comes with a term of its smoothness; they do not count as fitted."""
+    names = [name for name in document.profile if name not in ("L", "kappa", "p")]
+    return set(names) if document.shape == "spline" else set()
 
 
 def _absent(curve: MeasuredFile) -> set[str]:

@@ -198,7 +198,7 @@ def _points_chosen(shape: Json, document: Document) -> list[str]:
     if shape["name"] != "spline" or shape["coefficients"] == document.coefficients:
         return []
     number = shape["coefficients"]
-    return [f"The curve has evidence for {number} control points, not {document.coefficients}: {number} are shown now."]
+    return [f"The fit has {number} control points instead of {document.coefficients}."]
 
 
 def _thumbnail(params: Array, space: ParameterSpace) -> Json:

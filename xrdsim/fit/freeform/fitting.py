@@ -2,10 +2,10 @@
 
 First profiles of all shapes are tried with a weak prior (``xrdsim.fit.freeform.search``). At the best of them the curve
 says how smooth the spline is, and how many coefficients it has; then all that are near are refined anew, with their
-mirror image and the valleys beside them. Once more the curve is asked whether the background is linear, which shape the
-instrument has and how far the model may be wrong, for two Gaussians that do not describe a curve hide that; if it says
-something else, all is repeated. Solutions that describe the curve as well are in the order of their evidence; those
-whose ln Z is smaller by more than five are no alternatives.
+mirror image and the valleys beside them, and in the end with intervals half as wide. Once more the curve is asked
+whether the background is linear, which shape the instrument has and how far the model may be wrong, for two Gaussians
+that do not describe a curve hide that; if it says something else, all is repeated. Solutions that describe the curve as
+well are in the order of their evidence; those whose ln Z is smaller by more than five are no alternatives.
 """
 
 import math
@@ -21,8 +21,8 @@ from xrdsim.errors import ParameterError
 from xrdsim.fit.fitting import fit_curve, result_of, usual_budget
 from xrdsim.fit.freeform.before import Before, Freeform, problem_of
 from xrdsim.fit.freeform.resolution import resolution_of
-from xrdsim.fit.freeform.search import EXPLORED, explore, is_mirrored, moved, settle
-from xrdsim.fit.freeform.smoothness import CORRECTION, effective, evidence, smoothed, smoothest
+from xrdsim.fit.freeform.search import EXPLORED, Settled, explore, is_mirrored, moved, settle
+from xrdsim.fit.freeform.smoothness import CORRECTION, effective, evidence, family_of, smoothed, smoothest
 from xrdsim.fit.judgement.evidence import best_backgrounds, best_instruments, likeliest_tolerances
 from xrdsim.fit.judgement.verdict import FINAL, as_good
 from xrdsim.fit.posterior import laplace
@@ -174,7 +174,9 @@ def freeform(
         near, again = (problem, chosen.x) if searched else _measured_anew(problem, chosen.x, until)
         if near is problem or turn + 1 == _TURNS:
             settled = settle(problem, list(chosen.x[:, None]), before, rng, until, searched)
-            x, objective, mirror, searched = settled.x, settled.objective, settled.mirror, True
+            searched, lower = True, settled.objective[0] < (1.0 - _PROGRESS) * chosen.objective
+            problem, weight, settled = _halved(before, choice, chosen, problem, settled, until)
+            x, objective = settled.x, settled.objective
             evaluations += settled.evaluations
             if progress:
                 progress(time.perf_counter() - begun, 2.0 * float(objective[0]) / problem.freedom)
@@ -183,22 +185,24 @@ def freeform(
             if turn + 1 == _TURNS or time.perf_counter() > until:
                 break
             near, again = _measured_anew(problem, x, until)
-            if near is problem and objective[0] >= (1.0 - _PROGRESS) * chosen.objective:
+            if near is problem and not lower:
                 break
         x, before = again, before.as_in(near)
         factor = near.inflation(float(replace(near, penalty=None).misfit(near.values(x[:1]), _FINE)[0]))
     ended = Ending.BUDGET if time.perf_counter() > until else Ending.STANDSTILL
-    x, objective, alike, less = _by_evidence(problem, x, objective, chosen.weight, factor, until)
+    x, objective, alike, less = _by_evidence(problem, x, objective, weight, factor, until)
+    mirror = float(problem.objective(problem.values(settled.mirror), _FINE)[0])
     refined = refine(problem, x[:1], max_iter=_LONG, rtol_dex=FINAL, until=max(until, time.perf_counter() + _LEAST))
     x, objective = np.concatenate([refined.x, x[1:]]), np.append(refined.objective, objective[1:])
     sampled = laplace(problem, x[alike], seed=seed)
     evaluations += int(refined.iterations.sum())
     fit = result_of(problem, refined, (x, objective), sampled, evaluations, ended, alike)
     fit = replace(fit, resolution=resolution_of(problem, before, choice, refined.x))
+    family = family_of(problem)
     told = {
-        "coefficients": chosen.number,
+        "coefficients": family.number + family.zeros,
         "end": choice.end,
-        "smoothness": CORRECTION * chosen.weight,
+        "smoothness": (CORRECTION if choice.coefficients else 1.0) * weight,
         "effective_unknowns": effective(problem, replace(problem, penalty=None), x[:1]),
         "objective": float(replace(problem, penalty=None).misfit(problem.values(x[:1]), _FINE)[0]),
         "mirror_reduced_chi2": 2.0 * mirror / problem.freedom if problem.counting else None,
@@ -268,6 +272,26 @@ def _numbered(
     return replace(taken, x=np.concatenate([taken.x, *others]))
 
 
+def _halved(
+    before: Before, choice: Freeform, chosen: Numbered, given: Problem, settled: Settled, until: float
+) -> tuple[Problem, float, Settled]:
+    """Problem, λ of largest evidence, and the same minima with intervals half as wide, unless their number is given.
+
+    Few coefficients make a search quick; but between their knots a profile bends as they cannot, of which bands would
+    know nothing. With more the λ of largest evidence need not be corrected: what it hides the further ones show. It is
+    that of the same prior of ∫ε″² dz, which is |D²c|² over the cube of the interval.
+    """
+    if choice.coefficients:
+        return given, chosen.weight, settled
+    weight = 8.0 * chosen.weight
+    fine = smoothed(problem_of(before, choice, 2 * chosen.number - 3), weight)
+    rows = np.concatenate([moved(given, each, fine) for each in (settled.mirror, *settled.x[:, None])])
+    found = refine(fine, rows, max_iter=_LONG, rtol_dex=_FINE, until=until)
+    order = 1 + np.argsort(found.objective[1:], kind="stable")
+    evaluations = settled.evaluations + int(found.iterations.sum())
+    return fine, weight, Settled(found.x[order], found.objective[order], evaluations, found.x[:1])
+
+
 def _measured_anew(given: Problem, x: Array, until: float) -> tuple[Problem, Array]:
     """The problem with backgrounds, instruments and tolerances for which there is most evidence, and coordinates."""
     chosen, rows = best_instruments(*best_backgrounds(given, x, until), until)
@@ -284,8 +308,8 @@ def _by_evidence(
     """Minima (m, k) and Φ (m,), those as good as the best first, by their evidence with the smoothness λ.
 
     Also which are as likely as the first, and how much less evidence, ln Z, there is for each that was compared. Where
-    the damage does not follow the strain, the best one that is the mirror image of the first counts as likely, too, if
-    its Φ is not much larger: how much less its evidence is hangs on what factors E are expected.
+    the damage does not follow the strain, mirror images of the first count as likely, too, if their Φ is not much
+    larger: how much less their evidence is hangs on what factors E are expected.
     """
     close = np.array([as_good(given, float(value), float(objective.min())) for value in objective])
     found = np.full(len(x), -np.inf)
@@ -299,5 +323,5 @@ def _by_evidence(
     alike = found > found[0] - _LESS
     if given.space.damage and given.space.profile.own_factor:
         near = np.isfinite(found) | (objective[order] <= _REACH * objective.min())
-        alike[np.flatnonzero(is_mirrored(given, x[order]) & near)[:1]] = True
+        alike |= is_mirrored(given, x[order]) & near
     return x[order], objective[order], alike, less

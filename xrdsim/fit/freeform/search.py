@@ -45,8 +45,8 @@ EXPLORED = 15
 
 _BEYOND = 1.08  # of the depth that was found before, where a spline with a smooth end begins to look for its own
 _NEAR = (0.04, 0.08, 0.12, 0.2)  # sizes of perturbations of a profile and of its mirror image
-_SHAPES, _TRIED = 400, 8  # shapes of other families that are compared, and refined, for each depth
-_DEPTHS_TRIED = (0.8, 1.0, 1.25)  # of that which was found before
+_SHAPES, _TRIED = 300, 8  # shapes of other families that are compared, and refined, for each depth
+_DEPTHS_TRIED = (0.6, 0.8, 1.0, 1.25)  # of that which was found before
 _TOLERANT = (0.1, 0.05, 0.02)  # τ while shapes are looked for, which widens the valleys: once more with each
 _CHILDREN, _PARENTS, _BEST, _OTHERS = 16, 6, 4, 8
 _TURNS, _AGAIN = 4, 2  # of the search near the best minima, at most, and of another one
@@ -79,9 +79,9 @@ class Explored:
 
 @dataclass(frozen=True, eq=False)
 class Settled(Explored):
-    """The same, and Φ where a refinement of the mirror image ends."""
+    """The same, and coordinates (1, k) where a refinement of the mirror image ends."""
 
-    mirror: float
+    mirror: Array
 
 
 def moved(given: Problem, x: Array, other: Problem) -> Array:
@@ -130,7 +130,8 @@ def explore(
         evaluations += int(fine.iterations.sum())
         best = _together(best, fine)
         best = _some(best, _different(given, best, _PARENTS))
-        settled = (turn == 0 or lowest <= acceptable(easy)) and best.objective[0] >= known * (1.0 - _PROGRESS)
+        enough = lowest <= acceptable(easy) if turn else not patient
+        settled = enough and best.objective[0] >= known * (1.0 - _PROGRESS)
         if settled or bare.objective(bare.values(best.x[:1]), _FINE)[0] <= goal or time.perf_counter() > until:
             break
     return Explored(best.x, best.objective, evaluations)
@@ -149,22 +150,31 @@ def settle(
     lowest = float(coarse.objective.min())
     first = np.unique([0, len(near), *_hopeful(coarse, _different(given, coarse, _SOME), lowest)])
     found = refine(given, coarse.x[first], max_iter=_LONG, rtol_dex=_FINE, until=until)
-    mirror = float(found.objective[0])
+    mirror = float(found.objective[0]), found.x[:1]
     evaluations = int(coarse.iterations.sum() + found.iterations.sum())
     found = _some(found, _different(given, found, _SOME))
     gone: list[tuple[Array, float]] = []  # minima whose neighbours were looked for, and their Φ
+    free = given.space.damage and bool(given.space.profile.own_factor)
     for _ in range(_AGAIN if again else _TURNS):
         parent = _next_parent(given, found, gone)
         if parent is None or time.perf_counter() > until:
             break
-        gone.append((found.x[parent : parent + 1], float(found.objective[parent])))
+        best = found.x[parent : parent + 1], float(found.objective[parent])
+        gone.append(mirror[::-1] if free and len(gone) == 1 else best)  # with a free damage one is as good as the other
         coarse = _coarse(given, _beside(given, gone[-1][0], before.depth, rng), until)
         some = _hopeful(coarse, _different(given, coarse, _BEST), float(found.objective[0]))
         fine = refine(given, coarse.x[some], max_iter=_LONG // 2, rtol_dex=_FINE, until=until)
         evaluations += int(coarse.iterations.sum() + fine.iterations.sum())
         found = _together(found, fine)
         found = _some(found, _different(given, found, _SOME))
-    return Settled(found.x, found.objective, evaluations, mirror)
+    if np.abs(found.x[0] - x[0]).max() > 0.0:
+        turned = _near(given, found.x[:1], before.depth, rng)[0]
+        last = refine(given, turned, max_iter=_LONG, rtol_dex=_FINE, until=until)
+        evaluations += int(last.iterations.sum())
+        mirror = min(mirror, (float(last.objective[0]), last.x), key=lambda each: each[0])
+        found = _together(found, last)
+        found = _some(found, _different(given, found, _SOME))
+    return Settled(found.x, found.objective, evaluations, mirror[1])
 
 
 def _hopeful(coarse: Refined, some: list[int], best: float) -> list[int]:

@@ -7,8 +7,9 @@ the minimum of Φ = Φ_data + ½λ|D²c|² (D. J. C. MacKay, Neural Comput. 4, 4
     ln Z = −Φ + ½ r ln(λ/2π) + ½ ln det' DDᵀ + ½ k ln 2π − ½ ln det H − Σ_held ln ∂Φ/∂c
 
 with r second differences, k unknowns that no limit holds and their scoring matrix H; Φ in units of the inflation of the
-noise where the model does not describe the curve. A layer is rougher at some depths than at others, and the λ of
-the largest evidence is ten times too large for its rough ones: profile and intervals are those of a tenth of it.
+noise where the model does not describe the curve. A layer is rougher at some depths than at others, for which the λ of
+largest evidence is ten times too large among splines of few coefficients, and a tenth of it is taken. Among those of
+intervals half as wide it hides nothing, and their bands hold what bends between the knots of the few.
 """
 
 import math
@@ -25,7 +26,7 @@ UNIT = 1e-3
 """Of the coefficients in the prior."""
 
 CORRECTION = 0.1
-"""Part of the λ of largest evidence that is taken."""
+"""Part of the λ of largest evidence that is taken among splines of few coefficients."""
 
 WEAKEST, STRONGEST = 1e-3, 1e5
 """Between which λ is looked for."""
