@@ -33,7 +33,7 @@ class Freeform:
 
     Attributes
     ----------
-    coefficients : how many; None for as many as the curve has evidence for.
+    coefficients : how many; None for twice as many as the curve has evidence for.
     end : ``smooth`` or ``abrupt``.
     signed : whether the lattice may be compressed.
     depth : L [Å] where it is known.

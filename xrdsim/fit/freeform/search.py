@@ -5,7 +5,8 @@ shapes of other families, of several depths, whose smoothed curves are nearest t
 describes the curve, the best ones are the parents of others: changed by smooth waves, with a hump more or less, turned
 upside down, joined at some depth to another one, or with parts in another order. All this is with a large tolerance,
 which makes valleys wider; the best are then refined with the curve's own. It is repeated with smaller ones while the
-curve is not described, unless nothing is better than the first profile, or than another that is good to the large one.
+curve is not described, unless nothing is better than a first profile that nearly describes it, or than another that is
+good to the large one.
 
 Beside each valley lie others, a fringe away: with a slab of the thickness d/ε more or less at a depth of strain ε, the
 phase 2πεz/d (d the spacing of the planes) of all that lies below goes through a whole turn, so that both parts
@@ -130,8 +131,8 @@ def explore(
         evaluations += int(fine.iterations.sum())
         best = _together(best, fine)
         best = _some(best, _different(given, best, _PARENTS))
-        enough = lowest <= acceptable(easy) if turn else not patient
-        settled = enough and best.objective[0] >= known * (1.0 - _PROGRESS)
+        tried = lowest <= acceptable(easy) if turn else not patient
+        settled = tried and best.objective[0] >= known * (1.0 - _PROGRESS)
         if settled or bare.objective(bare.values(best.x[:1]), _FINE)[0] <= goal or time.perf_counter() > until:
             break
     return Explored(best.x, best.objective, evaluations)
