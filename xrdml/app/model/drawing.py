@@ -94,8 +94,7 @@ def _drawn(document: Document, posed: Posed) -> Drawn:
 
 def _smooth(document: Document) -> set[str]:
     """Coefficients of a spline, each of which comes with a term of its smoothness; they do not count as fitted."""
-    names = [name for name in document.profile if name not in ("L", "kappa", "p")]
-    return set(names) if document.shape == "spline" else set()
+    return set(document.profile) - {"L", "kappa", "p"} if document.shape == "spline" else set()
 
 
 def _absent(curve: MeasuredFile) -> set[str]:

@@ -144,14 +144,14 @@ def settle(
     """Distinct minima near others, and the neighbours of the best of them.
 
     ``x`` are coordinates (1, k) from which they are near, the best first. What lies near it and its mirror image is
-    tried, too, unless it was before: then only the mirror image.
+    tried, too, unless it was before: then only the mirror image. In the end the mirror image of the best one is.
     """
     near = _near(given, x[0], before.depth, rng)[: 1 if again else None]  # the mirror image is the first
     coarse = _coarse(given, np.concatenate([*near, *x]), until)
     lowest = float(coarse.objective.min())
     first = np.unique([0, len(near), *_hopeful(coarse, _different(given, coarse, _SOME), lowest)])
     found = refine(given, coarse.x[first], max_iter=_LONG, rtol_dex=_FINE, until=until)
-    mirror = float(found.objective[0]), found.x[:1]
+    mirror = found.x[:1], float(found.objective[0])
     evaluations = int(coarse.iterations.sum() + found.iterations.sum())
     found = _some(found, _different(given, found, _SOME))
     gone: list[tuple[Array, float]] = []  # minima whose neighbours were looked for, and their Φ
@@ -161,21 +161,19 @@ def settle(
         if parent is None or time.perf_counter() > until:
             break
         best = found.x[parent : parent + 1], float(found.objective[parent])
-        gone.append(mirror[::-1] if free and len(gone) == 1 else best)  # with a free damage one is as good as the other
+        gone.append(mirror if free and len(gone) == 1 else best)  # with a free damage one is as good as the other
         coarse = _coarse(given, _beside(given, gone[-1][0], before.depth, rng), until)
         some = _hopeful(coarse, _different(given, coarse, _BEST), float(found.objective[0]))
         fine = refine(given, coarse.x[some], max_iter=_LONG // 2, rtol_dex=_FINE, until=until)
         evaluations += int(coarse.iterations.sum() + fine.iterations.sum())
         found = _together(found, fine)
         found = _some(found, _different(given, found, _SOME))
-    if np.abs(found.x[0] - x[0]).max() > 0.0:
-        turned = _near(given, found.x[:1], before.depth, rng)[0]
-        last = refine(given, turned, max_iter=_LONG, rtol_dex=_FINE, until=until)
-        evaluations += int(last.iterations.sum())
-        mirror = min(mirror, (float(last.objective[0]), last.x), key=lambda each: each[0])
-        found = _together(found, last)
-        found = _some(found, _different(given, found, _SOME))
-    return Settled(found.x, found.objective, evaluations, mirror[1])
+    turned = _near(given, found.x[:1], before.depth, rng)[0]
+    last = refine(given, turned, max_iter=_LONG, rtol_dex=_FINE, until=until)
+    evaluations += int(last.iterations.sum())
+    found = _together(found, last)
+    found = _some(found, _different(given, found, _SOME))
+    return Settled(found.x, found.objective, evaluations, last.x)
 
 
 def _hopeful(coarse: Refined, some: list[int], best: float) -> list[int]:
